@@ -1,0 +1,5 @@
+"""Real servers on this machine, for `pantry up`, the demo and the tests: embedded, Apache Kafka from its jars, or Docker."""
+
+from deploy.local.servers import Backend, LocalServers, Servers
+
+__all__ = ["Backend", "LocalServers", "Servers"]

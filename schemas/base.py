@@ -1,0 +1,61 @@
+"""The envelope every record has, and the base of every payload."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+CONTENT_TYPE = "application/cloudevents+json"
+"""Value of the Kafka header `content-type` on every record (contract 1)."""
+
+ENVELOPE_LIMIT = 256 * 1024
+"""Most bytes that a record's value may have (contract 2)."""
+
+
+class Model(BaseModel):
+    """A frozen payload: snake_case here, camelCase on the wire; unknown fields are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+    def wire(self) -> dict[str, Any]:
+        """The JSON-ready form: camelCase, what is missing left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _blank_is_missing(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _iso_only(value: Any) -> Any:
+    if not isinstance(value, str | datetime):
+        raise ValueError("must be an RFC 3339 date and time with a zone")  # noqa: TRY004 - pydantic turns ValueErrors into faults
+    return value
+
+
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4_000)]
+OptionalWord = Annotated[Word | None, BeforeValidator(_blank_is_missing)]
+OptionalText = Annotated[Text | None, BeforeValidator(_blank_is_missing)]
+Words = Annotated[tuple[Word, ...], Field(max_length=50)]
+LeadId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_iso_only)]
+Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
+
+
+class CloudEvent(BaseModel):
+    """A CloudEvents 1.0 event in structured JSON mode (contract 1). Unknown attributes are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    specversion: Literal["1.0"] = "1.0"
+    id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    source: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    type: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_.]*\.v[1-9][0-9]*$", max_length=200)]
+    subject: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    time: Moment
+    datacontenttype: Literal["application/json"] = "application/json"
+    correlationid: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    causationid: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    traceparent: Annotated[str, StringConstraints(max_length=200)] | None = None
+    data: dict[str, Any]

@@ -1,0 +1,87 @@
+"""`leads.captured`: a lead as a channel saw it."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from schemas.base import Amount, Model, OptionalText, OptionalWord, Word
+from schemas.lead import CompanySize, Consent, Requirements, Source
+
+_CONTEXT_ENTRIES = 50
+_CONTEXT_BYTES = 8 * 1024
+
+
+def _email(value: str | None) -> str | None:
+    if value is not None:
+        try:
+            validate_email(value, check_deliverability=False, test_environment=True)
+        except EmailNotValidError:
+            raise PydanticCustomError("email", "is no e-mail address") from None
+    return value
+
+
+class CapturedCompany(Model):
+    """The company, of which the name is required."""
+
+    name: Word
+    industry: OptionalWord = None
+    size: CompanySize | None = None
+    website: OptionalText = None
+    annual_revenue: Amount | None = None
+
+
+class CapturedContact(Model):
+    """The person: both names, and at least one way to reach them."""
+
+    first_name: Word
+    last_name: Word
+    title: OptionalWord = None
+    email: Annotated[OptionalWord, AfterValidator(_email)] = None
+    phone: OptionalWord = None
+
+    @field_validator("phone")
+    @classmethod
+    def _phone(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        region = (info.context or {}).get("region", "US")
+        try:
+            possible = phonenumbers.is_possible_number(phonenumbers.parse(value, region))
+        except phonenumbers.NumberParseException:
+            possible = False
+        if not possible:
+            raise PydanticCustomError("phone", "is no possible phone number")
+        return value
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if not (self.email or self.phone):
+            raise PydanticCustomError("unreachable", "one of email and phone is required")
+        return self
+
+
+class LeadCaptured(Model):
+    """A lead as a channel saw it. `context` is free (campaign, utm, form, event, booth): 50 entries, 8 KiB at most."""
+
+    source: Source
+    company: CapturedCompany
+    contact: CapturedContact
+    requirements: Requirements | None = None
+    consent: Consent | None = None
+    context: Mapping[str, Any] | None = Field(None, max_length=_CONTEXT_ENTRIES)
+
+    @field_validator("context")
+    @classmethod
+    def _context(cls, value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        if value is None:
+            return None
+        if any(not key or key.startswith("$") or "." in key or "\0" in key for key in value):
+            raise PydanticCustomError("context_key", "a name may neither be empty, start with $ nor contain a dot")
+        if len(json.dumps(value).encode()) > _CONTEXT_BYTES:
+            raise PydanticCustomError("context_size", "may have 8 KiB at most")
+        return value

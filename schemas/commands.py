@@ -1,0 +1,112 @@
+"""The commands: what sales asks for. Each names its lead and who asks."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from schemas.activities import NamesALead
+from schemas.base import Amount, LeadId, Model, Moment, OptionalText, Word, Words
+from schemas.lead import Requirements, Status, Urgency
+
+
+class Command(Model):
+    """What every command on one lead carries."""
+
+    lead_id: LeadId
+    requested_by: Word
+
+
+class BantBudget(Model):
+    """Budget: `amount` in the lead's currency."""
+
+    confirmed: bool = False
+    amount: Amount | None = None
+    timeframe: OptionalText = None
+
+
+class BantAuthority(Model):
+    """Authority."""
+
+    is_decision_maker: bool = False
+    decision_makers: Words | None = None
+    approval_process: OptionalText = None
+
+
+class BantNeed(Model):
+    """Need."""
+
+    current_solution: OptionalText = None
+    pain_points: Words | None = None
+    requirements: Words | None = None
+
+
+class BantTimeline(Model):
+    """Timeline."""
+
+    urgency: Urgency | None = None
+    implementation_date: Moment | None = None
+    factors: Words | None = None
+
+
+class Bant(Model):
+    """Budget, authority, need and timeline as a sales person found them."""
+
+    budget: BantBudget | None = None
+    authority: BantAuthority | None = None
+    need: BantNeed | None = None
+    timeline: BantTimeline | None = None
+
+
+class QualifyLead(Command):
+    """Qualify a lead: progressively by `requirements`, or by `bant`; exactly one of both."""
+
+    requirements: Requirements | None = None
+    bant: Bant | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.requirements is None) == (self.bant is None):
+            raise PydanticCustomError("one_way", "exactly one of requirements and bant is required")
+        return self
+
+
+class UpdateLead(Command):
+    """Change a lead's status or owner; `reason` in words."""
+
+    status: Literal[Status.CONTACTED, Status.LOST, Status.NEW] | None = None
+    assigned_to: Word | None = None
+    reason: OptionalText = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.status is None and self.assigned_to is None:
+            raise PydanticCustomError("nothing", "one of status and assignedTo is required")
+        return self
+
+
+class OpportunityRequest(Model):
+    """What the opportunity shall be; the lead fills what is left open. Further fields are passed on."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", alias_generator=to_camel, populate_by_name=True)
+
+    name: Word | None = None
+    amount: Amount | None = None
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = Field(None, description="ISO 4217")
+    close_date: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}", max_length=40)] | None = Field(
+        None, description="ISO 8601 date, or date and time"
+    )
+    stage: Word | None = None
+
+
+class ConvertLead(Command):
+    """Make a qualified lead an opportunity."""
+
+    opportunity: OpportunityRequest | None = None
+
+
+class EraseLead(NamesALead):
+    """Erase the personal data of a lead everywhere."""
+
+    requested_by: Word

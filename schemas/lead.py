@@ -1,0 +1,122 @@
+"""The lead and its parts, as the wire and MongoDB name them."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Self
+
+from pydantic import Field
+
+from schemas.base import LeadId, Model, Moment, OptionalText, OptionalWord, Word, Words
+
+
+class Source(StrEnum):
+    """The channel that a lead came by."""
+
+    WEBSITE = "website"
+    EMAIL = "email"
+    PHONE = "phone"
+    REFERRAL = "referral"
+    TRADE_SHOW = "trade_show"
+    SOCIAL_MEDIA = "social_media"
+
+
+class Status(StrEnum):
+    """Where a lead stands."""
+
+    NEW = "new"
+    CONTACTED = "contacted"
+    QUALIFIED = "qualified"
+    UNQUALIFIED = "unqualified"
+    CONVERTED = "converted"
+    LOST = "lost"
+
+
+class CompanySize(StrEnum):
+    """How large a company is."""
+
+    SMALL = "small"
+    MEDIUM = "medium"
+    LARGE = "large"
+    ENTERPRISE = "enterprise"
+
+
+class ActivityType(StrEnum):
+    """What somebody did with or for a lead."""
+
+    EMAIL = "email"
+    CALL = "call"
+    MEETING = "meeting"
+    DEMO = "demo"
+    PROPOSAL = "proposal"
+    FOLLOW_UP = "follow_up"
+
+
+class Urgency(StrEnum):
+    """How soon a lead needs a solution."""
+
+    IMMEDIATE = "immediate"
+    WITHIN_MONTH = "within_month"
+    WITHIN_QUARTER = "within_quarter"
+    FUTURE = "future"
+
+
+class Company(Model):
+    """The company that a lead speaks for; `annual_revenue` in the company's own currency."""
+
+    name: OptionalWord = None
+    industry: OptionalWord = None
+    size: CompanySize | None = None
+    website: OptionalText = None
+    annual_revenue: float | None = None
+
+
+class Contact(Model):
+    """The person."""
+
+    first_name: OptionalWord = None
+    last_name: OptionalWord = None
+    title: OptionalWord = None
+    email: OptionalWord = None
+    phone: OptionalWord = None
+
+
+class Requirements(Model):
+    """What the lead needs; `timeline` in the lead's own words."""
+
+    budget: float | None = Field(None, ge=0, le=1e15, allow_inf_nan=False)
+    timeline: OptionalText = None
+    decision_makers: Words | None = None
+    current_solution: OptionalText = None
+    pain_points: Words | None = None
+
+
+class Consent(Model):
+    """What the person allowed: mail to their address, calls to their phone; and when they said so."""
+
+    email: bool | None = None
+    phone: bool | None = None
+    captured_at: Moment | None = None
+
+
+class Lead(Model):
+    """A lead document (contract 6). `score` is None until the first one is computed."""
+
+    id: LeadId
+    source: Source
+    status: Status
+    score: int | None = Field(None, ge=0, le=100)
+    company: Company
+    contact: Contact
+    requirements: Requirements | None = None
+    consent: Consent | None = None
+    context: Mapping[str, Any] | None = None
+    assigned_to: Word | None = None
+    created_at: Moment
+    updated_at: Moment
+    converted_at: Moment | None = None
+    converted_to_opportunity_id: str | None = None
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """The lead in a MongoDB document, whose `_id` is the lead's id."""
+        return cls.model_validate({**document, "id": document["_id"]})

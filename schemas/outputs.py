@@ -1,0 +1,177 @@
+"""What the product tells: one payload a topic, each a fact in the past tense."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from schemas.base import LeadId, Model, Moment, Word
+from schemas.lead import Lead
+from schemas.reasons import RejectionReason
+
+
+class LeadCreated(Model):
+    """A capture matched no one."""
+
+    lead: Lead
+
+
+class LeadMerged(Model):
+    """A capture matched `lead`: `match_score` 81…225, `filled` the paths that were empty, `other_matches` lead ids."""
+
+    lead: Lead
+    match_score: int
+    matched_on: tuple[Literal["email", "phone", "company_name"], ...]
+    filled: tuple[str, ...] = ()
+    other_matches: tuple[LeadId, ...] = ()
+
+
+class ScorePart(Model):
+    """What one rule, or one kind of activity, added; the sum of all parts is the score before it is clamped."""
+
+    rule: Word
+    points: int
+
+
+class LeadScored(Model):
+    """The score was computed and differs, or is the lead's first (`previous_score` None)."""
+
+    lead_id: LeadId
+    score: int = Field(ge=0, le=100)
+    previous_score: int | None = Field(None, ge=0, le=100)
+    breakdown: tuple[ScorePart, ...]
+    reason: Word
+
+
+class FromTo(Model):
+    """One value's change; None: there was or is none."""
+
+    from_: Any = Field(None, alias="from")
+    to: Any = None
+
+
+class LeadUpdated(Model):
+    """Status, owner or consent changed by something that has no topic of its own; `changed` by path."""
+
+    lead_id: LeadId
+    changed: Mapping[str, FromTo]
+    by: Word
+    reason: str | None = None
+
+
+class LeadAssigned(Model):
+    """A rule set the owner."""
+
+    lead_id: LeadId
+    assigned_to: Word
+    rule: Word
+
+
+class LeadTriggered(Model):
+    """Behaviour matched a trigger."""
+
+    lead_id: LeadId
+    trigger: Word
+    action: Word
+
+
+class LeadQualified(Model):
+    """Qualification found the lead fit; `bant_score` 0…100 where the method is BANT."""
+
+    lead: Lead
+    method: Literal["progressive", "bant"]
+    bant_score: int | None = None
+
+
+class LeadDisqualified(LeadQualified):
+    """Qualification found the lead not fit."""
+
+
+class PlannedStep(Model):
+    """A step to come."""
+
+    step_id: Word
+    due_at: Moment
+
+
+class NurtureEnrolled(Model):
+    """A lead entered a sequence."""
+
+    lead_id: LeadId
+    sequence_id: Word
+    steps: tuple[PlannedStep, ...]
+    personalization: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Rendered(Model):
+    """A message in plain text, ready to go out."""
+
+    subject: str
+    body: str
+
+
+class Recipient(Model):
+    """Whom an action is for."""
+
+    email: str | None = None
+    phone: str | None = None
+    name: str | None = None
+
+
+class NurtureAction(Model):
+    """A step is due: a mailer, dialer or task list does it. `action_id` is the same however often it is delivered."""
+
+    action_id: Word
+    lead_id: LeadId
+    sequence_id: Word
+    step_id: Word
+    action: Literal["email", "task", "call", "content"]
+    template: Word
+    rendered: Rendered
+    to: Recipient
+    due_at: Moment
+
+
+class LeadConverted(Model):
+    """For the opportunity service: `opportunity` holds name, amount, currency, closeDate, stage, leadSource, company, …"""
+
+    lead: Lead
+    opportunity_id: Word
+    opportunity: Mapping[str, Any]
+    converted_at: Moment
+
+
+class LeadRejected(Model):
+    """A valid command broke a business rule; `command` is its topic, `command_id` its event id."""
+
+    lead_id: LeadId
+    command: Word
+    command_id: Word
+    reason: RejectionReason
+    detail: str
+
+
+class LeadErased(Model):
+    """Personal data is gone."""
+
+    lead_id: LeadId
+
+
+class RescoreRequested(Model):
+    """Internal: something that a lead's score depends on has changed."""
+
+    lead_id: LeadId
+    reason: Word
+
+
+class DeadLetter(Model):
+    """What the headers of a dead letter say; its key and value are the original record's, byte for byte."""
+
+    reason: Word = Field(alias="x-reason")
+    detail: str = Field(alias="x-detail")
+    topic: Word = Field(alias="x-topic")
+    partition: int = Field(alias="x-partition")
+    offset: int = Field(alias="x-offset")
+    consumer: Word = Field(alias="x-consumer")
+    failed_at: Moment = Field(alias="x-failed-at")
+    attempts: int = Field(alias="x-attempts")

@@ -1,0 +1,25 @@
+"""The machine words of failures (contract 2)."""
+
+from enum import StrEnum
+
+
+class DeadLetterReason(StrEnum):
+    """Why no handler can use a record: header `x-reason` of `leads.deadletter`."""
+
+    NOT_JSON = "not_json"
+    NOT_CLOUDEVENT = "not_cloudevent"
+    INVALID_DATA = "invalid_data"
+    UNSUPPORTED_VERSION = "unsupported_version"
+    TOO_LARGE = "too_large"
+    LEAD_NOT_FOUND = "lead_not_found"
+    HANDLER_FAILED = "handler_failed"
+
+
+class RejectionReason(StrEnum):
+    """Which business rule a valid command broke: `reason` of `leads.rejected`."""
+
+    LEAD_NOT_QUALIFIED = "lead_not_qualified"
+    ALREADY_CONVERTED = "already_converted"
+    LEAD_LOST = "lead_lost"
+    INVALID_TRANSITION = "invalid_transition"
+    LEAD_NOT_FOUND = "lead_not_found"

@@ -1,0 +1,130 @@
+"""Every topic once: what it says, what it is keyed by, who writes and who reads it, and how it is kept."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from schemas import outputs
+from schemas.activities import ActivityRecorded, EngagementRecorded
+from schemas.base import Model
+from schemas.captures import LeadCaptured
+from schemas.commands import ConvertLead, EraseLead, QualifyLead, UpdateLead
+
+Kind = Literal["input", "output", "internal", "deadletter"]
+_ALL_OUTPUTS = ("insights",)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic; its records' CloudEvents type is the name and the major version."""
+
+    name: str
+    meaning: str
+    model: type[Model]
+    kind: Kind
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+    key: Literal["leadId", "identity", "original"] = "leadId"
+    partitions: int = 12
+    retention: timedelta = timedelta(days=30)
+
+    @property
+    def event_type(self) -> str:
+        """The `type` of its events (contract 1)."""
+        return f"{self.name}.v1"
+
+    @property
+    def retention_ms(self) -> int:
+        """Kafka's `retention.ms`."""
+        return int(self.retention.total_seconds() * 1000)
+
+
+def _input(name: str, meaning: str, model: type[Model], consumer: str, *producers: str) -> Topic:
+    return Topic(name, meaning, model, "input", ("gateway", *producers), (consumer, "insights"))
+
+
+def _output(name: str, meaning: str, model: type[Model], producers: str, consumers: str = "") -> Topic:
+    return Topic(name, meaning, model, "output", tuple(producers.split()), (*consumers.split(), *_ALL_OUTPUTS))
+
+
+CAPTURED = Topic(
+    "leads.captured",
+    "A lead as a channel saw it: a web form, a badge scanner, an import.",
+    LeadCaptured,
+    "input",
+    ("gateway", "web form", "badge scanner"),
+    ("capture", "insights"),
+    key="identity",
+)
+ACTIVITIES = _input(
+    "leads.activities", "Somebody did something with or for a lead.", ActivityRecorded, "engagement", "sales screen"
+)
+ENGAGEMENTS = _input(
+    "leads.engagements", "The lead did something: opened, clicked, visited.", EngagementRecorded, "engagement", "mailer"
+)
+QUALIFY = _input("leads.qualify", "Qualify a lead.", QualifyLead, "qualification", "sales screen")
+UPDATE = _input("leads.update", "Change a lead's status or owner.", UpdateLead, "qualification", "sales screen")
+CONVERT = _input("leads.convert", "Make a qualified lead an opportunity.", ConvertLead, "conversion", "sales screen")
+ERASE = _input("leads.erase", "Erase a lead's personal data everywhere.", EraseLead, "erasure", "privacy desk")
+
+CREATED = _output("leads.created", "A capture matched no one.", outputs.LeadCreated, "capture", "scoring")
+MERGED = _output("leads.merged", "A capture matched a lead.", outputs.LeadMerged, "capture", "scoring")
+SCORED = _output(
+    "leads.scored", "The score differs, or is the lead's first.", outputs.LeadScored, "scoring", "assignment nurture"
+)
+UPDATED = _output(
+    "leads.updated",
+    "Status, owner or consent changed by something without a topic of its own.",
+    outputs.LeadUpdated,
+    "capture engagement qualification",
+    "assignment nurture scoring",
+)
+ASSIGNED = _output("leads.assigned", "A rule set the owner.", outputs.LeadAssigned, "assignment")
+TRIGGERED = _output("leads.triggered", "Behaviour matched a trigger.", outputs.LeadTriggered, "engagement", "nurture")
+QUALIFIED = _output("leads.qualified", "The lead is fit.", outputs.LeadQualified, "qualification", "scoring")
+DISQUALIFIED = _output(
+    "leads.disqualified", "The lead is not fit.", outputs.LeadDisqualified, "qualification", "scoring"
+)
+ENROLLED = _output("nurture.enrolled", "A lead entered a sequence.", outputs.NurtureEnrolled, "nurture")
+ACTIONS = _output("nurture.actions", "A nurture step is due.", outputs.NurtureAction, "nurture", "mailer dialer")
+CONVERTED = _output(
+    "leads.converted",
+    "A lead became an opportunity.",
+    outputs.LeadConverted,
+    "conversion",
+    "opportunity-service assignment nurture scoring",
+)
+REJECTED = _output(
+    "leads.rejected", "A valid command broke a business rule.", outputs.LeadRejected, "qualification conversion"
+)
+ERASED = _output("leads.erased", "Personal data is gone.", outputs.LeadErased, "erasure", "nurture")
+DEADLETTER = Topic(
+    "leads.deadletter",
+    "A record that no handler can use, as it came; the failure stands in its headers.",
+    outputs.DeadLetter,
+    "deadletter",
+    ("every worker",),
+    ("operations",),
+    key="original",
+    partitions=3,
+    retention=timedelta(days=90),
+)
+RESCORE = Topic(
+    "leads.rescore",
+    "Internal: something that a lead's score depends on has changed.",
+    outputs.RescoreRequested,
+    "internal",
+    ("engagement",),
+    ("scoring",),
+    retention=timedelta(days=7),
+)
+
+TOPICS = {
+    topic.name: topic
+    for topic in (
+        *(CAPTURED, ACTIVITIES, ENGAGEMENTS, QUALIFY, UPDATE, CONVERT, ERASE),
+        *(CREATED, MERGED, SCORED, UPDATED, ASSIGNED, TRIGGERED, QUALIFIED, DISQUALIFIED),
+        *(ENROLLED, ACTIONS, CONVERTED, REJECTED, ERASED, DEADLETTER, RESCORE),
+    )
+}
+"""Every topic by its name."""

@@ -1,0 +1,64 @@
+"""The capture worker: `leads.captured` becomes `leads.created` or `leads.merged`."""
+
+from collections.abc import Sequence
+
+from schemas.lead import Lead
+from schemas.outputs import LeadCreated, LeadMerged, LeadUpdated
+from schemas.topics import CAPTURED, CREATED, MERGED, UPDATED
+from services.capture import store
+from services.capture.domain import Capture, Outcome, decide
+from shared.domain.identity import identity_of
+from shared.domain.moments import stored
+from shared.events import Outgoing, Received, emit
+from shared.worker import Runtime, Worker, settle
+
+NAME = "capture"
+TOPICS = (CAPTURED,)
+_SOURCE = f"/services/{NAME}"
+
+
+def build(runtime: Runtime) -> Worker:
+    """The worker, ready to run."""
+    region = runtime.settings.region
+
+    async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
+        causes = {one.key: one for one in received}
+        captures = [_capture(one, region) for one in causes.values()]
+        outcomes: list[Outcome] = []
+
+        async def attempt() -> bool:
+            view = await store.load(runtime.storage, captures)
+            plan = decide(captures, view, runtime.clock(), region)
+            outcomes[:] = plan.outcomes
+            return await store.save(runtime.storage, plan)
+
+        await settle(attempt)
+        return [event for outcome in outcomes for event in _events(outcome, causes[outcome.capture.key])]
+
+    return Worker(NAME, TOPICS, handle)
+
+
+def _capture(received: Received, region: str) -> Capture:
+    event, data = received.event, received.payload.model_dump(by_alias=True, exclude_none=True)
+    return Capture(received.key, event.source, event.id, stored(event.time), data, identity_of(data, region))
+
+
+def _events(outcome: Outcome, received: Received) -> list[Outgoing]:
+    row, lead = outcome.row, Lead.of(outcome.lead)
+    at, cause = outcome.lead["updatedAt"], received.cause
+    if row["outcome"] == "created":
+        return [emit(CREATED, LeadCreated(lead=lead), cause=cause, key=lead.id, source=_SOURCE, at=at)]
+    merged = LeadMerged(
+        lead=lead,
+        match_score=row["matchScore"],
+        matched_on=row["matchedOn"],
+        filled=row["filled"],
+        other_matches=row["otherMatches"],
+    )
+    events = [emit(MERGED, merged, cause=cause, key=lead.id, source=_SOURCE, at=at)]
+    if row["reopened"]:
+        reopened = LeadUpdated(
+            lead_id=lead.id, changed={"status": {"from": "lost", "to": "new"}}, by=_SOURCE, reason="captured_again"
+        )
+        events.append(emit(UPDATED, reopened, cause=cause, key=lead.id, source=_SOURCE, at=at))
+    return events

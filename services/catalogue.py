@@ -1,0 +1,27 @@
+"""The workers by name; the only place that knows them all."""
+
+from services.assignment import worker as assignment
+from services.capture import store as capture_store
+from services.capture import worker as capture
+from services.conversion import worker as conversion
+from services.engagement import worker as engagement
+from services.nurture import store as nurture_store
+from services.nurture import worker as nurture
+from services.qualification import worker as qualification
+from services.scoring import worker as scoring
+from shared import leads
+from shared.storage import Storage
+from shared.worker import Build
+
+_MODULES = (capture, scoring, assignment, engagement, qualification, nurture, conversion)
+
+WORKERS: dict[str, Build] = {module.NAME: module.build for module in _MODULES}
+
+TOPICS_OF: dict[str, tuple[str, ...]] = {module.NAME: tuple(t.name for t in module.TOPICS) for module in _MODULES}
+"""The topics that each worker reads."""
+
+
+async def create_indexes(storage: Storage) -> None:
+    """Create the indexes that are missing, and nothing else."""
+    for owner in (leads, capture_store, nurture_store):
+        await owner.create_indexes(storage)

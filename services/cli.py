@@ -1,0 +1,248 @@
+"""The command `pantry`."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+from cyclopts import Parameter
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from deploy.local.process import ServerFailed
+from schemas.topics import TOPICS
+from services import dead_letters
+from services.catalogue import TOPICS_OF, WORKERS, create_indexes
+from services.demo.command import run as run_demo
+from services.running import connections, prepare, running, servers, stop_signals
+from shared.config import ConfigError
+from shared.log import create_topics, lag
+from shared.logs import configure
+from shared.service import Connections
+from shared.settings import Settings
+from shared.storage import Storage
+
+app = cyclopts.App(name="pantry", help="Lead-management workers of Kitchen Pantry CRM.")
+topics_app = cyclopts.App(name="topics", help="The Kafka topics.")
+indexes_app = cyclopts.App(name="indexes", help="MongoDB's indexes.")
+deadletter_app = cyclopts.App(name="deadletter", help="Records that no handler could use.")
+for _sub in (topics_app, indexes_app, deadletter_app):
+    app.command(_sub)
+_out = Console()
+
+
+class Misused(Exception):  # noqa: N818 - the user's mistake, told in a sentence
+    """What was asked can't be done as asked."""
+
+
+def _named(settings: Settings) -> Connections:
+    if not (settings.kafka_bootstrap and settings.mongo_url):
+        raise Misused("name the servers: PANTRY_KAFKA_BOOTSTRAP and PANTRY_MONGO_URL (or run everything: pantry up)")
+    return connections(settings, settings.kafka_bootstrap, settings.mongo_url, idempotence=True)
+
+
+def _kafka(settings: Settings) -> str:
+    if not settings.kafka_bootstrap:
+        raise Misused("name the broker: PANTRY_KAFKA_BOOTSTRAP (`pantry up` prints where its own listens)")
+    return settings.kafka_bootstrap
+
+
+@app.command
+def up(*, demo: bool = False) -> None:
+    """Run everything on this machine until Ctrl-C: servers that the settings don't name, topics, all workers.
+
+    Parameters
+    ----------
+    demo
+        Feed 200 leads through the funnel, then go on running.
+
+    """
+    settings = Settings()
+    configure(settings)
+    with servers(settings) as found:
+        to = connections(settings, found.kafka_bootstrap, found.mongo_url, idempotence=found.idempotence)
+
+        async def main() -> None:
+            await prepare(settings, to)
+            with stop_signals() as stop:
+                async with running(settings, to) as service:
+                    _out.print(f"Kafka    {to.kafka_bootstrap}  ({found.broker})")
+                    _out.print(f"MongoDB  {to.mongo_url}  ({found.database})")
+                    _out.print(f"Health   {service.http}/healthz  /readyz  /metrics")
+                    _out.print(f"Workers  {', '.join(WORKERS)}\nCtrl-C stops everything.")
+                    if demo:
+                        await run_demo(settings, to, leads=200, seed=1, console=_out)
+                    await stop.wait()
+
+        asyncio.run(main())
+
+
+@app.command
+def demo(*, leads: int = 1_000, seed: int = 1, json: bool = False) -> None:
+    """Run everything, feed realistic leads through the whole funnel, reconcile, and end.
+
+    Parameters
+    ----------
+    leads
+        How many people the leads are of; duplicates, bad records and late scans come on top.
+    seed
+        The same seed makes the same leads.
+    json
+        Print the summary as JSON, for programs.
+
+    """
+    settings = Settings().model_copy(update={"log_level": "error", "http_port": 0})
+    configure(settings)
+    with servers(settings) as found:
+        to = connections(settings, found.kafka_bootstrap, found.mongo_url, idempotence=found.idempotence)
+
+        async def main() -> bool:
+            # A database of its own: the summary reconciles what this run did.
+            own = settings.model_copy(update={"mongo_database": f"{settings.mongo_database}_demo"})
+            storage = Storage(to.mongo_url, own.mongo_database)
+            await storage.drop()
+            storage.close()
+            await prepare(own, to)
+            async with running(own, to):
+                return await run_demo(own, to, leads=leads, seed=seed, console=_out, as_json=json)
+
+        reconciled = asyncio.run(main())
+    sys.exit(0 if reconciled else 1)
+
+
+@app.command
+def worker(*names: Annotated[str, Parameter(help=f"any of: {', '.join(WORKERS)}")]) -> None:
+    """Run workers in this process, each in its consumer group; run as many processes as you like."""
+    unknown = [name for name in names if name not in WORKERS]
+    if unknown or not names:
+        raise Misused(f"name workers out of: {', '.join(WORKERS)}")
+    settings = Settings()
+    configure(settings)
+    to = _named(settings)
+
+    async def main() -> None:
+        with stop_signals() as stop:
+            async with running(settings, to, names):
+                await stop.wait()
+
+    asyncio.run(main())
+
+
+@topics_app.command(name="apply")
+def topics_apply() -> None:
+    """Create the topics that are missing; change nothing else."""
+    settings = Settings()
+    made = asyncio.run(create_topics(_kafka(settings), TOPICS.values(), settings.topic_replication))
+    _out.print(f"created {len(made)} of {len(TOPICS)} topics" + (f": {', '.join(made)}" if made else ""))
+
+
+@indexes_app.command(name="apply")
+def indexes_apply() -> None:
+    """Create the indexes that are missing; change nothing else."""
+    settings = Settings()
+    if not settings.mongo_url:
+        raise Misused("name the database: PANTRY_MONGO_URL")
+
+    async def main(url: str) -> None:
+        storage = Storage(url, settings.mongo_database)
+        await create_indexes(storage)
+        storage.close()
+
+    asyncio.run(main(settings.mongo_url))
+    _out.print("indexes are there")
+
+
+@app.command(name="lag")
+def show_lag() -> None:
+    """Show how many records each worker has still to handle."""
+    bootstrap = _kafka(Settings())
+    table = Table("worker", "topic", "records behind")
+    for name, names in TOPICS_OF.items():
+        behind = asyncio.run(lag(bootstrap, f"pantry.{name}", names))
+        for topic in names:
+            table.add_row(name, topic, str(sum(count for part, count in behind.items() if part.topic == topic)))
+    _out.print(table)
+
+
+@deadletter_app.command(name="list")
+def deadletter_list(*, reason: str | None = None) -> None:
+    """List dead letters; `--reason` shows those with that x-reason only."""
+    letters = asyncio.run(dead_letters.read(_kafka(Settings())))
+    table = Table("id", "failed at", "reason", "topic", "consumer", "detail")
+    for letter in letters:
+        if reason in (None, letter.header("x-reason")):
+            columns = ("x-failed-at", "x-reason", "x-topic", "x-consumer", "x-detail")
+            table.add_row(letter.id, *(letter.header(name) for name in columns))
+    _out.print(table)
+
+
+@deadletter_app.command(name="show")
+def deadletter_show(letter_id: str) -> None:
+    """Show one dead letter: its headers, then its value as it came."""
+    letter = _find(asyncio.run(dead_letters.read(_kafka(Settings()))), letter_id)
+    for name, value in letter.record.headers:
+        _out.print(f"{name}: {value.decode(errors='replace')}", markup=False, highlight=False)
+    sys.stdout.flush()
+    sys.stdout.buffer.write((letter.record.value or b"") + b"\n")
+
+
+@deadletter_app.command(name="replay")
+def deadletter_replay(
+    *letter_ids: str,
+    everything: Annotated[bool, Parameter(name="--all")] = False,
+    reason: str | None = None,
+    value: Path | None = None,
+) -> None:
+    """Send dead letters back to the topics they came from.
+
+    Parameters
+    ----------
+    letter_ids
+        Which ones, as `list` names them.
+    everything
+        All of them.
+    reason
+        All with that x-reason.
+    value
+        A file with the mended record, to send instead of the one letter named.
+
+    """
+    bootstrap = _kafka(Settings())
+    letters = asyncio.run(dead_letters.read(bootstrap))
+    if letter_ids:
+        chosen = [_find(letters, letter_id) for letter_id in letter_ids]
+    elif everything or reason:
+        chosen = [letter for letter in letters if everything or letter.header("x-reason") == reason]
+    else:
+        raise Misused("say which: ids as `pantry deadletter list` shows them, --reason WORD, or --all")
+    if value is not None and len(chosen) != 1:
+        raise Misused("--value mends one letter; name exactly one")
+    sent = asyncio.run(dead_letters.replay(bootstrap, chosen, value.read_bytes() if value else None))
+    _out.print(f"replayed {sent}")
+
+
+def _find(letters: list[dead_letters.DeadLetter], letter_id: str) -> dead_letters.DeadLetter:
+    for letter in letters:
+        if letter.id == letter_id:
+            return letter
+    raise Misused(f"there is no dead letter {letter_id}")
+
+
+def main() -> None:
+    """Run the command; a mistake of the user's is told in a sentence, exit status 2."""
+    try:
+        app()
+    except (Misused, ServerFailed, ConfigError) as error:
+        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False)
+        sys.exit(2)
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False):
+            place = "_".join(str(part) for part in fault["loc"]).upper()
+            Console(stderr=True).print(f"PANTRY_{place}: {fault['msg']}", style="red", markup=False)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The conversion worker: `leads.convert` becomes `leads.converted` or `leads.rejected`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from schemas.lead import Lead
+from schemas.outputs import LeadConverted
+from schemas.topics import CONVERT, CONVERTED
+from services.conversion import domain
+from shared.commands import Policy, Ruling, carry_out
+from shared.events import Outgoing, Received, emit
+from shared.storage import Document
+from shared.worker import Runtime, Worker
+
+NAME = "conversion"
+TOPICS = (CONVERT,)
+_SOURCE = f"/services/{NAME}"
+
+
+def build(runtime: Runtime) -> Worker:
+    """The worker, ready to run."""
+    policy = Policy(_judge, _activity, _announce)
+
+    async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
+        return await carry_out(runtime, received, policy, _SOURCE)
+
+    return Worker(NAME, TOPICS, handle)
+
+
+def _judge(lead: Document | None, received: Received, at: datetime) -> Ruling:
+    objection = domain.objection(lead)
+    if objection or lead is None:
+        return Ruling(*objection) if objection else Ruling()
+    request = received.payload.opportunity.wire() if received.payload.opportunity else {}
+    return Ruling(set=domain.conversion(lead, request, received.key, at))
+
+
+def _activity(received: Received, lead_id: str, at: datetime) -> Document:
+    return domain.follow_up(received.key, lead_id, received.payload.requested_by, at)
+
+
+def _announce(lead: Document, received: Received) -> Sequence[Outgoing]:
+    converted = LeadConverted(
+        lead=Lead.of(lead),
+        opportunity_id=lead["convertedToOpportunityId"],
+        opportunity=lead["conversion"]["opportunity"],
+        converted_at=lead["convertedAt"],
+    )
+    at = lead["convertedAt"]
+    return [emit(CONVERTED, converted, cause=received.cause, key=lead["_id"], source=_SOURCE, at=at)]

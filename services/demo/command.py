@@ -1,0 +1,75 @@
+"""What `pantry demo` shows: live progress, then the reconciled account."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from schemas.topics import ACTIVITIES, CAPTURED, CONVERT, QUALIFY
+from services.demo.feeding import WATCHED, Progress, World
+from services.demo.generator import generate
+from services.demo.reconcile import Account, reconcile
+from shared.clock import system_clock
+from shared.service import Connections
+from shared.settings import Settings
+from shared.storage import Storage
+
+_PATIENCE_S = 60.0
+_FED = (CAPTURED, ACTIVITIES, QUALIFY, CONVERT)
+
+
+async def run(  # noqa: PLR0913 - the command's options
+    settings: Settings, to: Connections, *, leads: int, seed: int, console: Console, as_json: bool = False
+) -> bool:
+    """Feed `leads` people through the running funnel and reconcile; whether everything is accounted for."""
+    scenario = generate(leads, seed, system_clock())
+    began = time.monotonic()
+    with _live(console, quiet=as_json) as live:
+        world = World(to.kafka_bootstrap, scenario, lambda progress: live.update(_progress(progress)))
+        finished = await world.run(patience_s=_PATIENCE_S)
+    seconds = time.monotonic() - began
+    storage = Storage(to.mongo_url, settings.mongo_database)
+    try:
+        account = await reconcile(to.kafka_bootstrap, storage, scenario, world.sent)
+    finally:
+        storage.close()
+    if as_json:
+        console.print(account.as_json(), markup=False, highlight=False, soft_wrap=True)
+    else:
+        _show(console, account, len(world.sent), seconds, finished=finished)
+    return account.reconciled
+
+
+@contextmanager
+def _live(console: Console, *, quiet: bool) -> Iterator[Live]:
+    with Live(console=Console(quiet=True) if quiet else console, refresh_per_second=5, transient=True) as live:
+        yield live
+
+
+def _progress(progress: Progress) -> Table:
+    table = Table("fed", "", "came out", "", title="Leads on their way")
+    rows = max(len(_FED), len(WATCHED))
+    for row in range(rows):
+        fed = _FED[row].name if row < len(_FED) else ""
+        seen = WATCHED[row].name if row < len(WATCHED) else ""
+        table.add_row(fed, str(progress.fed[fed]) if fed else "", seen, str(progress.seen[seen]) if seen else "")
+    return table
+
+
+def _show(console: Console, account: Account, records: int, seconds: float, *, finished: bool) -> None:
+    table = Table("", "expected", "in Kafka", "in MongoDB", "", title="Reconciled against Kafka and MongoDB")
+    for line in account.lines:
+        shown = ["-" if value is None else f"{value:,}" for value in (line.expected, line.kafka, line.mongodb)]
+        table.add_row(line.what, *shown, "[green]agrees[/]" if line.agrees else "[red bold]DIFFERS[/]")
+    console.print(table)
+    for title, counts in (("dead letters", account.bad_by_reason), ("rejections", account.rejected_by_reason)):
+        console.print(f"{title}: " + ", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
+    console.print("disguises: " + ", ".join(f"{name} {count}" for name, count in sorted(account.disguises.items())))
+    console.print(f"{records:,} records in {seconds:.1f} s; {account.repeated} events published twice under one id")
+    if not finished:
+        console.print(f"[red]no progress for {_PATIENCE_S:.0f} s: not every record has an outcome[/]")
+    verdict = "[green bold]Every record is accounted for.[/]" if account.reconciled else "[red bold]Not reconciled.[/]"
+    console.print(verdict)

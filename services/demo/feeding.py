@@ -1,0 +1,142 @@
+"""Feeding a scenario to Kafka, and doing what sales does as leads appear: the outside world of the demo."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from schemas.base import CONTENT_TYPE, CloudEvent
+from schemas.topics import (
+    ACTIONS,
+    ACTIVITIES,
+    ASSIGNED,
+    CONVERTED,
+    CREATED,
+    DEADLETTER,
+    ENROLLED,
+    MERGED,
+    QUALIFIED,
+    REJECTED,
+    SCORED,
+)
+from services.demo.generator import Fed, Scenario, conversion, follow_up, strays
+
+WATCHED = (CREATED, MERGED, SCORED, ASSIGNED, ENROLLED, ACTIONS, QUALIFIED, CONVERTED, REJECTED, DEADLETTER)
+_HEADERS = [("content-type", CONTENT_TYPE.encode())]
+_SLICE = 200
+
+
+@dataclass(slots=True)
+class Progress:
+    """What has been fed and seen so far: numbers for the screen, not for the reconciliation."""
+
+    fed: Counter[str] = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter)
+
+
+class World:
+    """Web forms, scanners and sales people around the funnel."""
+
+    def __init__(self, bootstrap: str, scenario: Scenario, changed: Callable[[Progress], None]) -> None:
+        """`changed` is called whenever there is progress."""
+        self._bootstrap, self._scenario, self._changed = bootstrap, scenario, changed
+        self._person_of = {fed.event_id: fed.person for fed in scenario.captures if fed.event_id}
+        self._open: set[str] = set()
+        self._closed: set[str] = set()
+        self._bad = 0
+        self._told: set[str] = set()
+        self._leads: dict[str, int] = {}
+        self._steps: defaultdict[str, set[str]] = defaultdict(set)
+        self.progress = Progress()
+        self.sent: list[Fed] = []
+
+    async def run(self, *, patience_s: float) -> bool:
+        """Feed everything and wait until each record has its outcome; False after `patience_s` without progress."""
+        producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all", linger_ms=2)
+        consumer = AIOKafkaConsumer(
+            *(topic.name for topic in WATCHED), bootstrap_servers=self._bootstrap, auto_offset_reset="latest"
+        )
+        await producer.start()
+        await consumer.start()
+        try:
+            await consumer.seek_to_end()
+            await asyncio.gather(*[consumer.position(partition) for partition in consumer.assignment()])
+            feeding = asyncio.create_task(self._feed(producer))
+            return await self._watch(consumer, producer, feeding, patience_s)
+        finally:
+            await consumer.stop()
+            await producer.stop()
+
+    async def _feed(self, producer: AIOKafkaProducer) -> None:
+        captures = self._scenario.captures
+        for start in range(0, len(captures), _SLICE):
+            await self._send(producer, captures[start : start + _SLICE])
+        await self._send(producer, strays(self._scenario))
+
+    async def _send(self, producer: AIOKafkaProducer, records: Sequence[Fed]) -> None:
+        self._open |= {fed.event_id for fed in records if fed.event_id and fed.topic != ACTIVITIES.name}
+        self._open -= self._closed
+        self._bad += sum(fed.expect is not None for fed in records)
+        pending = [await producer.send(fed.topic, fed.value, key=fed.key, headers=_HEADERS) for fed in records]
+        await asyncio.gather(*pending)
+        self.sent.extend(records)
+        self.progress.fed.update(fed.topic for fed in records)
+        self._changed(self.progress)
+
+    async def _watch(
+        self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, feeding: asyncio.Task[None], patience_s: float
+    ) -> bool:
+        loop = asyncio.get_running_loop()
+        last = loop.time()
+        while loop.time() - last < patience_s:
+            if feeding.done():
+                feeding.result()
+                if self._settled():
+                    return True
+            batches = await consumer.getmany(timeout_ms=200)
+            follow: list[Fed] = []
+            for record in (record for records in batches.values() for record in records):
+                follow += self._see(record)
+            if batches:
+                last = loop.time()
+                self._changed(self.progress)
+            if follow:
+                await self._send(producer, follow)
+        return False
+
+    def _settled(self) -> bool:
+        seen = self.progress.seen
+        created = len(self._leads)
+        everybody = all(seen[topic.name] >= created for topic in (SCORED, ASSIGNED, ENROLLED))
+        return not self._open and everybody and seen[DEADLETTER.name] >= self._bad
+
+    def _see(self, record: Any) -> list[Fed]:
+        if record.topic == DEADLETTER.name:
+            self.progress.seen[record.topic] += 1
+            return []
+        event = CloudEvent.model_validate_json(record.value)
+        if event.id in self._told:
+            return []
+        self._told.add(event.id)
+        self.progress.seen[record.topic] += 1
+        if record.topic in (CREATED.name, MERGED.name, QUALIFIED.name, CONVERTED.name, REJECTED.name):
+            self._closed.add(str(event.causationid))
+            self._open.discard(str(event.causationid))
+        return self._react(record.topic, event)
+
+    def _react(self, topic: str, event: CloudEvent) -> list[Fed]:
+        lead_id = str(event.subject)
+        if topic == CREATED.name:
+            person = self._person_of.get(str(event.causationid))
+            if person is not None:
+                self._leads[lead_id] = person
+                return follow_up(self._scenario, person, lead_id)
+        if topic in (QUALIFIED.name, ENROLLED.name) and lead_id in self._leads:
+            # Sales closes no deal before the lead was even welcomed.
+            self._steps[lead_id] |= {topic}
+            if len(self._steps[lead_id]) == 2:  # noqa: PLR2004 - both
+                return conversion(self._scenario, self._leads[lead_id], lead_id)
+        return []

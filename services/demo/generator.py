@@ -1,0 +1,308 @@
+"""Realistic food-service leads from a seed: web forms and the badge scanners of a trade show, with all their flaws.
+
+The truth stays unambiguous: two people never share an e-mail, nor phone + company + name; and all captures of one person
+carry either the same e-mail or the same phone + company + name, in whatever disguise, so that any order of arrival
+makes one lead of them.
+"""
+
+import json
+import random
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from schemas.base import ENVELOPE_LIMIT
+from schemas.reasons import DeadLetterReason
+from schemas.topics import ACTIVITIES, CAPTURED, CONVERT, QUALIFY, Topic
+from services.demo import words
+
+_DUPLICATES, _REDELIVERED, _BAD = 0.35, 0.02, 0.02
+_AREAS, _EXCHANGES = len(words.AREA_CODES), 700
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """One record to publish. `expect` is a dead letter's reason for a bad record, else None; `person` whom it is of."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    event_id: str | None
+    person: int | None = None
+    expect: str | None = None
+    disguise: str = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who becomes one lead; `by_email` says which of both identities all their captures carry."""
+
+    number: int
+    first_name: str
+    last_name: str
+    company: str
+    industry: str
+    email: str
+    phone: str
+    by_email: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What a demo feeds: `captures` in their order of arrival, of `people` in all."""
+
+    seed: int
+    now: datetime
+    people: tuple[Person, ...]
+    captures: tuple[Fed, ...] = field(repr=False)
+
+
+def generate(leads: int, seed: int, now: datetime) -> Scenario:
+    """A scenario of `leads` people; the same arguments make the same bytes."""
+    rng = random.Random(seed)  # noqa: S311 - reproducible on purpose, and nothing secret
+    people = tuple(_person(number, rng) for number in range(leads))
+    captures = [_capture(person, rng, now, first=True) for person in people]
+    captures += [_capture(rng.choice(people), rng, now) for _ in range(round(leads * _DUPLICATES))]
+    captures += rng.sample(captures, round(len(captures) * _REDELIVERED))
+    captures += [_bad(kind, people, rng, now) for kind in _bad_kinds(leads)]
+    rng.shuffle(captures)
+    return Scenario(seed, now, people, tuple(captures))
+
+
+def _person(number: int, rng: random.Random) -> Person:
+    first, last = rng.choice(words.FIRST_NAMES), rng.choice(words.LAST_NAMES)
+    industry, suffix = rng.choice(list(words.INDUSTRIES.items()))
+    local = f"{first}.{last}.{number}".lower().encode("ascii", "ignore").decode().replace("'", "")
+    rest = number // (_AREAS * _EXCHANGES)
+    phone = f"+1{words.AREA_CODES[number % _AREAS]}{200 + number // _AREAS % _EXCHANGES}{rest * 1000 + number * 37 % 1000:04d}"
+    return Person(
+        number,
+        first,
+        last,
+        f"{rng.choice(words.COMPANY_FIRST)} {rng.choice(words.COMPANY_SECOND)} {suffix}",
+        industry,
+        f"{local.strip('.')}@example.{rng.choice(('com', 'org', 'net'))}",
+        phone,
+        rng.random() < 0.7,
+    )
+
+
+def _capture(person: Person, rng: random.Random, now: datetime, *, first: bool = False) -> Fed:
+    disguise = (
+        "plain" if first else rng.choice(("case", "spaces", "phone format", "legal suffix", "accents", "partial"))
+    )
+    scanner = rng.random() < 0.4
+    late = scanner and rng.random() < 0.3
+    at = now - timedelta(hours=rng.uniform(2, 48)) if late else now - timedelta(minutes=rng.uniform(0, 30))
+    source = (
+        f"/scanners/nra-show/{rng.randint(1, 12)}" if scanner else rng.choice(("/forms/website", "/forms/menu-guide"))
+    )
+    data = {
+        "source": "trade_show" if scanner else rng.choice(("website", "website", "referral", "social_media", "email")),
+        "company": _company(person, rng, disguise),
+        "contact": _contact(person, rng, disguise),
+        "requirements": _requirements(rng) if not scanner and rng.random() < 0.5 else None,
+        "consent": {"email": rng.random() < 0.9, "phone": rng.random() < 0.6, "capturedAt": at.isoformat()},
+        "context": _context(rng, scanner=scanner),
+    }
+    # A scanner doesn't normalise; its records have any key, and the results are the same.
+    key = (person.email if person.by_email else person.phone) if not scanner else f"badge-{rng.randint(1, 10**6)}"
+    name = f"late scan, {disguise}" if late else disguise
+    return _event(CAPTURED, data, rng, at, source, key, person=person.number, disguise=name)
+
+
+def _company(person: Person, rng: random.Random, disguise: str) -> dict[str, Any]:
+    name = person.company
+    if disguise == "legal suffix":
+        name += rng.choice((" Inc.", ", LLC", " Ltd", " Co."))
+    if disguise == "case":
+        name = name.upper()
+    return {
+        "name": name,
+        "industry": person.industry if rng.random() < 0.8 else None,
+        "size": rng.choice(("small", "small", "medium", "medium", "large", "enterprise"))
+        if rng.random() < 0.7
+        else None,
+        "website": f"https://www.example.com/{person.number}" if rng.random() < 0.3 else None,
+        "annualRevenue": round(10 ** rng.uniform(5, 7.7)) if rng.random() < 0.5 else None,
+    }
+
+
+def _contact(person: Person, rng: random.Random, disguise: str) -> dict[str, Any]:
+    email: str | None = person.email
+    phone: str | None = person.phone
+    first, last = person.first_name, person.last_name
+    if disguise == "case":
+        email, first = person.email.upper(), first.upper()
+    elif disguise == "spaces":
+        email, last = f"  {person.email} ", f" {last}  "
+    elif disguise == "phone format":
+        phone = _formatted(person.phone, rng)
+    elif disguise == "accents":
+        first, last = _without_accents(first), _without_accents(last)
+    elif disguise == "partial":
+        email, phone = (email, None) if person.by_email else (None, phone)
+    title = rng.choice(words.TITLES) if rng.random() < 0.6 else None
+    return {"firstName": first, "lastName": last, "title": title, "email": email, "phone": phone}
+
+
+def _formatted(phone: str, rng: random.Random) -> str:
+    area, exchange, line = phone[2:5], phone[5:8], phone[8:]
+    shapes = ("({0}) {1}-{2}", "{0}.{1}.{2}", "1-{0}-{1}-{2}", "+1 {0} {1} {2}", "{0}{1}{2}")
+    return rng.choice(shapes).format(area, exchange, line)
+
+
+def _without_accents(name: str) -> str:
+    return name.translate(str.maketrans("éíóúáñøöüëèäå", "eiouanooueeaa")) if "ø" not in name else name
+
+
+def _requirements(rng: random.Random) -> dict[str, Any]:
+    return {
+        "budget": rng.choice((0, 2_500, 10_000, 50_000)) if rng.random() < 0.5 else None,
+        "timeline": rng.choice(("this month", "next quarter", "before summer")),
+        "painPoints": rng.sample(words.PAIN_POINTS, rng.randint(1, 3)),
+        "currentSolution": rng.choice(words.SOLUTIONS),
+    }
+
+
+def _context(rng: random.Random, *, scanner: bool) -> dict[str, Any]:
+    territory = {"territory": rng.choice(words.TERRITORIES)}
+    if scanner:
+        return territory | {
+            "event": "NRA Show",
+            "booth": f"{rng.randint(1, 60):02d}",
+            "badge": rng.randint(10**5, 10**6),
+        }
+    return territory | {"campaign": rng.choice(("spring-menu", "waste-zero", "brand")), "utm_source": "newsletter"}
+
+
+def _bad_kinds(leads: int) -> list[DeadLetterReason]:
+    kinds = [
+        DeadLetterReason.NOT_JSON,
+        DeadLetterReason.NOT_CLOUDEVENT,
+        DeadLetterReason.INVALID_DATA,
+        DeadLetterReason.UNSUPPORTED_VERSION,
+        DeadLetterReason.TOO_LARGE,
+    ]
+    # The largest kind once is enough: it is a quarter of a megabyte.
+    return kinds + [kinds[number % 4] for number in range(round(leads * _BAD))]
+
+
+def _bad(kind: DeadLetterReason, people: tuple[Person, ...], rng: random.Random, now: datetime) -> Fed:
+    good = _capture(rng.choice(people), rng, now)
+    event = json.loads(good.value)
+    if kind is DeadLetterReason.NOT_CLOUDEVENT:
+        del event["id"]
+    elif kind is DeadLetterReason.INVALID_DATA:
+        event["data"]["contact"] |= {"email": "not-an-address", "phone": None}
+    elif kind is DeadLetterReason.UNSUPPORTED_VERSION:
+        event["type"] = "leads.captured.v9"
+    elif kind is DeadLetterReason.TOO_LARGE:
+        event["data"]["context"]["notes"] = "x" * ENVELOPE_LIMIT
+    value = json.dumps(event).encode()
+    if kind is DeadLetterReason.NOT_JSON:
+        value = value[: len(value) // 2]
+    return Fed(CAPTURED.name, good.key, value, None, expect=kind.value, disguise="bad")
+
+
+def follow_up(scenario: Scenario, number: int, lead_id: str) -> list[Fed]:
+    """What sales does with the lead of this person, once they see it: activities, and qualifying some."""
+    rng = _of_person(scenario, number, "follow-up")
+    fed = [_activity(scenario, rng, number, lead_id) for _ in range(rng.choice((0, 0, 1, 2, 4)))]
+    if _is_qualified(scenario, number):
+        fed.append(_qualify(scenario, rng, number, lead_id))
+    elif rng.random() < 0.02:
+        fed.append(_convert(scenario, rng, number, lead_id))  # too early: rejected
+    return fed
+
+
+def conversion(scenario: Scenario, number: int, lead_id: str) -> list[Fed]:
+    """What sales does once the lead of this person is qualified: half of them convert, some are asked for twice."""
+    rng = _of_person(scenario, number, "conversion")
+    if rng.random() < 0.5:
+        return []
+    return [_convert(scenario, rng, number, lead_id) for _ in range(2 if rng.random() < 0.1 else 1)]
+
+
+def strays(scenario: Scenario) -> list[Fed]:
+    """An activity and two commands for leads that nobody knows."""
+    rng = _of_person(scenario, -1, "strays")
+    unknown = [_uuid(rng) for _ in range(3)]
+    activity = _activity(scenario, rng, None, unknown[0])
+    lost = Fed(activity.topic, activity.key, activity.value, None, expect=DeadLetterReason.LEAD_NOT_FOUND.value)
+    return [lost, _qualify(scenario, rng, None, unknown[1]), _convert(scenario, rng, None, unknown[2])]
+
+
+def _of_person(scenario: Scenario, number: int, what: str) -> random.Random:
+    return random.Random(f"{scenario.seed}/{number}/{what}")  # noqa: S311 - reproducible on purpose
+
+
+def _is_qualified(scenario: Scenario, number: int) -> bool:
+    return _of_person(scenario, number, "qualified").random() < 0.3
+
+
+def _activity(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str) -> Fed:
+    type_, description = rng.choice(list(words.ACTIVITIES.items()))
+    at = scenario.now - timedelta(days=rng.uniform(0, 45))
+    data: dict[str, Any] = {"leadId": lead_id}
+    person = scenario.people[number] if number is not None else None
+    if person is not None and person.by_email and rng.random() < 0.4:
+        data = {"email": person.email.upper()}
+    data["activity"] = {
+        "type": type_,
+        "description": description,
+        "outcome": rng.choice(words.OUTCOMES),
+        "completedAt": at.isoformat() if rng.random() < 0.8 else None,
+        "createdBy": rng.choice(words.SALES),
+    }
+    return _event(ACTIVITIES, data, rng, scenario.now, "/screens/sales", lead_id, person=number)
+
+
+def _qualify(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str) -> Fed:
+    data = {"leadId": lead_id, "requestedBy": rng.choice(words.SALES), "requirements": _requirements(rng)}
+    return _event(QUALIFY, data, rng, scenario.now, "/screens/sales", lead_id, person=number)
+
+
+def _convert(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str) -> Fed:
+    opportunity = {"amount": rng.choice((5_000, 12_000, 80_000)), "currency": "USD", "stage": "proposal"}
+    closes = scenario.now + timedelta(days=rng.randint(10, 90))
+    opportunity["closeDate"] = closes.date().isoformat()
+    data = {"leadId": lead_id, "requestedBy": rng.choice(words.SALES), "opportunity": opportunity}
+    return _event(CONVERT, data, rng, scenario.now, "/screens/sales", lead_id, person=number)
+
+
+def _event(  # noqa: PLR0913 - an event's parts
+    topic: Topic,
+    data: Mapping[str, Any],
+    rng: random.Random,
+    at: datetime,
+    source: str,
+    key: str,
+    *,
+    person: int | None,
+    disguise: str = "plain",
+) -> Fed:
+    event_id = _uuid(rng)
+    event = {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": source,
+        "type": topic.event_type,
+        "time": at.isoformat(),
+        "datacontenttype": "application/json",
+        "correlationid": event_id,
+        "data": _without_none(data),
+    }
+    return Fed(topic.name, key.encode(), json.dumps(event).encode(), event_id, person=person, disguise=disguise)
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_none(one) for name, one in value.items() if one is not None}
+    return value
+
+
+def _uuid(rng: random.Random) -> str:
+    return str(uuid.UUID(int=rng.getrandbits(128), version=4))

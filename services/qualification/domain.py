@@ -1,0 +1,94 @@
+"""Qualification: sales learned more of a lead, and it is judged on that (contract 3, Qualification)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from schemas.commands import Bant
+from schemas.lead import Urgency
+from schemas.reasons import RejectionReason
+from shared.domain.activities import activity
+from shared.domain.ids import derive
+
+POINTS_EACH = 25
+QUALIFIED_FROM = 75
+_SOON = frozenset({Urgency.IMMEDIATE, Urgency.WITHIN_MONTH})
+_LISTS = ("decisionMakers", "painPoints")
+
+
+def objection(lead: Mapping[str, Any] | None) -> tuple[RejectionReason, str] | None:
+    """Why this lead can't be qualified now, or None."""
+    if lead is None:
+        return RejectionReason.LEAD_NOT_FOUND, "no lead has this id"
+    if lead["status"] == "converted":
+        return RejectionReason.INVALID_TRANSITION, "a converted lead stays converted"
+    if lead["status"] == "lost":
+        return RejectionReason.LEAD_LOST, "a lost lead must be captured or reopened before it can be qualified"
+    return None
+
+
+def progressive(lead: Mapping[str, Any], requirements: Mapping[str, Any], cause_key: str) -> dict[str, Any]:
+    """What to set on the lead: qualified, and the requirements merged."""
+    return {
+        "status": "qualified",
+        "requirements": merged(lead, requirements),
+        "qualification": {"method": "progressive", "cause": cause_key},
+    }
+
+
+def by_bant(lead: Mapping[str, Any], bant: Bant, cause_key: str) -> dict[str, Any]:
+    """What to set on the lead: the verdict of its BANT score, and the requirements taken over."""
+    score = bant_score(bant)
+    return {
+        "status": "qualified" if score >= QUALIFIED_FROM else "unqualified",
+        "requirements": merged(lead, requirements_of(bant)),
+        "qualification": {"method": "bant", "cause": cause_key, "bantScore": score},
+    }
+
+
+def bant_score(bant: Bant) -> int:
+    """0…100: 25 each for confirmed budget, a decision maker, a pain point, and a need within a month."""
+    met = (
+        bant.budget is not None and bool(bant.budget.confirmed),
+        bant.authority is not None and bool(bant.authority.is_decision_maker),
+        bant.need is not None and bool(bant.need.pain_points),
+        bant.timeline is not None and bant.timeline.urgency in _SOON,
+    )
+    return POINTS_EACH * sum(met)
+
+
+def requirements_of(bant: Bant) -> dict[str, Any]:
+    """The lead's requirements as a BANT record tells them."""
+    told = {
+        "budget": bant.budget.amount if bant.budget else None,
+        "timeline": bant.timeline.urgency.value if bant.timeline and bant.timeline.urgency else None,
+        "decisionMakers": list(bant.authority.decision_makers or ()) if bant.authority else None,
+        "currentSolution": bant.need.current_solution if bant.need else None,
+        "painPoints": list(bant.need.pain_points or ()) if bant.need else None,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def merged(lead: Mapping[str, Any], learned: Mapping[str, Any]) -> dict[str, Any]:
+    """What was learned last laid over what was known; lists united, in the order they were learned."""
+    known = dict(lead.get("requirements") or {})
+    news = {name: value for name, value in learned.items() if value is not None}
+    for name in _LISTS:
+        if name in news:
+            news[name] = list(dict.fromkeys([*known.get(name, ()), *news[name]]))
+    return known | news
+
+
+def follow_up(cause_key: str, lead_id: str, bant: Bant, requested_by: str, at: datetime) -> dict[str, Any]:
+    """The activity that records a BANT verdict on the lead."""
+    score = bant_score(bant)
+    return activity(
+        derive("activity", cause_key),
+        lead_id,
+        "follow_up",
+        at,
+        created_by=requested_by,
+        description=f"BANT qualification completed - Score: {score}",
+        outcome="qualified" if score >= QUALIFIED_FROM else "unqualified",
+        completed_at=at,
+    )

@@ -1,0 +1,60 @@
+"""From bytes to a valid event, or to the reason why not. One record at a time: a poison record harms no neighbour."""
+
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from schemas.base import ENVELOPE_LIMIT, CloudEvent
+from schemas.reasons import DeadLetterReason
+from schemas.topics import Topic
+from shared.domain.ids import derive
+from shared.events import Received, Record, topic_of
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """A record that is no valid event, and why. The detail names paths, never values: it ends up in logs."""
+
+    record: Record
+    reason: DeadLetterReason
+    detail: str
+
+
+def decode(record: Record, region: str) -> Received | Undecodable:
+    """The event in `record`; `region` is the phone numbers' default region. Never raises for what a record contains."""
+    value = record.value or b""
+    if len(value) > ENVELOPE_LIMIT:
+        detail = f"{len(value)} bytes are more than the {ENVELOPE_LIMIT} that a record may have"
+        return Undecodable(record, DeadLetterReason.TOO_LARGE, detail)
+    try:
+        event = CloudEvent.model_validate_json(value)
+    except ValidationError as error:
+        reason = DeadLetterReason.NOT_JSON if _is_syntax(error) else DeadLetterReason.NOT_CLOUDEVENT
+        return Undecodable(record, reason, explain(error))
+    return _decode_data(record, event, topic_of(record), region)
+
+
+def _decode_data(record: Record, event: CloudEvent, topic: Topic, region: str) -> Received | Undecodable:
+    if event.type != topic.event_type:
+        name, _, _ = event.type.rpartition(".")
+        if name == topic.name:
+            detail = f"type: this reader knows {topic.event_type} only"
+            return Undecodable(record, DeadLetterReason.UNSUPPORTED_VERSION, detail)
+        return Undecodable(record, DeadLetterReason.NOT_CLOUDEVENT, f"type: expected {topic.event_type} on this topic")
+    try:
+        payload = topic.model.model_validate(event.data, context={"region": region})
+    except ValidationError as error:
+        return Undecodable(record, DeadLetterReason.INVALID_DATA, explain(error, "data"))
+    return Received(record, event, payload, derive("cause", event.source, event.id))
+
+
+def _is_syntax(error: ValidationError) -> bool:
+    return any(fault["type"] == "json_invalid" for fault in error.errors(include_url=False, include_input=False))
+
+
+def explain(error: ValidationError, *prefix: str) -> str:
+    """Each fault as `path: message`, without the values that were wrong."""
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(
+        f"{'.'.join([*prefix, *map(str, fault['loc'])]) or '(record)'}: {fault['msg']}" for fault in faults[:20]
+    )

@@ -1,0 +1,131 @@
+"""Records on their way in and on their way out, as every worker sees them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from schemas.base import CONTENT_TYPE, CloudEvent, Model
+from schemas.reasons import DeadLetterReason
+from schemas.topics import DEADLETTER, TOPICS, Topic
+from shared.domain.ids import derive
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A Kafka record as it came, byte for byte."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What an outgoing event was caused by: enough to derive its id and to carry the chain on (contract 1)."""
+
+    key: str
+    event_id: str
+    correlation_id: str
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A record whose envelope and payload are valid.
+
+    `key` is derived from the event's `source` and `id`: equal keys are one event, however often it is delivered.
+    """
+
+    record: Record
+    event: CloudEvent
+    payload: Any
+    key: str
+
+    @property
+    def cause(self) -> Cause:
+        """This event as the cause of others."""
+        event = self.event
+        return Cause(self.key, event.id, event.correlationid or event.id, event.traceparent)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record to publish."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A received event that no retry can make useful: it goes to the dead letter as it came."""
+
+    received: Received
+    reason: DeadLetterReason
+    detail: str
+
+
+def emit(  # noqa: PLR0913 - an event's parts, each by name
+    topic: Topic, payload: Model, *, cause: Cause, key: str, source: str, at: datetime, subject: str | None = None
+) -> Outgoing:
+    """The event `payload` says, caused by `cause`: caused twice, it has the same id twice.
+
+    `subject` is the lead's id and distinguishes the events that one cause has on several leads.
+    """
+    lead_id = subject or key
+    event = CloudEvent(
+        id=derive("event", topic.name, cause.key, lead_id),
+        source=source,
+        type=topic.event_type,
+        subject=lead_id,
+        time=at,
+        correlationid=cause.correlation_id,
+        causationid=cause.event_id,
+        traceparent=cause.traceparent,
+        data=payload.wire(),
+    )
+    return Outgoing(topic.name, key.encode(), encode(event), {"content-type": CONTENT_TYPE})
+
+
+def encode(event: CloudEvent) -> bytes:
+    """The structured JSON mode of an event (contract 1)."""
+    return event.model_dump_json(exclude_none=True).encode()
+
+
+def dead_letter(  # noqa: PLR0913 - the contract's headers, each by name
+    record: Record, reason: DeadLetterReason, detail: str, *, consumer: str, at: datetime, attempts: int
+) -> Outgoing:
+    """The record for `leads.deadletter`: key and value byte for byte, the failure in headers (contract 2)."""
+    headers = {
+        **_readable(record.headers),
+        "x-reason": reason.value,
+        "x-detail": detail[:1_000],
+        "x-topic": record.topic,
+        "x-partition": str(record.partition),
+        "x-offset": str(record.offset),
+        "x-consumer": consumer,
+        "x-failed-at": at.isoformat(),
+        "x-attempts": str(attempts),
+    }
+    return Outgoing(DEADLETTER.name, record.key, record.value, headers)
+
+
+def _readable(headers: tuple[tuple[str, bytes], ...]) -> dict[str, str]:
+    readable = {}
+    for name, value in headers:
+        try:
+            readable[name] = (value or b"").decode()
+        except UnicodeDecodeError:
+            continue  # a header that isn't text means nothing to any reader of ours; the value stays untouched
+    return readable
+
+
+def topic_of(record: Record) -> Topic:
+    """The registered topic that a record came from."""
+    return TOPICS[record.topic]

@@ -1,0 +1,90 @@
+"""The log itself: creating topics, reading them from end to end, and how far each consumer group is."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from schemas.topics import DEADLETTER, Topic
+from shared.broker import MAX_REQUEST_BYTES
+from shared.events import Record
+
+
+async def create_topics(bootstrap: str, topics: Iterable[Topic], replication: int = 1) -> list[str]:
+    """Create the topics that are missing, and nothing else; return their names."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        there = set(await admin.list_topics())
+        missing = [topic for topic in topics if topic.name not in there]
+        if missing:
+            await admin.create_topics([_new(topic, replication) for topic in missing])
+        return [topic.name for topic in missing]
+    finally:
+        await admin.close()
+
+
+def _new(topic: Topic, replication: int) -> NewTopic:
+    config = {"retention.ms": str(topic.retention_ms)}
+    if topic is DEADLETTER:
+        config["max.message.bytes"] = str(MAX_REQUEST_BYTES)
+    return NewTopic(topic.name, topic.partitions, replication, topic_configs=config)
+
+
+@asynccontextmanager
+async def _reader(bootstrap: str, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:
+    await consumer._client.force_metadata_update()  # noqa: SLF001 - without a subscription nothing else fetches it
+    found = []
+    for topic in topics:
+        consumer._client.add_topic(topic)  # noqa: SLF001 - likewise
+    await consumer._client.force_metadata_update()  # noqa: SLF001 - likewise
+    for topic in topics:
+        found += [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+    return found
+
+
+async def read_all(bootstrap: str, topics: Iterable[str]) -> AsyncIterator[Record]:
+    """At least every record that the topics hold at the time of the call, each partition in its order.
+
+    The embedded broker tells the end of a partition as one past the *first* record of its last batch. A batch is
+    fetched whole; so whatever comes with it is given, and one more look is taken after the last end is reached.
+    """
+    async with _reader(bootstrap) as consumer:
+        partitions = await _partitions(consumer, list(topics))
+        ends = await consumer.end_offsets(partitions) if partitions else {}
+        begins = await consumer.beginning_offsets(partitions) if partitions else {}
+        open_ = {partition for partition in partitions if ends[partition] > begins[partition]}
+        if not open_:
+            return
+        consumer.assign(list(open_))
+        await consumer.seek_to_beginning(*open_)
+        last_look = False
+        while open_ or not last_look:
+            last_look = not open_
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                for raw in records:
+                    yield Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, tuple(raw.headers or ()))
+            open_ = {partition for partition in open_ if await consumer.position(partition) < ends[partition]}
+
+
+async def lag(bootstrap: str, group: str, topics: Iterable[str]) -> dict[TopicPartition, int]:
+    """How many records each partition holds that `group` has not committed."""
+    async with _reader(bootstrap, group) as consumer:
+        partitions = await _partitions(consumer, list(topics))
+        ends, begins = await asyncio.gather(consumer.end_offsets(partitions), consumer.beginning_offsets(partitions))
+        consumer.assign(partitions)
+        committed = {partition: await consumer.committed(partition) for partition in partitions}
+        return {p: max(0, ends[p] - (begins[p] if committed[p] is None else committed[p])) for p in partitions}

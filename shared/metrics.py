@@ -1,0 +1,42 @@
+"""Every metric of the product, with its meaning beside it. FastStream's middleware adds its own (`faststream_…`)."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_BATCH_SIZES = (1, 5, 10, 25, 50, 100, 250, 500, 1_000, 5_000)
+
+
+class Metrics:
+    """The product's metrics in one registry; a process has one."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self.records = Counter(
+            "pantry_records_total",
+            "Records by what became of them: handled, or the dead letter's reason.",
+            ["worker", "outcome"],
+            registry=self.registry,
+        )
+        self.published = Counter(
+            "pantry_published_total", "Events published and acknowledged.", ["worker", "topic"], registry=self.registry
+        )
+        self.batch_size = Histogram(
+            "pantry_batch_records", "Records in a batch.", ["worker"], buckets=_BATCH_SIZES, registry=self.registry
+        )
+        self.batch_seconds = Histogram(
+            "pantry_batch_seconds", "Seconds from a batch's arrival to its commit.", ["worker"], registry=self.registry
+        )
+        self.retries = Counter(
+            "pantry_retries_total", "Tries that a server's absence made void.", ["worker"], registry=self.registry
+        )
+        self.lag = Gauge(
+            "pantry_consumer_lag_records",
+            "Records between the last commit and the partitions' ends, over what this process is assigned.",
+            ["worker"],
+            registry=self.registry,
+        )
+        self.advanced = Gauge(
+            "pantry_loop_advanced_timestamp_seconds",
+            "When the consume loop last went round (Unix time): a value that stands still is a stuck worker.",
+            ["worker"],
+            registry=self.registry,
+        )

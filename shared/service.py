@@ -1,0 +1,205 @@
+"""The composition root of a process that runs workers: opens every connection, starts, watches and stops."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.annotations import KafkaMessage
+from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
+
+from shared.broker import Publisher, connect
+from shared.clock import Clock, system_clock
+from shared.health import HttpServer, application
+from shared.intake import Intake, transient
+from shared.metrics import Metrics
+from shared.settings import Settings
+from shared.storage import Storage, Unavailable
+from shared.worker import Background, Build, Runtime, Worker
+
+# Short, for FastStream sleeps this long again after each empty poll: it is what an idle stage adds to latency.
+_POLL_MS = 10
+_MONITOR_S = 5.0
+_STUCK_S = 60.0
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """Where the servers are, and whether the broker takes an idempotent producer."""
+
+    kafka_bootstrap: str
+    mongo_url: str
+    idempotence: bool
+
+
+class Service:
+    """Workers running in this process, as an async context: on leaving, batches in flight are finished and committed."""
+
+    def __init__(
+        self, settings: Settings, connections: Connections, builds: Sequence[Build], *, clock: Clock = system_clock
+    ) -> None:
+        """Nothing is opened before the context is entered."""
+        self._settings = settings
+        self.metrics = Metrics()
+        self.storage = Storage(connections.mongo_url, settings.mongo_database)
+        self.broker: KafkaBroker = connect(
+            connections.kafka_bootstrap, idempotence=connections.idempotence, metrics=self.metrics
+        )
+        self._clock = clock
+        self.publisher = Publisher(self.broker, self.metrics)
+        runtime = Runtime(settings, self.storage, self.publisher, clock)
+        self.workers = [build(runtime) for build in builds]
+        self._consumers = {worker.name: self._subscribe(worker) for worker in self.workers}
+        self._advanced: dict[str, float] = {}
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._http = HttpServer(
+            application(self.stuck, self.unready, self.metrics.registry), settings.http_host, settings.http_port
+        )
+
+    async def __aenter__(self) -> Self:
+        await self.broker.start()
+        loops = [(worker.name, loop) for worker in self.workers for loop in worker.background]
+        self._tasks = [
+            *(asyncio.create_task(self._keep_running(name, loop)) for name, loop in loops),
+            asyncio.create_task(self._monitor()),
+            asyncio.create_task(self._http.serve()),
+        ]
+        while not self._http.started and not self._tasks[-1].done():  # noqa: ASYNC110 - uvicorn offers no event for it
+            await asyncio.sleep(0.01)
+        _log.info("service.started", workers=[worker.name for worker in self.workers], http=self._http.address)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        _log.info("service.stopping")
+        self._stopping.set()
+        await self.broker.stop()
+        self._http.should_exit = True
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.storage.close()
+        _log.info("service.stopped")
+
+    @property
+    def http(self) -> str | None:
+        """Where health and metrics answer."""
+        return self._http.address
+
+    async def stuck(self) -> dict[str, str]:
+        """Liveness: the workers that have records waiting and didn't advance for a minute."""
+        now = time.time()
+        return {
+            name: f"no progress for {now - since:.0f} s"
+            for name, since in self._advanced.items()
+            if self._lag(name) and now - since > _STUCK_S
+        }
+
+    async def unready(self) -> dict[str, str]:
+        """Readiness: the servers that don't answer."""
+        wrong = {}
+        if not await self.broker.ping(timeout=2.0):
+            wrong["broker"] = "does not answer"
+        try:
+            await self.storage.ping()
+        except Unavailable as error:
+            wrong["database"] = str(error)
+        return wrong
+
+    def _subscribe(self, worker: Worker) -> Any:
+        intake = Intake(
+            worker,
+            self.publisher,
+            self._clock,
+            self.metrics,
+            region=self._settings.region,
+            retry_max_s=self._settings.retry_max_s,
+            advanced=lambda: self._mark(worker.name),
+        )
+        subscriber = self.broker.subscriber(
+            *(topic.name for topic in worker.topics),
+            group_id=worker.group,
+            batch=True,
+            ack_policy=AckPolicy.MANUAL,
+            auto_offset_reset="earliest",
+            max_records=self._settings.batch_max,
+            batch_timeout_ms=_POLL_MS,
+            session_timeout_ms=self._settings.session_timeout_ms,
+            heartbeat_interval_ms=max(250, self._settings.session_timeout_ms // 4),
+            parser=_parse,
+            decoder=_decode,
+        )
+
+        @subscriber
+        async def take(message: KafkaMessage) -> None:
+            intake.stopping = self._stopping
+            await intake.take(message.raw_message, subscriber.consumer)
+
+        return subscriber
+
+    def _mark(self, name: str) -> None:
+        self._advanced[name] = time.time()
+        self.metrics.advanced.labels(name).set(self._advanced[name])
+
+    def _lag(self, name: str) -> float:
+        return float(self.metrics.lag.labels(name)._value.get())  # noqa: SLF001 - the client offers no other reading
+
+    async def _keep_running(self, name: str, loop: Background) -> None:
+        pause = 0.1
+        while not self._stopping.is_set():
+            try:
+                await loop(self._stopping)
+            except Exception as error:  # noqa: BLE001 - a loop that died silently would stop the schedule for good
+                kind = "background.waits" if transient(error) else "background.failed"
+                _log.error(kind, worker=name, error=type(error).__name__)
+            try:
+                await asyncio.wait_for(self._stopping.wait(), pause)
+            except TimeoutError:
+                pause = min(pause * 2, self._settings.retry_max_s)
+
+    async def _monitor(self) -> None:
+        while not self._stopping.is_set():
+            for name, subscriber in self._consumers.items():
+                consumer = subscriber.consumer
+                if consumer is not None:
+                    await self._measure(name, consumer)
+            try:
+                await asyncio.wait_for(self._stopping.wait(), _MONITOR_S)
+            except TimeoutError:
+                continue
+
+    async def _measure(self, name: str, consumer: AIOKafkaConsumer) -> None:
+        """The lag from the broker's own word: a fetcher that fell silent would call its stale view of it zero."""
+        self._advanced.setdefault(name, time.time())
+        try:
+            assigned = consumer.assignment()
+            ends = await consumer.end_offsets(assigned) if assigned else {}
+            lag = sum([max(0, end - await consumer.position(partition)) for partition, end in ends.items()])
+        except (KafkaError, TimeoutError, OSError):
+            return  # readiness tells of a broker that is away; the last known lag stands
+        if not lag:
+            self._mark(name)
+        self.metrics.lag.labels(name).set(lag)
+
+
+async def _parse(batch: tuple[ConsumerRecord[Any, Any], ...]) -> KafkaAckableMessage:
+    """The batch as it came: FastStream's own parser fails on headers that aren't text, and the batch with it."""
+    return KafkaAckableMessage(
+        body=[record.value or b"" for record in batch],
+        raw_message=batch,
+        message_id=f"{batch[0].topic}-{batch[0].partition}-{batch[0].offset}",
+        correlation_id=None,
+        headers={},
+        batch_headers=[],
+        consumer=FAKE_CONSUMER,
+    )
+
+
+async def _decode(message: KafkaAckableMessage) -> Any:
+    return message.body

@@ -1,0 +1,175 @@
+"""MongoDB, the one module that knows its driver.
+
+Every write here is safe to repeat: an insert under an id derived from its cause, a replacement of a document by the
+same, or a compare-and-set. Errors are sorted into two kinds: `Unavailable` (try again, nothing is wrong with the
+documents) and whatever else (this document can't be stored, ever).
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bson.codec_options import CodecOptions
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import InsertOne, ReplaceOne, UpdateOne, WriteConcern
+from pymongo.errors import BulkWriteError, DocumentTooLarge, InvalidOperation, PyMongoError
+from pymongo.read_concern import ReadConcern
+
+Document = dict[str, Any]
+
+_DUPLICATE_KEY = 11000
+# Codes by which the server says that this very document or update is at fault; anything else may pass with time.
+_DOCUMENT_FAULTS = frozenset({2, 9, 14, 28, 40, 52, 55, 56, 57, 66, 121, 10334, 17419, 17420})
+
+
+class Unavailable(Exception):  # noqa: N818 - the state it tells of, as the caller reads it
+    """The database can't answer now; the same call may pass later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A compare-and-set: `update` is applied to document `id` only while `guard` still holds for it."""
+
+    id: str
+    guard: Mapping[str, Any]
+    update: Mapping[str, Any]
+
+
+@asynccontextmanager
+async def _sorted_errors() -> AsyncIterator[None]:
+    try:
+        yield
+    except (DocumentTooLarge, InvalidOperation):
+        raise
+    except BulkWriteError as error:
+        if any(fault.get("code") in _DOCUMENT_FAULTS for fault in error.details.get("writeErrors", ())):
+            raise
+        raise Unavailable(_told(error)) from error
+    except PyMongoError as error:
+        if getattr(error, "code", None) in _DOCUMENT_FAULTS:
+            raise
+        raise Unavailable(_told(error)) from error
+
+
+def _told(error: PyMongoError) -> str:
+    # The text of a driver's error can quote documents; its class and code can't.
+    return f"{type(error).__name__} code={getattr(error, 'code', None)}"
+
+
+class Storage:
+    """The product's database. Reads see what a majority has acknowledged; so do the writes before they return."""
+
+    def __init__(self, url: str, database: str, *, timeout_ms: int = 5_000) -> None:
+        """Connects on first use; `timeout_ms` bounds the search for a server and each answer."""
+        self._client: Any = AsyncIOMotorClient(
+            url, serverSelectionTimeoutMS=timeout_ms, socketTimeoutMS=timeout_ms * 6, retryWrites=True, appname="pantry"
+        )
+        self._database = self._client.get_database(
+            database,
+            codec_options=CodecOptions(tz_aware=True),
+            write_concern=WriteConcern(w="majority", j=True),
+            read_concern=ReadConcern("majority"),
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    async def ping(self) -> None:
+        """Raise `Unavailable` when the database doesn't answer."""
+        async with _sorted_errors():
+            await self._database.command("ping")
+
+    async def read(
+        self, collection: str, ids: Iterable[str], fields: Sequence[str] | None = None
+    ) -> dict[str, Document]:
+        """The documents with these ids, by id; those that don't exist are absent."""
+        wanted = list(dict.fromkeys(ids))
+        if not wanted:
+            return {}
+        found = await self.find(collection, {"_id": {"$in": wanted}}, fields=fields)
+        return {document["_id"]: document for document in found}
+
+    async def find(
+        self,
+        collection: str,
+        query: Mapping[str, Any],
+        *,
+        fields: Sequence[str] | None = None,
+        sort: Sequence[tuple[str, int]] = (),
+        limit: int = 0,
+    ) -> list[Document]:
+        """The documents that fit `query`, which must be served by an index; `limit` 0 means all."""
+        async with _sorted_errors():
+            cursor = self._database[collection].find(query, dict.fromkeys(fields, 1) if fields else None)
+            if sort:
+                cursor = cursor.sort(list(sort))
+            found: list[Document] = await cursor.limit(limit).to_list(None)
+            return found
+
+    async def insert_new(self, collection: str, documents: Sequence[Document]) -> set[str]:
+        """Insert what isn't there yet; return the ids that were there before, untouched."""
+        if not documents:
+            return set()
+        try:
+            async with _sorted_errors():
+                await self._database[collection].bulk_write([InsertOne(d) for d in documents], ordered=False)
+        except Unavailable as unavailable:
+            faults = _write_faults(unavailable)
+            if not faults or any(fault["code"] != _DUPLICATE_KEY for fault in faults):
+                raise
+            return {documents[fault["index"]]["_id"] for fault in faults}
+        return set()
+
+    async def put(self, collection: str, documents: Sequence[Document]) -> None:
+        """Store each document whole under its id, whatever was there."""
+        if documents:
+            async with _sorted_errors():
+                await self._database[collection].bulk_write(
+                    [ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in documents], ordered=False
+                )
+
+    async def change(self, collection: str, changes: Sequence[Change]) -> bool:
+        """Apply the changes; False when the guard of any of them no longer held (the others are applied)."""
+        if not changes:
+            return True
+        async with _sorted_errors():
+            result = await self._database[collection].bulk_write(
+                [UpdateOne({"_id": c.id, **c.guard}, c.update) for c in changes], ordered=False
+            )
+        return bool(result.matched_count == len(changes))
+
+    async def change_all(self, collection: str, query: Mapping[str, Any], update: Mapping[str, Any]) -> int:
+        """Apply `update` to every document that fits `query` (an index must serve it); return how many fitted."""
+        async with _sorted_errors():
+            result = await self._database[collection].update_many(query, update)
+        return int(result.matched_count)
+
+    async def count(self, collection: str, query: Mapping[str, Any] | None = None) -> int:
+        """How many documents fit; for commands and tests, never on the path of an event."""
+        async with _sorted_errors():
+            return int(await self._database[collection].count_documents(query or {}))
+
+    async def earliest(self, collection: str, field: str, query: Mapping[str, Any]) -> datetime | None:
+        """The smallest `field` among the documents that fit, by an index on the query's fields and `field`."""
+        found = await self.find(collection, query, fields=(field,), sort=((field, 1),), limit=1)
+        return found[0][field] if found else None
+
+    async def create_index(self, collection: str, keys: Sequence[tuple[str, int]]) -> str:
+        """Create an index where it is missing; return its name. Nothing else is changed."""
+        async with _sorted_errors():
+            return str(await self._database[collection].create_index(list(keys)))
+
+    async def drop(self) -> None:
+        """Delete the whole database."""
+        async with _sorted_errors():
+            await self._client.drop_database(self._database.name)
+
+
+def _write_faults(unavailable: Unavailable) -> list[dict[str, Any]]:
+    cause = unavailable.__cause__
+    if not isinstance(cause, BulkWriteError) or cause.details.get("writeConcernErrors"):
+        return []
+    return list(cause.details.get("writeErrors", ()))

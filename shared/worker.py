@@ -1,0 +1,74 @@
+"""What a worker is: a name, the topics it reads, and what it does with a batch."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from schemas.topics import Topic
+from shared.broker import Publisher
+from shared.clock import Clock
+from shared.events import Outgoing, Received, Refused
+from shared.settings import Settings
+from shared.storage import Storage
+
+Handler = Callable[[Sequence[Received]], Awaitable[Sequence[Outgoing | Refused]]]
+Background = Callable[[asyncio.Event], Awaitable[None]]
+
+_ROUNDS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One consumer group, `pantry.NAME`.
+
+    `handle` takes valid events (the same one may come again, late or out of order), writes, and returns what to
+    publish. It raises only when the batch shall be tried again. `background` runs beside it until the event it is
+    given is set.
+    """
+
+    name: str
+    topics: tuple[Topic, ...]
+    handle: Handler
+    background: tuple[Background, ...] = ()
+
+    @property
+    def group(self) -> str:
+        """The consumer group (contract 5)."""
+        return f"pantry.{self.name}"
+
+    @property
+    def source(self) -> str:
+        """The `source` of the events it publishes (contract 1)."""
+        return f"/services/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What a worker is built from; the composition root makes it."""
+
+    settings: Settings
+    storage: Storage
+    publisher: Publisher
+    clock: Clock
+
+
+Build = Callable[[Runtime], Worker]
+
+
+class Contention(Exception):  # noqa: N818 - the state it tells of
+    """Others kept changing the same documents; trying the batch again later is right."""
+
+
+async def settle(attempt: Callable[[], Awaitable[bool]]) -> None:
+    """Repeat `attempt` (read, decide, write by compare-and-set) until no other writer came between.
+
+    An attempt that finds its own earlier write must take it as done: that is what makes repeating safe.
+    """
+    for round_ in range(_ROUNDS):
+        if await attempt():
+            return
+        structlog.get_logger().debug("write.contended", round=round_)
+        await asyncio.sleep(0.002 * round_)
+    raise Contention(f"{_ROUNDS} rounds of read and write all met another writer")
