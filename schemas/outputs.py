@@ -133,7 +133,7 @@ class NurtureAction(Model):
 
 
 class LeadConverted(Model):
-    """For the opportunity service: `opportunity` holds name, amount, currency, closeDate, stage, leadSource, company, …"""
+    """For the opportunity service: `opportunity` holds name, amount, currency, closeDate, stage, leadSource."""
 
     lead: Lead
     opportunity_id: Word

@@ -17,8 +17,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError, MessageSizeTooLargeError
 
 from schemas.reasons import DeadLetterReason
-from shared.clock import Clock
 from shared.broker import Publisher
+from shared.clock import Clock
 from shared.decoding import Undecodable, decode
 from shared.events import Outgoing, Received, Record, Refused, dead_letter
 from shared.metrics import Metrics

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
@@ -29,6 +29,7 @@ _MONITOR_S = 5.0
 _STUCK_S = 60.0
 
 _log = structlog.get_logger()
+Batch = Sequence[ConsumerRecord[Any, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Connections:
 
 
 class Service:
-    """Workers running in this process, as an async context: on leaving, batches in flight are finished and committed."""
+    """Workers in this process, as an async context: on leaving, batches in flight are finished and committed."""
 
     def __init__(
         self, settings: Settings, connections: Connections, builds: Sequence[Build], *, clock: Clock = system_clock
@@ -60,20 +61,20 @@ class Service:
         self._consumers = {worker.name: self._subscribe(worker) for worker in self.workers}
         self._advanced: dict[str, float] = {}
         self._stopping = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._loops: list[asyncio.Task[None]] = []
+        self._watch: list[asyncio.Task[None]] = []
         self._http = HttpServer(
             application(self.stuck, self.unready, self.metrics.registry), settings.http_host, settings.http_port
         )
 
     async def __aenter__(self) -> Self:
-        await self.broker.start()
+        await self.broker.connect()
+        # All at once: joining a consumer group can take seconds, and FastStream's own start joins one after the other.
+        await asyncio.gather(*(subscriber.start() for subscriber in self._consumers.values()))
         loops = [(worker.name, loop) for worker in self.workers for loop in worker.background]
-        self._tasks = [
-            *(asyncio.create_task(self._keep_running(name, loop)) for name, loop in loops),
-            asyncio.create_task(self._monitor()),
-            asyncio.create_task(self._http.serve()),
-        ]
-        while not self._http.started and not self._tasks[-1].done():  # noqa: ASYNC110 - uvicorn offers no event for it
+        self._loops = [asyncio.create_task(self._keep_running(name, loop)) for name, loop in loops]
+        self._watch = [asyncio.create_task(self._monitor()), asyncio.create_task(self._http.serve())]
+        while not self._http.started and not self._watch[-1].done():  # noqa: ASYNC110 - uvicorn offers no event for it
             await asyncio.sleep(0.01)
         _log.info("service.started", workers=[worker.name for worker in self.workers], http=self._http.address)
         return self
@@ -81,9 +82,11 @@ class Service:
     async def __aexit__(self, *_: object) -> None:
         _log.info("service.stopping")
         self._stopping.set()
+        # What runs beside the consumers publishes too: it ends before the producer does.
+        await asyncio.gather(*self._loops)
         await self.broker.stop()
         self._http.should_exit = True
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._watch, return_exceptions=True)
         self.storage.close()
         _log.info("service.stopped")
 
@@ -139,7 +142,7 @@ class Service:
         @subscriber
         async def take(message: KafkaMessage) -> None:
             intake.stopping = self._stopping
-            await intake.take(message.raw_message, subscriber.consumer)
+            await intake.take(cast("Batch", message.raw_message), cast("AIOKafkaConsumer", subscriber.consumer))
 
         return subscriber
 

@@ -59,17 +59,22 @@ def _told(error: PyMongoError) -> str:
 
 
 class Storage:
-    """The product's database. Reads see what a majority has acknowledged; so do the writes before they return."""
+    """The product's database.
+
+    Reads see what a majority has acknowledged, and writes return when a majority has them in its journal; a URL that
+    names a write concern of its own (`w=…`) has it.
+    """
 
     def __init__(self, url: str, database: str, *, timeout_ms: int = 5_000) -> None:
         """Connects on first use; `timeout_ms` bounds the search for a server and each answer."""
         self._client: Any = AsyncIOMotorClient(
             url, serverSelectionTimeoutMS=timeout_ms, socketTimeoutMS=timeout_ms * 6, retryWrites=True, appname="pantry"
         )
+        named = self._client.write_concern.document
         self._database = self._client.get_database(
             database,
             codec_options=CodecOptions(tz_aware=True),
-            write_concern=WriteConcern(w="majority", j=True),
+            write_concern=WriteConcern(**named) if named else WriteConcern(w="majority"),
             read_concern=ReadConcern("majority"),
         )
 

@@ -1,4 +1,4 @@
-"""Real servers on this machine, for `pantry up`, the demo and the tests: embedded, Apache Kafka from its jars, or Docker."""
+"""Real servers on this machine, for `pantry up`, demo and tests: embedded, Apache Kafka from its jars, or Docker."""
 
 from deploy.local.servers import Backend, LocalServers, Servers
 

@@ -47,7 +47,11 @@ class Process:
         with self._log.open("ab") as log:
             # A session of its own: Ctrl-C reaches us first, and we stop the servers last.
             self._process = subprocess.Popen(  # noqa: S603 - a server of ours
-                self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent
+                self._command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - two system calls; no lock of ours is taken
             )
         deadline = time.monotonic() + _START_S
         while not self._answers():

@@ -39,7 +39,7 @@ class Capture:
 
 @dataclass(slots=True)
 class View:
-    """What is stored of everything a batch touches; deciding moves it on, so that captures of one batch see each other."""
+    """What is stored of all that a batch touches; deciding moves it on, so that its captures see each other."""
 
     rows: dict[str, Document]
     claims: dict[str, list[str]]

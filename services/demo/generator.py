@@ -1,6 +1,6 @@
 """Realistic food-service leads from a seed: web forms and the badge scanners of a trade show, with all their flaws.
 
-The truth stays unambiguous: two people never share an e-mail, nor phone + company + name; and all captures of one person
+The truth stays unambiguous: no two people share an e-mail, or phone + company + name; and all captures of one person
 carry either the same e-mail or the same phone + company + name, in whatever disguise, so that any order of arrival
 makes one lead of them.
 """
@@ -76,7 +76,8 @@ def _person(number: int, rng: random.Random) -> Person:
     industry, suffix = rng.choice(list(words.INDUSTRIES.items()))
     local = f"{first}.{last}.{number}".lower().encode("ascii", "ignore").decode().replace("'", "")
     rest = number // (_AREAS * _EXCHANGES)
-    phone = f"+1{words.AREA_CODES[number % _AREAS]}{200 + number // _AREAS % _EXCHANGES}{rest * 1000 + number * 37 % 1000:04d}"
+    area, exchange = words.AREA_CODES[number % _AREAS], 200 + number // _AREAS % _EXCHANGES
+    phone = f"+1{area}{exchange}{rest * 1000 + number * 37 % 1000:04d}"
     return Person(
         number,
         first,

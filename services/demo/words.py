@@ -34,9 +34,7 @@ PAIN_POINTS = (
     "late deliveries;rising food cost;too many suppliers;manual ordering;food waste;inconsistent quality;"
     "no allergen data;paper invoices"
 ).split(";")
-SOLUTIONS = "Regional distributor;Cash and carry;Three local suppliers;National broadliner;Spreadsheet and phone".split(
-    ";"
-)
+SOLUTIONS = "Regional distributor;Cash and carry;Three local suppliers;Broadliner;Spreadsheet".split(";")
 TERRITORIES = "CA NY TX FL IL WA OR MA GA CO AZ NV NC PA OH".split()
 AREA_CODES = (
     "201 202 203 205 206 207 208 209 210 212 213 214 215 216 217 218 224 225 228 229 231 234 239 240 248 251 252 253"

@@ -1,6 +1,6 @@
-"""Nurture: which sequence a lead enters, when its steps are due, and what becomes of a step then (contract 3, Nurture)."""
+"""Nurture: which sequence a lead enters, when its steps are due, what becomes of a step then (contract 3, Nurture)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -79,7 +79,7 @@ def _planned(  # noqa: PLR0913 - the parts of one document
     }
 
 
-def enrolled(enrolment: Mapping[str, Any], steps: list[Mapping[str, Any]]) -> NurtureEnrolled:
+def enrolled(enrolment: Mapping[str, Any], steps: Collection[Mapping[str, Any]]) -> NurtureEnrolled:
     """What to tell of an enrolment, from its documents."""
     planned = sorted(steps, key=lambda step: (step["dueAt"], step["stepId"]))
     values = {name: value for step in planned for name, value in step["personalization"].items()}

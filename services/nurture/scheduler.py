@@ -47,10 +47,8 @@ class Scheduler:
         if not steps:
             return 0
         leads = await read_leads(runtime.storage, (step["leadId"] for step in steps))
-        undecided = [step for step in steps if "decided" not in step]
-        judged = [(step, judge(step, leads.get(step["leadId"]))) for step in undecided]
-        await store.decide(runtime.storage, judged, now)
-        ours = await store.sending(runtime.storage, steps)
+        judged = {step["_id"]: judge(step, leads.get(step["leadId"])) for step in steps if "decided" not in step}
+        ours = await store.decide(runtime.storage, steps, judged, now)
         await runtime.publisher.publish(self._name, [self._event(step) for step in ours])
         await store.finish(runtime.storage, ours, SENT)
         _log.info("steps.through", worker=self._name, due=len(steps), sent=len(ours))

@@ -6,7 +6,7 @@ step that is through leaves `state: scheduled`, so looking for work costs what i
 
 import asyncio
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from services.nurture.domain import CANCELLED, SCHEDULED, Judged
@@ -15,14 +15,24 @@ from shared.storage import Change, Document, Storage
 ENROLMENTS, STEPS = "enrolments", "nurture_steps"
 
 
-async def add(storage: Storage, enrolments: Sequence[Document], steps: Sequence[Document]) -> dict[str, Document]:
-    """Store enrolments with their steps, each once; return them as they are stored, by id.
+async def add(storage: Storage, enrolments: Sequence[Document], steps: Sequence[Document]) -> bool:
+    """Store enrolments with their steps, each once; False when some of them were there already.
 
     Steps go first: an enrolment that is there has all its steps.
     """
-    await storage.insert_new(STEPS, steps)
-    await storage.insert_new(ENROLMENTS, enrolments)
-    return await storage.read(ENROLMENTS, (one["_id"] for one in enrolments))
+    known_steps = await storage.insert_new(STEPS, steps)
+    known = await storage.insert_new(ENROLMENTS, enrolments)
+    return not (known or known_steps)
+
+
+async def stored(
+    storage: Storage, enrolments: Sequence[Document], steps: Sequence[Document]
+) -> tuple[dict[str, Document], dict[str, Document]]:
+    """Enrolments and steps as they are stored, by id."""
+    return await asyncio.gather(
+        storage.read(ENROLMENTS, (one["_id"] for one in enrolments)),
+        storage.read(STEPS, (one["_id"] for one in steps)),
+    )
 
 
 async def claim(storage: Storage, now: datetime, lease: timedelta, most: int) -> list[Document]:
@@ -36,26 +46,29 @@ async def claim(storage: Storage, now: datetime, lease: timedelta, most: int) ->
     return await storage.find(STEPS, {**ids, "claim": token, "state": SCHEDULED})
 
 
-async def decide(storage: Storage, judged: Iterable[tuple[Document, Judged]], now: datetime) -> None:
-    """Write what becomes of claimed steps: those not sent are through, those to be sent keep their content first.
+async def decide(
+    storage: Storage, claimed: Sequence[Document], judged: Mapping[str, Judged], now: datetime
+) -> list[Document]:
+    """Write what becomes of claimed steps; return those to be sent, with their content in `decided`.
 
-    From here on the action is what it is: whoever takes the step over after a crash sends the same.
+    A step that isn't sent is through. One that is keeps its content from here on: whoever takes it over after a crash
+    sends the same.
     """
-    changes = []
-    for step, verdict in judged:
-        result = {"why": verdict.why, "decidedAt": now}
-        result |= {"decided": verdict.action.wire()} if verdict.action else {"state": verdict.state}
-        changes.append(Change(step["_id"], _ours(step), {"$set": result}))
-    await storage.change(STEPS, changes)
-
-
-async def sending(storage: Storage, steps: Sequence[Document]) -> list[Document]:
-    """Of these claimed steps, the ones that are still ours and have content to send."""
-    stored = await storage.read(STEPS, (step["_id"] for step in steps))
-    mine = {step["_id"]: step["claim"] for step in steps}
+    results = {
+        step_id: {"why": verdict.why, "decidedAt": now}
+        | ({"decided": verdict.action.wire()} if verdict.action else {"state": verdict.state})
+        for step_id, verdict in judged.items()
+    }
+    changes = [
+        Change(one["_id"], _ours(one), {"$set": results[one["_id"]]}) for one in claimed if one["_id"] in results
+    ]
+    steps = {one["_id"]: {**one, **results.get(one["_id"], {})} for one in claimed}
+    if not await storage.change(STEPS, changes):
+        steps = await storage.read(STEPS, steps)  # a lease ran out or a lead ended: what is stored holds
+    mine = {one["_id"]: one["claim"] for one in claimed}
     return [
         one
-        for one in stored.values()
+        for one in steps.values()
         if one["claim"] == mine[one["_id"]] and one["state"] == SCHEDULED and "decided" in one
     ]
 

@@ -21,7 +21,7 @@ _environment = ImmutableSandboxedEnvironment(
     autoescape=False,
     undefined=ChainableUndefined,
     trim_blocks=True,
-    lstrip_blocks=True,  # noqa: S701
+    lstrip_blocks=True,
 )
 _environment.globals.clear()  # no range(), no lipsum(): a template's loops run over the lead's bounded lists only
 

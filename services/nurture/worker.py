@@ -44,15 +44,19 @@ def build(runtime: Runtime) -> Worker:
 
 async def _enrol(runtime: Runtime, wanted: Sequence[_Enrolment]) -> list[Outgoing]:
     """Enrol those that aren't; tell of each enrolment that one of these events caused, now or before."""
-    storage = runtime.storage
-    there = await storage.read(store.ENROLMENTS, (enrolment["_id"] for _, enrolment, _ in wanted))
+    if not wanted:
+        return []
+    planned = {step["_id"]: step for _, _, steps in wanted for step in steps}
+    enrolments = {enrolment["_id"]: enrolment for _, enrolment, _ in wanted}
+    there = await runtime.storage.read(store.ENROLMENTS, enrolments)
     fresh = [one for one in wanted if one[1]["_id"] not in there]
-    there |= await store.add(storage, [one[1] for one in fresh], [step for one in fresh for step in one[2]])
-    told = [one for one in wanted if there[one[1]["_id"]]["cause"] == one[0].key]
-    steps = await storage.read(store.STEPS, (step["_id"] for _, _, planned in told for step in planned))
+    added = await store.add(runtime.storage, [one[1] for one in fresh], [step for one in fresh for step in one[2]])
+    if there or not added:
+        enrolments, planned = await store.stored(runtime.storage, list(enrolments.values()), list(planned.values()))
     return [
-        _event(received, there[enrolment["_id"]], [steps[step["_id"]] for step in planned if step["_id"] in steps])
-        for received, enrolment, planned in told
+        _event(received, enrolments[enrolment["_id"]], [planned[s["_id"]] for s in steps if s["_id"] in planned])
+        for received, enrolment, steps in wanted
+        if enrolments[enrolment["_id"]]["cause"] == received.key
     ]
 
 
@@ -74,7 +78,7 @@ def _wanted(received: Received, lead: Document, sequences: config.Sequences) -> 
         yield from (one for one in sequences.sequences if received.payload.trigger in one.triggers)
 
 
-def _event(received: Received, enrolment: Document, steps: list[Document]) -> Outgoing:
+def _event(received: Received, enrolment: Document, steps: Sequence[Document]) -> Outgoing:
     payload = enrolled(enrolment, steps)
     lead_id, source = enrolment["leadId"], f"/services/{NAME}"
     return emit(ENROLLED, payload, cause=received.cause, key=lead_id, source=source, at=enrolment["at"])

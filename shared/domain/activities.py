@@ -1,4 +1,4 @@
-"""Activities as documents, and what the lead keeps of them: counts for ever, and the newest completions for the window."""
+"""Activities as documents, and what the lead keeps of them: counts for ever, the newest completions for the window."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""When two captures mean the same person (contract 3, Identity): normal forms and the keys under which a lead is known."""
+"""When two captures mean the same person (contract 3, Identity): normal forms, and the keys a lead is known by."""
 
 import re
 import unicodedata
@@ -29,7 +29,7 @@ def email_key(email: str | None) -> str | None:
 
 def phone_key(phone: str | None, region: str) -> str | None:
     """The phone number as E.164, numbers without a country code read as of `region`; None when there is none."""
-    if not (phone or "").strip():
+    if phone is None or not phone.strip():
         return None
     try:
         parsed = phonenumbers.parse(phone, region)

@@ -1,0 +1,116 @@
+"""The contract for other teams: a JSON Schema for each topic's records, and one AsyncAPI 3 document over all.
+
+`python -m schemas.export` writes them; `--check` only tells which are stale, with exit status 1.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from schemas.base import CONTENT_TYPE, CloudEvent
+from schemas.topics import TOPICS, Topic
+
+_HERE = Path(__file__).resolve().parent
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_KEYS = {
+    "leadId": "the lead's id",
+    "identity": "the normalised e-mail, else the phone number; any other key works too, only slower",
+    "original": "the key of the original record",
+}
+
+
+def schema(topic: Topic) -> dict[str, Any]:
+    """The JSON Schema of a record's value; of its headers, for the dead letter, whose value is the original record's."""
+    payload = topic.model.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
+    definitions = payload.pop("$defs", {})
+    head = {"$schema": _DIALECT, "title": topic.event_type, "description": topic.meaning}
+    if topic.kind == "deadletter":
+        return {**head, **{k: v for k, v in payload.items() if k not in head}, "$defs": definitions}
+    envelope = CloudEvent.model_json_schema()
+    envelope["properties"]["type"] = {"const": topic.event_type}
+    envelope["properties"]["data"] = payload
+    body = {name: value for name, value in envelope.items() if name not in head}
+    return {**head, **body, "$defs": definitions}
+
+
+def asyncapi() -> dict[str, Any]:
+    """The AsyncAPI 3 document, from the product's point of view: it receives inputs and sends the rest."""
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Kitchen Pantry CRM leads",
+            "version": "1.0.0",
+            "description": "CloudEvents 1.0 in structured JSON mode over Kafka.",
+        },
+        "defaultContentType": CONTENT_TYPE,
+        "channels": {_name(topic): _channel(topic) for topic in TOPICS.values()},
+        "operations": {f"{_verb(topic)}.{_name(topic)}": _operation(topic) for topic in TOPICS.values()},
+    }
+
+
+def _name(topic: Topic) -> str:
+    return topic.name.replace(".", "-")
+
+
+def _verb(topic: Topic) -> str:
+    return "receive" if topic.kind == "input" else "send"
+
+
+def _channel(topic: Topic) -> dict[str, Any]:
+    reference = {"$ref": f"./json/{topic.event_type}.json"}
+    part = {"headers": reference} if topic.kind == "deadletter" else {"payload": reference}
+    key = {"type": "string", "description": _KEYS[topic.key]}
+    message = {"name": topic.event_type, "summary": topic.meaning, "contentType": CONTENT_TYPE, **part}
+    kept = {"partitions": topic.partitions, "topicConfiguration": {"retention.ms": topic.retention_ms}}
+    return {
+        "address": topic.name,
+        "description": topic.meaning,
+        "messages": {"event": {**message, "bindings": {"kafka": {"key": key, "bindingVersion": "0.5.0"}}}},
+        "bindings": {"kafka": {"topic": topic.name, **kept, "bindingVersion": "0.5.0"}},
+    }
+
+
+def _operation(topic: Topic) -> dict[str, Any]:
+    parties = topic.producers if topic.kind == "input" else topic.consumers
+    return {
+        "action": _verb(topic),
+        "channel": {"$ref": f"#/channels/{_name(topic)}"},
+        "messages": [{"$ref": f"#/channels/{_name(topic)}/messages/event"}],
+        "summary": f"{'From' if topic.kind == 'input' else 'For'}: {', '.join(parties)}",
+    }
+
+
+def exports() -> dict[Path, str]:
+    """Every exported file with its content."""
+    files = {
+        _HERE / "json" / f"{topic.event_type}.json": json.dumps(schema(topic), indent=2, ensure_ascii=False) + "\n"
+        for topic in TOPICS.values()
+    }
+    files[_HERE / "asyncapi.yaml"] = yaml.safe_dump(asyncapi(), sort_keys=False, width=120, allow_unicode=True)
+    return files
+
+
+def stale() -> list[Path]:
+    """The files that aren't what the models say, or that no topic has any more."""
+    wanted = exports()
+    wrong = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    return wrong + [path for path in sorted((_HERE / "json").glob("*.json")) if path not in wanted]
+
+
+def main() -> int:
+    """Write the exports, or check them."""
+    if "--check" in sys.argv:
+        for path in stale():
+            print(f"stale: {path.relative_to(_HERE.parent)}; run python -m schemas.export", file=sys.stderr)  # noqa: T201 - a command's answer
+        return 1 if stale() else 0
+    for path, text in exports().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+import random
+from copy import deepcopy
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.capture.domain import SEEN_MAX, Capture, Plan, View, decide
+from tests.builders import NOW, capture, data, lead
+
+
+class Store:
+    """The three collections in memory, written the way the real ones are."""
+
+    def __init__(self) -> None:
+        self.view = View({}, {}, {})
+
+    def take(self, *captures: Capture) -> Plan:
+        before = deepcopy(self.view)
+        plan = decide(captures, before, NOW, "US")
+        for row in [*plan.rows, *plan.redecided]:
+            self.view.rows[row["_id"]] = row
+        self.view.claims, self.view.leads = before.claims, before.leads
+        return plan
+
+    @property
+    def leads(self) -> dict[str, dict[str, Any]]:
+        return self.view.leads
+
+
+def test_a_first_capture_creates_a_lead_with_its_values() -> None:
+    store = Store()
+    plan = store.take(capture("c1", data(company={"annualRevenue": 0})))
+    (created,) = store.leads.values()
+    assert plan.outcomes[0].row["outcome"] == "created"
+    assert (created["status"], created["source"], created["company"]["annualRevenue"]) == ("new", "website", 0)
+
+
+def test_a_duplicate_fills_what_is_empty_and_keeps_what_is_there() -> None:
+    store = Store()
+    store.take(capture("c1", data(company={"industry": "restaurant"}, requirements={"budget": 0})))
+    plan = store.take(
+        capture(
+            "c2", data(source="trade_show", company={"industry": "hotel", "size": "small"}, requirements={"budget": 9})
+        )
+    )
+    (merged,) = store.leads.values()
+    row = plan.outcomes[0].row
+    assert (row["outcome"], row["matchScore"], row["matchedOn"]) == ("merged", 175, ["email", "company_name"])
+    assert row["filled"] == ["company.size"]
+    assert merged["company"] == {"name": "Blue Fork", "industry": "restaurant", "size": "small"}
+    assert merged["requirements"]["budget"] == 0, "zero is a value"
+    assert merged["source"] == "website", "first touch stays"
+    assert {"path": "company.industry", "value": "hotel"} in row["differed"]
+
+
+def test_a_lost_lead_that_is_captured_again_becomes_new() -> None:
+    store = Store()
+    store.take(capture("c1"))
+    (only,) = store.leads.values()
+    only["status"] = "lost"
+    plan = store.take(capture("c2"))
+    assert only["_id"] in store.leads
+    assert store.leads[only["_id"]]["status"] == "new"
+    assert plan.outcomes[0].row["reopened"]
+
+
+def test_the_highest_match_wins_and_the_other_is_noted() -> None:
+    store = Store()
+    store.take(capture("by-email", data(email="a@example.com", company="Elsewhere", first="Bo")))
+    store.take(capture("by-person", data(email="b@example.com", phone="2125550142")))
+    plan = store.take(capture("both", data(email="a@example.com", phone="2125550142")))
+    by_person = store.view.rows["by-person"]["leadId"]
+    row = plan.outcomes[0].row
+    assert (row["leadId"], row["matchScore"]) == (by_person, 125)
+    assert row["otherMatches"] == [store.view.rows["by-email"]["leadId"]]
+
+
+def test_an_email_that_belongs_to_another_lead_is_never_filled_in() -> None:
+    store = Store()
+    store.take(capture("c1", data(email="a@example.com", company="Elsewhere", first="Bo")))
+    store.take(capture("c2", data(email=None, phone="2125550142")))
+    store.take(capture("c3", data(email="a@example.com", phone="2125550142")))
+    emails = [one["contact"].get("email") for one in store.leads.values()]
+    assert sorted(emails, key=str) == sorted(["a@example.com", None], key=str)
+
+
+def test_a_lead_is_known_by_every_email_it_was_captured_under() -> None:
+    store = Store()
+    store.take(capture("c1", data(email="work@example.com", phone="2125550142")))
+    store.take(capture("c2", data(email="home@example.com", phone="2125550142")))
+    store.take(capture("c3", data(email="home@example.com", company="Other", first="A.")))
+    assert len(store.leads) == 1
+
+
+def test_a_reserved_lead_that_was_never_stored_is_stored_under_its_reserved_id() -> None:
+    store = Store()
+    store.view.claims["email:ana@example.com"] = ["reserved"]
+    store.take(capture("c1"))
+    assert list(store.leads) == ["reserved"]
+
+
+def test_a_capture_that_comes_again_changes_nothing_and_is_told_again() -> None:
+    store = Store()
+    store.take(capture("c1"))
+    store.take(capture("c2", data(company={"size": "large"})))
+    before = deepcopy(store.leads)
+    plan = store.take(capture("c1"), capture("c2", data(company={"size": "large"})))
+    assert store.leads == before
+    assert [outcome.row["outcome"] for outcome in plan.outcomes] == ["created", "merged"]
+    assert not (plan.rows or plan.redecided or plan.inserts or plan.sets or plan.claims)
+
+
+def test_a_row_without_its_lead_write_is_decided_again() -> None:
+    store = Store()
+    store.take(capture("c1"))
+    (only,) = store.leads.values()
+    store.view.rows["c2"] = {"_id": "c2", "leadId": only["_id"], "ordinal": 2, "outcome": "merged"}
+    plan = store.take(capture("c2", data(company={"size": "large"})))
+    assert [row["_id"] for row in plan.redecided] == ["c2"]
+    assert store.leads[only["_id"]]["company"]["size"] == "large"
+
+
+def test_a_lead_stays_bounded_whatever_is_captured() -> None:
+    store = Store()
+    for number in range(200):
+        store.take(capture(f"c{number}", data(context={f"key{number}": "x" * 50})))
+    (only,) = store.leads.values()
+    assert only["captureCount"] == 200
+    assert len(only["seen"]) == SEEN_MAX
+    assert len(only["context"]) == 50
+
+
+PEOPLE = st.integers(0, 4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(PEOPLE, min_size=1, max_size=25), st.randoms(use_true_random=False), st.integers(1, 5))
+def test_any_order_any_copies_and_any_batches_make_one_lead_a_person(
+    who: list[int], rng: random.Random, copies: int
+) -> None:
+    captures = [
+        capture(f"c{number}", data(email=f"p{person}@example.com".upper() if number % 2 else f" p{person}@example.com"))
+        for number, person in enumerate(who)
+    ] * copies
+    rng.shuffle(captures)
+    store = Store()
+    while captures:
+        size = rng.randint(1, 7)
+        batch, captures = captures[:size], captures[size:]
+        store.take(*{one.key: one for one in batch}.values())
+    assert len(store.leads) == len(set(who))
+    assert {row["leadId"] for row in store.view.rows.values()} == set(store.leads)
+    assert sum(one["captureCount"] for one in store.leads.values()) == len(who)
+
+
+@given(st.permutations(["title", "email", "phone", "size"]))
+@settings(deadline=None)
+def test_what_a_merge_fills_does_not_depend_on_the_order_of_captures_that_agree(order: list[str]) -> None:
+    parts: dict[str, dict[str, Any]] = {
+        "title": data(phone="2125550142", contact={"title": "Owner"}),
+        "email": data(phone="2125550142"),
+        "phone": data(email=None, phone="(212) 555-0142"),
+        "size": data(phone="2125550142", company={"size": "small"}),
+    }
+    store = Store()
+    for name in order:
+        store.take(capture(name, parts[name]))
+    (only,) = store.leads.values()
+    assert only["contact"] | {"phone": "2125550142"} == {
+        "firstName": "Ana",
+        "lastName": "Reyes",
+        "email": "ana@example.com",
+        "phone": "2125550142",
+        "title": "Owner",
+    }
+    assert only["company"]["size"] == "small"
+
+
+def test_the_builder_s_lead_is_what_capture_stores() -> None:
+    store = Store()
+    store.take(capture("first"))
+    (only,) = store.leads.values()
+    assert set(lead()) == set(only)

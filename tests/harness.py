@@ -1,0 +1,118 @@
+"""Workers on real servers, and waiting for what they do."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from deploy.local import LocalServers
+from schemas.base import CONTENT_TYPE
+from schemas.topics import CAPTURED, Topic
+from services.catalogue import WORKERS
+from services.running import connections, prepare, running
+from shared.domain.ids import derive
+from shared.events import Record
+from shared.log import read_all
+from shared.service import Connections
+from shared.settings import Settings
+from shared.storage import Storage
+
+DEADLINE_S = 150.0
+
+
+class Bench:
+    """One test's servers, database and topics."""
+
+    def __init__(self, local: LocalServers) -> None:
+        self.local = local
+        self.to: Connections = connections(
+            Settings(),
+            local.servers.kafka_bootstrap,
+            local.servers.mongo_url,
+            idempotence=local.servers.idempotence,
+        )
+        self.settings = Settings(
+            http_port=0, mongo_database="test", session_timeout_ms=6_000, retry_max_s=0.5, log_level="error"
+        )
+        self.storage = Storage(self.to.mongo_url, "test")
+
+    @asynccontextmanager
+    async def running(self, *names: str, **settings: Any) -> AsyncIterator[None]:
+        """These workers (all, when none is named) in this process."""
+        async with running(self.settings.model_copy(update=settings), self.to, names or tuple(WORKERS)):
+            yield
+
+    def process(self, *names: str) -> subprocess.Popen[bytes]:
+        """A `pantry worker` process with these workers."""
+        environment = {
+            **os.environ,
+            "PANTRY_KAFKA_BOOTSTRAP": self.to.kafka_bootstrap,
+            "PANTRY_MONGO_URL": self.to.mongo_url,
+            "PANTRY_MONGO_DATABASE": "test",
+            "PANTRY_HTTP_PORT": "0",
+            "PANTRY_SESSION_TIMEOUT_MS": "6000",
+            "PANTRY_KAFKA_IDEMPOTENCE": str(self.to.idempotence),
+            "PANTRY_LOG_LEVEL": "error",
+        }
+        return subprocess.Popen([sys.executable, "-m", "services.cli", "worker", *names], env=environment)
+
+    async def publish(
+        self, values: Iterable[bytes | None], topic: Topic = CAPTURED, keys: Sequence[bytes] = ()
+    ) -> None:
+        """Publish records; without keys they spread over the partitions."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.to.kafka_bootstrap, acks="all", max_request_size=2**21)
+        await producer.start()
+        try:
+            headers = [("content-type", CONTENT_TYPE.encode())]
+            pending = [
+                await producer.send(topic.name, value, key=keys[number] if keys else b"%d" % number, headers=headers)
+                for number, value in enumerate(values)
+            ]
+            await asyncio.gather(*pending)
+        finally:
+            await producer.stop()
+
+    async def records(self, *topics: Topic) -> list[Record]:
+        """Everything these topics hold."""
+        return [record async for record in read_all(self.to.kafka_bootstrap, [topic.name for topic in topics])]
+
+    async def count(self, collection: str, query: dict[str, Any] | None = None) -> int:
+        return await self.storage.count(collection, query)
+
+
+@asynccontextmanager
+async def bench(local: LocalServers) -> AsyncIterator[Bench]:
+    """A prepared bench."""
+    one = Bench(local)
+    await prepare(one.settings, one.to)
+    try:
+        yield one
+    finally:
+        one.storage.close()
+
+
+async def until(holds: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Wait until `holds`; fail after a deadline that no healthy run comes near."""
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            while not await holds():  # noqa: ASYNC110 - the condition is another process's
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise AssertionError(f"never came: {what}") from None
+
+
+def stop(process: subprocess.Popen[bytes]) -> int:
+    """SIGTERM, and the exit status."""
+    process.send_signal(signal.SIGTERM)
+    return process.wait(60)
+
+
+def capture_key(source: str, event_id: str) -> str:
+    """The id of a capture's row."""
+    return derive("cause", source, event_id)

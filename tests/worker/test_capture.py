@@ -1,0 +1,88 @@
+"""The capture worker on real servers: one lead a person, whatever happens to the processes."""
+
+import json
+import random
+from collections import Counter
+
+from deploy.local import LocalServers
+from schemas.topics import CREATED, MERGED
+from tests.builders import data, event
+from tests.harness import bench, capture_key, stop, until
+
+PEOPLE, CAPTURES = 2_000, 10_000
+
+
+def _captures() -> list[tuple[str, bytes]]:
+    rng = random.Random(42)
+    captures = []
+    for number in range(CAPTURES):
+        person = number % PEOPLE
+        email = f"person.{person}@example.com"
+        payload = data(email=rng.choice((email, email.upper(), f"  {email} ")), last=f"No{person}")
+        captures.append((f"capture-{number}", event(payload, event_id=f"capture-{number}", source="/scanners/7")))
+    rng.shuffle(captures)
+    return captures
+
+
+async def test_10_000_captures_of_2_000_people_by_three_processes_one_killed_midway_make_2_000_leads(
+    local: LocalServers,
+) -> None:
+    captures = _captures()
+    async with bench(local) as on:
+        workers = [on.process("capture") for _ in range(3)]
+        try:
+            # Any key will do: the records of one person are spread over partitions, and so over processes.
+            await on.publish([value for _, value in captures])
+
+            async def midway() -> bool:
+                return await on.count("captures") > CAPTURES // 10
+
+            await until(midway, "a tenth of the captures")
+            killed_at = await on.count("captures")
+            workers[1].kill()
+            workers[1].wait()
+            workers[1] = on.process("capture")
+
+            async def all_through() -> bool:
+                return await on.count("captures") == CAPTURES and await _told(on) == CAPTURES
+
+            await until(all_through, "every capture stored and told")
+            assert [stop(worker) for worker in workers] == [0, 0, 0]
+        finally:
+            for worker in workers:
+                worker.kill()
+        print(f"killed at {killed_at} of {CAPTURES} captures on {local.servers.broker}")
+
+        leads = await on.storage.find("leads", {})
+        rows = await on.storage.find("captures", {})
+        assert len(leads) == PEOPLE
+        assert len({lead["contact"]["email"].strip().casefold() for lead in leads}) == PEOPLE
+        assert {row["_id"] for row in rows} == {capture_key("/scanners/7", event_id) for event_id, _ in captures}
+        per_lead = Counter(row["leadId"] for row in rows)
+        assert set(per_lead) == {lead["_id"] for lead in leads}
+        assert {lead["_id"]: lead["captureCount"] for lead in leads} == per_lead
+
+
+async def _told(on) -> int:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    return len({json.loads(record.value or b"")["causationid"] for record in await on.records(CREATED, MERGED)})
+
+
+async def test_a_database_that_is_killed_and_comes_back_loses_nothing(local: LocalServers) -> None:
+    if local.database is None:
+        return  # servers that somebody else runs are not ours to kill
+    async with bench(local) as on, on.running("capture"):
+        await on.publish([event(data(email=f"before.{n}@example.com")) for n in range(200)])
+
+        async def some() -> bool:
+            return await on.count("captures") > 0
+
+        await until(some, "the first captures")
+        local.database.kill()
+        await on.publish([event(data(email=f"after.{n}@example.com")) for n in range(200)])
+        local.database.start()
+
+        async def everything() -> bool:
+            return await on.count("leads") == 400
+
+        await until(everything, "all 400 leads")
+        assert await on.count("captures") == 400
