@@ -23,7 +23,7 @@ _KEYS = {
 
 
 def schema(topic: Topic) -> dict[str, Any]:
-    """The JSON Schema of a record's value; of its headers, for the dead letter, whose value is the original record's."""
+    """The JSON Schema of a record's value; of its headers, for the dead letter (its value is another's)."""
     payload = topic.model.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
     definitions = payload.pop("$defs", {})
     head = {"$schema": _DIALECT, "title": topic.event_type, "description": topic.meaning}

@@ -1,6 +1,7 @@
 """From bytes to a valid event, or to the reason why not. One record at a time: a poison record harms no neighbour."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
@@ -8,7 +9,7 @@ from schemas.base import ENVELOPE_LIMIT, CloudEvent
 from schemas.reasons import DeadLetterReason
 from schemas.topics import Topic
 from shared.domain.ids import derive
-from shared.events import Received, Record, topic_of
+from shared.events import Received, Record, ids_of, topic_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class Undecodable:
     record: Record
     reason: DeadLetterReason
     detail: str
+    ids: Mapping[str, str] = field(default_factory=dict)
+    """What is known of the event, for the log."""
 
 
 def decode(record: Record, region: str) -> Received | Undecodable:
@@ -39,12 +42,13 @@ def _decode_data(record: Record, event: CloudEvent, topic: Topic, region: str) -
         name, _, _ = event.type.rpartition(".")
         if name == topic.name:
             detail = f"type: this reader knows {topic.event_type} only"
-            return Undecodable(record, DeadLetterReason.UNSUPPORTED_VERSION, detail)
-        return Undecodable(record, DeadLetterReason.NOT_CLOUDEVENT, f"type: expected {topic.event_type} on this topic")
+            return Undecodable(record, DeadLetterReason.UNSUPPORTED_VERSION, detail, ids_of(event))
+        detail = f"type: expected {topic.event_type} on this topic"
+        return Undecodable(record, DeadLetterReason.NOT_CLOUDEVENT, detail, ids_of(event))
     try:
         payload = topic.model.model_validate(event.data, context={"region": region})
     except ValidationError as error:
-        return Undecodable(record, DeadLetterReason.INVALID_DATA, explain(error, "data"))
+        return Undecodable(record, DeadLetterReason.INVALID_DATA, explain(error, "data"), ids_of(event))
     return Received(record, event, payload, derive("cause", event.source, event.id))
 
 

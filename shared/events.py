@@ -51,6 +51,17 @@ class Received:
         event = self.event
         return Cause(self.key, event.id, event.correlationid or event.id, event.traceparent)
 
+    @property
+    def ids(self) -> dict[str, str]:
+        """What a log line says of it: ids, never data."""
+        lead = getattr(self.payload, "lead_id", None)
+        return ids_of(self.event) | ({"lead_id": lead} if lead else {})
+
+
+def ids_of(event: CloudEvent) -> dict[str, str]:
+    """The ids by which an event is found again in logs and topics."""
+    return {"event_id": event.id, "correlation_id": event.correlationid or event.id}
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:

@@ -105,7 +105,7 @@ class Intake:
             if isinstance(result, Outgoing):
                 outgoing.append(result)
             else:
-                refused = Undecodable(result.received.record, result.reason, result.detail)
+                refused = Undecodable(result.received.record, result.reason, result.detail, result.received.ids)
                 attempts = _HANDLER_ATTEMPTS if result.reason is DeadLetterReason.HANDLER_FAILED else 1
                 outgoing.append(self._bury(refused, attempts))
                 outcomes[result.reason.value] += 1
@@ -143,6 +143,7 @@ class Intake:
             worker=self.worker.name,
             reason=fault.reason.value,
             detail=fault.detail,
+            **fault.ids,
             topic=fault.record.topic,
             partition=fault.record.partition,
             offset=fault.record.offset,

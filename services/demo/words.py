@@ -27,7 +27,7 @@ INDUSTRIES = {
     "event catering": "Events",
 }
 TITLES = (
-    "Owner;Executive Chef;Purchasing Director;Director of Operations;General Manager;Sous Chef;Food & Beverage Director;"
+    "Owner;Executive Chef;Purchasing Director;Director of Operations;General Manager;Chef;Food & Beverage Director;"
     "Kitchen Manager;Head of Catering;Procurement Lead"
 ).split(";")
 PAIN_POINTS = (

@@ -1,4 +1,4 @@
-"""What other teams rely on: the exports are fresh, examples validate, and no change breaks readers of an earlier version."""
+"""What other teams rely on: fresh exports, and no change that breaks readers of an earlier version."""
 
 import json
 from collections.abc import Iterator

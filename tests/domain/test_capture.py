@@ -108,7 +108,7 @@ def test_a_capture_that_comes_again_changes_nothing_and_is_told_again() -> None:
     plan = store.take(capture("c1"), capture("c2", data(company={"size": "large"})))
     assert store.leads == before
     assert [outcome.row["outcome"] for outcome in plan.outcomes] == ["created", "merged"]
-    assert not (plan.rows or plan.redecided or plan.inserts or plan.sets or plan.claims)
+    assert [plan.rows, plan.redecided, plan.inserts, plan.sets, plan.claims] == [[], [], {}, {}, {}]
 
 
 def test_a_row_without_its_lead_write_is_decided_again() -> None:

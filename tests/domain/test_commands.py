@@ -1,0 +1,100 @@
+from typing import Any
+
+import pytest
+
+from schemas.commands import Bant
+from services.assignment.domain import DEFAULT_RULE, AssignmentRules, assign
+from services.conversion import domain as conversion
+from services.qualification import domain as qualification
+from shared.config import load
+from shared.settings import Settings
+from tests.builders import NOW, lead
+
+RULES = load(Settings().assignment_file, AssignmentRules)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ("new", "lead_not_qualified"),
+        ("contacted", "lead_not_qualified"),
+        ("unqualified", "lead_not_qualified"),
+        ("lost", "lead_lost"),
+        ("converted", "already_converted"),
+        ("qualified", None),
+    ],
+)
+def test_only_a_qualified_lead_converts(status: str, reason: str | None) -> None:
+    objection = conversion.objection(lead(status=status, convertedToOpportunityId="o"))
+    assert (objection[0].value if objection else None) == reason
+
+
+def test_an_unknown_lead_is_lead_not_found_for_every_command() -> None:
+    for objection in (conversion.objection(None), qualification.objection(None)):
+        assert objection is not None
+        assert objection[0] == "lead_not_found"
+
+
+def test_a_lead_has_one_opportunity_id_for_ever_and_the_request_wins_over_the_lead() -> None:
+    one = lead(status="qualified", requirements={"budget": 500})
+    first = conversion.conversion(one, {"amount": 9.0}, "command-1", NOW)
+    second = conversion.conversion(one, {}, "command-2", NOW)
+    assert first["convertedToOpportunityId"] == second["convertedToOpportunityId"]
+    assert first["conversion"]["opportunity"]["amount"] == 9.0
+    assert second["conversion"]["opportunity"]["amount"] == 500
+    assert first["conversion"]["opportunity"]["leadSource"] == "website"
+    description = conversion.follow_up("command-1", "lead-1", "sam", NOW)["description"]
+    assert description == f"Lead converted to opportunity {first['convertedToOpportunityId']}"
+
+
+FULL: dict[str, Any] = {
+    "budget": {"confirmed": True, "amount": 100},
+    "authority": {"isDecisionMaker": True},
+    "need": {"painPoints": ["waste"]},
+    "timeline": {"urgency": "within_month"},
+}
+
+
+@pytest.mark.parametrize(
+    ("missing", "score", "status"),
+    [
+        ((), 100, "qualified"),
+        (("need",), 75, "qualified"),
+        (("need", "budget"), 50, "unqualified"),
+        (tuple(FULL), 0, "unqualified"),
+    ],
+)
+def test_bant_gives_25_each_and_qualifies_from_75(missing: tuple[str, ...], score: int, status: str) -> None:
+    bant = Bant.model_validate({name: value for name, value in FULL.items() if name not in missing})
+    assert qualification.bant_score(bant) == score
+    assert qualification.by_bant(lead(), bant, "c")["status"] == status
+    activity = qualification.follow_up("c", "lead-1", bant, "sam", NOW)
+    assert (activity["description"], activity["outcome"]) == (f"BANT qualification completed - Score: {score}", status)
+
+
+@pytest.mark.parametrize("urgency", ["within_quarter", "future"])
+def test_a_need_that_can_wait_counts_nothing(urgency: str) -> None:
+    assert qualification.bant_score(Bant.model_validate({"timeline": {"urgency": urgency}})) == 0
+
+
+def test_progressive_qualification_merges_requirements_and_loses_none() -> None:
+    known = lead(requirements={"budget": 5, "painPoints": ["waste"], "timeline": "soon"})
+    learned = qualification.progressive(known, {"budget": 0, "painPoints": ["price", "waste"]}, "c")
+    assert learned["requirements"] == {"budget": 0, "painPoints": ["waste", "price"], "timeline": "soon"}
+
+
+def test_a_batch_of_leads_is_spread_over_the_owners_with_the_fewest_open_leads() -> None:
+    leads = [lead(_id=f"l{number}", company={"industry": "restaurant"}) for number in range(30)]
+    given = assign(leads, RULES, {"robin.sales": 10})
+    owners = [assignment.owner for assignment in given.values()]
+    assert {assignment.rule for assignment in given.values()} == {"restaurants"}
+    assert (owners.count("robin.sales"), owners.count("sam.sales"), owners.count("alex.sales")) == (4, 13, 13)
+
+
+def test_a_lead_that_no_rule_takes_goes_to_the_default_queue() -> None:
+    (given,) = assign([lead()], RULES, {}).values()
+    assert (given.owner, given.rule) == (RULES.default_queue, DEFAULT_RULE)
+
+
+def test_a_lead_with_an_owner_keeps_them() -> None:
+    assert assign([lead(assignedTo="sam")], RULES, {}) == {}

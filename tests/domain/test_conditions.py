@@ -1,0 +1,133 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from services.scoring.domain import RuleSet
+from shared.config import ConfigError, Reloading, load
+from shared.domain.conditions import Condition, ConditionError, Operator, holds
+
+LEAD: dict[str, Any] = {
+    "company": {"industry": "Fine Dining Restaurant", "annualRevenue": 0, "size": "small"},
+    "contact": {"title": " Purchasing DIRECTOR ", "email": ""},
+    "requirements": {"painPoints": ["Late deliveries", "food waste"], "decisionMakers": []},
+    "score": 70,
+}
+
+
+def judged(field: str, operator: str, value: Any = None) -> bool:
+    return holds(Condition(field=field, operator=Operator(operator), value=value), LEAD)
+
+
+@pytest.mark.parametrize(
+    ("field", "operator", "value"),
+    [
+        ("company.size", "equals", "SMALL"),
+        ("company.annualRevenue", "equals", 0),
+        ("company.size", "not_equals", "large"),
+        ("contact.title", "contains", "director"),
+        ("requirements.painPoints", "contains", "WASTE"),
+        ("requirements.painPoints", "equals", "late deliveries"),
+        ("contact.title", "not_contains", "chef"),
+        ("contact.title", "starts_with", "purch"),
+        ("contact.title", "ends_with", "director"),
+        ("company.size", "in", ["Medium", "Small"]),
+        ("company.size", "not_in", ["large"]),
+        ("score", "greater_than", 69),
+        ("score", "greater_or_equal", 70),
+        ("score", "less_than", 70.5),
+        ("score", "less_or_equal", 70),
+        ("company.annualRevenue", "exists", None),
+        ("contact.email", "not_exists", None),
+        ("requirements.decisionMakers", "not_exists", None),
+        ("company.industry", "matches", r"^fine\s+\S+"),
+    ],
+)
+def test_a_condition_that_holds(field: str, operator: str, value: Any) -> None:
+    assert judged(field, operator, value)
+
+
+POSITIVE = [
+    "equals",
+    "contains",
+    "starts_with",
+    "ends_with",
+    "in",
+    "greater_than",
+    "less_or_equal",
+    "exists",
+    "matches",
+]
+
+
+@pytest.mark.parametrize("operator", POSITIVE)
+@pytest.mark.parametrize("field", ["contact.email", "contact.nothing", "nothing.at.all"])
+def test_a_missing_value_matches_no_positive_operator(field: str, operator: str) -> None:
+    value: Any = {"in": ["x"], "exists": None, "greater_than": 0, "less_or_equal": 0}.get(operator, "")
+    assert not judged(field, operator, value if value != "" or operator == "exists" else "x")
+
+
+@pytest.mark.parametrize(("operator", "value"), [("not_equals", "x"), ("not_contains", "x"), ("not_in", ["x"])])
+def test_a_missing_value_differs_from_everything(operator: str, value: Any) -> None:
+    assert judged("contact.email", operator, value)
+
+
+def test_values_that_cannot_be_ordered_are_an_error_that_names_the_field() -> None:
+    with pytest.raises(ConditionError, match=r"company\.size greater_than"):
+        judged("company.size", "greater_than", 5)
+
+
+@pytest.mark.parametrize(
+    ("operator", "value"),
+    [
+        ("in", "small"),
+        ("equals", None),
+        ("exists", 1),
+        ("greater_than", "x"),
+        ("matches", "("),
+        ("matches", "(a+)+b"),
+        ("contains", 3),
+    ],
+)
+def test_a_value_that_does_not_fit_its_operator_is_refused(operator: str, value: Any) -> None:
+    with pytest.raises(ValidationError):
+        Condition(field="a", operator=Operator(operator), value=value)
+
+
+@given(st.text(min_size=1), st.text())
+def test_a_negated_operator_is_the_opposite(value: str, held: str) -> None:
+    lead = {"x": held}
+    for positive, negative in (("equals", "not_equals"), ("contains", "not_contains")):
+        one = Condition(field="x", operator=Operator(positive), value=value)
+        other = Condition(field="x", operator=Operator(negative), value=value)
+        assert holds(one, lead) != holds(other, lead)
+
+
+BROKEN = """
+rules:
+  - {name: good, points: 5, conditions: [{field: company.size, operator: exists}]}
+  - {name: bad_rule, points: 5, conditions: [{field: company.size, operator: equalz, value: 1}]}
+"""
+
+
+def test_a_mistake_in_a_rules_file_is_told_with_rule_and_field(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(BROKEN)
+    with pytest.raises(ConfigError, match=r"rules\[1\] 'bad_rule'\.conditions\[0\]\.operator"):
+        load(path, RuleSet)
+
+
+def test_a_changed_file_is_taken_over_and_a_broken_one_leaves_the_last_good(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(BROKEN.replace("equalz", "equals"))
+    rules = Reloading(path, RuleSet)
+    first = rules.version
+    path.write_text(BROKEN)
+    assert not rules.refresh()
+    assert (len(rules.current.rules), rules.version) == (2, first)
+    path.write_text("rules: []")
+    assert rules.refresh()
+    assert (len(rules.current.rules), rules.version != first) == (0, True)

@@ -1,0 +1,53 @@
+"""A worker as a process: it stops cleanly, and says how it is."""
+
+import asyncio
+import json
+import urllib.request
+
+from deploy.local import LocalServers
+from services.catalogue import TOPICS_OF
+from services.running import running
+from shared.log import lag
+from tests.builders import data, event
+from tests.harness import bench, stop, until
+
+
+async def test_sigterm_finishes_the_batch_commits_and_ends_with_0(local: LocalServers) -> None:
+    async with bench(local) as on:
+        worker = on.process("capture")
+        try:
+            await on.publish([event(data(email=f"t{n}@example.com")) for n in range(3_000)])
+
+            async def begun() -> bool:
+                return await on.count("captures") > 0
+
+            await until(begun, "the first captures")
+            assert stop(worker) == 0
+        finally:
+            worker.kill()
+        stored = await on.count("captures")
+        behind = sum((await lag(on.to.kafka_bootstrap, "pantry.capture", TOPICS_OF["capture"])).values())
+        print(f"stopped after {stored} of 3000 captures, {behind} records behind")
+        if local.servers.idempotence:  # the embedded broker doesn't tell the ends of partitions exactly
+            assert behind == 3_000 - stored
+
+
+async def test_health_readiness_and_metrics_answer(local: LocalServers) -> None:
+    async with bench(local) as on, running(on.settings, on.to, ["capture"]) as service:
+        await on.publish([event(data())])
+
+        async def there() -> bool:
+            return await on.count("leads") == 1
+
+        await until(there, "the lead")
+
+        def get(path: str) -> str:
+            with urllib.request.urlopen(f"{service.http}{path}", timeout=10) as answer:  # noqa: S310 - our own server
+                return str(answer.read().decode())
+
+        assert json.loads(await asyncio.to_thread(get, "/healthz")) == {"status": "ok"}
+        assert json.loads(await asyncio.to_thread(get, "/readyz")) == {"status": "ok"}
+        metrics = await asyncio.to_thread(get, "/metrics")
+    assert 'pantry_records_total{outcome="handled",worker="capture"}' in metrics
+    assert 'pantry_published_total{topic="leads.created",worker="capture"} 1.0' in metrics
+    assert "faststream_received_messages_total" in metrics
