@@ -84,6 +84,8 @@ class Service:
         self._stopping.set()
         # What runs beside the consumers publishes too: it ends before the producer does.
         await asyncio.gather(*self._loops)
+        # A question about offsets that outlives its consumer waits for an answer until it times out.
+        self._watch[0].cancel()
         await self.broker.stop()
         self._http.should_exit = True
         await asyncio.gather(*self._watch, return_exceptions=True)
@@ -167,15 +169,10 @@ class Service:
                 pause = min(pause * 2, self._settings.retry_max_s)
 
     async def _monitor(self) -> None:
-        while not self._stopping.is_set():
+        while True:
             for name, subscriber in self._consumers.items():
-                consumer = subscriber.consumer
-                if consumer is not None:
-                    await self._measure(name, consumer)
-            try:
-                await asyncio.wait_for(self._stopping.wait(), _MONITOR_S)
-            except TimeoutError:
-                continue
+                await self._measure(name, subscriber.consumer)
+            await asyncio.sleep(_MONITOR_S)
 
     async def _measure(self, name: str, consumer: AIOKafkaConsumer) -> None:
         """The lag from the broker's own word: a fetcher that fell silent would call its stale view of it zero."""

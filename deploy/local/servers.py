@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
@@ -167,7 +168,8 @@ def _broker_answers(bootstrap: str) -> bool:
         finally:
             await client.close()
 
-    return asyncio.run(ask())
+    with ThreadPoolExecutor(1) as thread:  # the caller may be inside a running loop
+        return thread.submit(asyncio.run, ask()).result()
 
 
 def kafka_jars() -> Path:

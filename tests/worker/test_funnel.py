@@ -70,7 +70,8 @@ async def test_events_delivered_five_times_in_any_order_leave_what_one_delivery_
 
         async def settled() -> bool:
             done = await on.storage.find("leads", {"status": "qualified", "captureCount": 2})
-            return len([one for one in done if one.get("activityStats", {}).get("counts") == {"call": 1}]) == people
+            called = [one for one in done if one.get("activityStats", {}).get("counts") == {"call": 1}]
+            return len(called) == people
 
         await until(settled, "every lead merged, called and qualified")
         wants = {"requestedBy": "sam", "opportunity": {"amount": 10}}
@@ -116,7 +117,7 @@ async def test_owners_open_leads_are_counted_without_error(local: LocalServers) 
 
         async def counted() -> bool:
             owners = await on.storage.find("owners", {})
-            return sum(owner["open"] for owner in owners) == 40
+            return bool(sum(owner["open"] for owner in owners) == 40)
 
         await until(counted, "40 open leads on the owners' accounts")
 

@@ -1,0 +1,47 @@
+"""What can be checked of the deployment files without an engine to run them."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from services.catalogue import WORKERS
+
+DEPLOY = Path("deploy")
+
+
+def _compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    return loaded["services"]  # type: ignore[no-any-return]
+
+
+def test_every_worker_is_a_service_of_its_own_that_can_be_scaled() -> None:
+    services = _compose()
+    for name in WORKERS:
+        assert services[name]["command"] == ["worker", name]
+        assert "ports" not in services[name], "a fixed port would forbid --scale"
+        assert "container_name" not in services[name]
+
+
+def test_what_is_depended_on_is_there_and_tells_when_it_is_ready() -> None:
+    services = _compose()
+    for service in services.values():
+        for name, on in service.get("depends_on", {}).items():
+            assert name in services
+            if on["condition"] == "service_healthy":
+                assert "healthcheck" in services[name]
+
+
+def test_the_image_runs_without_root_from_the_hashed_lock() -> None:
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    final = dockerfile.rpartition("FROM ")[2]
+    assert "USER 10001" in final
+    assert "--require-hashes" in dockerfile
+
+
+def test_the_locks_pin_every_package_with_hashes_and_name_no_host() -> None:
+    for lock in (DEPLOY / "lock").glob("*.txt"):
+        lines = [line for line in lock.read_text().splitlines() if line and not line.startswith((" ", "#"))]
+        assert lines
+        assert all("==" in line and line.endswith("\\") for line in lines)
+        assert "://" not in lock.read_text()
