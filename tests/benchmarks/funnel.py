@@ -14,7 +14,7 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from deploy.local import LocalServers
-from schemas.topics import CAPTURED, CREATED, ENROLLED
+from schemas.topics import CAPTURED, CREATED, ENROLLED, REJECTED
 from tests.builders import data, event
 from tests.harness import Bench, bench, until
 
@@ -33,7 +33,7 @@ async def bare(on: Bench, count: int) -> float:
         for records in (await consumer.getmany(timeout_ms=100, max_records=500)).values():
             events = [json.loads(record.value or b"") for record in records]
             await on.storage.put("bare", [{"_id": one["id"], **one["data"]} for one in events])
-            sent = [await producer.send("leads.rescore", record.value, key=record.key) for record in records]
+            sent = [await producer.send(REJECTED.name, record.value, key=record.key) for record in records]
             await asyncio.gather(*sent)
             done += len(records)
         await consumer.commit()
