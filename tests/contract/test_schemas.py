@@ -11,15 +11,29 @@ import jsonschema
 import pytest
 
 from schemas import export
+from schemas.base import CloudEvent
 from schemas.topics import TOPICS, Topic
 from services.demo.generator import generate
 
 PUBLISHED = Path(__file__).parent / "published"
+EXAMPLES = Path(export.__file__).parent / "examples"
 TOPIC_LIST = list(TOPICS.values())
 
 
 def test_every_export_is_what_the_models_say() -> None:
     assert export.stale() == []
+
+
+@pytest.mark.parametrize("topic", TOPIC_LIST, ids=lambda topic: topic.name)
+def test_a_golden_event_fits_the_schema_and_the_model_and_comes_back_as_it_was(topic: Topic) -> None:
+    golden = json.loads((EXAMPLES / f"{topic.event_type}.json").read_text())
+    if topic.kind == "deadletter":
+        golden = {name: int(value) if value.isdigit() else value for name, value in golden.items()}
+    jsonschema.Draft202012Validator(export.schema(topic)).validate(golden)
+    payload = golden if topic.kind == "deadletter" else CloudEvent.model_validate(golden).data
+    model = topic.model.model_validate(payload)
+    assert topic.model.model_validate(model.wire()) == model
+    assert set(payload) == set(model.wire()), "no field of the golden event is lost"
 
 
 def test_the_generator_s_valid_captures_fit_the_exported_schema() -> None:
