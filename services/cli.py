@@ -1,6 +1,7 @@
 """The command `pantry`."""
 
 import asyncio
+import secrets
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -73,7 +74,7 @@ def up(*, demo: bool = False) -> None:
                     _out.print(f"Health   {service.http}/healthz  /readyz  /metrics")
                     _out.print(f"Workers  {', '.join(WORKERS)}\nCtrl-C stops everything.")
                     if demo:
-                        await run_demo(settings, to, leads=200, seed=1, console=_out)
+                        await run_demo(settings, to, leads=200, seed=secrets.randbelow(10**6), console=_out)
                     await stop.wait()
 
         asyncio.run(main())

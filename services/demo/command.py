@@ -11,7 +11,7 @@ from rich.table import Table
 from schemas.topics import ACTIVITIES, CAPTURED, CONVERT, QUALIFY
 from services.demo.feeding import WATCHED, Progress, World
 from services.demo.generator import generate
-from services.demo.reconcile import Account, reconcile
+from services.demo.reconcile import Account, reconcile, stored
 from shared.clock import system_clock
 from shared.service import Connections
 from shared.settings import Settings
@@ -26,14 +26,14 @@ async def run(  # noqa: PLR0913 - the command's options
 ) -> bool:
     """Feed `leads` people through the running funnel and reconcile; whether everything is accounted for."""
     scenario = generate(leads, seed, system_clock())
-    began = time.monotonic()
-    with _live(console, quiet=as_json) as live:
-        world = World(to.kafka_bootstrap, scenario, lambda progress: live.update(_progress(progress)))
-        finished = await world.run(patience_s=_PATIENCE_S)
-    seconds = time.monotonic() - began
     storage = Storage(to.mongo_url, settings.mongo_database)
     try:
-        account = await reconcile(to.kafka_bootstrap, storage, scenario, world.sent)
+        before, began = await stored(storage), time.monotonic()
+        with _live(console, quiet=as_json) as live:
+            world = World(to.kafka_bootstrap, scenario, lambda progress: live.update(_progress(progress)))
+            finished = await world.run(patience_s=_PATIENCE_S)
+        seconds = time.monotonic() - began
+        account = await reconcile(to.kafka_bootstrap, storage, scenario, world.sent, before)
     finally:
         storage.close()
     if as_json:

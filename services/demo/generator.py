@@ -62,7 +62,7 @@ class Scenario:
 def generate(leads: int, seed: int, now: datetime) -> Scenario:
     """A scenario of `leads` people; the same arguments make the same bytes."""
     rng = random.Random(seed)  # noqa: S311 - reproducible on purpose, and nothing secret
-    people = tuple(_person(number, rng) for number in range(leads))
+    people = tuple(_person(number, seed, rng) for number in range(leads))
     captures = [_capture(person, rng, now, first=True) for person in people]
     captures += [_capture(rng.choice(people), rng, now) for _ in range(round(leads * _DUPLICATES))]
     captures += rng.sample(captures, round(len(captures) * _REDELIVERED))
@@ -71,10 +71,10 @@ def generate(leads: int, seed: int, now: datetime) -> Scenario:
     return Scenario(seed, now, people, tuple(captures))
 
 
-def _person(number: int, rng: random.Random) -> Person:
+def _person(number: int, seed: int, rng: random.Random) -> Person:
     first, last = rng.choice(words.FIRST_NAMES), rng.choice(words.LAST_NAMES)
     industry, suffix = rng.choice(list(words.INDUSTRIES.items()))
-    local = f"{first}.{last}.{number}".lower().encode("ascii", "ignore").decode().replace("'", "")
+    local = f"{first}.{last}.{seed}.{number}".lower().encode("ascii", "ignore").decode().replace("'", "")
     rest = number // (_AREAS * _EXCHANGES)
     area, exchange = words.AREA_CODES[number % _AREAS], 200 + number // _AREAS % _EXCHANGES
     phone = f"+1{area}{exchange}{rest * 1000 + number * 37 % 1000:04d}"

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -64,53 +64,69 @@ class Account:
         return json.dumps({**asdict(self), "reconciled": self.reconciled}, indent=2)
 
 
-async def reconcile(bootstrap: str, storage: Storage, scenario: Scenario, sent: Sequence[Fed]) -> Account:
-    """Read both stores and compare with what was sent."""
+_STORED: dict[str, tuple[str, dict[str, Any]]] = {
+    "leads": ("leads", {}),
+    "captures": ("captures", {}),
+    "activities": ("activities", {}),
+    "commands": ("commands", {}),
+    "scored": ("leads", {"score": {"$exists": True}}),
+    "owned": ("leads", {"assignedTo": {"$exists": True}}),
+    "enrolments": ("enrolments", {}),
+    "converted": ("leads", {"status": "converted"}),
+}
+
+
+async def stored(storage: Storage) -> dict[str, int]:
+    """What MongoDB holds; the difference of two such counts is what a demo brought about."""
+    return {name: await storage.count(collection, query) for name, (collection, query) in _STORED.items()}
+
+
+async def reconcile(
+    bootstrap: str, storage: Storage, scenario: Scenario, sent: Sequence[Fed], before: Mapping[str, int]
+) -> Account:
+    """Read both stores and compare with what was sent; `before` is what MongoDB held when nothing was."""
     kafka = await _read(bootstrap, {fed.event_id for fed in sent if fed.event_id})
-    ids: dict[str, set[str]] = defaultdict(set)
-    for fed in sent:
-        if fed.event_id:
-            ids[fed.topic].add(fed.event_id)
-    bad = Counter(fed.expect for fed in sent if fed.expect)
+    mongo = {name: count - before[name] for name, count in (await stored(storage)).items()}
+    bad = sum(fed.expect is not None for fed in sent)
     dead = Counter([reason async for reason in _dead(bootstrap, sent)])
-    people = len(scenario.people)
-    captures, commands = len(ids[CAPTURED.name]), len(ids[QUALIFY.name]) + len(ids[CONVERT.name])
-    outcomes = [len(kafka[topic.name]) for topic in (QUALIFIED, CONVERTED, REJECTED)]
-    first_scores = sum(event.data.get("previousScore") is None for event in kafka[SCORED.name].values())
-    count = storage.count
-    lines = [
-        Line("people → leads created", people, len(kafka[CREATED.name]), await count("leads")),
-        Line(
-            "captures → created or merged",
-            captures,
-            len(kafka[CREATED.name]) + len(kafka[MERGED.name]),
-            await count("captures"),
-        ),
-        Line("bad records → dead letter", bad.total(), dead.total(), None),
-        Line(
-            "activities stored once",
-            len(ids[ACTIVITIES.name]),
-            None,
-            await count("activities") - outcomes[1],
-        ),
-        Line("commands → qualified, converted or rejected", commands, sum(outcomes), await count("commands")),
-        Line("first scores", people, first_scores, await count("leads", {"score": {"$exists": True}})),
-        Line(
-            "owners assigned",
-            people,
-            len(kafka[ASSIGNED.name]),
-            await count("leads", {"assignedTo": {"$exists": True}}),
-        ),
-        Line("nurture enrolments", people, len(kafka[ENROLLED.name]), await count("enrolments")),
-        Line("opportunities", await count("leads", {"status": "converted"}), outcomes[1], None),
-    ]
     return Account(
-        tuple(lines),
+        tuple(_lines(len(scenario.people), _sent_ids(sent), bad, kafka, mongo, dead.total())),
         dict(dead),
         dict(Counter(event.data["reason"] for event in kafka[REJECTED.name].values())),
         dict(Counter(fed.disguise for fed in scenario.captures if fed.disguise != "plain")),
         kafka.repeated,
     )
+
+
+def _sent_ids(sent: Sequence[Fed]) -> dict[str, int]:
+    ids: dict[str, set[str]] = defaultdict(set)
+    for fed in sent:
+        if fed.event_id:
+            ids[fed.topic].add(fed.event_id)
+    return {topic: len(found) for topic, found in ids.items()}
+
+
+def _lines(  # noqa: PLR0913 - the figures of both sides
+    people: int, sent: Mapping[str, int], bad: int, kafka: "_Events", mongo: Mapping[str, int], dead: int
+) -> list[Line]:
+    told = {topic.name: len(kafka[topic.name]) for topic in _OUTPUTS}
+    first_scores = sum(event.data.get("previousScore") is None for event in kafka[SCORED.name].values())
+    commands = sent[QUALIFY.name] + sent[CONVERT.name]
+    outcomes = told[QUALIFIED.name] + told[CONVERTED.name] + told[REJECTED.name]
+    merged_too = told[CREATED.name] + told[MERGED.name]
+    # Each conversion adds an activity of its own.
+    activities = mongo["activities"] - told[CONVERTED.name]
+    return [
+        Line("people → leads created", people, told[CREATED.name], mongo["leads"]),
+        Line("captures → created or merged", sent[CAPTURED.name], merged_too, mongo["captures"]),
+        Line("bad records → dead letter", bad, dead, None),
+        Line("activities stored once", sent[ACTIVITIES.name], None, activities),
+        Line("commands → qualified, converted or rejected", commands, outcomes, mongo["commands"]),
+        Line("first scores", people, first_scores, mongo["scored"]),
+        Line("owners assigned", people, told[ASSIGNED.name], mongo["owned"]),
+        Line("nurture enrolments", people, told[ENROLLED.name], mongo["enrolments"]),
+        Line("opportunities", mongo["converted"], told[CONVERTED.name], None),
+    ]
 
 
 class _Events(defaultdict[str, dict[str, CloudEvent]]):

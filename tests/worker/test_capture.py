@@ -93,9 +93,7 @@ async def test_a_database_that_is_killed_and_comes_back_loses_nothing(local: Loc
 
 async def test_a_broker_that_is_killed_and_comes_back_loses_nothing(local: LocalServers) -> None:
     if local.broker is None or local.servers.broker is not Backend.APACHE:
-        pytest.skip(
-            "the embedded broker keeps all in memory; only Apache Kafka comes back (--backend apache)"
-        )
+        pytest.skip("the embedded broker keeps all in memory; only Apache Kafka comes back (--backend apache)")
     async with bench(local) as on, on.running("capture"):
         await on.publish([event(data(email=f"b{n}@example.com")) for n in range(2_000)])
 

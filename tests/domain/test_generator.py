@@ -1,0 +1,67 @@
+import random
+from collections import defaultdict
+
+import pytest
+
+from services.demo.generator import Fed, conversion, follow_up, generate, strays
+from shared.decoding import Undecodable, decode
+from shared.domain.identity import compare, identity_of
+from shared.events import Record
+from tests.builders import NOW, capture, data
+from tests.domain.test_capture import Store
+
+SCENARIO = generate(120, 5, NOW)
+
+
+def test_the_same_seed_makes_the_same_bytes_and_another_seed_other_people() -> None:
+    assert generate(120, 5, NOW) == SCENARIO
+    assert not {one.email for one in SCENARIO.people} & {one.email for one in generate(120, 6, NOW).people}
+
+
+def test_each_bad_record_is_bad_for_the_reason_it_names_and_the_others_are_good() -> None:
+    found = set()
+    for fed in SCENARIO.captures:
+        decoded = decode(Record(fed.topic, 0, 0, fed.key, fed.value), "US")
+        reason = decoded.reason.value if isinstance(decoded, Undecodable) else None
+        assert reason == fed.expect
+        found.add(reason)
+    assert found == {None, "not_json", "not_cloudevent", "invalid_data", "unsupported_version", "too_large"}
+
+
+def test_no_two_people_match() -> None:
+    seen = [
+        identity_of(data(person.email, person.phone, person.company, person.first_name, person.last_name), "US")
+        for person in SCENARIO.people
+    ]
+    assert not any(compare(one, other).duplicate for n, one in enumerate(seen) for other in seen[:n])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_all_captures_of_a_person_make_one_lead_in_any_order(seed: int) -> None:
+    captures = defaultdict(list)
+    for fed in SCENARIO.captures:
+        decoded = decode(Record(fed.topic, 0, 0, fed.key, fed.value), "US")
+        if not isinstance(decoded, Undecodable):
+            payload = decoded.payload.model_dump(by_alias=True, exclude_none=True)
+            captures[fed.person].append(capture(decoded.key, payload))
+    store = Store()
+    for theirs in captures.values():
+        random.Random(seed).shuffle(theirs)
+        for one in theirs:
+            store.take(one)
+    assert len(store.leads) == len(SCENARIO.people)
+
+
+def test_what_follows_a_lead_is_valid_and_repeats() -> None:
+    def all_of_it() -> list[Fed]:
+        return [
+            one
+            for number in range(100)
+            for one in (*follow_up(SCENARIO, number, "lead"), *conversion(SCENARIO, number, "lead"))
+        ]
+
+    fed = all_of_it()
+    assert fed == all_of_it()
+    for one in [*fed, *strays(SCENARIO)]:
+        assert not isinstance(decode(Record(one.topic, 0, 0, one.key, one.value), "US"), Undecodable)
+    assert {one.topic for one in fed} == {"leads.activities", "leads.qualify", "leads.convert"}
