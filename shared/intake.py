@@ -116,6 +116,8 @@ class Intake:
     async def _handle(self, received: Sequence[Received]) -> Sequence[Outgoing | Refused]:
         if not received:
             return ()
+        for one in received:
+            _log.debug("event.received", worker=self.worker.name, type=one.event.type, **one.ids)
         try:
             return await self.worker.handle(received)
         except Exception as error:
@@ -127,6 +129,10 @@ class Intake:
         return await self._handle_alone(received[0])
 
     async def _handle_alone(self, received: Received) -> Sequence[Outgoing | Refused]:
+        with structlog.contextvars.bound_contextvars(**received.ids):
+            return await self._insist(received)
+
+    async def _insist(self, received: Received) -> Sequence[Outgoing | Refused]:
         detail = ""
         for _ in range(_HANDLER_ATTEMPTS - 1):
             try:

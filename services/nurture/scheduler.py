@@ -14,7 +14,7 @@ from shared.leads import read_leads
 from shared.storage import Document
 from shared.worker import Runtime
 
-_BATCH = 500
+_BATCH = 100
 # Steps that another process enrolled and then, being killed, never woke for.
 _LONGEST_SLEEP_S = 5.0
 _log = structlog.get_logger()

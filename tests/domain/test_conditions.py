@@ -1,3 +1,4 @@
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,22 @@ def test_a_mistake_in_a_rules_file_is_told_with_rule_and_field(tmp_path: Path) -
     path.write_text(BROKEN)
     with pytest.raises(ConfigError, match=r"rules\[1\] 'bad_rule'\.conditions\[0\]\.operator"):
         load(path, RuleSet)
+
+
+async def test_a_running_worker_follows_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(BROKEN.replace("equalz", "equals"))
+    rules, stopping = Reloading(path, RuleSet), asyncio.Event()
+    watching = asyncio.create_task(rules.watch(stopping))
+    try:
+        async with asyncio.timeout(60):
+            while rules.current.rules:
+                path.write_text("rules: []\n")  # again and again: the watch may not have begun
+                await asyncio.sleep(0.1)
+    finally:
+        stopping.set()
+        await watching
+    assert rules.current.rules == ()
 
 
 def test_a_changed_file_is_taken_over_and_a_broken_one_leaves_the_last_good(tmp_path: Path) -> None:

@@ -131,9 +131,21 @@ async def test_steps_that_are_due_go_out_once_and_the_rest_waits_for_its_day(loc
             await on.publish([event(data(email="x@example.com"))])
         actions = [json.loads(record.value or b"") for record in await on.records(ACTIONS)]
         assert {one["data"]["stepId"] for one in actions} == {"welcome"}
-        assert len({one["data"]["actionId"] for one in actions}) == 30
+        assert len({one["data"]["actionId"] for one in actions}) == len(actions) == 30
         assert await on.count("nurture_steps", {"state": "sent"}) == 30
         assert await on.count("nurture_steps", {"state": "scheduled"}) == 60
+
+
+async def test_two_schedulers_at_once_send_each_step_once(local: LocalServers) -> None:
+    async with bench(local) as on, on.running("nurture"), on.running("capture", "scoring", "nurture"):
+        await on.publish([event(data(email=f"s{n}@example.com")) for n in range(200)])
+        await _until_count(on, ACTIONS, 200)
+
+        async def through() -> bool:
+            return await on.count("nurture_steps", {"state": "sent"}) == 200
+
+        await until(through, "200 steps marked as sent")
+        assert len(await on.records(ACTIONS)) == 200
 
 
 async def test_a_chain_of_events_names_its_cause_and_its_beginning(local: LocalServers) -> None:
