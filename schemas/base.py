@@ -37,7 +37,8 @@ Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4_000)]
 OptionalWord = Annotated[Word | None, BeforeValidator(_blank_is_missing)]
 OptionalText = Annotated[Text | None, BeforeValidator(_blank_is_missing)]
-Words = Annotated[tuple[Word, ...], Field(max_length=50)]
+WORDS_MAX = 50
+Words = Annotated[tuple[Word, ...], Field(max_length=WORDS_MAX)]
 LeadId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_iso_only)]
 Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]

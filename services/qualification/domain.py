@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from schemas.base import WORDS_MAX
 from schemas.commands import Bant
 from schemas.lead import Urgency
 from schemas.reasons import RejectionReason
@@ -75,7 +76,8 @@ def merged(lead: Mapping[str, Any], learned: Mapping[str, Any]) -> dict[str, Any
     news = {name: value for name, value in learned.items() if value is not None}
     for name in _LISTS:
         if name in news:
-            news[name] = list(dict.fromkeys([*known.get(name, ()), *news[name]]))
+            # The newest fifty: a lead stays bounded however often it is qualified.
+            news[name] = list(dict.fromkeys([*known.get(name, ()), *news[name]]))[-WORDS_MAX:]
     return known | news
 
 

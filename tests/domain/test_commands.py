@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from schemas.commands import Bant
+from schemas.lead import Lead
 from services.assignment.domain import DEFAULT_RULE, AssignmentRules, assign
 from services.conversion import domain as conversion
 from services.qualification import domain as qualification
@@ -81,6 +82,15 @@ def test_progressive_qualification_merges_requirements_and_loses_none() -> None:
     known = lead(requirements={"budget": 5, "painPoints": ["waste"], "timeline": "soon"})
     learned = qualification.progressive(known, {"budget": 0, "painPoints": ["price", "waste"]}, "c")
     assert learned["requirements"] == {"budget": 0, "painPoints": ["waste", "price"], "timeline": "soon"}
+
+
+def test_a_lead_stays_valid_and_bounded_however_often_it_is_qualified() -> None:
+    one = lead()
+    for number in range(80):
+        one |= qualification.progressive(one, {"painPoints": [f"pain {number}", "waste"]}, f"c{number}")
+    assert len(one["requirements"]["painPoints"]) == 50
+    assert "pain 79" in one["requirements"]["painPoints"]
+    assert Lead.of(one).status == "qualified"
 
 
 def test_a_batch_of_leads_is_spread_over_the_owners_with_the_fewest_open_leads() -> None:
