@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Sequence
 
 from services.capture.domain import Capture, Plan, View, claims_of
+from shared.leads import LEADS
 from shared.storage import Change, Storage
 
-LEADS, CAPTURES, IDENTITIES = "leads", "captures", "identities"
+CAPTURES, IDENTITIES = "captures", "identities"
 
 
 async def load(storage: Storage, captures: Sequence[Capture]) -> View:
