@@ -10,6 +10,8 @@ from schemas.activities import NamesALead
 from schemas.base import Amount, LeadId, Model, Moment, OptionalText, Word, Words
 from schemas.lead import Requirements, Status, Urgency
 
+OPPORTUNITY_BYTES = 64 * 1024
+
 
 class Command(Model):
     """What every command on one lead carries."""
@@ -87,7 +89,7 @@ class UpdateLead(Command):
 
 
 class OpportunityRequest(Model):
-    """What the opportunity shall be; the lead fills what is left open. Further fields are passed on."""
+    """What the opportunity shall be; the lead fills what is left open. Further fields are passed on; 64 KiB at most."""
 
     model_config = ConfigDict(frozen=True, extra="allow", alias_generator=to_camel, populate_by_name=True)
 
@@ -98,6 +100,13 @@ class OpportunityRequest(Model):
         None, description="ISO 8601 date, or date and time"
     )
     stage: Word | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        # The lead and the opportunity travel on together, in one record of bounded size.
+        if len(self.model_dump_json().encode()) > OPPORTUNITY_BYTES:
+            raise PydanticCustomError("opportunity_size", "may have 64 KiB at most")
+        return self
 
 
 class ConvertLead(Command):

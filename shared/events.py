@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from schemas.base import CONTENT_TYPE, CloudEvent, Model
+from schemas.base import CONTENT_TYPE, ENVELOPE_LIMIT, CloudEvent, Model
 from schemas.reasons import DeadLetterReason
 from schemas.topics import DEADLETTER, TOPICS, Topic
 from shared.domain.ids import derive
@@ -87,7 +87,8 @@ def emit(  # noqa: PLR0913 - an event's parts, each by name
 ) -> Outgoing:
     """The event `payload` says, caused by `cause`: caused twice, it has the same id twice.
 
-    `subject` is the lead's id and distinguishes the events that one cause has on several leads.
+    `subject` is the lead's id and distinguishes the events that one cause has on several leads. Raises `ValueError`
+    for an event that no reader of ours would take.
     """
     lead_id = subject or key
     event = CloudEvent(
@@ -101,7 +102,10 @@ def emit(  # noqa: PLR0913 - an event's parts, each by name
         traceparent=cause.traceparent,
         data=payload.wire(),
     )
-    return Outgoing(topic.name, key.encode(), encode(event), {"content-type": CONTENT_TYPE})
+    value = encode(event)
+    if len(value) > ENVELOPE_LIMIT:
+        raise ValueError(f"{topic.name} would have {len(value)} bytes; {ENVELOPE_LIMIT} are the limit")
+    return Outgoing(topic.name, key.encode(), value, {"content-type": CONTENT_TYPE})
 
 
 def encode(event: CloudEvent) -> bytes:

@@ -164,10 +164,13 @@ class Storage:
         found = await self.find(collection, query, fields=(field,), sort=((field, 1),), limit=1)
         return found[0][field] if found else None
 
-    async def create_index(self, collection: str, keys: Sequence[tuple[str, int]]) -> str:
-        """Create an index where it is missing; return its name. Nothing else is changed."""
+    async def create_index(self, collection: str, keys: Sequence[tuple[str, int]], *, sparse: bool = False) -> str:
+        """Create an index where it is missing; return its name. Nothing else is changed.
+
+        `sparse` leaves out the documents that have none of the fields.
+        """
         async with _sorted_errors():
-            return str(await self._database[collection].create_index(list(keys)))
+            return str(await self._database[collection].create_index(list(keys), sparse=sparse))
 
     async def drop(self) -> None:
         """Delete the whole database."""

@@ -93,7 +93,10 @@ def enrolled(enrolment: Mapping[str, Any], steps: Collection[Mapping[str, Any]])
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What becomes of a due step: its new `state`, `why` in plain words, and the action to publish when it is sent."""
+    """What becomes of a due step: its new `state`, and `why` in plain words.
+
+    A step to be sent has the action to publish, or None: the one that was decided before holds.
+    """
 
     state: str
     why: str
@@ -101,10 +104,12 @@ class Judged:
 
 
 def judge(step: Mapping[str, Any], lead: Mapping[str, Any] | None) -> Judged:
-    """What becomes of a step that is due."""
+    """What becomes of a step that is due, or whose sender was silent until its lease ended."""
     over = ending(lead)
     if lead is None or over:
         return Judged(CANCELLED, over or "the lead is gone")
+    if "decided" in step:
+        return Judged(SENT, step["why"])
     hindrance = _hindrance(step, lead)
     if hindrance:
         return Judged(SKIPPED, hindrance)

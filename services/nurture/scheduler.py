@@ -1,6 +1,8 @@
 """The schedule: each step goes out once, at its time, whichever process gets to it."""
 
 import asyncio
+import random
+from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
@@ -15,6 +17,7 @@ from shared.storage import Document
 from shared.worker import Runtime
 
 _BATCH = 100
+_PAGE = 1_000
 # Steps that another process enrolled and then, being killed, never woke for.
 _LONGEST_SLEEP_S = 5.0
 _log = structlog.get_logger()
@@ -27,6 +30,7 @@ class Scheduler:
         self._runtime = runtime
         self._name = name
         self._woken = asyncio.Event()
+        self._met = False
 
     def wake(self) -> None:
         """Look at the schedule now."""
@@ -40,19 +44,24 @@ class Scheduler:
                 await self._sleep(stopping)
 
     async def send_due(self) -> int:
-        """Take one batch of due steps through; return how many there were."""
+        """Take what is due now through, up to a page of it; return how many steps there were."""
+        steps = await store.due(self._runtime.storage, self._runtime.clock(), _PAGE)
+        slices = [steps[start : start + _BATCH] for start in range(0, len(steps), _BATCH)]
+        # Processes that meet at the same steps part by taking them in different orders.
+        for some in random.sample(slices, len(slices)) if self._met else slices:
+            await self._send(some)
+        return len(steps)
+
+    async def _send(self, steps: Sequence[Document]) -> None:
         runtime, now = self._runtime, self._runtime.clock()
-        lease = timedelta(seconds=runtime.settings.lease_s)
-        steps = await store.claim(runtime.storage, now, lease, _BATCH)
-        if not steps:
-            return 0
         leads = await read_leads(runtime.storage, (step["leadId"] for step in steps))
-        judged = {step["_id"]: judge(step, leads.get(step["leadId"])) for step in steps if "decided" not in step}
-        ours = await store.decide(runtime.storage, steps, judged, now)
+        judged = {step["_id"]: judge(step, leads.get(step["leadId"])) for step in steps}
+        lease = timedelta(seconds=runtime.settings.lease_s)
+        ours, alone = await store.decide(runtime.storage, steps, judged, now, lease)
+        self._met = not alone
         await runtime.publisher.publish(self._name, [self._event(step) for step in ours])
         await store.finish(runtime.storage, ours, SENT)
         _log.info("steps.through", worker=self._name, due=len(steps), sent=len(ours))
-        return len(steps)
 
     def _event(self, step: Document) -> Outgoing:
         action = NurtureAction.model_validate(step["decided"])
@@ -61,9 +70,10 @@ class Scheduler:
         return emit(ACTIONS, action, cause=cause, key=step["leadId"], source=source, at=step["decidedAt"])
 
     async def _sleep(self, stopping: asyncio.Event) -> None:
-        next_wake = await store.next_wake(self._runtime.storage)
-        until = (next_wake - self._runtime.clock()).total_seconds() if next_wake else _LONGEST_SLEEP_S
+        now = self._runtime.clock()
+        next_wake = await store.next_wake(self._runtime.storage, now + timedelta(seconds=_LONGEST_SLEEP_S))
+        until = (next_wake - now).total_seconds() if next_wake else _LONGEST_SLEEP_S
         waits = [asyncio.ensure_future(event.wait()) for event in (self._woken, stopping)]
-        await asyncio.wait(waits, timeout=min(max(until, 0.001), _LONGEST_SLEEP_S), return_when="FIRST_COMPLETED")
+        await asyncio.wait(waits, timeout=max(until, 0.001), return_when="FIRST_COMPLETED")
         for wait in waits:
             wait.cancel()

@@ -1,7 +1,7 @@
 """Nurture's collections: `enrolments` and `nurture_steps`, which is the schedule itself.
 
 `wakeAt` is when a scheduled step wants attention next: its due time, or the end of the lease of whoever holds it. A
-step that is through leaves `state: scheduled`, so looking for work costs what is due and nothing for what was.
+step that is through has none and leaves the (sparse) index, so looking for work costs what is due, not what was.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from services.nurture.domain import CANCELLED, SCHEDULED, Judged
+from services.nurture.domain import CANCELLED, SCHEDULED, SENT, Judged
 from shared.storage import Change, Document, Storage
 
 ENROLMENTS, STEPS = "enrolments", "nurture_steps"
@@ -35,47 +35,47 @@ async def stored(
     )
 
 
-async def claim(storage: Storage, now: datetime, lease: timedelta, most: int) -> list[Document]:
-    """Take up to `most` due steps for ourselves until the lease ends; the longest due first."""
-    due = {"state": SCHEDULED, "wakeAt": {"$lte": now}}
-    found = await storage.find(STEPS, due, fields=("_id",), sort=(("wakeAt", 1),), limit=most)
-    if not found:
-        return []
-    ids, token = {"_id": {"$in": [one["_id"] for one in found]}}, uuid.uuid4().hex
-    await storage.change_all(STEPS, {**ids, **due}, {"$set": {"wakeAt": now + lease, "claim": token}})
-    return await storage.find(STEPS, {**ids, "claim": token, "state": SCHEDULED})
+async def due(storage: Storage, now: datetime, most: int) -> list[Document]:
+    """Up to `most` steps that want attention now, the longest waiting first."""
+    return await storage.find(STEPS, {"wakeAt": {"$lte": now}}, sort=(("wakeAt", 1),), limit=most)
 
 
 async def decide(
-    storage: Storage, claimed: Sequence[Document], judged: Mapping[str, Judged], now: datetime
-) -> list[Document]:
-    """Write what becomes of claimed steps; return those to be sent, with their content in `decided`.
+    storage: Storage, steps: Sequence[Document], judged: Mapping[str, Judged], now: datetime, lease: timedelta
+) -> tuple[list[Document], bool]:
+    """Write what becomes of due steps, by id; return those that are ours to send, and whether nobody else was at them.
 
-    A step that isn't sent is through. One that is keeps its content from here on: whoever takes it over after a crash
-    sends the same.
+    A step that isn't sent is through. One that is keeps its content in `decided` from here on, and is ours until the
+    lease ends: whoever takes it over after a crash sends the same. Of two processes at one step, the one that finds it
+    as it read it wins.
     """
-    results = {
-        step_id: {"why": verdict.why, "decidedAt": now}
-        | ({"decided": verdict.action.wire()} if verdict.action else {"state": verdict.state})
-        for step_id, verdict in judged.items()
-    }
-    changes = [
-        Change(one["_id"], _ours(one), {"$set": results[one["_id"]]}) for one in claimed if one["_id"] in results
-    ]
-    steps = {one["_id"]: {**one, **results.get(one["_id"], {})} for one in claimed}
-    if not await storage.change(STEPS, changes):
-        steps = await storage.read(STEPS, steps)  # a lease ran out or a lead ended: what is stored holds
-    mine = {one["_id"]: one["claim"] for one in claimed}
-    return [
-        one
-        for one in steps.values()
-        if one["claim"] == mine[one["_id"]] and one["state"] == SCHEDULED and "decided" in one
-    ]
+    hold = {"claim": uuid.uuid4().hex, "wakeAt": now + lease}
+    results = {step["_id"]: _result(judged[step["_id"]], now, hold) for step in steps}
+    alone = await storage.change(
+        STEPS, [Change(step["_id"], {"wakeAt": step["wakeAt"]}, _update(results[step["_id"]])) for step in steps]
+    )
+    taken = {step["_id"]: {**step, **results[step["_id"]]} for step in steps}
+    if not alone:
+        taken = await storage.read(STEPS, taken)
+    return [one for one in taken.values() if one["state"] == SCHEDULED and one.get("claim") == hold["claim"]], alone
+
+
+def _result(verdict: Judged, now: datetime, hold: Document) -> Document:
+    if verdict.state != SENT:
+        return {"why": verdict.why, "decidedAt": now, "state": verdict.state}
+    # What was decided before may have gone out: its content and its moment stay.
+    fresh = {"why": verdict.why, "decidedAt": now, "decided": verdict.action.wire()} if verdict.action else {}
+    return {**hold, **fresh}
+
+
+def _update(result: Document) -> Document:
+    return {"$set": result} if "wakeAt" in result else {"$set": result, "$unset": {"wakeAt": ""}}
 
 
 async def finish(storage: Storage, steps: Sequence[Document], state: str) -> None:
-    """Mark claimed steps as through."""
-    await storage.change(STEPS, [Change(step["_id"], _ours(step), {"$set": {"state": state}}) for step in steps])
+    """Mark steps that are ours as through."""
+    through = _update({"state": state})
+    await storage.change(STEPS, [Change(step["_id"], {"claim": step["claim"]}, through) for step in steps])
 
 
 async def cancel(storage: Storage, why: Mapping[str, str], now: datetime) -> None:
@@ -83,22 +83,17 @@ async def cancel(storage: Storage, why: Mapping[str, str], now: datetime) -> Non
     for reason in sorted(set(why.values())):
         leads = [lead for lead, said in why.items() if said == reason]
         pending = {"leadId": {"$in": leads}, "state": SCHEDULED, "decided": None}
-        update = {"$set": {"state": CANCELLED, "why": reason, "decidedAt": now}}
+        update = _update({"state": CANCELLED, "why": reason, "decidedAt": now})
         await storage.change_all(STEPS, pending, update)
 
 
-async def next_wake(storage: Storage) -> datetime | None:
-    """When the next scheduled step wants attention."""
-    return await storage.earliest(STEPS, "wakeAt", {"state": SCHEDULED})
+async def next_wake(storage: Storage, until: datetime) -> datetime | None:
+    """When the next step wants attention, if that is before `until`."""
+    return await storage.earliest(STEPS, "wakeAt", {"wakeAt": {"$lte": until}})
 
 
 async def create_indexes(storage: Storage) -> None:
     """The indexes that the schedule needs."""
     await asyncio.gather(
-        storage.create_index(STEPS, [("state", 1), ("wakeAt", 1)]),
-        storage.create_index(STEPS, [("leadId", 1), ("state", 1)]),
+        storage.create_index(STEPS, [("wakeAt", 1)], sparse=True), storage.create_index(STEPS, [("leadId", 1)])
     )
-
-
-def _ours(step: Document) -> Document:
-    return {"state": SCHEDULED, "claim": step["claim"]}

@@ -85,6 +85,7 @@ class Decision:
     a new change, and again those that the batch's causes made before.
     """
 
+    lead_id: str
     update: Mapping[str, Any] | None
     guard: Mapping[str, Any]
     told: tuple[tuple[str, LeadScored], ...]
@@ -105,9 +106,11 @@ def decide(
     if scored.value == lead.get("score"):
         # The same sum for other reasons is no news, but the explanation must be today's.
         explained = {"$set": {"scoring.breakdown": breakdown, "scoring.ruleSet": version}}
-        return Decision(explained if breakdown != scoring["breakdown"] else None, guard, tuple(told), scored.errors)
+        return Decision(
+            lead["_id"], explained if breakdown != scoring["breakdown"] else None, guard, tuple(told), scored.errors
+        )
     if not fresh:
-        return Decision(None, {}, tuple(told), scored.errors)
+        return Decision(lead["_id"], None, {}, tuple(told), scored.errors)
     key, reason = fresh[0]
     entry = {"cause": key, "score": scored.value, "previousScore": lead.get("score"), "reason": reason}
     entry |= {"breakdown": breakdown, "at": now, "ruleSet": version}
@@ -119,7 +122,7 @@ def decide(
         "log": [*scoring.get("log", ()), entry][-LOG_MAX:],
     }
     update = {"$set": {"score": scored.value, "scoring": scoring}}
-    return Decision(update, guard, (*told, (key, _event(lead["_id"], entry))), scored.errors)
+    return Decision(lead["_id"], update, guard, (*told, (key, _event(lead["_id"], entry))), scored.errors)
 
 
 def _event(lead_id: str, entry: Mapping[str, Any]) -> LeadScored:

@@ -1,6 +1,7 @@
 """The scoring worker: whatever a score depends on has changed, so the lead is scored again; `leads.scored` tells."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 import structlog
 
@@ -9,7 +10,7 @@ from services.scoring.domain import Decision, RuleSet, decide
 from shared.config import Reloading
 from shared.events import Outgoing, Received, emit
 from shared.leads import LEADS, read_leads
-from shared.storage import Change
+from shared.storage import Change, Document
 from shared.worker import Runtime, Worker, settle
 
 NAME = "scoring"
@@ -24,11 +25,18 @@ def build(runtime: Runtime) -> Worker:
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
         causes = {one.key: one for one in received}
+        by_lead: dict[str, list[Received]] = {}
+        for one in causes.values():
+            by_lead.setdefault(_lead_id(one), []).append(one)
+        carried = {lead_id: _carried(theirs) for lead_id, theirs in by_lead.items() if _all_created(theirs)}
         decisions: list[Decision] = []
 
         async def attempt() -> bool:
-            decisions.clear()
-            return await _score(runtime, rules, list(causes.values()), decisions)
+            read = await read_leads(runtime.storage, by_lead.keys() - carried.keys())
+            decisions[:] = _decide({**read, **carried}, by_lead, rules, runtime.clock())
+            carried.clear()
+            changes = [Change(one.lead_id, one.guard, one.update) for one in decisions if one.update]
+            return await runtime.storage.change(LEADS, changes)
 
         await settle(attempt)
         at = runtime.clock()
@@ -41,22 +49,29 @@ def build(runtime: Runtime) -> Worker:
     return Worker(NAME, TOPICS, handle, (rules.watch,))
 
 
-async def _score(
-    runtime: Runtime, rules: Reloading[RuleSet], received: Sequence[Received], decisions: list[Decision]
-) -> bool:
-    by_lead: dict[str, list[tuple[str, str]]] = {}
-    for one in received:
-        by_lead.setdefault(_lead_id(one), []).append((one.key, _reason(one)))
-    leads = await read_leads(runtime.storage, by_lead)
-    changes = []
+def _decide(
+    leads: Mapping[str, Document], by_lead: Mapping[str, Sequence[Received]], rules: Reloading[RuleSet], now: datetime
+) -> Iterator[Decision]:
     for lead_id, lead in leads.items():
-        decision = decide(lead, by_lead[lead_id], rules.current, rules.version, runtime.clock())
-        decisions.append(decision)
-        if decision.update:
-            changes.append(Change(lead_id, decision.guard, decision.update))
+        causes = [(one.key, _reason(one)) for one in by_lead[lead_id]]
+        decision = decide(lead, causes, rules.current, rules.version, now)
         for rule, why in decision.errors:
             _log.warning("rule.skipped", rule=rule, why=why, lead=lead_id)
-    return await runtime.storage.change(LEADS, changes)
+        yield decision
+
+
+def _all_created(received: Sequence[Received]) -> bool:
+    return all(one.record.topic == CREATED.name for one in received)
+
+
+def _carried(received: Sequence[Received]) -> Document:
+    """A lead that was just created, as its event carries it: no need to read it.
+
+    Whoever changed it since asks for another score; and if that came first, the guard (no score yet) fails and the
+    second attempt reads.
+    """
+    lead = received[-1].payload.lead
+    return {**lead.model_dump(by_alias=True, exclude_none=True, exclude={"score"}), "_id": lead.id}
 
 
 def _lead_id(received: Received) -> str:

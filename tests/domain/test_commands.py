@@ -1,13 +1,18 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from schemas.commands import Bant
+from schemas.commands import OPPORTUNITY_BYTES, Bant, ConvertLead
 from schemas.lead import Lead
+from schemas.outputs import LeadRejected
+from schemas.reasons import RejectionReason
+from schemas.topics import REJECTED
 from services.assignment.domain import DEFAULT_RULE, AssignmentRules, assign
 from services.conversion import domain as conversion
 from services.qualification import domain as qualification
 from shared.config import load
+from shared.events import Cause, emit
 from shared.settings import Settings
 from tests.builders import NOW, lead
 
@@ -108,3 +113,19 @@ def test_a_lead_that_no_rule_takes_goes_to_the_default_queue() -> None:
 
 def test_a_lead_with_an_owner_keeps_them() -> None:
     assert assign([lead(assignedTo="sam")], RULES, {}) == {}
+
+
+def test_an_opportunity_that_could_not_travel_on_is_refused_with_its_path() -> None:
+    request = {"leadId": "l", "requestedBy": "sam", "opportunity": {"notes": "x" * OPPORTUNITY_BYTES}}
+    with pytest.raises(ValidationError) as refused:
+        ConvertLead.model_validate(request)
+    assert [fault["loc"] for fault in refused.value.errors()] == [("opportunity",)]
+
+
+def test_no_event_is_published_that_our_own_readers_would_refuse() -> None:
+    cause = Cause("k", "e", "c")
+    payload = LeadRejected(
+        lead_id="l", command="leads.convert", command_id="c", reason=RejectionReason.LEAD_LOST, detail="x" * 2**18
+    )
+    with pytest.raises(ValueError, match="leads.rejected would have"):
+        emit(REJECTED, payload, cause=cause, key="l", source="/services/conversion", at=NOW)
