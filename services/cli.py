@@ -32,6 +32,7 @@ deadletter_app = cyclopts.App(name="deadletter", help="Records that no handler c
 for _sub in (topics_app, indexes_app, deadletter_app):
     app.command(_sub)
 _out = Console()
+_DEMO_ORPHAN_TTL_S = 5.0
 
 
 class Misused(Exception):  # noqa: N818 - the user's mistake, told in a sentence
@@ -101,7 +102,9 @@ def demo(*, leads: int = 1_000, seed: int = 1, json: bool = False) -> None:
 
         async def main() -> bool:
             # A database of its own: the summary reconciles what this run did.
-            own = settings.model_copy(update={"mongo_database": f"{settings.mongo_database}_demo"})
+            # Events that name nobody get their outcome while one watches.
+            news = {"mongo_database": f"{settings.mongo_database}_demo", "orphan_ttl": _DEMO_ORPHAN_TTL_S}
+            own = settings.model_copy(update=news)
             storage = Storage(to.mongo_url, own.mongo_database)
             await storage.drop()
             storage.close()

@@ -14,23 +14,27 @@ from typing import Any
 from schemas.outputs import LeadRejected
 from schemas.reasons import RejectionReason
 from schemas.topics import REJECTED
+from shared.collections import COMMANDS
 from shared.domain.activities import tally
-from shared.events import Outgoing, Received, emit
+from shared.events import Outgoing, Received, Unknown, emit
 from shared.leads import add_activities, change_leads, read_leads, revised
 from shared.storage import Change, Document, Storage
 from shared.worker import Runtime, settle
 
-_COMMANDS = "commands"
 _SEEN_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A decision on a command: rejected with `reason`, or accepted with what to `set` on the lead."""
+    """A decision on a command: rejected with `reason`, or accepted with what to `set` on the lead.
+
+    `note` is kept in the ledger: what announcing needs to know of the lead as it was before.
+    """
 
     reason: RejectionReason | None = None
     detail: str = ""
     set: Mapping[str, Any] | None = None
+    note: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,13 @@ class Policy:
     """What is particular to a kind of command; all three are pure.
 
     `judge` decides on the lead as it is (None: unknown). `activity` is the activity that carrying the command out adds
-    to the lead, if any. `announce` tells what to publish of an accepted command, from the lead as it is stored then.
+    to the lead, if any. `announce` tells what to publish of an accepted command, from the lead as it is stored then and
+    the ruling's note.
     """
 
     judge: Callable[[Document | None, Received, datetime], Ruling]
-    activity: Callable[[Received, str, datetime], Document | None]
-    announce: Callable[[Document, Received], Sequence[Outgoing]]
+    announce: Callable[[Document, Received, Mapping[str, Any]], Sequence[Outgoing]]
+    activity: Callable[[Received, str, datetime], Document | None] = lambda *_: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,79 +59,100 @@ class _Verdict:
     done: bool = False
 
     def row(self) -> Document:
-        reason = self.ruling.reason.value if self.ruling.reason else None
+        ruling = self.ruling
         row = {"_id": self.received.key, "leadId": self.received.payload.lead_id, "at": self.at, "done": self.done}
-        return row | {"reason": reason, "detail": self.ruling.detail}
+        reason = ruling.reason.value if ruling.reason else None
+        return row | {"reason": reason, "detail": ruling.detail, "note": dict(ruling.note or {})}
 
 
-async def carry_out(runtime: Runtime, received: Sequence[Received], policy: Policy, source: str) -> list[Outgoing]:
-    """Judge each command, carry out the accepted ones, and return what to publish of all."""
+Policies = Mapping[str, Policy]
+"""A worker's policies, by the command's topic."""
+
+
+async def carry_out(
+    runtime: Runtime, received: Sequence[Received], policies: Policies, source: str
+) -> list[Outgoing | Unknown]:
+    """Judge each command, carry out the accepted ones, and return what to publish, and which have to wait."""
     waiting = list({one.key: one for one in received}.values())
-    events: list[Outgoing] = []
+    results: list[Outgoing | Unknown] = []
     while waiting:
         wave = list({one.payload.lead_id: one for one in reversed(waiting)}.values())
         taken = {one.key for one in wave}
         waiting = [one for one in waiting if one.key not in taken]
-        events += await _carry_out_wave(runtime, wave, policy, source)
-    return events
+        results += await _carry_out_wave(runtime, wave, policies, source)
+    return results
 
 
-async def _carry_out_wave(runtime: Runtime, wave: Sequence[Received], policy: Policy, source: str) -> list[Outgoing]:
+async def _carry_out_wave(
+    runtime: Runtime, wave: Sequence[Received], policies: Policies, source: str
+) -> list[Outgoing | Unknown]:
     verdicts: list[_Verdict] = []
 
     async def attempt() -> bool:
         verdicts.clear()
-        return await _attempt(runtime, wave, policy, verdicts)
+        return await _attempt(runtime, wave, policies, verdicts)
 
     await settle(attempt)
     leads = await read_leads(runtime.storage, (one.payload.lead_id for one in wave))
-    return [event for verdict in verdicts for event in _events(verdict, leads, policy, source)]
+    judged = {verdict.received.key for verdict in verdicts}
+    unknown = [Unknown(one, f"lead:{one.payload.lead_id}") for one in wave if one.key not in judged]
+    return [*unknown, *(event for verdict in verdicts for event in _events(verdict, leads, policies, source))]
 
 
-async def _attempt(runtime: Runtime, wave: Sequence[Received], policy: Policy, verdicts: list[_Verdict]) -> bool:
+async def _attempt(runtime: Runtime, wave: Sequence[Received], policies: Policies, verdicts: list[_Verdict]) -> bool:
     storage, now = runtime.storage, runtime.clock()
-    rows = await storage.read(_COMMANDS, (one.key for one in wave))
+    rows = await storage.read(COMMANDS, (one.key for one in wave))
     leads = await read_leads(storage, (one.payload.lead_id for one in wave))
-    judged = [_judge(one, rows.get(one.key), leads.get(one.payload.lead_id), policy, now) for one in wave]
+    known = [one for one in wave if one.payload.lead_id in leads or one.key in rows or one.final]
+    judged = [_judge(one, rows.get(one.key), leads.get(one.payload.lead_id), policies, now) for one in known]
     fresh = [verdict.row() for verdict in judged if verdict.received.key not in rows]
-    if await storage.insert_new(_COMMANDS, fresh):
+    if await storage.insert_new(COMMANDS, fresh):
         return False
-    overruled = [verdict for verdict in judged if verdict.ruling.reason and _accepted(rows.get(verdict.received.key))]
-    await storage.put(_COMMANDS, [verdict.row() for verdict in overruled])
-    if not await _write(storage, judged, leads, policy):
+    if not await _write(storage, judged, rows, leads, policies):
         return False
     verdicts.extend(judged)
     return True
 
 
-def _accepted(row: Document | None) -> bool:
-    return row is not None and row["reason"] is None
-
-
-def _judge(received: Received, row: Document | None, lead: Document | None, policy: Policy, now: datetime) -> _Verdict:
+def _judge(
+    received: Received, row: Document | None, lead: Document | None, policies: Policies, now: datetime
+) -> _Verdict:
     if row is not None and row["reason"] is not None:
-        return _Verdict(received, row["at"], Ruling(RejectionReason(row["reason"]), row["detail"]))
+        return _Verdict(received, row["at"], Ruling(RejectionReason(row["reason"]), row["detail"]), done=True)
     at = row["at"] if row else now
     if row is not None and (row["done"] or (lead is not None and received.key in lead["seen"])):
-        return _Verdict(received, at, Ruling(), done=row["done"])
-    return _Verdict(received, at, policy.judge(lead, received, at))
+        return _Verdict(received, at, Ruling(note=row["note"]), done=row["done"])
+    return _Verdict(received, at, policies[received.record.topic].judge(lead, received, at))
 
 
-async def _write(storage: Storage, judged: Sequence[_Verdict], leads: Mapping[str, Document], policy: Policy) -> bool:
-    open_ = [verdict for verdict in judged if verdict.ruling.reason is None and not verdict.done]
+async def _write(
+    storage: Storage,
+    judged: Sequence[_Verdict],
+    rows: Mapping[str, Document],
+    leads: Mapping[str, Document],
+    policies: Policies,
+) -> bool:
+    """Carry out what is not done yet. The row says so in the end, with the verdict that the lead then had."""
+    open_ = [verdict for verdict in judged if not verdict.done]
+    accepted = [verdict for verdict in open_ if verdict.ruling.reason is None]
     activities, changes = [], []
-    for verdict in open_:
+    for verdict in accepted:
         lead = leads[verdict.received.payload.lead_id]
-        activity = policy.activity(verdict.received, lead["_id"], verdict.at)
+        activity = policies[verdict.received.record.topic].activity(verdict.received, lead["_id"], verdict.at)
         activities += [activity] if activity else []
         if verdict.ruling.set is not None:
             changes.append(_change(verdict, lead, activity))
     if not await change_leads(storage, changes):
         return False
     await add_activities(storage, [{**activity, "tallied": True} for activity in activities])
-    done = [replace(verdict, done=True).row() for verdict in open_]
-    await storage.change(_COMMANDS, [Change(row["_id"], {}, {"$set": {"done": True}}) for row in done])
+    final = [replace(verdict, done=True).row() for verdict in open_ if _news(verdict, rows)]
+    await storage.change(COMMANDS, [Change(row.pop("_id"), {"done": False}, {"$set": row}) for row in final])
     return True
+
+
+def _news(verdict: _Verdict, rows: Mapping[str, Document]) -> bool:
+    # A rejection is final as inserted; it is news only where an earlier judgement had accepted.
+    return verdict.ruling.reason is None or verdict.received.key in rows
 
 
 def _change(verdict: _Verdict, lead: Document, activity: Document | None) -> Change:
@@ -135,11 +161,13 @@ def _change(verdict: _Verdict, lead: Document, activity: Document | None) -> Cha
     return revised(lead, {"$set": {**(verdict.ruling.set or {}), **counted, "seen": seen, "updatedAt": verdict.at}})
 
 
-def _events(verdict: _Verdict, leads: Mapping[str, Document], policy: Policy, source: str) -> Sequence[Outgoing]:
+def _events(verdict: _Verdict, leads: Mapping[str, Document], policies: Policies, source: str) -> Sequence[Outgoing]:
     received, ruling = verdict.received, verdict.ruling
     lead_id = received.payload.lead_id
     if ruling.reason is None:
-        return policy.announce(leads[lead_id], received)
+        # A lead that was erased meanwhile has nothing left to tell.
+        told = policies[received.record.topic].announce
+        return told(leads[lead_id], received, ruling.note or {}) if lead_id in leads else ()
     payload = LeadRejected(
         lead_id=lead_id,
         command=received.record.topic,

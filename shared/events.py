@@ -44,6 +44,8 @@ class Received:
     event: CloudEvent
     payload: Any
     key: str
+    final: bool = False
+    """It has waited for its lead as long as anything may: now it has its outcome, whatever that is."""
 
     @property
     def cause(self) -> Cause:
@@ -80,6 +82,18 @@ class Refused:
     received: Received
     reason: DeadLetterReason
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A received event that names a lead which nobody knows yet, by `name`: `lead:ID` or `email:ADDRESS`."""
+
+    received: Received
+    name: str
+
+
+Result = Outgoing | Refused | Unknown
+"""What a handler can return for an event: something to publish, a reason to bury it, or what it has to wait for."""
 
 
 def emit(  # noqa: PLR0913 - an event's parts, each by name

@@ -3,15 +3,41 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from shared.collections import ACTIVITIES, IDENTITIES, LEADS
+from shared.domain.identity import email_key
 from shared.storage import Change, Document, Storage
-
-LEADS = "leads"
-ACTIVITIES = "activities"
 
 
 async def read_leads(storage: Storage, lead_ids: Iterable[str]) -> dict[str, Document]:
     """The leads with these ids, by id."""
     return await storage.read(LEADS, lead_ids)
+
+
+async def leads_by_email(storage: Storage, emails: Iterable[str]) -> dict[str, str]:
+    """The lead id that each of these normalised e-mails leads to; the lead may not be stored yet."""
+    found = await storage.read(IDENTITIES, (f"email:{email}" for email in emails))
+    return {claim.removeprefix("email:"): row["leadIds"][0] for claim, row in found.items()}
+
+
+def names_of(lead: Mapping[str, Any]) -> set[str]:
+    """The names under which events may wait for this lead document."""
+    email = email_key((lead.get("contact") or {}).get("email"))
+    return {f"lead:{lead['_id']}"} | ({f"email:{email}"} if email else set())
+
+
+def names_in(payload: Any) -> set[str]:
+    """The names by which a payload says which lead it means."""
+    lead_id, email = getattr(payload, "lead_id", None), email_key(getattr(payload, "email", None))
+    return ({f"lead:{lead_id}"} if lead_id else set()) | ({f"email:{email}"} if email else set())
+
+
+async def known_names(storage: Storage, names: Iterable[str]) -> set[str]:
+    """Those of these names (`lead:ID`, `email:ADDRESS`) that lead to a lead which exists."""
+    wanted = {name: name.partition(":")[2] for name in names}
+    by_email = await leads_by_email(storage, (rest for name, rest in wanted.items() if name.startswith("email:")))
+    ids = {name: by_email.get(rest) if name.startswith("email:") else rest for name, rest in wanted.items()}
+    there = await storage.read(LEADS, (lead_id for lead_id in ids.values() if lead_id), fields=("_id",))
+    return {name for name, lead_id in ids.items() if lead_id in there}
 
 
 def revised(lead: Mapping[str, Any], update: Mapping[str, Any]) -> Change:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Self, cast
 
 import structlog
@@ -16,11 +17,16 @@ from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
 
 from shared.broker import Publisher, connect
 from shared.clock import Clock, system_clock
+from shared.collections import ORPHANS
+from shared.due import Alarm
 from shared.health import HttpServer, application
-from shared.intake import Intake, transient
+from shared.intake import Intake
 from shared.metrics import Metrics
+from shared.orphans import Orphans
+from shared.passage import Passage, transient
 from shared.settings import Settings
 from shared.storage import Storage, Unavailable
+from shared.waiting import Waiting
 from shared.worker import Background, Build, Runtime, Worker
 
 # Short, for FastStream sleeps this long again after each empty poll: it is what an idle stage adds to latency.
@@ -58,6 +64,7 @@ class Service:
         self.publisher = Publisher(self.broker, self.metrics)
         runtime = Runtime(settings, self.storage, self.publisher, clock)
         self.workers = [build(runtime) for build in builds]
+        self._waiting = {worker.name: self._wait(worker) for worker in self.workers if worker.waits}
         self._consumers = {worker.name: self._subscribe(worker) for worker in self.workers}
         self._advanced: dict[str, float] = {}
         self._stopping = asyncio.Event()
@@ -72,6 +79,7 @@ class Service:
         # All at once: joining a consumer group can take seconds, and FastStream's own start joins one after the other.
         await asyncio.gather(*(subscriber.start() for subscriber in self._consumers.values()))
         loops = [(worker.name, loop) for worker in self.workers for loop in worker.background]
+        loops += [(name, self._alarm(waiting).run) for name, waiting in self._waiting.items()]
         self._loops = [asyncio.create_task(self._keep_running(name, loop)) for name, loop in loops]
         self._watch = [asyncio.create_task(self._monitor()), asyncio.create_task(self._http.serve())]
         while not self._http.started and not self._watch[-1].done():  # noqa: ASYNC110 - uvicorn offers no event for it
@@ -117,13 +125,22 @@ class Service:
             wrong["database"] = str(error)
         return wrong
 
+    def _wait(self, worker: Worker) -> Waiting:
+        settings = self._settings
+        orphans = Orphans(self.storage, worker.name, timedelta(seconds=settings.orphan_ttl))
+        return Waiting(orphans, self.storage, self._passage(worker), settings.erasure_pepper)
+
+    def _passage(self, worker: Worker) -> Passage:
+        return Passage(worker, self.publisher, self._clock, self._settings.region)
+
+    def _alarm(self, waiting: Waiting) -> Alarm:
+        return Alarm(self.storage, self._clock, ORPHANS, waiting.look, waiting.orphans.query)
+
     def _subscribe(self, worker: Worker) -> Any:
         intake = Intake(
-            worker,
-            self.publisher,
-            self._clock,
+            self._passage(worker),
             self.metrics,
-            region=self._settings.region,
+            self._waiting.get(worker.name),
             retry_max_s=self._settings.retry_max_s,
             advanced=lambda: self._mark(worker.name),
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 from bson.codec_options import CodecOptions
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import InsertOne, ReplaceOne, UpdateOne, WriteConcern
+from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, DocumentTooLarge, InvalidOperation, PyMongoError
 from pymongo.read_concern import ReadConcern
 
@@ -153,6 +153,34 @@ class Storage:
         async with _sorted_errors():
             result = await self._database[collection].update_many(query, update)
         return int(result.matched_count)
+
+    async def delete(self, collection: str, ids: Iterable[str]) -> None:
+        """Delete the documents with these ids; what isn't there is done already."""
+        wanted = list(ids)
+        if wanted:
+            async with _sorted_errors():
+                await self._database[collection].bulk_write([DeleteOne({"_id": one}) for one in wanted], ordered=False)
+
+    async def delete_all(self, collection: str, query: Mapping[str, Any]) -> int:
+        """Delete every document that fits `query` (an index must serve it); return how many."""
+        async with _sorted_errors():
+            return int((await self._database[collection].delete_many(query)).deleted_count)
+
+    async def scan(
+        self, collection: str, *, after: str = "", fields: Sequence[str] | None = None, page: int = 200
+    ) -> AsyncIterator[list[Document]]:
+        """All documents in the order of their ids, from behind `after` on, in pages: for jobs, never for an event."""
+        query = {"_id": {"$gt": after}} if after else {}
+        async with _sorted_errors():
+            found = self._database[collection].find(query, dict.fromkeys(fields, 1) if fields else None)
+            cursor = found.sort([("_id", 1)]).batch_size(page)
+            while documents := await cursor.to_list(page):
+                yield documents
+
+    async def collections(self) -> list[str]:
+        """The names of the collections that there are."""
+        async with _sorted_errors():
+            return sorted(await self._database.list_collection_names())
 
     async def count(self, collection: str, query: Mapping[str, Any] | None = None) -> int:
         """How many documents fit; for commands and tests, never on the path of an event."""

@@ -6,15 +6,18 @@ from dataclasses import dataclass
 
 import structlog
 
-from schemas.topics import Topic
+from schemas.topics import CREATED, MERGED, Topic
 from shared.broker import Publisher
 from shared.clock import Clock
-from shared.events import Outgoing, Received, Refused
+from shared.events import Received, Result
 from shared.settings import Settings
 from shared.storage import Storage
 
-Handler = Callable[[Sequence[Received]], Awaitable[Sequence[Outgoing | Refused]]]
+Handler = Callable[[Sequence[Received]], Awaitable[Sequence[Result]]]
 Background = Callable[[asyncio.Event], Awaitable[None]]
+
+ARRIVALS = (CREATED, MERGED)
+"""What tells that a lead exists, or is known by another name."""
 
 _ROUNDS = 50
 
@@ -25,13 +28,15 @@ class Worker:
 
     `handle` takes valid events (the same one may come again, late or out of order), writes, and returns what to
     publish. It raises only when the batch shall be tried again. `background` runs beside it until the event it is
-    given is set.
+    given is set. Events that it finds `Unknown` wait for their lead.
     """
 
     name: str
     topics: tuple[Topic, ...]
     handle: Handler
     background: tuple[Background, ...] = ()
+    waits: bool = False
+    """Whether events that name an unknown lead wait for it; `topics` then has `ARRIVALS`, which release them."""
 
     @property
     def group(self) -> str:

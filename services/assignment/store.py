@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.assignment.domain import Assignment, assigned
-from shared.leads import LEADS
+from shared.collections import LEADS, OWNERS
 from shared.storage import Change, Document, Storage
 
-_OWNERS = "owners"
 _SEEN_MAX = 500
 
 
@@ -24,7 +23,7 @@ class Shift:
 
 async def loads(storage: Storage, owners: Iterable[str]) -> dict[str, int]:
     """How many open leads each of these owners has."""
-    return {owner: row["open"] for owner, row in (await storage.read(_OWNERS, owners)).items()}
+    return {owner: row["open"] for owner, row in (await storage.read(OWNERS, owners)).items()}
 
 
 async def assign(storage: Storage, chosen: Sequence[tuple[Document, str, Assignment]], now: datetime) -> bool:
@@ -45,13 +44,13 @@ async def count(storage: Storage, shifts: Sequence[Shift]) -> bool:
     by_owner: dict[str, list[Shift]] = {}
     for shift in shifts:
         by_owner.setdefault(shift.owner, []).append(shift)
-    rows = await storage.read(_OWNERS, by_owner)
+    rows = await storage.read(OWNERS, by_owner)
     missing = [{"_id": o, "open": 0, "revision": 0, "seen": []} for o in by_owner if o not in rows]
     if missing:
-        await storage.insert_new(_OWNERS, missing)
+        await storage.insert_new(OWNERS, missing)
         return False
     changes = [_counted(rows[owner], theirs) for owner, theirs in by_owner.items()]
-    return await storage.change(_OWNERS, [change for change in changes if change])
+    return await storage.change(OWNERS, [change for change in changes if change])
 
 
 def _counted(row: Document, shifts: Sequence[Shift]) -> Change | None:

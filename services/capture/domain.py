@@ -15,6 +15,7 @@ from typing import Any
 from shared.domain.identity import Identity, Match, compare, identity_of
 from shared.domain.ids import derive
 from shared.domain.moments import stored
+from shared.domain.statuses import Move, after
 
 Document = dict[str, Any]
 
@@ -163,7 +164,8 @@ def _merge(  # noqa: PLR0913 - the parts of one decision
     if email_is_anothers:
         changes.pop("contact.email", None)
     filled = sorted(changes)
-    reopened = lead["status"] == "lost"
+    status = after(Move.CAPTURED_AGAIN, lead["status"]).value
+    reopened = status != lead["status"]
     changes |= {
         "updatedAt": now,
         "revision": lead["revision"] + 1,
@@ -171,7 +173,7 @@ def _merge(  # noqa: PLR0913 - the parts of one decision
         "seen": [*lead["seen"], capture.key][-SEEN_MAX:],
     }
     if reopened:
-        changes["status"] = "new"
+        changes["status"] = status
     _apply(lead, changes, plan)
     (_, best), *others = matches
     return _row(capture, lead, "merged") | {

@@ -4,10 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 from services.capture.domain import Capture, Plan, View, claims_of
-from shared.leads import LEADS
+from shared.collections import CAPTURES, IDENTITIES, LEADS
 from shared.storage import Change, Storage
-
-CAPTURES, IDENTITIES = "captures", "identities"
 
 
 async def load(storage: Storage, captures: Sequence[Capture]) -> View:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from schemas.reasons import RejectionReason
 from shared.domain.activities import activity
 from shared.domain.ids import derive
+from shared.domain.statuses import Move, after
 
 _DEFAULT_CURRENCY = "USD"
 _DEFAULT_STAGE = "prospecting"
@@ -17,24 +17,10 @@ def opportunity_id(lead_id: str) -> str:
     return derive("opportunity", lead_id)
 
 
-def objection(lead: Mapping[str, Any] | None) -> tuple[RejectionReason, str] | None:
-    """Why this lead can't be converted now, or None."""
-    if lead is None:
-        return RejectionReason.LEAD_NOT_FOUND, "no lead has this id"
-    status = lead["status"]
-    if status == "converted":
-        return RejectionReason.ALREADY_CONVERTED, f"it became opportunity {lead['convertedToOpportunityId']} already"
-    if status == "lost":
-        return RejectionReason.LEAD_LOST, "a lost lead must be captured or reopened before it can be converted"
-    if status != "qualified":
-        return RejectionReason.LEAD_NOT_QUALIFIED, f"its status is {status}; only a qualified lead can be converted"
-    return None
-
-
 def conversion(lead: Mapping[str, Any], request: Mapping[str, Any], cause_key: str, at: datetime) -> dict[str, Any]:
     """What to set on the lead: the status, and the opportunity as it stands from now on."""
     return {
-        "status": "converted",
+        "status": after(Move.CONVERT, lead["status"]).value,
         "convertedAt": at,
         "convertedToOpportunityId": opportunity_id(lead["_id"]),
         "conversion": {"cause": cause_key, "opportunity": opportunity(lead, request)},

@@ -1,56 +1,77 @@
-"""The engagement worker: `leads.activities` is stored once and counted on its lead."""
+"""The engagement worker: what was done with a lead, and what it did, is stored once, counted, and told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
-from schemas.outputs import RescoreRequested
-from schemas.reasons import DeadLetterReason
-from schemas.topics import ACTIVITIES, RESCORE
+from schemas.outputs import LeadTriggered, LeadUpdated, RescoreRequested
+from schemas.topics import ACTIVITIES, ENGAGEMENTS, RESCORE, TRIGGERED, UPDATED, Topic
 from services.engagement import store
+from services.engagement.domain import Triggers, changed_by, engaged
+from shared.config import Reloading
 from shared.domain.activities import activity
 from shared.domain.identity import email_key
 from shared.domain.moments import stored
-from shared.events import Outgoing, Received, Refused, emit
-from shared.leads import read_leads
+from shared.events import Outgoing, Received, Result, Unknown, emit
+from shared.leads import leads_by_email, names_in, read_leads
 from shared.storage import Document
-from shared.worker import Runtime, Worker, settle
+from shared.worker import ARRIVALS, Runtime, Worker, settle
 
 NAME = "engagement"
-TOPICS = (ACTIVITIES,)
+TOPICS = (ACTIVITIES, ENGAGEMENTS, *ARRIVALS)
+_SOURCE = f"/services/{NAME}"
 
 
 def build(runtime: Runtime) -> Worker:
-    """The worker, ready to run."""
+    """The worker, ready to run. Raises `ConfigError` when the triggers file is wrong."""
+    triggers = Reloading(runtime.settings.triggers_file, Triggers)
     storage, clock = runtime.storage, runtime.clock
 
-    async def handle(received: Sequence[Received]) -> Sequence[Outgoing | Refused]:
+    async def handle(received: Sequence[Received]) -> Sequence[Result]:
         unique = {one.key: one for one in received}
         lead_of = await _find_leads(runtime, list(unique.values()))
-        known = [one for key, one in unique.items() if key in lead_of]
-        pending = await store.record(storage, [_document(one, lead_of[one.key]) for one in known])
-        await settle(lambda: store.tally(storage, pending, clock()))
-        return [
-            *(_rescore(one, lead_of[one.key]) for one in known),
-            *(_unknown(one) for key, one in unique.items() if key not in lead_of),
-        ]
+        known = [_document(one, lead_of[key], triggers.current) for key, one in unique.items() if key in lead_of]
+        rows = await store.record(storage, known)
+        await settle(lambda: store.take_in_all(storage, rows, clock()))
+        leads = await read_leads(storage, lead_of.values())
+        lost = [one for key, one in unique.items() if lead_of.get(key) not in leads]
+        told = [(unique[row["_id"]], row, leads[row["leadId"]]) for row in rows if row["leadId"] in leads]
+        return [*(_unknown(one) for one in lost), *(event for one in told for event in _events(*one))]
 
-    return Worker(NAME, TOPICS, handle)
+    return Worker(NAME, TOPICS, handle, (triggers.watch,), waits=True)
 
 
 async def _find_leads(runtime: Runtime, received: Sequence[Received]) -> Mapping[str, str]:
-    claims = {one.key: f"email:{email_key(one.payload.email)}" for one in received if not one.payload.lead_id}
-    by_email = await store.leads_by_email(runtime.storage, claims.values())
-    named = {one.key: one.payload.lead_id or by_email.get(claims[one.key]) for one in received}
+    emails = {one.key: email_key(one.payload.email) for one in received if not one.payload.lead_id}
+    by_email = await leads_by_email(runtime.storage, (email for email in emails.values() if email))
+    named = {one.key: one.payload.lead_id or by_email.get(emails[one.key] or "") for one in received}
     leads = await read_leads(runtime.storage, (lead for lead in named.values() if lead))
     return {key: lead for key, lead in named.items() if lead in leads}
 
 
-def _document(received: Received, lead_id: str) -> Document:
-    given = received.payload.activity
+def _unknown(received: Received) -> Unknown:
+    names = names_in(received.payload)
+    # By its id where it has one: an address may lead elsewhere one day.
+    return Unknown(received, max(names))
+
+
+def _document(received: Received, lead_id: str, triggers: Triggers) -> Document:
+    at, payload = stored(received.event.time), received.payload
+    if received.record.topic == ENGAGEMENTS.name:
+        return engaged(
+            received.key,
+            lead_id,
+            payload.action,
+            at,
+            source=received.event.source,
+            address=payload.email,
+            trigger=triggers.of(payload.action),
+        )
+    given = payload.activity
     return activity(
         received.key,
         lead_id,
         given.type.value,
-        stored(received.event.time),
+        at,
         created_by=given.created_by,
         description=given.description,
         outcome=given.outcome,
@@ -59,12 +80,18 @@ def _document(received: Received, lead_id: str) -> Document:
     )
 
 
-def _rescore(received: Received, lead_id: str) -> Outgoing:
-    payload = RescoreRequested(lead_id=lead_id, reason="activity_recorded")
-    at = stored(received.event.time)
-    return emit(RESCORE, payload, cause=received.cause, key=lead_id, source=f"/services/{NAME}", at=at)
+def _events(received: Received, row: Document, lead: Document) -> Iterator[Outgoing]:
+    at, lead_id = row["at"], row["leadId"]
+    yield _event(received, RESCORE, RescoreRequested(lead_id=lead_id, reason="activity_recorded"), at)
+    if "trigger" in row:
+        triggered = LeadTriggered(lead_id=lead_id, trigger=row["trigger"], action=row["engagement"])
+        yield _event(received, TRIGGERED, triggered, at)
+    change = changed_by(lead, row["_id"])
+    if change:
+        yield _event(received, UPDATED, LeadUpdated(lead_id=lead_id, **change), at)
 
 
-def _unknown(received: Received) -> Refused:
-    named = "leadId" if received.payload.lead_id else "email"
-    return Refused(received, DeadLetterReason.LEAD_NOT_FOUND, f"data.{named}: no lead is known by it")
+def _event(
+    received: Received, topic: Topic, payload: RescoreRequested | LeadTriggered | LeadUpdated, at: datetime
+) -> Outgoing:
+    return emit(topic, payload, cause=received.cause, key=payload.lead_id, source=_SOURCE, at=at)

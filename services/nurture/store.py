@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from services.nurture.domain import CANCELLED, SCHEDULED, SENT, Judged
+from shared.collections import ENROLMENTS, STEPS
 from shared.storage import Change, Document, Storage
-
-ENROLMENTS, STEPS = "enrolments", "nurture_steps"
 
 
 async def add(storage: Storage, enrolments: Sequence[Document], steps: Sequence[Document]) -> bool:
@@ -33,11 +32,6 @@ async def stored(
         storage.read(ENROLMENTS, (one["_id"] for one in enrolments)),
         storage.read(STEPS, (one["_id"] for one in steps)),
     )
-
-
-async def due(storage: Storage, now: datetime, most: int) -> list[Document]:
-    """Up to `most` steps that want attention now, the longest waiting first."""
-    return await storage.find(STEPS, {"wakeAt": {"$lte": now}}, sort=(("wakeAt", 1),), limit=most)
 
 
 async def decide(
@@ -85,11 +79,6 @@ async def cancel(storage: Storage, why: Mapping[str, str], now: datetime) -> Non
         pending = {"leadId": {"$in": leads}, "state": SCHEDULED, "decided": None}
         update = _update({"state": CANCELLED, "why": reason, "decidedAt": now})
         await storage.change_all(STEPS, pending, update)
-
-
-async def next_wake(storage: Storage, until: datetime) -> datetime | None:
-    """When the next step wants attention, if that is before `until`."""
-    return await storage.earliest(STEPS, "wakeAt", {"wakeAt": {"$lte": until}})
 
 
 async def create_indexes(storage: Storage) -> None:

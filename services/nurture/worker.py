@@ -7,6 +7,7 @@ from services.nurture import sequences as config
 from services.nurture import store
 from services.nurture.domain import Cause, ending, enrol, enrolled, pick
 from services.nurture.scheduler import Scheduler
+from shared.collections import ENROLMENTS
 from shared.config import Reloading
 from shared.events import Outgoing, Received, emit
 from shared.leads import read_leads
@@ -36,10 +37,10 @@ def build(runtime: Runtime) -> Worker:
         ]
         events = await _enrol(runtime, wanted)
         await store.cancel(storage, over, runtime.clock())
-        scheduler.wake()
+        scheduler.alarm.wake()
         return events
 
-    return Worker(NAME, TOPICS, handle, (scheduler.run, sequences.watch))
+    return Worker(NAME, TOPICS, handle, (scheduler.alarm.run, sequences.watch))
 
 
 async def _enrol(runtime: Runtime, wanted: Sequence[_Enrolment]) -> list[Outgoing]:
@@ -48,7 +49,7 @@ async def _enrol(runtime: Runtime, wanted: Sequence[_Enrolment]) -> list[Outgoin
         return []
     planned = {step["_id"]: step for _, _, steps in wanted for step in steps}
     enrolments = {enrolment["_id"]: enrolment for _, enrolment, _ in wanted}
-    there = await runtime.storage.read(store.ENROLMENTS, enrolments)
+    there = await runtime.storage.read(ENROLMENTS, enrolments)
     fresh = [one for one in wanted if one[1]["_id"] not in there]
     added = await store.add(runtime.storage, [one[1] for one in fresh], [step for one in fresh for step in one[2]])
     if there or not added:

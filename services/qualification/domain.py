@@ -1,15 +1,15 @@
-"""Qualification: sales learned more of a lead, and it is judged on that (contract 3, Qualification)."""
+"""Qualification: sales learned more of a lead, and what they say it stands at (contract 3, Qualification)."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from schemas.base import WORDS_MAX
-from schemas.commands import Bant
+from schemas.commands import Bant, UpdateLead
 from schemas.lead import Urgency
-from schemas.reasons import RejectionReason
 from shared.domain.activities import activity
 from shared.domain.ids import derive
+from shared.domain.statuses import Move, after
 
 POINTS_EACH = 25
 QUALIFIED_FROM = 75
@@ -17,21 +17,10 @@ _SOON = frozenset({Urgency.IMMEDIATE, Urgency.WITHIN_MONTH})
 _LISTS = ("decisionMakers", "painPoints")
 
 
-def objection(lead: Mapping[str, Any] | None) -> tuple[RejectionReason, str] | None:
-    """Why this lead can't be qualified now, or None."""
-    if lead is None:
-        return RejectionReason.LEAD_NOT_FOUND, "no lead has this id"
-    if lead["status"] == "converted":
-        return RejectionReason.INVALID_TRANSITION, "a converted lead stays converted"
-    if lead["status"] == "lost":
-        return RejectionReason.LEAD_LOST, "a lost lead must be captured or reopened before it can be qualified"
-    return None
-
-
 def progressive(lead: Mapping[str, Any], requirements: Mapping[str, Any], cause_key: str) -> dict[str, Any]:
     """What to set on the lead: qualified, and the requirements merged."""
     return {
-        "status": "qualified",
+        "status": after(Move.FIT, lead["status"]).value,
         "requirements": merged(lead, requirements),
         "qualification": {"method": "progressive", "cause": cause_key},
     }
@@ -41,10 +30,15 @@ def by_bant(lead: Mapping[str, Any], bant: Bant, cause_key: str) -> dict[str, An
     """What to set on the lead: the verdict of its BANT score, and the requirements taken over."""
     score = bant_score(bant)
     return {
-        "status": "qualified" if score >= QUALIFIED_FROM else "unqualified",
+        "status": after(move_of(bant), lead["status"]).value,
         "requirements": merged(lead, requirements_of(bant)),
         "qualification": {"method": "bant", "cause": cause_key, "bantScore": score},
     }
+
+
+def move_of(bant: Bant | None) -> Move:
+    """What a qualification does with the lead: fit, unless its BANT score is too low."""
+    return Move.UNFIT if bant and bant_score(bant) < QUALIFIED_FROM else Move.FIT
 
 
 def bant_score(bant: Bant) -> int:
@@ -94,3 +88,14 @@ def follow_up(cause_key: str, lead_id: str, bant: Bant, requested_by: str, at: d
         outcome="qualified" if score >= QUALIFIED_FROM else "unqualified",
         completed_at=at,
     )
+
+
+def changed(lead: Mapping[str, Any], command: UpdateLead) -> dict[str, Any]:
+    """What an update sets on the lead, by path; what stays as it was stands there too."""
+    asked = {"status": command.status.value if command.status else None, "assignedTo": command.assigned_to}
+    return {path: {"from": lead.get(path), "to": value} for path, value in asked.items() if value is not None}
+
+
+def move_asked(command: UpdateLead) -> Move | None:
+    """The move that an update asks for; None when it only names an owner."""
+    return Move(f"set {command.status.value}") if command.status else None

@@ -1,37 +1,42 @@
-"""The qualification worker: `leads.qualify` becomes `leads.qualified`, `leads.disqualified` or `leads.rejected`."""
+"""The qualification worker: `leads.qualify` and `leads.update`, each carried out or rejected."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from schemas.lead import Lead
-from schemas.outputs import LeadDisqualified, LeadQualified
-from schemas.topics import DISQUALIFIED, QUALIFIED, QUALIFY
+from schemas.outputs import LeadDisqualified, LeadQualified, LeadUpdated
+from schemas.topics import DISQUALIFIED, QUALIFIED, QUALIFY, UPDATE, UPDATED
 from services.qualification import domain
 from shared.commands import Policy, Ruling, carry_out
-from shared.events import Outgoing, Received, emit
+from shared.domain.statuses import Move, objection
+from shared.events import Outgoing, Received, Unknown, emit
 from shared.storage import Document
-from shared.worker import Runtime, Worker
+from shared.worker import ARRIVALS, Runtime, Worker
 
 NAME = "qualification"
-TOPICS = (QUALIFY,)
+TOPICS = (QUALIFY, UPDATE, *ARRIVALS)
 _SOURCE = f"/services/{NAME}"
 
 
 def build(runtime: Runtime) -> Worker:
     """The worker, ready to run."""
-    policy = Policy(_judge, _activity, _announce)
+    policies = {
+        QUALIFY.name: Policy(_judge_qualify, _announce_qualify, _activity),
+        UPDATE.name: Policy(_judge_update, _announce_update),
+    }
 
-    async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
-        return await carry_out(runtime, received, policy, _SOURCE)
+    async def handle(received: Sequence[Received]) -> Sequence[Outgoing | Unknown]:
+        return await carry_out(runtime, received, policies, _SOURCE)
 
-    return Worker(NAME, TOPICS, handle)
+    return Worker(NAME, TOPICS, handle, waits=True)
 
 
-def _judge(lead: Document | None, received: Received, _at: datetime) -> Ruling:
-    objection = domain.objection(lead)
-    if objection or lead is None:
-        return Ruling(*objection) if objection else Ruling()
+def _judge_qualify(lead: Document | None, received: Received, _at: datetime) -> Ruling:
     command = received.payload
+    refused = objection(domain.move_of(command.bant), lead)
+    if refused or lead is None:
+        return Ruling(*refused) if refused else Ruling()
     if command.bant:
         return Ruling(set=domain.by_bant(lead, command.bant, received.key))
     learned = command.requirements.model_dump(by_alias=True, exclude_none=True)
@@ -43,13 +48,25 @@ def _activity(received: Received, lead_id: str, at: datetime) -> Document | None
     return domain.follow_up(received.key, lead_id, command.bant, command.requested_by, at) if command.bant else None
 
 
-def _announce(lead: Document, received: Received) -> Sequence[Outgoing]:
+def _announce_qualify(lead: Document, received: Received, _note: Mapping[str, Any]) -> Sequence[Outgoing]:
     bant = received.payload.bant
-    score = domain.bant_score(bant) if bant else None
-    method = "bant" if bant else "progressive"
-    at, key, cause = lead["updatedAt"], lead["_id"], received.cause
-    if score is not None and score < domain.QUALIFIED_FROM:
-        disqualified = LeadDisqualified(lead=Lead.of(lead), method=method, bant_score=score)
-        return [emit(DISQUALIFIED, disqualified, cause=cause, key=key, source=_SOURCE, at=at)]
-    qualified = LeadQualified(lead=Lead.of(lead), method=method, bant_score=score)
-    return [emit(QUALIFIED, qualified, cause=cause, key=key, source=_SOURCE, at=at)]
+    method, score = ("bant", domain.bant_score(bant)) if bant else ("progressive", None)
+    fit = domain.move_of(bant) is Move.FIT
+    payload = (LeadQualified if fit else LeadDisqualified)(lead=Lead.of(lead), method=method, bant_score=score)
+    topic, at = (QUALIFIED if fit else DISQUALIFIED), lead["updatedAt"]
+    return [emit(topic, payload, cause=received.cause, key=lead["_id"], source=_SOURCE, at=at)]
+
+
+def _judge_update(lead: Document | None, received: Received, _at: datetime) -> Ruling:
+    command = received.payload
+    refused = objection(domain.move_asked(command), lead)
+    if refused or lead is None:
+        return Ruling(*refused) if refused else Ruling()
+    changed = domain.changed(lead, command)
+    return Ruling(set={path: change["to"] for path, change in changed.items()}, note=changed)
+
+
+def _announce_update(lead: Document, received: Received, note: Mapping[str, Any]) -> Sequence[Outgoing]:
+    command, at = received.payload, lead["updatedAt"]
+    updated = LeadUpdated(lead_id=lead["_id"], changed=note, by=command.requested_by, reason=command.reason)
+    return [emit(UPDATED, updated, cause=received.cause, key=lead["_id"], source=_SOURCE, at=at)]

@@ -5,16 +5,17 @@ from datetime import datetime
 
 import structlog
 
-from schemas.topics import CONVERTED, CREATED, DISQUALIFIED, MERGED, QUALIFIED, RESCORE, SCORED
+from schemas.topics import CONVERTED, CREATED, DISQUALIFIED, MERGED, QUALIFIED, RESCORE, SCORED, UPDATED
 from services.scoring.domain import Decision, RuleSet, decide
+from shared.collections import LEADS
 from shared.config import Reloading
 from shared.events import Outgoing, Received, emit
-from shared.leads import LEADS, read_leads
+from shared.leads import read_leads
 from shared.storage import Change, Document
 from shared.worker import Runtime, Worker, settle
 
 NAME = "scoring"
-TOPICS = (CREATED, MERGED, QUALIFIED, DISQUALIFIED, CONVERTED, RESCORE)
+TOPICS = (CREATED, MERGED, QUALIFIED, DISQUALIFIED, CONVERTED, UPDATED, RESCORE)
 _SOURCE = f"/services/{NAME}"
 _log = structlog.get_logger()
 

@@ -19,28 +19,6 @@ from tests.builders import NOW, lead
 RULES = load(Settings().assignment_file, AssignmentRules)
 
 
-@pytest.mark.parametrize(
-    ("status", "reason"),
-    [
-        ("new", "lead_not_qualified"),
-        ("contacted", "lead_not_qualified"),
-        ("unqualified", "lead_not_qualified"),
-        ("lost", "lead_lost"),
-        ("converted", "already_converted"),
-        ("qualified", None),
-    ],
-)
-def test_only_a_qualified_lead_converts(status: str, reason: str | None) -> None:
-    objection = conversion.objection(lead(status=status, convertedToOpportunityId="o"))
-    assert (objection[0].value if objection else None) == reason
-
-
-def test_an_unknown_lead_is_lead_not_found_for_every_command() -> None:
-    for objection in (conversion.objection(None), qualification.objection(None)):
-        assert objection is not None
-        assert objection[0] == "lead_not_found"
-
-
 def test_a_lead_has_one_opportunity_id_for_ever_and_the_request_wins_over_the_lead() -> None:
     one = lead(status="qualified", requirements={"budget": 500})
     first = conversion.conversion(one, {"amount": 9.0}, "command-1", NOW)

@@ -41,7 +41,7 @@ async def test_each_reason_of_the_contract_ends_in_the_dead_letter_byte_for_byte
         DeadLetterReason.TOO_LARGE: event(data(context={"notes": "x" * ENVELOPE_LIMIT})),
     }
     stray = event({"leadId": "nobody", "activity": {"type": "call", "createdBy": "sam"}}, ACTIVITIES)
-    async with bench(local) as on, on.running("capture", "engagement"):
+    async with bench(local) as on, on.running("capture", "engagement", orphan_ttl=1.0):
         await on.publish(bad.values())
         await on.publish([stray], ACTIVITIES)
         await on.publish([event(data(email="good@example.com"))])

@@ -1,0 +1,157 @@
+"""What other scoring rules would do to the leads there are, told before anybody saves them."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from math import isfinite
+from typing import Any
+
+from services.assignment.domain import AssignmentRules, choose, is_open
+from services.nurture.sequences import Sequences
+from services.scoring.domain import RuleSet, Score, score
+from shared.domain.conditions import Operator
+
+BANDS = 10
+"""Bands of the score: 0-9, 10-19, and so on; the last is 90-100."""
+
+EXAMPLES_MAX = 10
+
+_ORDERING = frozenset(
+    {Operator.GREATER_THAN, Operator.GREATER_OR_EQUAL, Operator.LESS_THAN, Operator.LESS_OR_EQUAL},
+)
+_UNOWNED = {"assignedTo": None, "assignment": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Leads that `rise` from at most `value` to above it, or `fall` back; `examples` are ids of the first of both."""
+
+    value: float
+    rise: int
+    fall: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerLoad:
+    """An owner's open leads: `before` as they are assigned now, `after` if all were assigned afresh."""
+
+    owner: str
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """Old rules against new ones, both judged at the same moment.
+
+    `before` and `after` count leads by band of their score; `changed` are the leads whose score differs. `never` are
+    the new set's enabled rules that hold for no lead; `errors` tells for how many leads a new rule can't be judged.
+    """
+
+    leads: int
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    changed: int
+    crossings: tuple[Crossing, ...]
+    owners: tuple[OwnerLoad, ...]
+    never: tuple[str, ...]
+    errors: dict[str, int]
+
+    def as_json(self) -> str:
+        """For programs."""
+        return json.dumps(asdict(self), indent=2)
+
+
+def thresholds(sequences: Sequences, assignment: AssignmentRules) -> tuple[float, ...]:
+    """The scores at which a lead's sequence or owner may change, ascending."""
+    conditions = [condition for selection in sequences.select for condition in selection.conditions]
+    conditions += [condition for rule in assignment.rules for condition in rule.conditions]
+    values = [one.value for one in conditions if one.field == "score" and one.operator in _ORDERING]
+    # YAML knows .nan and .inf: nobody crosses them, and JSON can't say them.
+    return tuple(sorted({float(value) for value in values if isinstance(value, int | float) and isfinite(value)}))
+
+
+def simulate(  # noqa: PLR0913 - two rule sets, and all that depends on a score
+    leads: Iterable[Mapping[str, Any]],
+    old: RuleSet,
+    new: RuleSet,
+    assignment: AssignmentRules,
+    limits: Sequence[float],
+    now: datetime,
+) -> Simulation:
+    """What becomes of `leads` at `now` if `new` replaces `old`; `limits` are the thresholds to watch.
+
+    The leads are gone through once and none is kept. Afresh, each open lead is assigned in its turn, as though the
+    ones before it were all that its owners have.
+    """
+    tally = _Tally([_Watched(limit) for limit in limits])
+    for lead in leads:
+        after = score(lead, new, now)
+        tally.add(lead["_id"], score(lead, old, now).value, after)
+        if is_open(lead):
+            tally.assign(lead, after.value, assignment)
+    return tally.told(new, assignment)
+
+
+@dataclass(slots=True)
+class _Watched:
+    value: float
+    rise: int = 0
+    fall: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def see(self, lead_id: str, before: int, after: int) -> None:
+        if (before > self.value) == (after > self.value):
+            return
+        self.rise += after > before
+        self.fall += after < before
+        if len(self.examples) < EXAMPLES_MAX:
+            self.examples.append(lead_id)
+
+
+@dataclass(slots=True)
+class _Tally:
+    watched: list[_Watched]
+    changed: int = 0
+    before: Counter[int] = field(default_factory=Counter)
+    after: Counter[int] = field(default_factory=Counter)
+    fired: set[str] = field(default_factory=set)
+    errors: Counter[str] = field(default_factory=Counter)
+    held: Counter[str] = field(default_factory=Counter)
+    afresh: Counter[str] = field(default_factory=Counter)
+
+    def add(self, lead_id: str, before: int, after: Score) -> None:
+        self.before[_band(before)] += 1
+        self.after[_band(after.value)] += 1
+        self.changed += before != after.value
+        for watched in self.watched:
+            watched.see(lead_id, before, after.value)
+        self.fired.update(part.rule for part in after.breakdown)
+        self.errors.update(rule for rule, _ in after.errors)
+
+    def assign(self, lead: Mapping[str, Any], value: int, assignment: AssignmentRules) -> None:
+        owner = lead.get("assignedTo")
+        if owner is not None:
+            self.held[owner] += 1
+        self.afresh[choose({**lead, **_UNOWNED, "score": value}, assignment, self.afresh).owner] += 1
+
+    def told(self, new: RuleSet, assignment: AssignmentRules) -> Simulation:
+        # Who owns leads that no rule gives him any more is shown too, after those whom the rules name.
+        owners = dict.fromkeys([*assignment.owners, *sorted(self.held)])
+        return Simulation(
+            leads=self.before.total(),
+            before=tuple(self.before[band] for band in range(BANDS)),
+            after=tuple(self.after[band] for band in range(BANDS)),
+            changed=self.changed,
+            crossings=tuple(Crossing(one.value, one.rise, one.fall, tuple(one.examples)) for one in self.watched),
+            owners=tuple(OwnerLoad(owner, self.held[owner], self.afresh[owner]) for owner in owners),
+            never=tuple(rule.name for rule in new.rules if rule.enabled and rule.name not in self.fired),
+            errors=dict(self.errors),
+        )
+
+
+def _band(value: int) -> int:
+    return min(value // 10, BANDS - 1)

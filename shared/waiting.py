@@ -1,0 +1,82 @@
+"""Waiting for a lead: which events do, what releases them, and what ends it (contract 3, Order)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from shared.decoding import decode
+from shared.events import Received, Record, Result, Unknown
+from shared.leads import known_names, names_in, names_of, read_leads
+from shared.orphans import Orphans, record_of
+from shared.passage import Passage, given_up
+from shared.storage import Document, Storage
+from shared.tombstones import erased
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The orphans of one worker, and their ways out; `pepper` is what tombstones are derived with."""
+
+    orphans: Orphans
+    storage: Storage
+    passage: Passage
+    pepper: str
+
+    async def release(self, arrivals: Sequence[Record], received: Sequence[Received]) -> None:
+        """Take in what waited for these leads, before anything that came after it is handled."""
+        if not await self.orphans.any():
+            return
+        names = {name for one in received for name in names_in(one.payload)}
+        for record in arrivals:
+            arrival = decode(record, self.passage.region)
+            if isinstance(arrival, Received):
+                names |= names_of(arrival.payload.lead.model_dump(by_alias=True) | {"_id": arrival.payload.lead.id})
+        leads = await read_leads(self.storage, (name.removeprefix("lead:") for name in names))
+        names = names.union(*(names_of(lead) for lead in leads.values()))
+        await self._take_in(await self.orphans.waiting_for(names))
+
+    async def part(self, results: Sequence[Result]) -> Sequence[Result]:
+        """Let the events wait that found their lead unknown; return the other results.
+
+        What names an erased lead doesn't wait: it has its outcome now.
+        """
+        unknown = [one for one in results if isinstance(one, Unknown)]
+        if not unknown:
+            return results
+        gone = await erased(self.storage, {one.name for one in unknown}, self.pepper)
+        ended = await self.passage.handle([replace(one.received, final=True) for one in unknown if one.name in gone])
+        waiting = [one for one in unknown if one.name not in gone]
+        await self.orphans.park(waiting, self.passage.clock())
+        # A lead that came to be while its events were on their way here has been announced already.
+        await self._take_in(await self.orphans.waiting_for({one.name for one in waiting}))
+        return [*(one for one in results if not isinstance(one, Unknown)), *given_up(ended)]
+
+    async def look(self) -> int:
+        """Take in those whose lead is known by now, end the waiting of those whose time is up; return how many."""
+        now = self.passage.clock()
+        rows = await self.orphans.due(now)
+        taken = await self._take_in(rows)
+        left = [row for row in rows if row["_id"] not in taken]
+        await self._end([row for row in left if row["endsAt"] <= now], final=True)
+        await self.orphans.later([row for row in left if row["endsAt"] > now], now)
+        return len(rows)
+
+    async def _take_in(self, rows: Sequence[Document]) -> set[str]:
+        known = await known_names(self.storage, {row["name"] for row in rows})
+        return await self._end([row for row in rows if row["name"] in known], final=False)
+
+    async def _end(self, rows: Sequence[Document], *, final: bool) -> set[str]:
+        if not rows:
+            return set()
+        received, undecodable = self.passage.decode([record_of(row) for row in rows], final=final)
+        results = await self.passage.handle(received)
+        # A lead that was erased in between leaves its events waiting.
+        still = {self.orphans.id_of(one) for one in results if isinstance(one, Unknown) and not final}
+        buried = await self.passage.publish(given_up(results) if final else results, undecodable)
+        ended = {row["_id"] for row in rows} - still
+        await self.orphans.done(ended)
+        _log.info("orphans.through", worker=self.passage.worker.name, records=len(ended), final=final, **buried)
+        return ended
