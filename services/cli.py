@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import cyclopts
@@ -14,41 +13,25 @@ from rich.table import Table
 
 from deploy.local.process import ServerFailed
 from schemas.topics import TOPICS
-from services import dead_letters
 from services.catalogue import TOPICS_OF, WORKERS, create_indexes
+from services.deadletter_cli import deadletter_app
 from services.demo.command import run as run_demo
+from services.nurture_cli import nurture_app
 from services.running import connections, prepare, running, servers, stop_signals
+from services.terminal import Misused, broker_of, database_of
 from shared.config import ConfigError
 from shared.log import create_topics, lag
 from shared.logs import configure
-from shared.service import Connections
 from shared.settings import Settings
 from shared.storage import Storage
 
 app = cyclopts.App(name="pantry", help="Lead-management workers of Kitchen Pantry CRM.")
 topics_app = cyclopts.App(name="topics", help="The Kafka topics.")
 indexes_app = cyclopts.App(name="indexes", help="MongoDB's indexes.")
-deadletter_app = cyclopts.App(name="deadletter", help="Records that no handler could use.")
-for _sub in (topics_app, indexes_app, deadletter_app):
+for _sub in (topics_app, indexes_app, deadletter_app, nurture_app):
     app.command(_sub)
 _out = Console()
 _DEMO_ORPHAN_TTL_S = 5.0
-
-
-class Misused(Exception):  # noqa: N818 - the user's mistake, told in a sentence
-    """What was asked can't be done as asked."""
-
-
-def _named(settings: Settings) -> Connections:
-    if not (settings.kafka_bootstrap and settings.mongo_url):
-        raise Misused("name the servers: PANTRY_KAFKA_BOOTSTRAP and PANTRY_MONGO_URL (or run everything: pantry up)")
-    return connections(settings, settings.kafka_bootstrap, settings.mongo_url, idempotence=True)
-
-
-def _kafka(settings: Settings) -> str:
-    if not settings.kafka_bootstrap:
-        raise Misused("name the broker: PANTRY_KAFKA_BOOTSTRAP (`pantry up` prints where its own listens)")
-    return settings.kafka_bootstrap
 
 
 @app.command
@@ -124,7 +107,7 @@ def worker(*names: Annotated[str, Parameter(help=f"any of: {', '.join(WORKERS)}"
         raise Misused(f"name workers out of: {', '.join(WORKERS)}")
     settings = Settings()
     configure(settings)
-    to = _named(settings)
+    to = connections(settings, broker_of(settings), database_of(settings), idempotence=True)
 
     async def main() -> None:
         with stop_signals() as stop:
@@ -138,7 +121,7 @@ def worker(*names: Annotated[str, Parameter(help=f"any of: {', '.join(WORKERS)}"
 def topics_apply() -> None:
     """Create the topics that are missing; change nothing else."""
     settings = Settings()
-    made = asyncio.run(create_topics(_kafka(settings), TOPICS.values(), settings.topic_replication))
+    made = asyncio.run(create_topics(broker_of(settings), TOPICS.values(), settings.topic_replication))
     _out.print(f"created {len(made)} of {len(TOPICS)} topics" + (f": {', '.join(made)}" if made else ""))
 
 
@@ -146,92 +129,27 @@ def topics_apply() -> None:
 def indexes_apply() -> None:
     """Create the indexes that are missing; change nothing else."""
     settings = Settings()
-    if not settings.mongo_url:
-        raise Misused("name the database: PANTRY_MONGO_URL")
+    url = database_of(settings)
 
-    async def main(url: str) -> None:
+    async def main() -> None:
         storage = Storage(url, settings.mongo_database)
         await create_indexes(storage)
         storage.close()
 
-    asyncio.run(main(settings.mongo_url))
+    asyncio.run(main())
     _out.print("indexes are there")
 
 
 @app.command(name="lag")
 def show_lag() -> None:
     """Show how many records each worker has still to handle."""
-    bootstrap = _kafka(Settings())
+    bootstrap = broker_of(Settings())
     table = Table("worker", "topic", "records behind")
     for name, names in TOPICS_OF.items():
         behind = asyncio.run(lag(bootstrap, f"pantry.{name}", names))
         for topic in names:
             table.add_row(name, topic, str(sum(count for part, count in behind.items() if part.topic == topic)))
     _out.print(table)
-
-
-@deadletter_app.command(name="list")
-def deadletter_list(*, reason: str | None = None) -> None:
-    """List dead letters; `--reason` shows those with that x-reason only."""
-    letters = asyncio.run(dead_letters.read(_kafka(Settings())))
-    table = Table("id", "failed at", "reason", "topic", "consumer", "detail")
-    for letter in letters:
-        if reason in (None, letter.header("x-reason")):
-            columns = ("x-failed-at", "x-reason", "x-topic", "x-consumer", "x-detail")
-            table.add_row(letter.id, *(letter.header(name) for name in columns))
-    _out.print(table)
-
-
-@deadletter_app.command(name="show")
-def deadletter_show(letter_id: str) -> None:
-    """Show one dead letter: its headers, then its value as it came."""
-    letter = _find(asyncio.run(dead_letters.read(_kafka(Settings()))), letter_id)
-    for name, value in letter.record.headers:
-        _out.print(f"{name}: {value.decode(errors='replace')}", markup=False, highlight=False)
-    sys.stdout.flush()
-    sys.stdout.buffer.write((letter.record.value or b"") + b"\n")
-
-
-@deadletter_app.command(name="replay")
-def deadletter_replay(
-    *letter_ids: str,
-    everything: Annotated[bool, Parameter(name="--all")] = False,
-    reason: str | None = None,
-    value: Path | None = None,
-) -> None:
-    """Send dead letters back to the topics they came from.
-
-    Parameters
-    ----------
-    letter_ids
-        Which ones, as `list` names them.
-    everything
-        All of them.
-    reason
-        All with that x-reason.
-    value
-        A file with the mended record, to send instead of the one letter named.
-
-    """
-    bootstrap = _kafka(Settings())
-    letters = asyncio.run(dead_letters.read(bootstrap))
-    if letter_ids:
-        chosen = [_find(letters, letter_id) for letter_id in letter_ids]
-    elif everything or reason:
-        chosen = [letter for letter in letters if everything or letter.header("x-reason") == reason]
-    else:
-        raise Misused("say which: ids as `pantry deadletter list` shows them, --reason WORD, or --all")
-    if value is not None and len(chosen) != 1:
-        raise Misused("--value mends one letter; name exactly one")
-    sent = asyncio.run(dead_letters.replay(bootstrap, chosen, value.read_bytes() if value else None))
-    _out.print(f"replayed {sent}")
-
-
-def _find(letters: list[dead_letters.DeadLetter], letter_id: str) -> dead_letters.DeadLetter:
-    for letter in letters:
-        if letter.id == letter_id:
-            return letter
-    raise Misused(f"there is no dead letter {letter_id}")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Rows with a time of their own: `wakeAt` says when a row wants attention next, whichever process gives it.
+"""Rows with a time of their own, which says when a row wants attention next, whichever process gives it: `wakeAt`.
 
 A row is taken under a lease: `wakeAt` moves to the lease's end, guarded by what it was. Who took it and died is
 followed by another once the lease ends.
@@ -45,18 +45,22 @@ async def claim(  # noqa: PLR0913 - what, when, for how long
 
 
 class Alarm:
-    """Calls `take` while it says that there was something, then sleeps until the next row of `collection` is due."""
+    """Calls `take` while it says that there was something, then sleeps until the next row of `collection` is due.
 
-    def __init__(
+    `field` holds the rows' time, and `query` narrows to some of them; an index must serve both.
+    """
+
+    def __init__(  # noqa: PLR0913 - where the time stands, and what to do then
         self,
         storage: Storage,
         clock: Clock,
         collection: str,
         take: Callable[[], Awaitable[int]],
         query: Mapping[str, Any] | None = None,
+        field: str = "wakeAt",
     ) -> None:
-        self._storage, self._clock, self._collection = storage, clock, collection
-        self._take, self._query = take, query or {}
+        self._storage, self._clock, self._collection, self._field = storage, clock, collection, field
+        self.take, self._query = take, query or {}
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -67,13 +71,13 @@ class Alarm:
         """Take what is due, sleep, and so on until told to stop."""
         while not stopping.is_set():
             self._woken.clear()
-            if not await self._take():
+            if not await self.take():
                 await self._sleep(stopping)
 
     async def _sleep(self, stopping: asyncio.Event) -> None:
         now = self._clock()
-        soon = {**self._query, "wakeAt": {"$lte": now + timedelta(seconds=_LONGEST_SLEEP_S)}}
-        due = await self._storage.earliest(self._collection, "wakeAt", soon)
+        soon = {**self._query, self._field: {"$lte": now + timedelta(seconds=_LONGEST_SLEEP_S)}}
+        due = await self._storage.earliest(self._collection, self._field, soon)
         seconds = (due - now).total_seconds() if due else _LONGEST_SLEEP_S
         waits = [asyncio.ensure_future(event.wait()) for event in (self._woken, stopping)]
         await asyncio.wait(waits, timeout=max(seconds, 0.001), return_when="FIRST_COMPLETED")

@@ -78,7 +78,7 @@ class Service:
         await self.broker.connect()
         # All at once: joining a consumer group can take seconds, and FastStream's own start joins one after the other.
         await asyncio.gather(*(subscriber.start() for subscriber in self._consumers.values()))
-        loops = [(worker.name, loop) for worker in self.workers for loop in worker.background]
+        loops = [(worker.name, loop) for worker in self.workers for loop in _loops(worker)]
         loops += [(name, self._alarm(waiting).run) for name, waiting in self._waiting.items()]
         self._loops = [asyncio.create_task(self._keep_running(name, loop)) for name, loop in loops]
         self._watch = [asyncio.create_task(self._monitor()), asyncio.create_task(self._http.serve())]
@@ -203,6 +203,10 @@ class Service:
         if not lag:
             self._mark(name)
         self.metrics.lag.labels(name).set(lag)
+
+
+def _loops(worker: Worker) -> list[Background]:
+    return [*worker.background, *(alarm.run for alarm in worker.alarms)]
 
 
 async def _parse(batch: tuple[ConsumerRecord[Any, Any], ...]) -> KafkaAckableMessage:

@@ -190,7 +190,10 @@ class Storage:
     async def earliest(self, collection: str, field: str, query: Mapping[str, Any]) -> datetime | None:
         """The smallest `field` among the documents that fit, by an index on the query's fields and `field`."""
         found = await self.find(collection, query, fields=(field,), sort=((field, 1),), limit=1)
-        return found[0][field] if found else None
+        value: Any = found[0] if found else {}
+        for part in field.split("."):
+            value = value.get(part) if value else None
+        return value or None
 
     async def create_index(self, collection: str, keys: Sequence[tuple[str, int]], *, sparse: bool = False) -> str:
         """Create an index where it is missing; return its name. Nothing else is changed.

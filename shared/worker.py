@@ -9,6 +9,7 @@ import structlog
 from schemas.topics import CREATED, MERGED, Topic
 from shared.broker import Publisher
 from shared.clock import Clock
+from shared.due import Alarm
 from shared.events import Received, Result
 from shared.settings import Settings
 from shared.storage import Storage
@@ -28,13 +29,14 @@ class Worker:
 
     `handle` takes valid events (the same one may come again, late or out of order), writes, and returns what to
     publish. It raises only when the batch shall be tried again. `background` runs beside it until the event it is
-    given is set. Events that it finds `Unknown` wait for their lead.
+    given is set, and so do `alarms`. Events that it finds `Unknown` wait for their lead.
     """
 
     name: str
     topics: tuple[Topic, ...]
     handle: Handler
     background: tuple[Background, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
     waits: bool = False
     """Whether events that name an unknown lead wait for it; `topics` then has `ARRIVALS`, which release them."""
 

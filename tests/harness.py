@@ -1,6 +1,7 @@
 """Workers on real servers, and waiting for what they do."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -97,10 +98,10 @@ async def bench(local: LocalServers) -> AsyncIterator[Bench]:
         one.storage.close()
 
 
-async def until(holds: Callable[[], Awaitable[bool]], what: str) -> None:
+async def until(holds: Callable[[], Awaitable[bool]], what: str, deadline_s: float = DEADLINE_S) -> None:
     """Wait until `holds`; fail after a deadline that no healthy run comes near."""
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(deadline_s):
             while not await holds():  # noqa: ASYNC110 - the condition is another process's
                 await asyncio.sleep(0.1)
     except TimeoutError:
@@ -116,3 +117,23 @@ def stop(process: subprocess.Popen[bytes]) -> int:
 def capture_key(source: str, event_id: str) -> str:
     """The id of a capture's row."""
     return derive("cause", source, event_id)
+
+
+async def told(on: Bench, topic: Topic) -> list[dict[str, Any]]:
+    """What a topic says, each event once, in no order."""
+    events = [json.loads(record.value or b"") for record in await on.records(topic)]
+    return list({one["id"]: one["data"] for one in events}.values())
+
+
+async def until_told(on: Bench, topic: Topic, count: int) -> list[dict[str, Any]]:
+    """Wait until a topic says at least `count` things; return all of them."""
+    async def there() -> bool:
+        return len(await told(on, topic)) >= count
+
+    await until(there, f"{count} events on {topic.name}")
+    return await told(on, topic)
+
+
+def lead_id(event_id: str) -> str:
+    """The id that the lead of this capture will have."""
+    return derive("lead", capture_key("/tests", event_id))

@@ -8,11 +8,14 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.domain.conditions import Condition, ConditionError, hold_all
+from shared.domain.ids import derive
 
 OPEN_STATUSES = ("new", "contacted", "qualified", "unqualified")
 """Statuses in which a lead is work for its owner."""
 
 DEFAULT_RULE = "default_queue"
+LOG_MAX = 8
+"""Newest settlements a lead remembers: what one crash can leave uncounted."""
 
 
 class AssignmentRule(BaseModel):
@@ -87,7 +90,62 @@ def is_open(lead: Mapping[str, Any]) -> bool:
     return lead["status"] in OPEN_STATUSES
 
 
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """An owner's number of open leads changes by `by`, because of `key`, which was decided at `at`."""
+
+    key: str
+    at: datetime
+    owner: str
+    by: int
+
+
 def assigned(lead: Mapping[str, Any], assignment: Assignment, cause_key: str, now: datetime) -> dict[str, Any]:
-    """What to set on the lead; `open` says whether it counts as its owner's work from then on."""
-    record = {"rule": assignment.rule, "cause": cause_key, "at": now, "open": is_open(lead)}
+    """What to set on the lead."""
+    owned = {**lead, "assignedTo": assignment.owner}
+    record = {"rule": assignment.rule, "cause": cause_key, "at": now, "account": account(owned, now)}
     return {"assignedTo": assignment.owner, "assignment": record}
+
+
+def account(lead: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """For whom the lead counts as open work from now on, and the newest changes of that.
+
+    The lead itself says who it was last counted for. Owners and statuses change by many hands, and news of it comes in
+    any order; each look at the lead settles the difference, under a number that makes the shift countable once.
+    """
+    before = _account(lead)
+    change = {"number": before["number"] + 1, "before": before["holder"], "holder": _holder(lead), "at": now}
+    return {"number": change["number"], "holder": change["holder"], "log": [*before["log"], change][-LOG_MAX:]}
+
+
+def unsettled(lead: Mapping[str, Any]) -> bool:
+    """Whether the lead counts for somebody else than it should."""
+    return bool(_account(lead)["holder"] != _holder(lead))
+
+
+def _account(lead: Mapping[str, Any]) -> dict[str, Any]:
+    return (lead.get("assignment") or {}).get("account") or {"number": 0, "holder": None, "log": []}
+
+
+def _holder(lead: Mapping[str, Any]) -> str | None:
+    return lead.get("assignedTo") if is_open(lead) else None
+
+
+def shifts(lead: Mapping[str, Any]) -> list[Shift]:
+    """The shifts of the lead's newest settlements: each to be counted once, however often it is told."""
+    return [shift for change in _account(lead)["log"] for shift in _shifts(lead["_id"], change)]
+
+
+def erased_shifts(tombstone: Mapping[str, Any]) -> list[Shift]:
+    """The shifts that an erased lead leaves: its last ones, and whom it counted for has one open lead less."""
+    left = {"_id": tombstone["leadId"], "status": "lost", "assignment": {"account": tombstone.get("account")}}
+    return (
+        shifts(left | {"assignment": {"account": account(left, tombstone["at"])}}) if unsettled(left) else shifts(left)
+    )
+
+
+def _shifts(lead_id: str, change: Mapping[str, Any]) -> list[Shift]:
+    key = derive("account", lead_id, str(change["number"]))
+    return [
+        Shift(key, change["at"], owner, by) for owner, by in ((change["before"], -1), (change["holder"], 1)) if owner
+    ]

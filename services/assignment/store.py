@@ -1,24 +1,13 @@
 """Assignment's share of the database: the lead's owner, and how many open leads each owner has."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-from services.assignment.domain import Assignment, assigned
+from services.assignment.domain import Assignment, Shift, account, assigned, unsettled
 from shared.collections import LEADS, OWNERS
 from shared.storage import Change, Document, Storage
 
 _SEEN_MAX = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Shift:
-    """An owner's number of open leads changes by `by`, because of `key`, which happened at `at`."""
-
-    key: str
-    at: datetime
-    owner: str
-    by: int
 
 
 async def loads(storage: Storage, owners: Iterable[str]) -> dict[str, int]:
@@ -31,12 +20,28 @@ async def assign(storage: Storage, chosen: Sequence[tuple[Document, str, Assignm
     changes = [
         Change(
             lead["_id"],
-            {"assignedTo": None, "status": lead["status"]},
+            {"assignedTo": None, "status": lead["status"], "assignment": None},
             {"$set": assigned(lead, choice, key, now)},
         )
         for lead, key, choice in chosen
     ]
     return await storage.change(LEADS, changes)
+
+
+async def settle_accounts(storage: Storage, leads: Iterable[Document], now: datetime) -> bool:
+    """Let each lead count for whom it should; False when one changed meanwhile."""
+    changes = [
+        Change(lead["_id"], _as_read(lead), {"$set": {"assignment.account": account(lead, now)}})
+        for lead in leads
+        if unsettled(lead)
+    ]
+    return await storage.change(LEADS, changes)
+
+
+def _as_read(lead: Document) -> Document:
+    settled = (lead.get("assignment") or {}).get("account") or {}
+    known = {name: lead.get(name) for name in ("assignedTo", "status")}
+    return {**known, "assignment.account.number": settled.get("number")}
 
 
 async def count(storage: Storage, shifts: Sequence[Shift]) -> bool:

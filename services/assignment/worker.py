@@ -3,19 +3,18 @@
 from collections.abc import Sequence
 
 from schemas.outputs import LeadAssigned
-from schemas.topics import ASSIGNED, CONVERTED, SCORED, UPDATED
+from schemas.topics import ASSIGNED, CONVERTED, ERASED, SCORED, UPDATED
 from services.assignment import store
-from services.assignment.domain import OPEN_STATUSES, AssignmentRules, assign
-from services.assignment.store import Shift
+from services.assignment.domain import AssignmentRules, Shift, assign, erased_shifts, shifts, unsettled
 from shared.config import Reloading
-from shared.domain.moments import stored
 from shared.events import Outgoing, Received, emit
 from shared.leads import read_leads
 from shared.storage import Document
+from shared.tombstones import erased
 from shared.worker import Runtime, Worker, settle
 
 NAME = "assignment"
-TOPICS = (SCORED, CONVERTED, UPDATED)
+TOPICS = (SCORED, CONVERTED, UPDATED, ERASED)
 
 
 def build(runtime: Runtime) -> Worker:
@@ -28,21 +27,30 @@ def build(runtime: Runtime) -> Worker:
         leads: dict[str, Document] = {}
 
         async def attempt() -> bool:
+            leads.clear()
             leads.update(await read_leads(storage, {_lead_id(one) for one in received}))
-            load = await store.loads(storage, rules.current.owners)
+            now, load = runtime.clock(), await store.loads(storage, rules.current.owners)
             chosen = assign([leads[lead] for lead in first if lead in leads], rules.current, load)
             given = [(leads[lead], first[lead].key, choice) for lead, choice in chosen.items()]
-            # A choice shows on the lead at the next reading, which is also where a redelivery enters.
-            return not chosen or (await store.assign(storage, given, runtime.clock()) and False)
+            moved_on = [lead for lead in leads.values() if lead["_id"] not in chosen and unsettled(lead)]
+            # What was written shows on the leads at the next reading, which is also where a redelivery enters.
+            wrote = await store.assign(storage, given, now) and await store.settle_accounts(storage, moved_on, now)
+            return wrote and not (given or moved_on)
 
         await settle(attempt)
+        left = await _left(runtime, received)
+        moved = [shift for lead in leads.values() for shift in shifts(lead)] + left
+        await settle(lambda: store.count(storage, moved))
         owned = [lead for lead_id in first if (lead := leads.get(lead_id)) and _caused(lead, first[lead_id])]
-        opened = [_opened(lead) for lead in owned if lead["assignment"]["open"]]
-        shifts = [*opened, *(shift for one in received for shift in _shifts(one, leads))]
-        await settle(lambda: store.count(storage, shifts))
         return [_event(lead, first[lead["_id"]]) for lead in owned]
 
     return Worker(NAME, TOPICS, handle, (rules.watch,))
+
+
+async def _left(runtime: Runtime, received: Sequence[Received]) -> list[Shift]:
+    gone = {f"lead:{_lead_id(one)}" for one in received if one.record.topic == ERASED.name}
+    tombstones = await erased(runtime.storage, gone, runtime.settings.erasure_pepper)
+    return [shift for tombstone in tombstones.values() for shift in erased_shifts(tombstone)]
 
 
 def _is_first_score(received: Received) -> bool:
@@ -56,23 +64,6 @@ def _lead_id(received: Received) -> str:
 
 def _caused(lead: Document, received: Received) -> bool:
     return bool((lead.get("assignment") or {}).get("cause") == received.key)
-
-
-def _opened(lead: Document) -> Shift:
-    return Shift(lead["assignment"]["cause"], lead["assignment"]["at"], lead["assignedTo"], 1)
-
-
-def _shifts(received: Received, leads: dict[str, Document]) -> list[Shift]:
-    owner = (leads.get(_lead_id(received)) or {}).get("assignedTo")
-    if not owner or received.record.topic == SCORED.name:
-        return []
-    by = -1 if received.record.topic == CONVERTED.name else _status_shift(received)
-    return [Shift(received.key, stored(received.event.time), owner, by)] if by else []
-
-
-def _status_shift(received: Received) -> int:
-    change = received.payload.changed.get("status")
-    return (change.to in OPEN_STATUSES) - (change.from_ in OPEN_STATUSES) if change else 0
 
 
 def _event(lead: Document, received: Received) -> Outgoing:

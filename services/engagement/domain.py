@@ -90,10 +90,15 @@ def _refusals(lead: Mapping[str, Any], fresh: Sequence[Mapping[str, Any]]) -> di
     current = email_key((lead.get("contact") or {}).get("email"))
     # Who unsubscribes wants no mail at any address; a bounce is about the one address that doesn't exist.
     stops = [one for one in refused if one["reason"] == UNSUBSCRIBED or one["address"] == current]
-    changes: dict[str, Any] = {"refusals": sorted(known.values(), key=lambda one: one["at"])[-REFUSALS_MAX:]}
+    changes: dict[str, Any] = {"refusals": sorted(known.values(), key=_weight)[-REFUSALS_MAX:]}
     if stops and held is not False:
         changes |= {"consent.email": False, "consentChange": {"from": held, **stops[0]}}
     return changes
+
+
+def _weight(refusal: Mapping[str, Any]) -> tuple[bool, datetime]:
+    # A person's word stays when addresses that don't exist go.
+    return refusal["reason"] == UNSUBSCRIBED, refusal["at"]
 
 
 def _refusal(lead: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,115 +1,116 @@
-"""Nurture: which sequence a lead enters, when its steps are due, what becomes of a step then (contract 3, Nurture)."""
+"""Nurture: what ends it for a lead, and what becomes of a step that is due (contract 3, Nurture)."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from schemas.outputs import NurtureAction, NurtureEnrolled, PlannedStep, Recipient, Rendered
-from services.nurture.sequences import DEFAULT_SEQUENCE, Sequence, Sequences, Step
+from schemas.outputs import NurtureAction, Recipient, Rendered
 from services.nurture.templates import RenderError, render
-from shared.domain.conditions import Condition, ConditionError, hold_all, holds
-from shared.domain.ids import derive
-from shared.domain.moments import stored
+from shared.domain.conditions import Condition, ConditionError, holds
+from shared.domain.identity import email_key
 
 SCHEDULED, SENT, SKIPPED, CANCELLED = "scheduled", "sent", "skipped", "cancelled"
+MAILED = ("email", "content")
+"""The actions that send mail."""
+
 _SHOWN = ("company", "contact", "requirements", "score", "source", "status", "assignedTo")
 _OVER = {"converted": "the lead was converted", "lost": "the lead was lost"}
-
-
-def pick(lead: Mapping[str, Any], sequences: Sequences) -> Sequence:
-    """The sequence that a lead's first score enrols it in."""
-    for selection in sequences.select:
-        try:
-            if hold_all(selection.conditions, lead):
-                return sequences.by_id(selection.sequence)
-        except ConditionError:
-            continue
-    return sequences.by_id(DEFAULT_SEQUENCE)
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """What an enrolment was caused by, as far as its later steps must carry it on."""
-
-    key: str
-    event_id: str
-    correlation_id: str
-
-
-def enrol(
-    lead: Mapping[str, Any], sequence: Sequence, sequences: Sequences, cause: Cause, now: datetime
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The enrolment and its steps as documents.
-
-    Both carry what they need of the sequence, so that a file changed later doesn't disturb who is in it. Their ids are
-    the lead's and sequence's: a lead is in a sequence once.
-    """
-    enrolment = {
-        "_id": derive("enrolment", lead["_id"], sequence.id),
-        "leadId": lead["_id"],
-        "sequenceId": sequence.id,
-        "sequenceVersion": sequence.version,
-        "cause": cause.key,
-        "at": now,
-    }
-    return enrolment, [_planned(lead, sequence, step, sequences, cause, now) for step in sequence.steps]
-
-
-def _planned(  # noqa: PLR0913 - the parts of one document
-    lead: Mapping[str, Any], sequence: Sequence, step: Step, sequences: Sequences, cause: Cause, now: datetime
-) -> dict[str, Any]:
-    due = stored(now + timedelta(days=step.delay))
-    return {
-        "_id": derive("step", lead["_id"], sequence.id, step.id),
-        "leadId": lead["_id"],
-        "sequenceId": sequence.id,
-        "sequenceVersion": sequence.version,
-        "stepId": step.id,
-        "dueAt": due,
-        "wakeAt": due,
-        "state": SCHEDULED,
-        "action": step.action,
-        "template": step.template,
-        "source": sequences.templates[step.template].model_dump(),
-        "conditions": [condition.model_dump(mode="json") for condition in step.conditions],
-        "personalization": step.personalization,
-        "causationId": cause.event_id,
-        "correlationId": cause.correlation_id,
-    }
-
-
-def enrolled(enrolment: Mapping[str, Any], steps: Collection[Mapping[str, Any]]) -> NurtureEnrolled:
-    """What to tell of an enrolment, from its documents."""
-    planned = sorted(steps, key=lambda step: (step["dueAt"], step["stepId"]))
-    values = {name: value for step in planned for name, value in step["personalization"].items()}
-    return NurtureEnrolled(
-        lead_id=enrolment["leadId"],
-        sequence_id=enrolment["sequenceId"],
-        steps=tuple(PlannedStep(step_id=step["stepId"], due_at=step["dueAt"]) for step in planned),
-        personalization=values,
-    )
+_LOOK_AGAIN = timedelta(seconds=2)
+_DAY = timedelta(days=1)
+# In the normal case the step before went out a moment after its time, and this one need not wait for that moment.
+_SLACK = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What becomes of a due step: its new `state`, and `why` in plain words.
 
-    A step to be sent has the action to publish, or None: the one that was decided before holds.
+    A step to be sent has the action to publish, or None: the one that was decided before holds. One that stays
+    scheduled is looked at again at `until`; `due` is its new due time where that moves. `last_sent_at` is when a step
+    before a skipped one went out last.
     """
 
     state: str
     why: str
     action: NurtureAction | None = None
+    until: datetime | None = None
+    due: datetime | None = None
+    last_sent_at: datetime | None = None
 
 
-def judge(step: Mapping[str, Any], lead: Mapping[str, Any] | None) -> Judged:
-    """What becomes of a step that is due, or whose sender was silent until its lease ended."""
+def judge(
+    step: Mapping[str, Any], lead: Mapping[str, Any] | None, previous: Mapping[str, Any] | None, now: datetime
+) -> Judged:
+    """What becomes of a step that is due, or whose sender was silent until its lease ended.
+
+    `previous` is the nearest step before it that wasn't cancelled, if there is one.
+    """
     over = ending(lead)
     if lead is None or over:
-        return Judged(CANCELLED, over or "the lead is gone")
+        return Judged(CANCELLED, f"{over}{'; it may have gone out before' if 'decided' in step else ''}")
     if "decided" in step:
         return Judged(SENT, step["why"])
+    judged = _timed(step, previous, now) or _content(step, lead)
+    return replace(judged, last_sent_at=_last_sent(previous)) if judged.state == SKIPPED else judged
+
+
+def ending(lead: Mapping[str, Any] | None) -> str | None:
+    """Why this lead gets no more steps, or None."""
+    if lead is None:
+        return "the lead is gone"
+    if any(refusal["reason"] == "unsubscribed" for refusal in lead.get("refusals") or ()):
+        return _OVER.get(lead["status"], "the lead unsubscribed")
+    return _OVER.get(lead["status"])
+
+
+def _timed(step: Mapping[str, Any], previous: Mapping[str, Any] | None, now: datetime) -> Judged | None:
+    """What the order of steps and the catch-up policy say of a due step; None: now is its time."""
+    if previous and previous["state"] == SCHEDULED:
+        why = f"the step before it, '{previous['stepId']}', is not through"
+        return Judged(SCHEDULED, why, until=_free_at(previous, now) + _LOOK_AGAIN)
+    return _too_late(step, now) or _too_soon(step, _last_sent(previous), now)
+
+
+def _too_late(step: Mapping[str, Any], now: datetime) -> Judged | None:
+    late = now - step["dueAt"]
+    if step.get("catchUp") != "skip" or late <= timedelta(hours=step["lateAfter"]):
+        return None
+    limit = spoken(timedelta(hours=step["lateAfter"]))
+    return Judged(SKIPPED, f"{spoken(late)} late, and the sequence skips what is more than {limit} late")
+
+
+def _too_soon(step: Mapping[str, Any], last: datetime | None, now: datetime) -> Judged | None:
+    shifts, apart = step.get("catchUp") == "shift", timedelta(seconds=step.get("gap", 0))
+    apart = apart if shifts else min(apart, _DAY)
+    if last is None or last + apart <= now + _SLACK:
+        return None
+    why = f"the last step went out late, and this one follows at least {spoken(apart)} after it"
+    return Judged(SCHEDULED, why, until=last + apart, due=last + apart if shifts else None)
+
+
+def _free_at(step: Mapping[str, Any], now: datetime) -> datetime:
+    # Who holds a decided step is through with it long before the lease ends; one postponed comes no sooner than that.
+    return now if "decidedAt" in step else max(now, step.get("wakeAt", now))
+
+
+def _last_sent(previous: Mapping[str, Any] | None) -> datetime | None:
+    if previous is None:
+        return None
+    moment: datetime | None = previous["decidedAt"] if previous["state"] == SENT else previous.get("lastSentAt")
+    return moment
+
+
+def spoken(span: timedelta) -> str:
+    """A span of time in words, in the largest unit that it fills twice, or once exactly: `3 days`, `36 hours`."""
+    seconds = max(0, round(span.total_seconds()))
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= 2 * size or seconds == size:
+            return f"{seconds // size} {unit}{'s' if seconds != size else ''}"
+    return f"{seconds} s"
+
+
+def _content(step: Mapping[str, Any], lead: Mapping[str, Any]) -> Judged:
     hindrance = _hindrance(step, lead)
     if hindrance:
         return Judged(SKIPPED, hindrance)
@@ -120,18 +121,21 @@ def judge(step: Mapping[str, Any], lead: Mapping[str, Any] | None) -> Judged:
     return Judged(SENT, "all conditions held", _action(step, lead, rendered))
 
 
-def ending(lead: Mapping[str, Any] | None) -> str | None:
-    """Why this lead gets no more steps, or None."""
-    return "the lead is gone" if lead is None else _OVER.get(lead["status"])
+def refused_mail(lead: Mapping[str, Any]) -> str | None:
+    """Why this lead gets no mail though it may get other steps, or None."""
+    if (lead.get("consent") or {}).get("email") is not False:
+        return None
+    address = email_key((lead.get("contact") or {}).get("email"))
+    bounced = {one["address"] for one in lead.get("refusals") or () if one["reason"] == "bounced"}
+    return "mail to the address bounced" if address in bounced else "the lead allows no e-mail"
 
 
 def _hindrance(step: Mapping[str, Any], lead: Mapping[str, Any]) -> str | None:
     contact, consent = lead.get("contact") or {}, lead.get("consent") or {}
-    if step["action"] in ("email", "content"):
-        if not contact.get("email"):
-            return "the lead has no e-mail address"
-        if consent.get("email") is False:
-            return "the lead allows no e-mail"
+    if step["action"] in MAILED and (refused := refused_mail(lead)):
+        return refused
+    if step["action"] in MAILED and not contact.get("email"):
+        return "the lead has no e-mail address"
     if step["action"] == "call":
         if not contact.get("phone"):
             return "the lead has no phone number"

@@ -20,6 +20,7 @@ from shared.worker import Runtime
 
 _BATCH = 100
 _PAGE = 1_000
+_SHARE = 3
 _log = structlog.get_logger()
 
 
@@ -36,15 +37,16 @@ class Scheduler:
         """Take what is due now through, up to a page of it; return how many steps there were."""
         steps = await due.find(self._runtime.storage, STEPS, self._runtime.clock(), _PAGE)
         slices = [steps[start : start + _BATCH] for start in range(0, len(steps), _BATCH)]
-        # Processes that meet at the same steps part by taking them in different orders.
-        for some in random.sample(slices, len(slices)) if self._met else slices:
+        # Processes that meet at the same steps part by taking some of them at random, and looking again soon.
+        for some in random.sample(slices, min(len(slices), _SHARE)) if self._met else slices:
             await self._send(some)
         return len(steps)
 
     async def _send(self, steps: Sequence[Document]) -> None:
         runtime, now = self._runtime, self._runtime.clock()
         leads = await read_leads(runtime.storage, (step["leadId"] for step in steps))
-        judged = {step["_id"]: judge(step, leads.get(step["leadId"])) for step in steps}
+        before = await store.before(runtime.storage, steps)
+        judged = {step["_id"]: judge(step, leads.get(step["leadId"]), before.get(step["_id"]), now) for step in steps}
         lease = timedelta(seconds=runtime.settings.lease_s)
         ours, alone = await store.decide(runtime.storage, steps, judged, now, lease)
         self._met = not alone

@@ -44,11 +44,19 @@ class Step(_Config):
 
 
 class Sequence(_Config):
-    """Steps that a lead goes through; `triggers` are the names that enrol in it besides the first score."""
+    """Steps that a lead goes through; `triggers` are the names that enrol in it besides the first score.
+
+    `catch_up` says what becomes of a step that came due while nothing ran. `send`: it goes out, late. `skip`: it
+    doesn't if it is more than `late_after` hours late. `shift`: it goes out, and what follows keeps its distance to it.
+    Two late steps never go out together: the second follows after what lay between them, at most a day (with `shift`,
+    all of it).
+    """
 
     id: str = Field(pattern=_NAME, max_length=100)
     name: str
     triggers: tuple[str, ...] = ()
+    catch_up: Literal["send", "skip", "shift"] = "send"
+    late_after: float = Field(24, gt=0, le=87_600)
     steps: tuple[Step, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -96,6 +104,10 @@ class Sequences(_Config):
             for step in sequence.steps:
                 if step.template not in self.templates:
                     yield f"sequence '{sequence.id}', step '{step.id}': there is no template '{step.template}'"
+
+    def find(self, sequence_id: str) -> Sequence | None:
+        """The sequence with this id, if the file has it."""
+        return next((sequence for sequence in self.sequences if sequence.id == sequence_id), None)
 
     def by_id(self, sequence_id: str) -> Sequence:
         """The sequence with this id, which must be one of the file's."""

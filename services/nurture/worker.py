@@ -1,22 +1,27 @@
 """The nurture worker: a first score or a trigger enrols a lead; its steps go out when they are due."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from schemas.topics import CONVERTED, ENROLLED, SCORED, TRIGGERED, UPDATED
+from schemas.topics import CONVERTED, ENROLLED, ERASED, SCORED, TRIGGERED, UPDATED
 from services.nurture import sequences as config
 from services.nurture import store
-from services.nurture.domain import Cause, ending, enrol, enrolled, pick
+from services.nurture.domain import MAILED, ending, refused_mail
+from services.nurture.enrolment import Admission, Cause, Wish, admit, enrolled, news, pick, round_of
 from services.nurture.scheduler import Scheduler
-from shared.collections import ENROLMENTS
+from shared.collections import ENROLMENTS, STEPS
 from shared.config import Reloading
+from shared.domain.ids import derive
 from shared.events import Outgoing, Received, emit
 from shared.leads import read_leads
 from shared.storage import Document
-from shared.worker import Runtime, Worker
+from shared.worker import Runtime, Worker, settle
 
 NAME = "nurture"
-TOPICS = (SCORED, TRIGGERED, CONVERTED, UPDATED)
-_Enrolment = tuple[Received, Document, list[Document]]
+TOPICS = (SCORED, TRIGGERED, CONVERTED, UPDATED, ERASED)
+_ENDING = frozenset(topic.name for topic in (CONVERTED, UPDATED, ERASED))
+_Wanted = tuple[Received, Wish]
 
 
 def build(runtime: Runtime) -> Worker:
@@ -28,37 +33,76 @@ def build(runtime: Runtime) -> Worker:
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
         unique = list({one.key: one for one in received}.values())
         leads = await read_leads(storage, (_lead_id(one) for one in unique))
-        over = {lead_id: why for lead_id, lead in leads.items() if (why := ending(lead))}
-        wanted = [
-            (one, *enrol(leads[lead_id], sequence, sequences.current, _cause(one), runtime.clock()))
-            for one in unique
-            if (lead_id := _lead_id(one)) in leads and lead_id not in over
-            for sequence in _wanted(one, leads[lead_id], sequences.current)
-        ]
-        events = await _enrol(runtime, wanted)
+        over = _over(unique, leads)
+        known = [one for one in unique if _lead_id(one) in leads and _lead_id(one) not in over]
+        current = sequences.current
+        begun = await store.begun(storage, {_lead_id(one) for one in known if _is_first_score(one)})
+        wanted = [wanted for one in known for wanted in _wanted(one, leads[_lead_id(one)], current, begun)]
+        events = await _enrol(runtime, wanted, current)
         await store.cancel(storage, over, runtime.clock())
+        await store.cancel(storage, _no_mail(unique, leads, over), runtime.clock(), MAILED)
         scheduler.alarm.wake()
         return events
 
-    return Worker(NAME, TOPICS, handle, (scheduler.alarm.run, sequences.watch))
+    return Worker(NAME, TOPICS, handle, (sequences.watch,), (scheduler.alarm,))
 
 
-async def _enrol(runtime: Runtime, wanted: Sequence[_Enrolment]) -> list[Outgoing]:
-    """Enrol those that aren't; tell of each enrolment that one of these events caused, now or before."""
-    if not wanted:
-        return []
-    planned = {step["_id"]: step for _, _, steps in wanted for step in steps}
-    enrolments = {enrolment["_id"]: enrolment for _, enrolment, _ in wanted}
-    there = await runtime.storage.read(ENROLMENTS, enrolments)
-    fresh = [one for one in wanted if one[1]["_id"] not in there]
-    added = await store.add(runtime.storage, [one[1] for one in fresh], [step for one in fresh for step in one[2]])
-    if there or not added:
-        enrolments, planned = await store.stored(runtime.storage, list(enrolments.values()), list(planned.values()))
-    return [
-        _event(received, enrolments[enrolment["_id"]], [planned[s["_id"]] for s in steps if s["_id"] in planned])
-        for received, enrolment, steps in wanted
-        if enrolments[enrolment["_id"]]["cause"] == received.key
+def _over(received: Collection[Received], leads: Mapping[str, Document]) -> dict[str, str]:
+    """The leads among these that get no more steps, and why."""
+    over = {lead_id: why for lead_id, lead in leads.items() if (why := ending(lead))}
+    for one in received:
+        topic, lead_id = one.record.topic, _lead_id(one)
+        if topic == ERASED.name or (topic in _ENDING and lead_id not in leads):
+            over[lead_id] = "the lead was erased"
+    return over
+
+
+def _no_mail(received: Collection[Received], leads: Mapping[str, Document], over: Collection[str]) -> dict[str, str]:
+    """The leads whose consent to mail these events took, and why; as long as the lead itself still says so."""
+    told = [one for one in received if one.record.topic == UPDATED.name and "consent.email" in one.payload.changed]
+    ids = {_lead_id(one) for one in told if _lead_id(one) not in over}
+    return {lead_id: why for lead_id in ids if (why := refused_mail(leads[lead_id]))}
+
+
+async def _enrol(runtime: Runtime, wanted: Sequence[_Wanted], sequences: config.Sequences) -> list[Outgoing]:
+    """Fulfil these wishes; tell of each round that one of these events began, now or before."""
+    wishes: dict[str, list[Wish]] = {}
+    for _, wish in wanted:
+        wishes.setdefault(wish.enrolment_id, []).append(wish)
+    done: dict[str, Admission] = {}
+
+    async def attempt() -> bool:
+        there = await runtime.storage.read(ENROLMENTS, wishes)
+        live = await store.live(runtime.storage, [one for one in there.values() if news(one, wishes[one["_id"]])])
+        now = runtime.clock()
+        admissions = [admit(there.get(id_), some, sequences, now, live=id_ in live) for id_, some in wishes.items()]
+        stored = await store.admit(runtime.storage, admissions)
+        done.update({one.enrolment["_id"]: one for one in stored or ()})
+        return stored is not None
+
+    await settle(attempt)
+    return await _told(runtime, wanted, done)
+
+
+async def _told(runtime: Runtime, wanted: Sequence[_Wanted], done: Mapping[str, Admission]) -> list[Outgoing]:
+    began = [
+        (received, done[wish.enrolment_id].enrolment, round_)
+        for received, wish in wanted
+        if (round_ := round_of(done[wish.enrolment_id].enrolment, received.key))
     ]
+    steps = {step["_id"]: step for one in done.values() for step in one.steps}
+    ids = [step_id for _, _, round_ in began for step_id in round_["stepIds"] if step_id not in steps]
+    steps |= await runtime.storage.read(STEPS, ids)
+    return [_event(received, enrolment, round_, steps) for received, enrolment, round_ in began]
+
+
+def _event(
+    received: Received, enrolment: Document, round_: Mapping[str, Any], steps: Mapping[str, Document]
+) -> Outgoing:
+    payload = enrolled(enrolment, [steps[step_id] for step_id in round_["stepIds"] if step_id in steps])
+    # One trigger can enrol in several sequences: each of its events has an id of its own.
+    cause = replace(received.cause, key=derive(received.key, enrolment["sequenceId"]))
+    return emit(ENROLLED, payload, cause=cause, key=enrolment["leadId"], source=f"/services/{NAME}", at=round_["at"])
 
 
 def _lead_id(received: Received) -> str:
@@ -66,20 +110,27 @@ def _lead_id(received: Received) -> str:
     return str(payload.lead.id if received.record.topic == CONVERTED.name else payload.lead_id)
 
 
-def _cause(received: Received) -> Cause:
-    return Cause(received.key, received.event.id, received.cause.correlation_id)
+def _is_first_score(received: Received) -> bool:
+    return received.record.topic == SCORED.name and received.payload.previous_score is None
 
 
-def _wanted(received: Received, lead: Document, sequences: config.Sequences) -> Iterator[config.Sequence]:
-    """The sequences that this event enrols the lead in."""
-    if received.record.topic == SCORED.name and received.payload.previous_score is None:
+def _wanted(
+    received: Received, lead: Document, sequences: config.Sequences, begun: Mapping[tuple[str, str], str]
+) -> Iterator[_Wanted]:
+    """What this event wants its lead to be enrolled in."""
+    payload = received.payload
+    if _is_first_score(received):
+        # Delivered again, a first score chooses what it chose before, whatever became of lead and file since.
+        before = begun.get((lead["_id"], received.key))
         # The score told is the lead's first; the document may show a later one by now.
-        yield pick({**lead, "score": received.payload.score}, sequences)
+        chosen = sequences.find(before) if before else pick({**lead, "score": payload.score}, sequences)
+        if chosen:
+            yield received, Wish(lead, chosen, _cause(received, f"its first score was {payload.score}"))
     if received.record.topic == TRIGGERED.name:
-        yield from (one for one in sequences.sequences if received.payload.trigger in one.triggers)
+        for sequence in sequences.sequences:
+            if payload.trigger in sequence.triggers:
+                yield received, Wish(lead, sequence, _cause(received, f"it set off the trigger '{payload.trigger}'"))
 
 
-def _event(received: Received, enrolment: Document, steps: Sequence[Document]) -> Outgoing:
-    payload = enrolled(enrolment, steps)
-    lead_id, source = enrolment["leadId"], f"/services/{NAME}"
-    return emit(ENROLLED, payload, cause=received.cause, key=lead_id, source=source, at=enrolment["at"])
+def _cause(received: Received, why: str) -> Cause:
+    return Cause(received.key, received.event.id, received.cause.correlation_id, why)

@@ -1,14 +1,27 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.commands import OPPORTUNITY_BYTES, Bant, ConvertLead
-from schemas.lead import Lead
+from schemas.lead import Lead, Status
 from schemas.outputs import LeadRejected
 from schemas.reasons import RejectionReason
 from schemas.topics import REJECTED
-from services.assignment.domain import DEFAULT_RULE, AssignmentRules, assign
+from services.assignment.domain import (
+    DEFAULT_RULE,
+    LOG_MAX,
+    AssignmentRules,
+    Shift,
+    account,
+    assign,
+    erased_shifts,
+    is_open,
+    shifts,
+    unsettled,
+)
 from services.conversion import domain as conversion
 from services.qualification import domain as qualification
 from shared.config import load
@@ -107,3 +120,22 @@ def test_no_event_is_published_that_our_own_readers_would_refuse() -> None:
     )
     with pytest.raises(ValueError, match=r"leads\.rejected would have"):
         emit(REJECTED, payload, cause=cause, key="l", source="/services/conversion", at=NOW)
+
+
+def _load(shifts: list[Shift]) -> dict[str, int]:
+    """What an account comes to that counts each shift once."""
+    counted = {(shift.key, shift.owner): shift.by for shift in shifts}
+    return {owner: total for owner in "ab" if (total := sum(by for (_, who), by in counted.items() if who == owner))}
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(list(Status))), min_size=1, max_size=LOG_MAX))
+def test_whatever_happens_to_a_lead_it_counts_for_its_owner_while_it_is_open(history: list[tuple[str, Status]]) -> None:
+    one, told = lead(), list[Shift]()
+    for owner, status in history:
+        one |= {"assignedTo": owner, "status": status.value}
+        if unsettled(one):
+            one |= {"assignment": {**one.get("assignment", {}), "account": account(one, NOW)}}
+        told += shifts(one)
+    assert _load(told) == _load(shifts(one)) == ({owner: 1} if is_open(one) else {})
+    tombstone = {"leadId": one["_id"], "at": NOW, "account": one.get("assignment", {}).get("account")}
+    assert _load(told + erased_shifts(tombstone)) == {}

@@ -1,17 +1,32 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.nurture.domain import Cause, enrol, judge, pick
+from services.nurture.domain import Judged, ending, refused_mail, spoken
+from services.nurture.domain import judge as judge_in_time
+from services.nurture.enrolment import CAUSES_MAX, Cause, Wish, admit, adopt, enrol, enrolled, news, pick, round_of
 from services.nurture.sequences import Sequences
+from services.nurture.telling import tell
 from services.nurture.templates import BODY_MAX, RenderError, render
 from shared.config import ConfigError, load
 from tests.builders import NOW, lead
 
 SHIPPED = load(Path("deploy/config/sequences.yaml"), Sequences)
-CAUSE = Cause("c1", "event-1", "chain-1")
+CAUSE = Cause("c1", "event-1", "chain-1", "its first score was 45")
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+UNSUBSCRIBED = {"refusals": [{"reason": "unsubscribed", "address": "old@example.com"}], "consent": {"email": False}}
+BOUNCED = {"refusals": [{"reason": "bounced", "address": "ana@example.com"}], "consent": {"email": False}}
+
+
+def judge(step: dict[str, Any], document: dict[str, Any] | None) -> Judged:
+    """At the moment it is due, with nothing before it."""
+    return judge_in_time(step, document, None, step["dueAt"])
+
+
+def wish(key: str = "c1", document: dict[str, Any] | None = None, sequence: str = "default") -> Wish:
+    return Wish(document or lead(), SHIPPED.by_id(sequence), Cause(key, f"event {key}", "chain-1", f"of {key}"))
 
 
 @pytest.mark.parametrize(
@@ -29,7 +44,7 @@ def test_the_first_score_picks_the_contract_s_sequence(fields: dict[str, Any], s
 
 
 def steps(document: dict[str, Any], sequence: str = "default") -> list[dict[str, Any]]:
-    return enrol(document, SHIPPED.by_id(sequence), SHIPPED, CAUSE, NOW)[1]
+    return enrol(Wish(document, SHIPPED.by_id(sequence), CAUSE), SHIPPED, NOW)[1]
 
 
 def test_an_enrolment_plans_each_step_at_its_delay_under_ids_that_repeat() -> None:
@@ -56,6 +71,10 @@ def test_a_due_step_is_sent_rendered_for_its_lead() -> None:
     [
         ({"status": "converted"}, "cancelled", "converted"),
         ({"status": "lost"}, "cancelled", "lost"),
+        (UNSUBSCRIBED, "cancelled", "the lead unsubscribed"),
+        ({**UNSUBSCRIBED, "consent": {"email": True}}, "cancelled", "the lead unsubscribed"),
+        ({**UNSUBSCRIBED, "status": "lost"}, "cancelled", "the lead was lost"),
+        (BOUNCED, "skipped", "mail to the address bounced"),
         ({"consent": {"email": False}}, "skipped", "allows no e-mail"),
         ({"contact": {"firstName": "Ana"}}, "skipped", "no e-mail address"),
     ],
@@ -89,6 +108,261 @@ def test_a_subject_is_one_line_whatever_a_lead_calls_himself() -> None:
     assert judged.action is not None
     assert "\n" not in judged.action.rendered.subject
     assert "\r" not in judged.action.rendered.subject
+
+
+def test_a_bounce_stops_mail_and_nothing_else() -> None:
+    call_today, offer, _ = steps(lead(), "high_value")
+    phoned = lead(**BOUNCED, contact={"firstName": "Ana", "email": "Ana@example.com", "phone": "+13125550100"})
+    assert ending(phoned) is None
+    assert judge(call_today, phoned).state == "sent"
+    assert judge(offer, phoned).why == refused_mail(phoned) == "mail to the address bounced"
+
+
+def test_a_bounce_of_another_address_is_not_why_the_lead_gets_no_mail() -> None:
+    assert refused_mail(lead(**{**BOUNCED, "consent": {}})) is None
+    elsewhere = {"refusals": [{"reason": "bounced", "address": "old@example.com"}], "consent": {"email": False}}
+    assert refused_mail(lead(**elsewhere)) == "the lead allows no e-mail"
+
+
+def test_a_step_that_may_be_out_when_its_lead_ends_is_not_said_never_to_have_been() -> None:
+    step = {**steps(lead())[0], "decided": {}, "why": "all conditions held"}
+    assert judge(step, lead(status="lost")).why == "the lead was lost; it may have gone out before"
+
+
+def two(policy: str, gap: timedelta, **before: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A step due at NOW under this policy, `gap` after the one before it, which is as these fields say."""
+    first, second, _ = steps(lead())
+    wake = {"wakeAt": NOW - gap} if before.get("state") == "scheduled" else {}
+    second |= {"dueAt": NOW, "wakeAt": NOW, "gap": gap.total_seconds(), "catchUp": policy}
+    return {**first, **wake, **before}, second
+
+
+def test_a_step_names_the_one_before_it_and_the_time_between_them() -> None:
+    first, second, third = steps(lead())
+    assert "previousId" not in first
+    assert [(second["previousId"], second["gap"]), (third["previousId"], third["gap"])] == [
+        (first["_id"], (3 * DAY).total_seconds()),
+        (second["_id"], (7 * DAY).total_seconds()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "again_in"),
+    [
+        ({"wakeAt": NOW - DAY}, timedelta(seconds=2)),
+        ({"wakeAt": NOW + HOUR}, HOUR + timedelta(seconds=2)),
+        ({"wakeAt": NOW + HOUR, "decidedAt": NOW}, timedelta(seconds=2)),
+    ],
+    ids=["due too", "postponed", "being sent"],
+)
+def test_a_step_waits_for_the_one_before_it_and_not_in_a_tight_loop(
+    before: dict[str, Any], again_in: timedelta
+) -> None:
+    previous, step = two("send", DAY, state="scheduled", **before)
+    judged = judge_in_time(step, lead(), previous, NOW)
+    assert (judged.state, judged.until) == ("scheduled", NOW + again_in)
+    assert judged.why == "the step before it, 'welcome', is not through"
+
+
+@pytest.mark.parametrize(
+    ("policy", "gap", "sent_ago", "late", "expected"),
+    [
+        ("send", 3 * DAY, 3 * DAY, timedelta(0), "sent"),
+        ("send", 3 * DAY, 3 * DAY - timedelta(seconds=50), timedelta(0), "sent"),
+        ("send", 3 * DAY, HOUR, 30 * DAY, 23 * HOUR),
+        ("send", 3 * DAY, 25 * HOUR, 30 * DAY, "sent"),
+        ("send", HOUR, timedelta(minutes=20), 2 * DAY, timedelta(minutes=40)),
+        ("send", timedelta(0), timedelta(0), 2 * DAY, "sent"),
+        ("skip", 3 * DAY, 4 * DAY, 25 * HOUR, "skipped"),
+        ("skip", 3 * DAY, 4 * DAY, 23 * HOUR, "sent"),
+        ("skip", HOUR, timedelta(0), 2 * HOUR, HOUR),
+        ("shift", 3 * DAY, HOUR, 30 * DAY, 3 * DAY - HOUR),
+        ("shift", 3 * DAY, 3 * DAY - timedelta(seconds=50), timedelta(0), "sent"),
+    ],
+)
+def test_a_late_step_follows_its_sequence_s_policy_and_never_in_a_burst(
+    policy: str, gap: timedelta, sent_ago: timedelta, late: timedelta, expected: str | timedelta
+) -> None:
+    previous, step = two(policy, gap, state="sent", decidedAt=NOW - sent_ago)
+    judged = judge_in_time({**step, "dueAt": NOW - late}, lead(), previous, NOW)
+    if isinstance(expected, timedelta):
+        assert (judged.state, judged.until) == ("scheduled", NOW + expected)
+        assert judged.due == (NOW + expected if policy == "shift" else None)
+    else:
+        assert judged.state == expected
+        assert (judged.action is not None) == (expected == "sent")
+
+
+def test_a_skipped_step_says_how_late_it_was() -> None:
+    _, step = two("skip", DAY)
+    judged = judge_in_time({**step, "dueAt": NOW - 5 * DAY}, lead(), None, NOW)
+    assert judged.why == "5 days late, and the sequence skips what is more than 1 day late"
+
+
+def test_what_went_out_last_is_handed_on_over_a_skipped_step() -> None:
+    sent_at = NOW - HOUR
+    previous, step = two("send", timedelta(0), state="sent", decidedAt=sent_at)
+    skipped = judge_in_time(step, lead(consent={"email": False}), previous, NOW)
+    assert (skipped.state, skipped.last_sent_at) == ("skipped", sent_at)
+    over, step = two("send", 3 * DAY, state="skipped", decidedAt=NOW, lastSentAt=sent_at)
+    assert judge_in_time(step, lead(), over, NOW).until == sent_at + DAY
+
+
+def test_without_a_step_that_went_out_a_late_one_goes_out_at_once() -> None:
+    previous, step = two("send", 3 * DAY, state="skipped", decidedAt=NOW)
+    assert judge_in_time({**step, "dueAt": NOW - 9 * DAY}, lead(), previous, NOW).state == "sent"
+
+
+def test_a_sequence_that_was_down_for_a_month_comes_out_in_order_a_day_apart() -> None:
+    rows, now, went = steps(lead()), NOW + 30 * DAY, list[tuple[str, datetime]]()
+    for number, step in enumerate(rows):
+        previous = rows[number - 1] if number else None
+        judged = judge_in_time(step, lead(), previous, now)
+        if judged.until is not None:
+            now = judged.until
+            judged = judge_in_time(step, lead(), previous, now)
+        rows[number] = {**step, "state": judged.state, "decidedAt": now}
+        went.append((step["stepId"], now))
+    assert went == [(name, NOW + (30 + n) * DAY) for n, name in enumerate(("welcome", "guide", "check_in"))]
+
+
+def test_a_second_enrolment_while_the_first_is_live_is_success_and_changes_nothing_but_its_memory() -> None:
+    first = admit(None, [wish("a")], SHIPPED, NOW, live=False)
+    second = admit(first.enrolment, [wish("b")], SHIPPED, NOW + DAY, live=True)
+    assert (second.steps, second.enrolment["causes"], second.changed) == ([], ["a", "b"], True)
+    assert round_of(second.enrolment, "a") is not None
+    assert round_of(second.enrolment, "b") is None
+    again = admit(second.enrolment, [wish("a"), wish("b")], SHIPPED, NOW + 2 * DAY, live=False)
+    assert (again.steps, again.changed) == ([], False)
+    assert not news(second.enrolment, [wish("a"), wish("b")])
+
+
+def test_two_causes_in_one_batch_are_one_enrolment() -> None:
+    both = admit(None, [wish("a"), wish("b"), wish("a")], SHIPPED, NOW, live=False)
+    assert (both.enrolment["round"], both.enrolment["cause"], both.enrolment["causes"]) == (1, "a", ["a", "b"])
+    assert len(both.steps) == 3
+
+
+def test_after_all_steps_are_through_another_round_begins_with_steps_of_its_own() -> None:
+    first = admit(None, [wish("a")], SHIPPED, NOW, live=False)
+    second = admit(first.enrolment, [wish("b")], SHIPPED, NOW + 20 * DAY, live=False)
+    assert (second.enrolment["round"], second.enrolment["cause"]) == (2, "b")
+    assert second.enrolment["stepIds"] == [step["_id"] for step in second.steps]
+    assert not {step["_id"] for step in first.steps} & {step["_id"] for step in second.steps}
+    assert second.steps[1]["previousId"] == second.steps[0]["_id"]
+    told = round_of(second.enrolment, "a")
+    assert told is not None
+    assert (told["stepIds"], told["at"]) == (first.enrolment["stepIds"], NOW)
+
+
+def test_an_enrolment_stays_bounded_and_forgets_nothing_of_the_batch_at_hand() -> None:
+    enrolment = admit(None, [wish("a")], SHIPPED, NOW, live=False).enrolment
+    for number in range(100):
+        enrolment = admit(enrolment, [wish(str(number))], SHIPPED, NOW, live=number % 2 == 0).enrolment
+    assert len(enrolment["causes"]) == CAUSES_MAX
+    assert len(enrolment["earlier"]) == CAUSES_MAX
+    many = [wish(f"batch {number}") for number in range(50)]
+    assert not news(admit(enrolment, many, SHIPPED, NOW, live=True).enrolment, many)
+
+
+def test_steps_left_by_a_killed_process_get_the_enrolment_of_who_caused_them() -> None:
+    killed = admit(None, [wish("a")], SHIPPED, NOW, live=False)
+    other = adopt(admit(None, [wish("b")], SHIPPED, NOW + HOUR, live=False), killed.steps)
+    assert (other.enrolment["cause"], other.enrolment["causes"], other.enrolment["why"]) == ("a", ["a"], "of a")
+    after = admit(other.enrolment, [wish("b")], SHIPPED, NOW + HOUR, live=True)
+    assert (after.steps, after.enrolment["causes"]) == ([], ["a", "b"])
+    redelivered = admit(after.enrolment, [wish("a")], SHIPPED, NOW + 2 * HOUR, live=True).enrolment
+    told = round_of(redelivered, "a")
+    assert told is not None
+    assert told["stepIds"] == [step["_id"] for step in killed.steps]
+
+
+def test_steps_left_of_a_second_round_are_taken_over_likewise() -> None:
+    first = admit(None, [wish("a")], SHIPPED, NOW, live=False).enrolment
+    killed = admit(first, [wish("b")], SHIPPED, NOW + 20 * DAY, live=False)
+    other = adopt(admit(first, [wish("c"), wish("d")], SHIPPED, NOW + 21 * DAY, live=False), killed.steps)
+    assert (other.enrolment["round"], other.enrolment["cause"], other.enrolment["causes"]) == (2, "b", ["a", "b"])
+    assert other.read_at == first["revision"] == other.enrolment["revision"] - 1
+
+
+def test_steps_that_were_erased_in_between_harm_nothing() -> None:
+    one = admit(None, [wish("a")], SHIPPED, NOW, live=False)
+    assert adopt(one, []).enrolment == one.enrolment
+    assert enrolled(one.enrolment, []).steps == ()
+
+
+def test_a_changed_file_disturbs_nobody_who_is_in_a_sequence() -> None:
+    first = admit(None, [wish("a")], SHIPPED, NOW, live=False)
+    raw = SHIPPED.model_dump(mode="json")
+    raw["sequences"][0] |= {"name": "New", "catch_up": "skip", "steps": raw["sequences"][0]["steps"][:1]}
+    raw["templates"]["welcome"]["subject"] = "changed"
+    changed = Sequences.model_validate(raw)
+    newer = Wish(lead(), changed.by_id("default"), Cause("b", "event b", "chain-1", "of b"))
+    assert admit(first.enrolment, [newer], changed, NOW, live=True).steps == []
+    judged = judge(first.steps[0], lead())
+    assert judged.action is not None
+    assert judged.action.rendered.subject == "Ana, thank you for your interest"
+    again = admit(first.enrolment, [newer], changed, NOW, live=False)
+    assert [(step["catchUp"], step["sequenceVersion"]) for step in again.steps] == [
+        ("skip", changed.by_id("default").version)
+    ]
+    assert again.steps[0]["sequenceVersion"] != first.steps[0]["sequenceVersion"]
+
+
+@pytest.mark.parametrize(
+    ("span", "words"),
+    [(DAY, "1 day"), (36 * HOUR, "36 hours"), (50 * HOUR, "2 days"), (HOUR, "1 hour"), (0 * DAY, "0 s"), (-DAY, "0 s")],
+)
+def test_spans_of_time_are_told_in_words(span: timedelta, words: str) -> None:
+    assert spoken(span) == words
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"state": "sent", "decidedAt": NOW + timedelta(seconds=3)}, "went out 2026-03-02 12:00 UTC"),
+        ({"state": "sent", "decidedAt": NOW + 2 * DAY}, "went out 2026-03-04 12:00 UTC, 2 days late"),
+        (
+            {"state": "skipped", "decidedAt": NOW, "why": "the lead allows no e-mail"},
+            "skipped 2026-03-02 12:00 UTC: the lead allows no e-mail",
+        ),
+        (
+            {"state": "cancelled", "decidedAt": NOW, "why": "the lead was lost"},
+            "cancelled 2026-03-02 12:00 UTC: the lead was lost",
+        ),
+        ({"decided": {}, "decidedAt": NOW, "why": "all conditions held"}, "is going out now"),
+        ({}, "due since 2026-03-02 12:00 UTC, goes out as soon as a nurture worker gets to it"),
+        (
+            {"dueAt": NOW + 4 * DAY, "wakeAt": NOW + 4 * DAY, "plannedAt": NOW, "why": "so"},
+            "to come 2026-03-06 12:00 UTC (in 3 days), planned for 2026-03-02 12:00 UTC, waits: so",
+        ),
+        ({"wakeAt": NOW + 2 * DAY, "why": "so"}, "to come 2026-03-04 12:00 UTC (in 1 day), waits: so"),
+    ],
+)
+def test_each_step_is_told_in_plain_words(fields: dict[str, Any], words: str) -> None:
+    enrolment, rows = enrol(wish(), SHIPPED, NOW)
+    (story,) = tell(lead(), [enrolment], [{**rows[0], **fields}], NOW + DAY)
+    assert story.lines[0].words == words
+    assert story.heading == (
+        f"Getting to know each other (default, version {enrolment['sequenceVersion']}):"
+        " since 2026-03-02 12:00 UTC, because of c1"
+    )
+
+
+def test_rounds_are_told_one_by_one_and_steps_without_an_enrolment_are_not_hidden() -> None:
+    first = admit(None, [wish("a")], SHIPPED, NOW, live=False)
+    second = admit(first.enrolment, [wish("b")], SHIPPED, NOW + 20 * DAY, live=False)
+    stray = enrol(wish("z", sequence="enterprise"), SHIPPED, NOW)[1]
+    stories = tell(lead(), [second.enrolment], [*second.steps, *first.steps, *stray], NOW + 20 * DAY)
+    assert [len(story.lines) for story in stories] == [3, 3, 4]
+    assert ", round 2)" in stories[1].heading
+    assert "not (or no longer) known" in stories[2].heading
+
+
+def test_what_is_still_scheduled_for_a_lead_that_is_over_is_said_not_to_go_out() -> None:
+    enrolment, rows = enrol(wish(), SHIPPED, NOW)
+    (story,) = tell(lead(status="lost"), [enrolment], rows, NOW)
+    assert {line.words for line in story.lines} == {"does not go out: the lead was lost"}
 
 
 VALUES: dict[str, Any] = {"lead": {}, "values": list(range(100)), "text": "x" * (BODY_MAX // 1000)}

@@ -1,0 +1,145 @@
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.engagement.domain import REFUSALS_MAX, Triggers, changed_by, engaged, take_in
+from shared.config import ConfigError, load
+from shared.domain.activities import activity
+from tests.builders import NOW, lead
+
+SHIPPED = load(Path("deploy/config/triggers.yaml"), Triggers)
+
+
+@pytest.mark.parametrize(
+    ("action", "trigger"),
+    [
+        ("clicked_pricing", "high_intent_detected"),
+        ("downloaded_whitepaper", "content_engagement"),
+        ("visited_multiple_pages", "website_engagement"),
+        ("Clicked_Pricing", "high_intent_detected"),
+        ("opened_email", None),
+    ],
+)
+def test_behaviour_sets_off_the_contract_s_triggers(action: str, trigger: str | None) -> None:
+    assert SHIPPED.of(action) == trigger
+
+
+def test_a_triggers_file_that_is_none_is_refused_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "triggers.yaml"
+    path.write_text("triggers: [clicked_pricing]")
+    with pytest.raises(ConfigError, match="triggers: Input should be a valid dictionary"):
+        load(path, Triggers)
+
+
+def engagement(action: str, key: str = "e1", address: str | None = None, days: int = 0) -> dict[str, Any]:
+    at = NOW + timedelta(days=days)
+    return engaged(key, "lead-1", action, at, source="/mailer", address=address, trigger=SHIPPED.of(action))
+
+
+def call(key: str = "a1", **fields: Any) -> dict[str, Any]:
+    return activity(key, "lead-1", "call", NOW, created_by="sam", **{"completed_at": NOW, **fields})
+
+
+def taken(one: dict[str, Any], *activities: dict[str, Any]) -> dict[str, Any]:
+    """The lead after these."""
+    update = take_in(one, activities, NOW).update
+    after = {**one, "consent": dict(one.get("consent") or {})}
+    for path, value in (update or {"$set": {}})["$set"].items():
+        section, _, name = path.partition(".")
+        if name:
+            after[section][name] = value
+        else:
+            after[section] = value
+    return after
+
+
+def test_an_engagement_is_a_completed_email_activity() -> None:
+    row = engagement("clicked_pricing")
+    assert (row["type"], row["description"]) == ("email", "Email engagement: clicked_pricing")
+    assert row["completedAt"] == row["at"] == NOW
+    assert row["trigger"] == "high_intent_detected"
+
+
+@pytest.mark.parametrize(
+    ("status", "row", "expected"),
+    [
+        ("new", call(), "contacted"),
+        ("new", call(completed_at=None), "new"),
+        ("new", call(completed_at=NOW + timedelta(days=1)), "new"),
+        ("new", engagement("opened_email"), "new"),
+        ("contacted", call(), "contacted"),
+        ("qualified", call(), "qualified"),
+        ("unqualified", call(), "unqualified"),
+        ("lost", call(), "lost"),
+        ("converted", call(), "converted"),
+    ],
+)
+def test_only_the_first_completed_outbound_activity_makes_a_new_lead_contacted(
+    status: str, row: dict[str, Any], expected: str
+) -> None:
+    after = taken(lead(status=status), row)
+    assert after["status"] == expected
+    told = changed_by(after, row["_id"])
+    assert (told is None) == (status == expected)
+    if told:
+        assert told == {
+            "changed": {"status": {"from": "new", "to": "contacted"}},
+            "by": "sam",
+            "reason": "first_contact",
+        }
+
+
+@pytest.mark.parametrize("action", ["unsubscribed", "Unsubscribed", "bounced"])
+def test_who_wants_no_mail_gets_none_and_it_is_kept_for_which_address_and_by_whom(action: str) -> None:
+    after = taken(lead(consent={"email": True, "phone": True}), engagement(action))
+    assert after["consent"] == {"email": False, "phone": True}
+    (refusal,) = after["refusals"]
+    assert refusal == {
+        "address": "ana@example.com",
+        "channel": "email",
+        "purpose": "nurture",
+        "reason": action.casefold(),
+        "source": "/mailer",
+        "at": NOW,
+        "cause": "e1",
+    }
+    told = changed_by(after, "e1")
+    assert told == {
+        "changed": {"consent.email": {"from": True, "to": False}},
+        "by": "/mailer",
+        "reason": action.casefold(),
+    }
+
+
+def test_a_bounce_of_another_address_is_kept_but_stops_nothing() -> None:
+    after = taken(lead(), engagement("bounced", address="old@example.com"))
+    assert after["consent"] == {}
+    assert [one["address"] for one in after["refusals"]] == ["old@example.com"]
+    assert changed_by(after, "e1") is None
+
+
+def test_who_unsubscribes_at_another_address_wants_no_mail_at_all() -> None:
+    assert taken(lead(), engagement("unsubscribed", address="old@example.com"))["consent"] == {"email": False}
+
+
+def test_a_second_refusal_tells_no_second_change() -> None:
+    first = taken(lead(), engagement("bounced"))
+    second = taken(first, engagement("unsubscribed", "e2"))
+    assert [one["reason"] for one in second["refusals"]] == ["bounced", "unsubscribed"]
+    assert changed_by(second, "e2") is None
+    assert changed_by(second, "e1") is not None, "what is redelivered is told again"
+
+
+def test_an_activity_that_was_taken_in_changes_nothing_again() -> None:
+    once = taken(lead(), call())
+    assert take_in(once, [call()], NOW).update is None
+
+
+def test_a_lead_stays_bounded_however_many_addresses_bounce() -> None:
+    one = taken(lead(), engagement("unsubscribed", "e-1", days=-1))
+    for number in range(50):
+        one = taken(one, engagement("bounced", f"e{number}", f"a{number}@example.com", days=number))
+    assert len(one["refusals"]) == REFUSALS_MAX
+    assert {"a49@example.com", "ana@example.com"} <= {refusal["address"] for refusal in one["refusals"]}

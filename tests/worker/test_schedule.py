@@ -1,0 +1,301 @@
+"""The schedule on real servers: each step once, at its time, for whom it is still meant."""
+
+import json
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Sequence as Several
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from deploy.local import Backend, LocalServers
+from schemas.topics import ACTIONS, ENROLLED, ERASED, SCORED, TRIGGERED, UPDATED, Topic
+from services.nurture.enrolment import Cause, Wish, enrol
+from services.nurture.sequences import Sequences
+from services.nurture_cli import stories_of
+from shared.collections import ENROLMENTS, LEADS, STEPS
+from shared.config import load
+from tests.builders import event, lead
+from tests.harness import Bench, bench, stop, until
+
+SHIPPED_FILE = Path("deploy/config/sequences.yaml")
+SHIPPED, SHIPPED_TEXT = load(SHIPPED_FILE, Sequences), SHIPPED_FILE.read_text()
+MINUTE = timedelta(seconds=60)
+SCHEDULERS, PAGE, PATIENCE_S = 3, 1_000, 330.0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _person(number: int) -> dict[str, Any]:
+    contact = {"firstName": f"P{number}", "lastName": "Reyes", "email": f"p{number}@example.com"}
+    return lead(_id=f"lead-{number}", contact=contact, score=10)
+
+
+def _first_step(number: int, due: datetime) -> dict[str, Any]:
+    cause = Cause(f"cause-{number}", f"event-{number}", f"chain-{number}", "a test wants it")
+    step = enrol(Wish(_person(number), SHIPPED.by_id("default"), cause), SHIPPED, due)[1][0]
+    return {**step, "dueAt": due, "wakeAt": due}
+
+
+async def _plan(on: Bench, count: int) -> None:
+    """`count` leads with a step each, due evenly over a minute that begins when all of this is stored."""
+    for start in range(0, count, PAGE):
+        await on.storage.insert_new(LEADS, [_person(number) for number in range(start, start + PAGE)])
+    begin = _now() + timedelta(seconds=10 + count / 1_000)
+    for start in range(0, count, PAGE):
+        numbers = range(start, start + PAGE)
+        steps = [_first_step(number, begin + MINUTE * round(number / count, 4)) for number in numbers]
+        await on.storage.insert_new(STEPS, steps)
+
+
+@asynccontextmanager
+async def _published(on: Bench) -> AsyncIterator[tuple[dict[str, datetime], Callable[[int], Awaitable[None]]]]:
+    """When each action was published first, and how to wait until a number of them is.
+
+    Asking the database how far it is would cost it as much as the work that is measured.
+    """
+    published: dict[str, datetime] = {}
+    consumer = AIOKafkaConsumer(
+        ACTIONS.name, bootstrap_servers=on.to.kafka_bootstrap, group_id=None, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+
+    async def until_there(count: int) -> None:
+        async def there() -> bool:
+            for records in (await consumer.getmany(timeout_ms=100)).values():
+                for record in records:
+                    at = datetime.fromtimestamp(record.timestamp / 1_000, UTC)
+                    published.setdefault(json.loads(record.value or b"")["data"]["actionId"], at)
+            return len(published) >= count
+
+        await until(there, f"{count} actions", PATIENCE_S)
+
+    try:
+        yield published, until_there
+    finally:
+        await consumer.stop()
+
+
+@pytest.mark.timeout(400)
+async def test_20_000_steps_due_over_one_minute_go_out_once_and_never_early_though_a_scheduler_is_killed_twice(
+    local: LocalServers,
+) -> None:
+    count = 20_000 if local.servers.broker is Backend.EMBEDDED else 3_000
+    async with bench(local) as on, _published(on) as (published, until_there):
+        schedulers = [on.process("nurture") for _ in range(SCHEDULERS)]
+        try:
+            await _plan(on, count)
+            for part in (5, 2):
+                await until_there(count // part)
+                await _stop_midway(on, schedulers[1], lambda: until_there(len(published) + count // 100))
+                schedulers[1].kill()
+                schedulers[1].wait()
+                schedulers[1] = on.process("nurture")
+            await until_there(count)
+            await until(lambda: _nothing_to_come(on), "every step marked as sent", PATIENCE_S)
+            assert [stop(one) for one in schedulers] == [0] * SCHEDULERS
+        finally:
+            for one in schedulers:
+                one.kill()
+        actions = [json.loads(record.value or b"") for record in await on.records(ACTIONS)]
+        steps = await on.storage.find(STEPS, {}, fields=("state",))
+    assert {step["state"] for step in steps} == {"sent"}
+    assert {one["data"]["actionId"] for one in actions} == {step["_id"] for step in steps}
+    assert len({one["id"] for one in actions}) == count
+    _report(local, published, actions)
+    assert min(_after_due(one, datetime.fromisoformat(one["time"])) for one in actions) >= 0
+
+
+async def _nothing_to_come(on: Bench) -> bool:
+    # What is killed between the acknowledgement and the mark is sent again once the lease is over.
+    return await on.storage.earliest(STEPS, "wakeAt", {"wakeAt": {"$lte": _now() + timedelta(days=1)}}) is None
+
+
+async def _stop_midway(
+    on: Bench, process: subprocess.Popen[bytes], others_went_on: Callable[[], Awaitable[None]]
+) -> None:
+    """Halt a scheduler while it holds steps; after some tries, wherever it is."""
+    for _ in range(10):
+        process.send_signal(signal.SIGSTOP)
+        await others_went_on()  # what it asked of the database before is done by then
+        held = await _claims(on)
+        await others_went_on()
+        if held & await _claims(on):
+            return
+        process.send_signal(signal.SIGCONT)
+
+
+async def _claims(on: Bench) -> set[str]:
+    held = await on.storage.find(STEPS, {"wakeAt": {"$gt": _now() + timedelta(seconds=45)}}, fields=("claim",))
+    return {one["claim"] for one in held if "claim" in one}
+
+
+def _after_due(action: dict[str, Any], moment: datetime) -> float:
+    return (moment - datetime.fromisoformat(action["data"]["dueAt"])).total_seconds()
+
+
+def _report(local: LocalServers, published: dict[str, datetime], actions: Several[dict[str, Any]]) -> None:
+    again = len(actions) - len(published)
+    print(f"{len(published)} steps by {SCHEDULERS} schedulers, one killed twice, on {local.servers.broker}:")
+    print(f"  {len(published)} distinct actions, {again} delivered twice (same id)")
+    moments = {one["data"]["actionId"]: datetime.fromisoformat(one["time"]) for one in actions}
+    waited = sum(published[name] - moment > timedelta(seconds=30) for name, moment in moments.items())
+    print(f"  {waited} of them were held by the killed one and went out when its lease of 60 s was over")
+    first = {one["data"]["actionId"]: one for one in actions}.values()
+    decided = sorted(_after_due(one, datetime.fromisoformat(one["time"])) for one in first)
+    out = sorted(_after_due(one, published[one["data"]["actionId"]]) for one in first)
+    for what, late in (("decided", decided), ("published", out)):
+        marks = {f"p{share}": late[len(late) * share // 100] for share in (50, 90, 99)}
+        told = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in {**marks, "max": late[-1]}.items())
+        print(f"  {what} after due: {told}")
+
+
+async def _tell(on: Bench, topic: Topic, data: dict[str, Any], event_id: str) -> None:
+    await on.publish([event(data, topic, event_id)], topic, [data["leadId"].encode()])
+
+
+async def _until_steps(on: Bench, count: int, **query: Any) -> list[dict[str, Any]]:
+    async def there() -> bool:
+        return await on.count(STEPS, query) == count
+
+    await until(there, f"{count} steps with {query}")
+    return await on.storage.find(STEPS, query)
+
+
+def _scored(lead_id: str) -> dict[str, Any]:
+    return {"leadId": lead_id, "score": 10, "breakdown": [], "reason": "created"}
+
+
+def _triggered(lead_id: str, trigger: str) -> dict[str, Any]:
+    return {"leadId": lead_id, "trigger": trigger, "action": "clicked"}
+
+
+async def test_triggers_enrol_once_a_bounce_stops_mail_only_and_an_erased_lead_gets_nothing(
+    local: LocalServers,
+) -> None:
+    async with bench(local) as on, on.running("nurture"):
+        phoned = {"firstName": "Ana", "lastName": "Reyes", "email": "a@example.com", "phone": "+13125550100"}
+        await on.storage.insert_new(LEADS, [lead(_id=one, contact=phoned, score=10) for one in ("a", "b", "c")])
+        for one in ("a", "b", "c"):
+            await _tell(on, SCORED, _scored(one), f"scored {one}")
+        await _until_steps(on, 3, state="sent")
+        for number in range(3):  # `default`, which it is in already, and then `high_value`
+            await _tell(on, TRIGGERED, _triggered("a", "website_engagement"), f"visit {number}")
+        await _tell(on, TRIGGERED, _triggered("a", "high_intent_detected"), "click")
+        await _until_steps(on, 2, leadId="a", state="sent")
+        assert await on.count(STEPS, {"leadId": "a"}) == 6
+        assert len(await on.records(ENROLLED)) == 4
+
+        refusal = {"reason": "bounced", "address": "a@example.com"}
+        refused = lead(_id="a", contact=phoned, score=10, refusals=[refusal], consent={"email": False})
+        await on.storage.put(LEADS, [refused])
+        changed = {"consent.email": {"from": None, "to": False}}
+        await _tell(on, UPDATED, {"leadId": "a", "changed": changed, "by": "mailer", "reason": "bounced"}, "bounce")
+        cancelled = await _until_steps(on, 3, leadId="a", state="cancelled")
+        assert {step["why"] for step in cancelled} == {"mail to the address bounced"}
+        (still,) = await on.storage.find(STEPS, {"leadId": "a", "state": "scheduled"})
+        assert still["stepId"] == "second_call"
+
+        await on.storage.delete(LEADS, ["b"])
+        await _tell(on, ERASED, {"leadId": "b"}, "erased")
+        erased = await _until_steps(on, 2, leadId="b", state="cancelled")
+        assert {step["why"] for step in erased} == {"the lead was erased"}
+        gone = [{"reason": "unsubscribed", "address": "a@example.com"}]
+        await on.storage.put(LEADS, [lead(_id="c", contact=phoned, refusals=gone, consent={"email": False})])
+        await _tell(on, UPDATED, {"leadId": "c", "changed": changed, "by": "c", "reason": "unsubscribed"}, "left")
+        left = await _until_steps(on, 2, leadId="c", state="cancelled")
+        assert {step["why"] for step in left} == {"the lead unsubscribed"}
+        stories = await stories_of(on.to.mongo_url, "test", "a")
+        assert stories is not None
+        assert [story.heading.partition(" (")[0] for story in stories] == [
+            "Getting to know each other",
+            "A person calls, soon",
+        ]
+        assert await stories_of(on.to.mongo_url, "test", "nobody") is None
+
+
+async def test_an_event_whose_handler_was_killed_between_steps_and_enrolment_comes_out_right(
+    local: LocalServers,
+) -> None:
+    async with bench(local) as on:
+        await on.storage.insert_new(LEADS, [lead(_id="a", score=10)])
+        async with on.running("nurture"):
+            await _tell(on, SCORED, _scored("a"), "scored")
+            before = await _until_steps(on, 1, state="sent")
+        (told,) = await on.records(ENROLLED)
+        await on.storage.delete(ENROLMENTS, [one["_id"] for one in await on.storage.find(ENROLMENTS, {})])
+        # By now the lead would be picked for another sequence, which its first score has done already.
+        await on.storage.put(LEADS, [lead(_id="a", score=10, company={"name": "Blue Fork", "size": "enterprise"})])
+        async with on.running("nurture"):
+            await _tell(on, TRIGGERED, _triggered("a", "website_engagement"), "visit")
+            await _tell(on, SCORED, _scored("a"), "scored")
+
+            async def told_again() -> bool:
+                return len(await on.records(ENROLLED)) == 2
+
+            await until(told_again, "the enrolment told again")
+        again = (await on.records(ENROLLED))[-1]
+        first, second = (json.loads(one.value or b"") for one in (told, again))
+        assert (first["id"], first["data"]) == (second["id"], second["data"])
+        (enrolment,) = await on.storage.find(ENROLMENTS, {})
+        assert (enrolment["round"], enrolment["sequenceId"], len(enrolment["causes"])) == (1, "default", 2)
+        assert await on.count(STEPS) == 3
+        assert (await on.storage.find(STEPS, {"state": "sent"}))[0]["decidedAt"] == before[0]["decidedAt"]
+
+
+async def test_steps_that_came_due_while_everything_was_down_go_out_late_in_order_and_not_in_a_burst(
+    local: LocalServers,
+) -> None:
+    async with bench(local) as on:
+        await on.storage.insert_new(LEADS, [_person(1)])
+        cause = Cause("c", "e", "chain", "a test wants it")
+        wish = Wish(_person(1), SHIPPED.by_id("default"), cause)
+        enrolment, steps = enrol(wish, SHIPPED, _now() - timedelta(days=30))
+        await on.storage.insert_new(ENROLMENTS, [enrolment])
+        await on.storage.insert_new(STEPS, list(reversed(steps)))
+        async with on.running("nurture"), on.running("nurture"):
+            await _until_steps(on, 1, state="sent", stepId="welcome")
+
+            async def spaced() -> bool:
+                (guide,) = await on.storage.find(STEPS, {"leadId": "lead-1", "stepId": "guide"})
+                return bool(guide["wakeAt"] > _now() + timedelta(hours=23))
+
+            await until(spaced, "the second late step a day away")
+            stories = await stories_of(on.to.mongo_url, "test", "lead-1")
+        assert len(await on.records(ACTIONS)) == 1
+        assert stories is not None
+        words = {line.step: line.words for line in stories[0].lines}
+        assert words["welcome"].endswith("30 days late")
+        assert "waits: the last step went out late, and this one follows at least 1 day after it" in words["guide"]
+
+
+async def test_a_changed_file_takes_newcomers_another_way_and_leaves_those_in_it_alone(
+    local: LocalServers, tmp_path: Path
+) -> None:
+    file = tmp_path / "config" / "sequences.yaml"
+    file.parent.mkdir()
+    file.write_text(SHIPPED_TEXT)
+    async with bench(local) as on, on.running("nurture", sequences_file=file):
+        await on.storage.insert_new(LEADS, [_person(number) for number in range(200)])
+        await _tell(on, SCORED, _scored("lead-0"), "scored 0")
+        await _until_steps(on, 1, leadId="lead-0", state="sent")
+        before = await on.storage.find(STEPS, {"leadId": "lead-0"})
+        file.write_text(SHIPPED_TEXT.replace("delay: 10\n", "delay: 11\n"))
+        numbers = iter(range(1, 200))
+
+        async def taken() -> bool:
+            number = next(numbers)
+            await _tell(on, SCORED, _scored(f"lead-{number}"), f"scored {number}")
+            await _until_steps(on, 1, leadId=f"lead-{number}", state="sent")
+            (step,) = await on.storage.find(STEPS, {"leadId": f"lead-{number}", "stepId": "check_in"})
+            return bool(step["gap"] == timedelta(days=8).total_seconds())
+
+        await until(taken, "a newcomer under the new file")
+        assert await on.storage.find(STEPS, {"leadId": "lead-0"}) == before
