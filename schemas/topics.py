@@ -95,9 +95,9 @@ CONVERTED = _output(
     "opportunity-service assignment nurture scoring",
 )
 REJECTED = _output(
-    "leads.rejected", "A valid command broke a business rule.", outputs.LeadRejected, "qualification conversion"
+    "leads.rejected", "A valid command broke a business rule.", outputs.LeadRejected, "qualification conversion erasure"
 )
-ERASED = _output("leads.erased", "Personal data is gone.", outputs.LeadErased, "erasure", "nurture")
+ERASED = _output("leads.erased", "Personal data is gone.", outputs.LeadErased, "erasure", "assignment nurture")
 DEADLETTER = Topic(
     "leads.deadletter",
     "A record that no handler can use, as it came; the failure stands in its headers.",

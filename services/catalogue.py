@@ -5,6 +5,7 @@ from services.capture import store as capture_store
 from services.capture import worker as capture
 from services.conversion import worker as conversion
 from services.engagement import worker as engagement
+from services.erasure import worker as erasure
 from services.nurture import store as nurture_store
 from services.nurture import worker as nurture
 from services.qualification import worker as qualification
@@ -13,7 +14,7 @@ from shared import leads, orphans
 from shared.storage import Storage
 from shared.worker import Build
 
-_MODULES = (capture, scoring, assignment, engagement, qualification, nurture, conversion)
+_MODULES = (capture, scoring, assignment, engagement, qualification, nurture, conversion, erasure)
 
 WORKERS: dict[str, Build] = {module.NAME: module.build for module in _MODULES}
 

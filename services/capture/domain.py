@@ -1,29 +1,28 @@
 """Capture: who a captured person is, and what becomes of the lead (contract 3, Identity and Merge).
 
 A claim reserves one lead id for an e-mail, or for a phone + company + name. It is made before the lead is stored and is
-never taken back; so a claim may name a lead that doesn't exist yet. Whoever needs that lead then stores it under the
-reserved id, and two workers who do so at once meet at `_id`. Every capture's claims lead to its lead for good: a person
-is known by each address they ever used.
+taken back only when its lead is erased; so a claim may name a lead that doesn't exist yet. Whoever needs that lead then
+stores it under the reserved id, and two workers who do so at once meet at `_id`. Every capture's claims lead to its
+lead for good: a person is known by each address they ever used.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from services.capture.late import is_fresh, leftovers, newest
+from services.capture.merging import MERGED_SECTIONS, differences
 from shared.domain.identity import Identity, Match, compare, identity_of
 from shared.domain.ids import derive
-from shared.domain.moments import stored
+from shared.domain.provenance import erased_row
 from shared.domain.statuses import Move, after
 
 Document = dict[str, Any]
 
 SEEN_MAX = 64
 """Newest causes a lead remembers: enough for what one crash can deliver again before its rows are written."""
-
-MERGED_SECTIONS = ("company", "contact", "requirements", "consent", "context")
-_CONTEXT_MAX = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +39,35 @@ class Capture:
 
 @dataclass(slots=True)
 class View:
-    """What is stored of all that a batch touches; deciding moves it on, so that its captures see each other."""
+    """What is stored of all that a batch touches; deciding moves it on, so that its captures see each other.
+
+    `tombstones` are by name: of claims, and of leads (`lead:ID`) that are named but not stored.
+    """
 
     rows: dict[str, Document]
     claims: dict[str, list[str]]
     leads: dict[str, Document]
+    tombstones: dict[str, Document] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one capture: its provenance row, and its lead as it was right then."""
+    """What became of one capture: its provenance row, and its lead as it was right then (None: it was erased)."""
 
     capture: Capture
     row: Document
-    lead: Document
+    lead: Document | None
 
 
 @dataclass(slots=True)
 class Plan:
     """What to write, in this order; and each capture's outcome, in the order of the captures.
 
-    `rows` are new; `redecided` replace rows whose lead was never written.
+    `releases` are claims that an erased lead no longer has. `rows` are new; `redecided` replace rows whose lead was
+    never written, or is erased.
     """
 
+    releases: list[tuple[str, str]] = field(default_factory=list)
     claims: dict[str, str] = field(default_factory=dict)
     joins: list[tuple[str, str]] = field(default_factory=list)
     rows: list[Document] = field(default_factory=list)
@@ -79,15 +84,43 @@ def claims_of(captures: Iterable[Capture]) -> list[str]:
 
 
 def decide(captures: Sequence[Capture], view: View, now: datetime, region: str) -> Plan:
-    """Create or merge, for each capture in its turn. Moves `view` on."""
+    """Create or merge, for each capture in its turn, unless it is of an erased lead. Moves `view` on."""
     plan = Plan()
+    _release(view, plan, leftovers(view.claims, view.leads, view.tombstones))
     for capture in captures:
-        plan.outcomes.append(_recall(capture, view) or _settle(capture, view, plan, now, region))
+        outcome = _recall(capture, view) or _bury(capture, view, plan) or _settle(capture, view, plan, now, region)
+        plan.outcomes.append(outcome)
     return plan
+
+
+def _release(view: View, plan: Plan, left: Iterable[tuple[str, str]]) -> None:
+    """Take claims from erased leads; who comes by one that led nowhere else belongs to the erased chain."""
+    for claim, lead_id in list(left):
+        plan.releases.append((claim, lead_id))
+        holders = view.claims.get(claim, [])
+        view.claims[claim] = holders = [holder for holder in holders if holder != lead_id]
+        if not holders:
+            view.tombstones.setdefault(claim, view.tombstones[f"lead:{lead_id}"])
+
+
+def _bury(capture: Capture, view: View, plan: Plan) -> Outcome | None:
+    """The outcome of a capture that was made before its person's erasure; None when there is nothing of the kind."""
+    row = view.rows.get(capture.key)
+    mine = f"lead:{row['leadId']}" if row else ""
+    stone = newest([view.tombstones[n] for n in (*capture.identity.claims, mine) if n in view.tombstones])
+    if row and mine in view.tombstones:
+        _release(view, plan, [(claim, row["leadId"]) for claim in row.get("claims", ())])
+    if stone is None or is_fresh(capture.captured_at, capture.data, stone):
+        return None
+    buried = erased_row(capture.key, stone["leadId"])
+    (plan.redecided if row else plan.rows).append(buried)
+    return Outcome(capture, buried, None)
 
 
 def _recall(capture: Capture, view: View) -> Outcome | None:
     row = view.rows.get(capture.key)
+    if row and row.get("erased"):
+        return Outcome(capture, row, None)
     lead = view.leads.get(row["leadId"]) if row else None
     if row is None or lead is None:
         return None
@@ -106,6 +139,7 @@ def _settle(capture: Capture, view: View, plan: Plan, now: datetime, region: str
         row = _row(capture, lead, "created")
     _claim(capture.identity, lead, view, plan)
     _claim(identity_of(lead, region), lead, view, plan)
+    row["claims"] = list(dict.fromkeys([*capture.identity.claims, *identity_of(lead, region).claims]))
     (plan.redecided if capture.key in view.rows else plan.rows).append(row)
     return Outcome(capture, row, deepcopy(lead))
 
@@ -131,7 +165,7 @@ def _matches(capture: Capture, view: View, region: str) -> list[tuple[str, Match
 
 
 def _create(capture: Capture, view: View, plan: Plan, now: datetime) -> Document:
-    lead_id = _reserved(capture, view) or derive("lead", capture.key)
+    lead_id = _reserved(capture, view) or _new_id(capture, view)
     lead: Document = {
         "_id": lead_id,
         "source": capture.data["source"],
@@ -147,6 +181,12 @@ def _create(capture: Capture, view: View, plan: Plan, now: datetime) -> Document
     return lead
 
 
+def _new_id(capture: Capture, view: View) -> str:
+    lead_id = derive("lead", capture.key)
+    # Only a fresh capture whose own lead was erased while it was taken in comes by here twice.
+    return derive("lead", capture.key, lead_id) if f"lead:{lead_id}" in view.tombstones else lead_id
+
+
 def _reserved(capture: Capture, view: View) -> str | None:
     # The e-mail's reservation first: no two leads with one e-mail may exist, whatever the number of workers.
     for claim in (capture.identity.email_claim, capture.identity.person_claim):
@@ -160,7 +200,7 @@ def _merge(  # noqa: PLR0913 - the parts of one decision
     capture: Capture, lead: Document, matches: list[tuple[str, Match]], view: View, plan: Plan, now: datetime
 ) -> Document:
     email_is_anothers = lead["_id"] not in view.claims.get(capture.identity.email_claim or "", [lead["_id"]])
-    changes, differed = _differences(capture.data, lead)
+    changes, differed = differences(capture.data, lead)
     if email_is_anothers:
         changes.pop("contact.email", None)
     filled = sorted(changes)
@@ -197,39 +237,6 @@ def _apply(lead: Document, changes: Document, plan: Plan) -> None:
             lead.setdefault(section, {})[name] = value
         else:
             lead[section] = value
-
-
-def _differences(data: Mapping[str, Any], lead: Mapping[str, Any]) -> tuple[Document, list[Document]]:
-    """What the capture fills of the lead, by path; and where it says otherwise than the lead."""
-    fills: Document = {}
-    differed: list[Document] = []
-    room = _CONTEXT_MAX - len(lead.get("context") or ())
-    for section, name, value in _leaves(data):
-        held = (lead.get(section) or {}).get(name)
-        if not _empty(held):
-            differed += [{"path": f"{section}.{name}", "value": value}] if held != value else []
-        elif section != "context" or room > 0:
-            fills[f"{section}.{name}"] = value
-            room -= section == "context"
-    if data["source"] != lead["source"]:
-        differed.append({"path": "source", "value": data["source"]})
-    return fills, differed
-
-
-def _leaves(data: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    for section in MERGED_SECTIONS:
-        for name, value in (data.get(section) or {}).items():
-            if not _empty(value):
-                yield section, name, _comparable(value)
-
-
-def _comparable(value: Any) -> Any:
-    return stored(value) if isinstance(value, datetime) else value
-
-
-def _empty(value: Any) -> bool:
-    # Zero and False are values: a budget of 0 and a refused consent are known facts.
-    return value is None or value in ("", [], {})
 
 
 def _claim(identity: Identity, lead: Mapping[str, Any], view: View, plan: Plan) -> None:

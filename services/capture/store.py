@@ -6,17 +6,22 @@ from collections.abc import Sequence
 from services.capture.domain import Capture, Plan, View, claims_of
 from shared.collections import CAPTURES, IDENTITIES, LEADS
 from shared.storage import Change, Storage
+from shared.tombstones import erased, release
 
 
-async def load(storage: Storage, captures: Sequence[Capture]) -> View:
-    """Everything that deciding on `captures` depends on, in three reads by id."""
-    rows, claims = await asyncio.gather(
+async def load(storage: Storage, captures: Sequence[Capture], pepper: str) -> View:
+    """Everything that deciding on `captures` depends on, in four reads by id; `pepper` is the tombstones'."""
+    names = claims_of(captures)
+    rows, claims, tombstones = await asyncio.gather(
         storage.read(CAPTURES, (capture.key for capture in captures)),
-        storage.read(IDENTITIES, claims_of(captures)),
+        storage.read(IDENTITIES, names),
+        erased(storage, names, pepper),
     )
     holders = {claim: list(row["leadIds"]) for claim, row in claims.items()}
-    lead_ids = [row["leadId"] for row in rows.values()] + [lead for leads in holders.values() for lead in leads]
-    return View(rows, holders, await storage.read(LEADS, lead_ids))
+    lead_ids = {row["leadId"] for row in rows.values()}.union(*holders.values())
+    leads = await storage.read(LEADS, lead_ids)
+    gone = [f"lead:{lead_id}" for lead_id in lead_ids if lead_id not in leads]
+    return View(rows, holders, leads, {**tombstones, **await erased(storage, gone, pepper)})
 
 
 async def save(storage: Storage, plan: Plan) -> bool:
@@ -24,8 +29,10 @@ async def save(storage: Storage, plan: Plan) -> bool:
 
     Claims come first: from then on nobody can store a second lead for them. The phone + company + name goes before
     the e-mail, so that two captures of one person under two e-mails contend for the former and agree before either
-    e-mail is bound.
+    e-mail is bound. Before that, what an erased lead left is taken away: a claim that leads to it can't be made.
     """
+    for lead_id in {lead: None for _, lead in plan.releases}:
+        await release(storage, [claim for claim, lead in plan.releases if lead == lead_id], lead_id)
     for prefix in ("pcn:", "email:"):
         if not await _claim(storage, {c: lead for c, lead in plan.claims.items() if c.startswith(prefix)}):
             return False

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import structlog
+
 from schemas.lead import Lead
 from schemas.outputs import LeadCreated, LeadMerged, LeadUpdated
 from schemas.topics import CAPTURED, CREATED, MERGED, UPDATED
@@ -15,11 +17,12 @@ from shared.worker import Runtime, Worker, settle
 NAME = "capture"
 TOPICS = (CAPTURED,)
 _SOURCE = f"/services/{NAME}"
+_log = structlog.get_logger()
 
 
 def build(runtime: Runtime) -> Worker:
     """The worker, ready to run."""
-    region = runtime.settings.region
+    region, pepper = runtime.settings.region, runtime.settings.erasure_pepper
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
         causes = {one.key: one for one in received}
@@ -27,12 +30,13 @@ def build(runtime: Runtime) -> Worker:
         outcomes: list[Outcome] = []
 
         async def attempt() -> bool:
-            view = await store.load(runtime.storage, captures)
+            view = await store.load(runtime.storage, captures, pepper)
             plan = decide(captures, view, runtime.clock(), region)
             outcomes[:] = plan.outcomes
             return await store.save(runtime.storage, plan)
 
         await settle(attempt)
+        _tell_erased(outcomes)
         return [event for outcome in outcomes for event in _events(outcome, causes[outcome.capture.key])]
 
     return Worker(NAME, TOPICS, handle)
@@ -43,7 +47,15 @@ def _capture(received: Received, region: str) -> Capture:
     return Capture(received.key, event.source, event.id, stored(event.time), data, identity_of(data, region))
 
 
+def _tell_erased(outcomes: Sequence[Outcome]) -> None:
+    erased = sum(outcome.lead is None for outcome in outcomes)
+    if erased:
+        _log.info("captures.erased", worker=NAME, records=erased)
+
+
 def _events(outcome: Outcome, received: Received) -> list[Outgoing]:
+    if outcome.lead is None:
+        return []
     row, lead = outcome.row, Lead.of(outcome.lead)
     at, cause = outcome.lead["updatedAt"], received.cause
     if row["outcome"] == "created":

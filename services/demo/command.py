@@ -1,24 +1,28 @@
 """What `pantry demo` shows: live progress, then the reconciled account."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from schemas.topics import ACTIVITIES, CAPTURED, CONVERT, QUALIFY
+from schemas.topics import ACTIVITIES, CAPTURED, CONVERT, ENGAGEMENTS, ERASE, QUALIFY, UPDATE
 from services.demo.feeding import WATCHED, Progress, World
 from services.demo.generator import generate
 from services.demo.reconcile import Account, reconcile, stored
 from shared.clock import system_clock
+from shared.collections import STEPS
 from shared.service import Connections
 from shared.settings import Settings
 from shared.storage import Storage
 
 _PATIENCE_S = 60.0
-_FED = (CAPTURED, ACTIVITIES, QUALIFY, CONVERT)
+_LOOK_S = 0.2
+_FED = (CAPTURED, ACTIVITIES, ENGAGEMENTS, QUALIFY, UPDATE, CONVERT, ERASE)
 
 
 async def run(  # noqa: PLR0913 - the command's options
@@ -31,7 +35,7 @@ async def run(  # noqa: PLR0913 - the command's options
         before, began = await stored(storage), time.monotonic()
         with _live(console, quiet=as_json) as live:
             world = World(to.kafka_bootstrap, scenario, lambda progress: live.update(_progress(progress)))
-            finished = await world.run(patience_s=_PATIENCE_S)
+            finished = await world.run(patience_s=_PATIENCE_S) and await _schedule_is_through(storage)
         seconds = time.monotonic() - began
         account = await reconcile(to.kafka_bootstrap, storage, scenario, world.sent, before)
     finally:
@@ -41,6 +45,15 @@ async def run(  # noqa: PLR0913 - the command's options
     else:
         _show(console, account, len(world.sent), seconds, finished=finished)
     return account.reconciled
+
+
+async def _schedule_is_through(storage: Storage) -> bool:
+    """Wait until no step is due any more; False when they don't get through."""
+    for _ in range(round(_PATIENCE_S / _LOOK_S)):
+        if not await storage.count(STEPS, {"wakeAt": {"$lte": system_clock() + timedelta(hours=1)}}):
+            return True
+        await asyncio.sleep(_LOOK_S)
+    return False
 
 
 @contextmanager

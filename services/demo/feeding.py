@@ -11,20 +11,32 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from schemas.base import CONTENT_TYPE, CloudEvent
 from schemas.topics import (
     ACTIONS,
-    ACTIVITIES,
     ASSIGNED,
     CONVERTED,
     CREATED,
     DEADLETTER,
+    DISQUALIFIED,
     ENROLLED,
+    ERASED,
     MERGED,
     QUALIFIED,
     REJECTED,
+    RESCORE,
     SCORED,
+    TRIGGERED,
+    UPDATED,
 )
-from services.demo.generator import Fed, Scenario, conversion, follow_up, strays
+from services.demo.generator import Fed, Scenario
+from services.demo.sales import closing, conversion, early, follow_up, strays
 
-WATCHED = (CREATED, MERGED, SCORED, ASSIGNED, ENROLLED, ACTIONS, QUALIFIED, CONVERTED, REJECTED, DEADLETTER)
+WATCHED = (
+    *(CREATED, MERGED, SCORED, ASSIGNED, ENROLLED, ACTIONS, TRIGGERED, UPDATED, QUALIFIED, DISQUALIFIED),
+    *(CONVERTED, REJECTED, ERASED, RESCORE, DEADLETTER),
+)
+_OUTCOMES = frozenset(
+    topic.name for topic in (CREATED, MERGED, RESCORE, UPDATED, QUALIFIED, DISQUALIFIED, CONVERTED, REJECTED, ERASED)
+)
+"""What closes a record that was fed; of an activity or engagement, that its lead is to be scored again."""
 _HEADERS = [("content-type", CONTENT_TYPE.encode())]
 _SLICE = 200
 
@@ -65,19 +77,27 @@ class World:
             await consumer.seek_to_end()
             await asyncio.gather(*[consumer.position(partition) for partition in consumer.assignment()])
             feeding = asyncio.create_task(self._feed(producer))
-            return await self._watch(consumer, producer, feeding, patience_s)
+            finished = await self._watch(consumer, producer, feeding, patience_s)
+            ending = asyncio.create_task(self._close(producer))
+            return await self._watch(consumer, producer, ending, patience_s) and finished
         finally:
             await consumer.stop()
             await producer.stop()
 
     async def _feed(self, producer: AIOKafkaProducer) -> None:
+        await self._send(producer, early(self._scenario))
         captures = self._scenario.captures
         for start in range(0, len(captures), _SLICE):
             await self._send(producer, captures[start : start + _SLICE])
         await self._send(producer, strays(self._scenario))
 
+    async def _close(self, producer: AIOKafkaProducer) -> None:
+        """The end of some leads; after everything else, for what comes later than an erasure is another matter."""
+        for lead_id, person in list(self._leads.items()):
+            await self._send(producer, closing(self._scenario, person, lead_id))
+
     async def _send(self, producer: AIOKafkaProducer, records: Sequence[Fed]) -> None:
-        self._open |= {fed.event_id for fed in records if fed.event_id and fed.topic != ACTIVITIES.name}
+        self._open |= {fed.event_id for fed in records if fed.event_id}
         self._open -= self._closed
         self._bad += sum(fed.expect is not None for fed in records)
         pending = [await producer.send(fed.topic, fed.value, key=fed.key, headers=_HEADERS) for fed in records]
@@ -122,7 +142,7 @@ class World:
             return []
         self._told.add(event.id)
         self.progress.seen[record.topic] += 1
-        if record.topic in (CREATED.name, MERGED.name, QUALIFIED.name, CONVERTED.name, REJECTED.name):
+        if record.topic in _OUTCOMES:
             self._closed.add(str(event.causationid))
             self._open.discard(str(event.causationid))
         return self._react(record.topic, event)

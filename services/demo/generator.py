@@ -15,7 +15,7 @@ from typing import Any
 
 from schemas.base import ENVELOPE_LIMIT
 from schemas.reasons import DeadLetterReason
-from schemas.topics import ACTIVITIES, CAPTURED, CONVERT, QUALIFY, Topic
+from schemas.topics import CAPTURED, Topic
 from services.demo import words
 
 _DUPLICATES, _REDELIVERED, _BAD = 0.35, 0.02, 0.02
@@ -104,14 +104,14 @@ def _capture(person: Person, rng: random.Random, now: datetime, *, first: bool =
         "source": "trade_show" if scanner else rng.choice(("website", "website", "referral", "social_media", "email")),
         "company": _company(person, rng, disguise),
         "contact": _contact(person, rng, disguise),
-        "requirements": _requirements(rng) if not scanner and rng.random() < 0.5 else None,
+        "requirements": requirements(rng) if not scanner and rng.random() < 0.5 else None,
         "consent": {"email": rng.random() < 0.9, "phone": rng.random() < 0.6, "capturedAt": at.isoformat()},
         "context": _context(rng, scanner=scanner),
     }
     # A scanner doesn't normalise; its records have any key, and the results are the same.
     key = (person.email if person.by_email else person.phone) if not scanner else f"badge-{rng.randint(1, 10**6)}"
     name = f"late scan, {disguise}" if late else disguise
-    return _event(CAPTURED, data, rng, at, source, key, person=person.number, disguise=name)
+    return event(CAPTURED, data, rng, at, source, key, person=person.number, disguise=name)
 
 
 def _company(person: Person, rng: random.Random, disguise: str) -> dict[str, Any]:
@@ -159,7 +159,8 @@ def _without_accents(name: str) -> str:
     return name.translate(str.maketrans("éíóúáñøöüëèäå", "eiouanooueeaa")) if "ø" not in name else name
 
 
-def _requirements(rng: random.Random) -> dict[str, Any]:
+def requirements(rng: random.Random) -> dict[str, Any]:
+    """What somebody needs."""
     return {
         "budget": rng.choice((0, 2_500, 10_000, 50_000)) if rng.random() < 0.5 else None,
         "timeline": rng.choice(("this month", "next quarter", "before summer")),
@@ -193,88 +194,22 @@ def _bad_kinds(leads: int) -> list[DeadLetterReason]:
 
 def _bad(kind: DeadLetterReason, people: tuple[Person, ...], rng: random.Random, now: datetime) -> Fed:
     good = _capture(rng.choice(people), rng, now)
-    event = json.loads(good.value)
+    bad = json.loads(good.value)
     if kind is DeadLetterReason.NOT_CLOUDEVENT:
-        del event["id"]
+        del bad["id"]
     elif kind is DeadLetterReason.INVALID_DATA:
-        event["data"]["contact"] |= {"email": "not-an-address", "phone": None}
+        bad["data"]["contact"] |= {"email": "not-an-address", "phone": None}
     elif kind is DeadLetterReason.UNSUPPORTED_VERSION:
-        event["type"] = "leads.captured.v9"
+        bad["type"] = "leads.captured.v9"
     elif kind is DeadLetterReason.TOO_LARGE:
-        event["data"]["context"]["notes"] = "x" * ENVELOPE_LIMIT
-    value = json.dumps(event).encode()
+        bad["data"]["context"]["notes"] = "x" * ENVELOPE_LIMIT
+    value = json.dumps(bad).encode()
     if kind is DeadLetterReason.NOT_JSON:
         value = value[: len(value) // 2]
     return Fed(CAPTURED.name, good.key, value, None, expect=kind.value, disguise="bad")
 
 
-def follow_up(scenario: Scenario, number: int, lead_id: str) -> list[Fed]:
-    """What sales does with the lead of this person, once they see it: activities, and qualifying some."""
-    rng = _of_person(scenario, number, "follow-up")
-    fed = [_activity(scenario, rng, number, lead_id) for _ in range(rng.choice((0, 0, 1, 2, 4)))]
-    if _is_qualified(scenario, number):
-        fed.append(_qualify(scenario, rng, number, lead_id))
-    elif rng.random() < 0.02:
-        fed.append(_convert(scenario, rng, number, lead_id))  # too early: rejected
-    return fed
-
-
-def conversion(scenario: Scenario, number: int, lead_id: str) -> list[Fed]:
-    """What sales does once the lead of this person is qualified: half of them convert, some are asked for twice."""
-    rng = _of_person(scenario, number, "conversion")
-    if rng.random() < 0.5:
-        return []
-    return [_convert(scenario, rng, number, lead_id) for _ in range(2 if rng.random() < 0.1 else 1)]
-
-
-def strays(scenario: Scenario) -> list[Fed]:
-    """An activity and two commands for leads that nobody knows."""
-    rng = _of_person(scenario, -1, "strays")
-    unknown = [_uuid(rng) for _ in range(3)]
-    activity = _activity(scenario, rng, None, unknown[0])
-    lost = Fed(activity.topic, activity.key, activity.value, None, expect=DeadLetterReason.LEAD_NOT_FOUND.value)
-    return [lost, _qualify(scenario, rng, None, unknown[1]), _convert(scenario, rng, None, unknown[2])]
-
-
-def _of_person(scenario: Scenario, number: int, what: str) -> random.Random:
-    return random.Random(f"{scenario.seed}/{number}/{what}")  # noqa: S311 - reproducible on purpose
-
-
-def _is_qualified(scenario: Scenario, number: int) -> bool:
-    return _of_person(scenario, number, "qualified").random() < 0.3
-
-
-def _activity(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str) -> Fed:
-    type_, description = rng.choice(list(words.ACTIVITIES.items()))
-    at = scenario.now - timedelta(days=rng.uniform(0, 45))
-    data: dict[str, Any] = {"leadId": lead_id}
-    person = scenario.people[number] if number is not None else None
-    if person is not None and person.by_email and rng.random() < 0.4:
-        data = {"email": person.email.upper()}
-    data["activity"] = {
-        "type": type_,
-        "description": description,
-        "outcome": rng.choice(words.OUTCOMES),
-        "completedAt": at.isoformat() if rng.random() < 0.8 else None,
-        "createdBy": rng.choice(words.SALES),
-    }
-    return _event(ACTIVITIES, data, rng, scenario.now, "/screens/sales", lead_id, person=number)
-
-
-def _qualify(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str) -> Fed:
-    data = {"leadId": lead_id, "requestedBy": rng.choice(words.SALES), "requirements": _requirements(rng)}
-    return _event(QUALIFY, data, rng, scenario.now, "/screens/sales", lead_id, person=number)
-
-
-def _convert(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str) -> Fed:
-    opportunity = {"amount": rng.choice((5_000, 12_000, 80_000)), "currency": "USD", "stage": "proposal"}
-    closes = scenario.now + timedelta(days=rng.randint(10, 90))
-    opportunity["closeDate"] = closes.date().isoformat()
-    data = {"leadId": lead_id, "requestedBy": rng.choice(words.SALES), "opportunity": opportunity}
-    return _event(CONVERT, data, rng, scenario.now, "/screens/sales", lead_id, person=number)
-
-
-def _event(  # noqa: PLR0913 - an event's parts
+def event(  # noqa: PLR0913 - an event's parts
     topic: Topic,
     data: Mapping[str, Any],
     rng: random.Random,
@@ -285,8 +220,9 @@ def _event(  # noqa: PLR0913 - an event's parts
     person: int | None,
     disguise: str = "plain",
 ) -> Fed:
-    event_id = _uuid(rng)
-    event = {
+    """One record: an event of `topic` by `source`, published under `key`."""
+    event_id = uuid4(rng)
+    attributes = {
         "specversion": "1.0",
         "id": event_id,
         "source": source,
@@ -296,7 +232,7 @@ def _event(  # noqa: PLR0913 - an event's parts
         "correlationid": event_id,
         "data": _without_none(data),
     }
-    return Fed(topic.name, key.encode(), json.dumps(event).encode(), event_id, person=person, disguise=disguise)
+    return Fed(topic.name, key.encode(), json.dumps(attributes).encode(), event_id, person=person, disguise=disguise)
 
 
 def _without_none(value: Any) -> Any:
@@ -305,5 +241,6 @@ def _without_none(value: Any) -> Any:
     return value
 
 
-def _uuid(rng: random.Random) -> str:
+def uuid4(rng: random.Random) -> str:
+    """A random id that the seed decides."""
     return str(uuid.UUID(int=rng.getrandbits(128), version=4))

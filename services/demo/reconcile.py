@@ -8,6 +8,7 @@ from typing import Any
 
 from schemas.base import CloudEvent
 from schemas.topics import (
+    ACTIONS,
     ACTIVITIES,
     ASSIGNED,
     CAPTURED,
@@ -15,18 +16,31 @@ from schemas.topics import (
     CONVERTED,
     CREATED,
     DEADLETTER,
+    DISQUALIFIED,
+    ENGAGEMENTS,
     ENROLLED,
+    ERASE,
+    ERASED,
     MERGED,
     QUALIFIED,
     QUALIFY,
     REJECTED,
     SCORED,
+    TRIGGERED,
+    UPDATE,
+    UPDATED,
+    Topic,
 )
 from services.demo.generator import Fed, Scenario
 from shared.log import read_all
 from shared.storage import Storage
 
-_OUTPUTS = (CREATED, MERGED, SCORED, ASSIGNED, ENROLLED, QUALIFIED, CONVERTED, REJECTED)
+_OUTPUTS = (
+    *(CREATED, MERGED, SCORED, ASSIGNED, ENROLLED, ACTIONS, TRIGGERED, UPDATED, QUALIFIED, DISQUALIFIED),
+    *(CONVERTED, REJECTED, ERASED),
+)
+_COMMANDS = (QUALIFY, UPDATE, CONVERT, ERASE)
+_VERDICTS = (QUALIFIED, DISQUALIFIED, UPDATED, CONVERTED, ERASED, REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +82,16 @@ _STORED: dict[str, tuple[str, dict[str, Any]]] = {
     "leads": ("leads", {}),
     "captures": ("captures", {}),
     "activities": ("activities", {}),
+    "triggers": ("activities", {"trigger": {"$exists": True}}),
     "commands": ("commands", {}),
     "scored": ("leads", {"score": {"$exists": True}}),
     "owned": ("leads", {"assignedTo": {"$exists": True}}),
     "enrolments": ("enrolments", {}),
+    "sent": ("nurture_steps", {"state": "sent"}),
+    "contacted": ("leads", {"contacted": {"$exists": True}}),
+    "refused": ("leads", {"consentChange": {"$exists": True}}),
     "converted": ("leads", {"status": "converted"}),
+    "waiting": ("orphans", {}),
 }
 
 
@@ -90,7 +109,10 @@ async def reconcile(
     bad = sum(fed.expect is not None for fed in sent)
     dead = Counter([reason async for reason in _dead(bootstrap, sent)])
     return Account(
-        tuple(_lines(len(scenario.people), _sent_ids(sent), bad, kafka, mongo, dead.total())),
+        (
+            *_lines(len(scenario.people), _sent_ids(sent), kafka, mongo),
+            Line("bad records and strays → dead letter", bad, dead.total(), None),
+        ),
         dict(dead),
         dict(Counter(event.data["reason"] for event in kafka[REJECTED.name].values())),
         dict(Counter(fed.disguise for fed in scenario.captures if fed.disguise != "plain")),
@@ -98,34 +120,37 @@ async def reconcile(
     )
 
 
-def _sent_ids(sent: Sequence[Fed]) -> dict[str, int]:
+def _sent_ids(sent: Sequence[Fed]) -> dict[str, set[str]]:
     ids: dict[str, set[str]] = defaultdict(set)
     for fed in sent:
         if fed.event_id:
             ids[fed.topic].add(fed.event_id)
-    return {topic: len(found) for topic, found in ids.items()}
+    return ids
 
 
-def _lines(  # noqa: PLR0913 - the figures of both sides
-    people: int, sent: Mapping[str, int], bad: int, kafka: "_Events", mongo: Mapping[str, int], dead: int
-) -> list[Line]:
-    told = {topic.name: len(kafka[topic.name]) for topic in _OUTPUTS}
-    first_scores = sum(event.data.get("previousScore") is None for event in kafka[SCORED.name].values())
-    commands = sent[QUALIFY.name] + sent[CONVERT.name]
-    outcomes = told[QUALIFIED.name] + told[CONVERTED.name] + told[REJECTED.name]
-    merged_too = told[CREATED.name] + told[MERGED.name]
-    # Each conversion adds an activity of its own.
-    activities = mongo["activities"] - told[CONVERTED.name]
+def _lines(people: int, sent: Mapping[str, set[str]], kafka: "_Events", mongo: Mapping[str, int]) -> list[Line]:
+    commands = set().union(*(sent[topic.name] for topic in _COMMANDS))
+    erased, captures = len(sent[ERASE.name]), len(sent[CAPTURED.name])
+    left = people - erased
+    verdicts = sum(kafka.caused(topic, commands) for topic in _VERDICTS)
+    # Each conversion, and each BANT verdict, adds an activity of its own.
+    own = kafka.count(CONVERTED) + kafka.count(QUALIFIED, method="bant") + kafka.count(DISQUALIFIED)
+    done = len(sent[ACTIVITIES.name]) + len(sent[ENGAGEMENTS.name])
     return [
-        Line("people → leads created", people, told[CREATED.name], mongo["leads"]),
-        Line("captures → created or merged", sent[CAPTURED.name], merged_too, mongo["captures"]),
-        Line("bad records → dead letter", bad, dead, None),
-        Line("activities stored once", sent[ACTIVITIES.name], None, activities),
-        Line("commands → qualified, converted or rejected", commands, outcomes, mongo["commands"]),
-        Line("first scores", people, first_scores, mongo["scored"]),
-        Line("owners assigned", people, told[ASSIGNED.name], mongo["owned"]),
-        Line("nurture enrolments", people, told[ENROLLED.name], mongo["enrolments"]),
-        Line("opportunities", mongo["converted"], told[CONVERTED.name], None),
+        Line("people → leads created", people, kafka.count(CREATED), None),
+        Line("captures → created or merged", captures, kafka.count(CREATED) + kafka.count(MERGED), mongo["captures"]),
+        Line("erasures → leads erased", erased, kafka.count(ERASED), people - mongo["leads"]),
+        Line("leads with a first score", left, kafka.left(SCORED, first=True), mongo["scored"]),
+        Line("leads with an owner by rule", left, kafka.left(ASSIGNED), mongo["owned"]),
+        Line("activities and engagements stored once", done, None, mongo["activities"] - own),
+        Line("engagements → triggered", mongo["triggers"], kafka.left(TRIGGERED), None),
+        Line("commands → one verdict each", len(commands), verdicts, mongo["commands"]),
+        Line("first contacts", mongo["contacted"], kafka.count(UPDATED, reason="first_contact"), None),
+        Line("mail refused", mongo["refused"], kafka.refusals(), None),
+        Line("nurture enrolments", mongo["enrolments"], kafka.left(ENROLLED), None),
+        Line("nurture steps sent", mongo["sent"], kafka.left(ACTIONS), None),
+        Line("opportunities", mongo["converted"], kafka.count(CONVERTED), None),
+        Line("events still waiting for a lead", 0, None, mongo["waiting"]),
     ]
 
 
@@ -135,6 +160,25 @@ class _Events(defaultdict[str, dict[str, CloudEvent]]):
     def __init__(self) -> None:
         super().__init__(dict)
         self.repeated = 0
+
+    def count(self, topic: Topic, **fields: str) -> int:
+        """How many events whose data has these values."""
+        events = self[topic.name].values()
+        return sum(all(event.data.get(name) == value for name, value in fields.items()) for event in events)
+
+    def caused(self, topic: Topic, causes: set[str]) -> int:
+        """How many events that these inputs caused directly."""
+        return sum(event.causationid in causes for event in self[topic.name].values())
+
+    def left(self, topic: Topic, *, first: bool = False) -> int:
+        """How many events of leads that weren't erased; `first` counts first scores only."""
+        erased = {event.subject for event in self[ERASED.name].values()}
+        events = [event for event in self[topic.name].values() if event.subject not in erased]
+        return sum(not first or event.data.get("previousScore") is None for event in events)
+
+    def refusals(self) -> int:
+        """How many leads refused mail, or have an address that doesn't exist."""
+        return self.count(UPDATED, reason="unsubscribed") + self.count(UPDATED, reason="bounced")
 
 
 async def _read(bootstrap: str, ours: set[str | None]) -> _Events:

@@ -47,5 +47,8 @@ ACTIVITIES = {
     "demo": "Showed the ordering app",
     "follow_up": "Asked for the current price list",
 }
+ENGAGEMENTS = (
+    "opened_email opened_email opened_email clicked_pricing downloaded_whitepaper visited_multiple_pages".split()
+)
 OUTCOMES = "interested;asked for prices;call again next week;sent to purchasing".split(";")
 SALES = "robin.sales sam.sales alex.sales kim.catering dana.key-accounts".split()

@@ -3,7 +3,9 @@ from collections import defaultdict
 
 import pytest
 
-from services.demo.generator import Fed, conversion, follow_up, generate, strays
+from schemas.topics import TOPICS
+from services.demo.generator import Fed, generate
+from services.demo.sales import closing, conversion, early, follow_up, strays
 from shared.decoding import Undecodable, decode
 from shared.domain.identity import compare, identity_of
 from shared.events import Record
@@ -57,11 +59,13 @@ def test_what_follows_a_lead_is_valid_and_repeats() -> None:
         return [
             one
             for number in range(100)
-            for one in (*follow_up(SCENARIO, number, "lead"), *conversion(SCENARIO, number, "lead"))
+            for told in (follow_up, conversion, closing)
+            for one in told(SCENARIO, number, "lead")
         ]
 
     fed = all_of_it()
     assert fed == all_of_it()
-    for one in [*fed, *strays(SCENARIO)]:
+    for one in [*fed, *early(SCENARIO), *strays(SCENARIO)]:
         assert not isinstance(decode(Record(one.topic, 0, 0, one.key, one.value), "US"), Undecodable)
-    assert {one.topic for one in fed} == {"leads.activities", "leads.qualify", "leads.convert"}
+    inputs = {topic.name for topic in TOPICS.values() if topic.kind == "input"}
+    assert {one.topic for one in fed} == inputs - {"leads.captured"}

@@ -28,7 +28,7 @@ def test_the_demo_reconciles_every_record_and_ends_with_0(local: LocalServers, t
     assert done.returncode == 0, done.stdout + done.stderr
     account = json.loads(done.stdout)
     assert account["reconciled"]
-    assert all(line["expected"] > 0 for line in account["lines"])
+    assert {line["what"] for line in account["lines"] if not line["expected"]} == {"events still waiting for a lead"}
     assert set(account["bad_by_reason"]) == {
         "not_json",
         "not_cloudevent",

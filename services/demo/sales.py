@@ -1,0 +1,160 @@
+"""What sales people, mailers and the privacy desk do around the leads, from the scenario's seed."""
+
+import random
+from datetime import timedelta
+from typing import Any
+
+from schemas.reasons import DeadLetterReason
+from schemas.topics import ACTIVITIES, CONVERT, ENGAGEMENTS, ERASE, QUALIFY, UPDATE, Topic
+from services.demo import words
+from services.demo.generator import Fed, Scenario, event, requirements, uuid4
+
+_SCREEN, _MAILER = "/screens/sales", "/mailers/spring"
+
+
+def early(scenario: Scenario) -> list[Fed]:
+    """Engagements that overtake the captures of the people they name: they wait for their leads."""
+    named = [person for person in scenario.people if person.by_email and not _is_erased(scenario, person.number)]
+    return [
+        _engagement(scenario, _of_person(scenario, person.number, "early"), person.number, None)
+        for person in named[:: max(1, len(named) // 20)]
+    ]
+
+
+def follow_up(scenario: Scenario, number: int, lead_id: str) -> list[Fed]:
+    """What happens once the lead of this person is seen: activities, engagements, and qualifying some."""
+    if _is_erased(scenario, number):
+        return []
+    rng = _of_person(scenario, number, "follow-up")
+    fed = [_activity(scenario, rng, number, lead_id) for _ in range(rng.choice((0, 0, 1, 2, 4)))]
+    fed += [_engagement(scenario, rng, number, lead_id) for _ in range(rng.choice((0, 0, 0, 1, 2)))]
+    if is_qualified(scenario, number):
+        fed.append(_qualify(scenario, rng, number, lead_id))
+    elif rng.random() < 0.1:
+        fed.append(_bant(scenario, rng, number, lead_id))
+    elif rng.random() < 0.02:
+        fed.append(_convert(scenario, rng, number, lead_id))  # too early: rejected
+    return fed
+
+
+def conversion(scenario: Scenario, number: int, lead_id: str) -> list[Fed]:
+    """What sales does once the lead of this person is qualified: half of them convert, some are asked for twice."""
+    rng = _of_person(scenario, number, "conversion")
+    if rng.random() < 0.5:
+        return []
+    return [_convert(scenario, rng, number, lead_id) for _ in range(2 if rng.random() < 0.1 else 1)]
+
+
+def closing(scenario: Scenario, number: int, lead_id: str) -> list[Fed]:
+    """What comes in the end: some are given up, handed over, write off our mail, or want their data erased."""
+    rng = _of_person(scenario, number, "closing")
+    if _is_erased(scenario, number):
+        data = {"leadId": lead_id, "requestedBy": "privacy.desk"}
+        return [_of(scenario, ERASE, data, rng, number, lead_id)]
+    dice = rng.random()
+    if dice < 0.1:
+        return [_update(scenario, rng, number, lead_id, {"status": "lost", "reason": "went with another supplier"})]
+    if dice < 0.15:
+        return [_update(scenario, rng, number, lead_id, {"assignedTo": rng.choice(words.SALES)})]
+    if dice < 0.2:
+        return [_engagement(scenario, rng, number, lead_id, rng.choice(("unsubscribed", "bounced")))]
+    return []
+
+
+def strays(scenario: Scenario) -> list[Fed]:
+    """An activity and three commands for leads that nobody ever knows."""
+    rng = _of_person(scenario, -1, "strays")
+    unknown = [uuid4(rng) for _ in range(4)]
+    activity = _activity(scenario, rng, None, unknown[0])
+    lost = Fed(activity.topic, activity.key, activity.value, None, expect=DeadLetterReason.LEAD_NOT_FOUND.value)
+    return [
+        lost,
+        _qualify(scenario, rng, None, unknown[1]),
+        _convert(scenario, rng, None, unknown[2]),
+        _update(scenario, rng, None, unknown[3], {"status": "contacted"}),
+    ]
+
+
+def is_qualified(scenario: Scenario, number: int) -> bool:
+    """Whether sales finds this person fit."""
+    return _of_person(scenario, number, "qualified").random() < 0.3
+
+
+def _is_erased(scenario: Scenario, number: int) -> bool:
+    return _of_person(scenario, number, "erased").random() < 0.02
+
+
+def _of_person(scenario: Scenario, number: int, what: str) -> random.Random:
+    return random.Random(f"{scenario.seed}/{number}/{what}")  # noqa: S311 - reproducible on purpose
+
+
+def _named(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str | None) -> dict[str, Any]:
+    person = scenario.people[number] if number is not None else None
+    by_email = person is not None and person.by_email and (lead_id is None or rng.random() < 0.4)
+    return {"email": person.email.upper()} if by_email and person else {"leadId": lead_id}
+
+
+def _activity(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str) -> Fed:
+    type_, description = rng.choice(list(words.ACTIVITIES.items()))
+    at = scenario.now - timedelta(days=rng.uniform(0, 45))
+    done = {
+        "type": type_,
+        "description": description,
+        "outcome": rng.choice(words.OUTCOMES),
+        "completedAt": at.isoformat() if rng.random() < 0.8 else None,
+        "createdBy": rng.choice(words.SALES),
+    }
+    data = {**_named(scenario, rng, number, lead_id), "activity": done}
+    return _of(scenario, ACTIVITIES, data, rng, number, lead_id)
+
+
+def _engagement(
+    scenario: Scenario, rng: random.Random, number: int, lead_id: str | None, action: str | None = None
+) -> Fed:
+    data = {**_named(scenario, rng, number, lead_id), "action": action or rng.choice(words.ENGAGEMENTS)}
+    return _of(scenario, ENGAGEMENTS, data, rng, number, lead_id, source=_MAILER)
+
+
+def _qualify(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str) -> Fed:
+    return _command(scenario, QUALIFY, rng, number, lead_id, {"requirements": requirements(rng)})
+
+
+def _bant(scenario: Scenario, rng: random.Random, number: int, lead_id: str) -> Fed:
+    bant = {
+        "budget": {"confirmed": rng.random() < 0.5, "amount": rng.choice((5_000, 20_000))},
+        "authority": {"isDecisionMaker": rng.random() < 0.6},
+        "need": {"painPoints": rng.sample(words.PAIN_POINTS, 2)},
+        "timeline": {"urgency": rng.choice(("immediate", "within_month", "within_quarter", "future"))},
+    }
+    return _command(scenario, QUALIFY, rng, number, lead_id, {"bant": bant})
+
+
+def _update(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str, what: dict[str, Any]) -> Fed:
+    return _command(scenario, UPDATE, rng, number, lead_id, what)
+
+
+def _convert(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str) -> Fed:
+    opportunity = {"amount": rng.choice((5_000, 12_000, 80_000)), "currency": "USD", "stage": "proposal"}
+    closes = scenario.now + timedelta(days=rng.randint(10, 90))
+    opportunity["closeDate"] = closes.date().isoformat()
+    return _command(scenario, CONVERT, rng, number, lead_id, {"opportunity": opportunity})
+
+
+def _command(  # noqa: PLR0913 - a command's parts
+    scenario: Scenario, topic: Topic, rng: random.Random, number: int | None, lead_id: str, what: dict[str, Any]
+) -> Fed:
+    data = {"leadId": lead_id, "requestedBy": rng.choice(words.SALES), **what}
+    return _of(scenario, topic, data, rng, number, lead_id)
+
+
+def _of(  # noqa: PLR0913 - an event's parts
+    scenario: Scenario,
+    topic: Topic,
+    data: dict[str, Any],
+    rng: random.Random,
+    number: int | None,
+    key: str | None,
+    *,
+    source: str = _SCREEN,
+) -> Fed:
+    return event(topic, data, rng, scenario.now, source, key or data["email"], person=number)

@@ -1,0 +1,83 @@
+"""Erasure's share of the database: all of it that holds anything of a lead; see `places`."""
+
+import asyncio
+from collections.abc import Sequence
+
+from services.erasure.domain import Document, Farewell, farewells
+from services.erasure.places import PLACES, Fate
+from shared import collections
+from shared.domain.provenance import erased_row
+from shared.leads import read_leads
+from shared.storage import Change, Storage
+from shared.tombstones import release, tombstone_id
+
+_OF_WORKER = {"worker": "erasure"}
+# What can't be emptied by a lead's id alone: one is guarded, one is shared, and in one an erasure may wait itself.
+_TAKEN_APART = (collections.LEADS, collections.IDENTITIES, collections.ORPHANS)
+
+
+async def begin(storage: Storage, verdicts: Sequence[Document]) -> bool:
+    """Put fresh verdicts into the ledger; False when one of them was there already: read it, for it holds."""
+    return not await storage.insert_new(collections.COMMANDS, verdicts)
+
+
+async def erase(storage: Storage, verdicts: Sequence[Document], region: str, pepper: str) -> bool:
+    """Carry verdicts out; False when a lead changed meanwhile: all of it may be done again.
+
+    Tombstones come first: from then on no late event brings anything back. The lead goes next, so that no other worker
+    finds it; then everything else; and last the captures, which tell all its names to whoever takes over after a crash.
+    """
+    if not verdicts:
+        return True
+    ids = sorted({row["leadId"] for row in verdicts})
+    leads, captures = await asyncio.gather(read_leads(storage, ids), _captures(storage, ids))
+    leaving = farewells(verdicts, leads, captures, region)
+    for one in leaving:
+        await _bury(storage, one, pepper)
+    if not all([await _delete_lead(storage, one) for one in leaving]):
+        return False
+    for one in leaving:
+        await release(storage, [name for name in one.names if not name.startswith("lead:")], one.lead_id)
+        await _end_waiting(storage, one)
+    await _purge(storage, ids)
+    rows = [erased_row(row["_id"], row["leadId"]) for row in await _captures(storage, ids)]
+    await storage.put(collections.CAPTURES, rows)
+    await storage.change(collections.COMMANDS, [Change(row["_id"], {}, {"$set": {"done": True}}) for row in verdicts])
+    return True
+
+
+async def _captures(storage: Storage, lead_ids: Sequence[str]) -> list[Document]:
+    return await storage.find(collections.CAPTURES, {"leadId": {"$in": lead_ids}}, fields=("leadId", "claims"))
+
+
+async def _bury(storage: Storage, leaving: Farewell, pepper: str) -> None:
+    stones = {tombstone_id(name, pepper): leaving.tombstone(name) for name in leaving.names}
+    there = await storage.insert_new(collections.TOMBSTONES, [{"_id": id_, **stone} for id_, stone in stones.items()])
+    # A name can be erased again after a new beginning; the latest erasure counts, and an earlier one come late doesn't.
+    newer = [Change(id_, {"at": {"$lte": leaving.at}}, {"$set": stones[id_]}) for id_ in there]
+    await storage.change(collections.TOMBSTONES, newer)
+
+
+async def _delete_lead(storage: Storage, leaving: Farewell) -> bool:
+    """Delete the lead as it was read: what its tombstone says of its account and its names must be the last word."""
+    if leaving.lead is None:
+        return True
+    number = (leaving.account or {}).get("number")
+    as_read = {"_id": leaving.lead_id, "revision": leaving.lead["revision"], "assignment.account.number": number}
+    return bool(await storage.delete_all(collections.LEADS, as_read))
+
+
+async def _end_waiting(storage: Storage, leaving: Farewell) -> None:
+    by_name = {"name": {"$in": sorted(leaving.names)}}
+    # Another command to erase the same lead has an outcome of its own, at once.
+    await storage.change_all(
+        collections.ORPHANS, {**by_name, **_OF_WORKER}, {"$set": {"endsAt": leaving.at, "wakeAt": leaving.at}}
+    )
+    await storage.delete_all(collections.ORPHANS, {**by_name, "worker": {"$ne": _OF_WORKER["worker"]}})
+
+
+async def _purge(storage: Storage, lead_ids: Sequence[str]) -> None:
+    places = [one for one in PLACES if one.fate is Fate.DELETED and one.collection not in _TAKEN_APART]
+    await asyncio.gather(
+        *(storage.delete_all(place.collection, {str(place.by): {"$in": lead_ids}}) for place in places)
+    )

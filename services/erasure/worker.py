@@ -1,0 +1,86 @@
+"""The erasure worker: `leads.erase` takes a lead's personal data from everywhere; `leads.erased` tells."""
+
+from collections.abc import Mapping, Sequence
+
+from schemas.outputs import LeadErased, LeadRejected
+from schemas.reasons import RejectionReason
+from schemas.topics import ERASE, ERASED, REJECTED
+from services.erasure import store
+from services.erasure.domain import Known, not_found, verdict
+from shared.collections import COMMANDS
+from shared.domain.identity import email_key
+from shared.events import Outgoing, Received, Unknown, emit
+from shared.leads import leads_by_email, names_in, read_leads
+from shared.storage import Document
+from shared.tombstones import erased
+from shared.worker import ARRIVALS, Runtime, Worker, settle
+
+NAME = "erasure"
+TOPICS = (ERASE, *ARRIVALS)
+_SOURCE = f"/services/{NAME}"
+
+
+def build(runtime: Runtime) -> Worker:
+    """The worker, ready to run."""
+    region, pepper = runtime.settings.region, runtime.settings.erasure_pepper
+
+    async def handle(received: Sequence[Received]) -> Sequence[Outgoing | Unknown]:
+        commands = {one.key: one for one in received}
+        verdicts: dict[str, Document] = {}
+
+        async def attempt() -> bool:
+            verdicts.clear()
+            known = await _known(runtime, list(commands.values()))
+            verdicts.update(_verdicts(runtime, commands, known))
+            fresh = [row for key, row in verdicts.items() if key not in known.verdicts]
+            if not await store.begin(runtime.storage, fresh):
+                return False
+            pending = [row for row in verdicts.values() if not row["done"]]
+            return await store.erase(runtime.storage, pending, region, pepper)
+
+        await settle(attempt)
+        unknown = [Unknown(one, max(names_in(one.payload))) for key, one in commands.items() if key not in verdicts]
+        return [*unknown, *(_event(commands[key], row) for key, row in verdicts.items())]
+
+    return Worker(NAME, TOPICS, handle, waits=True)
+
+
+async def _known(runtime: Runtime, commands: Sequence[Received]) -> Known:
+    storage = runtime.storage
+    emails = [email_key(one.payload.email) for one in commands if not one.payload.lead_id]
+    by_email = await leads_by_email(storage, (email for email in emails if email))
+    named = [one.payload.lead_id for one in commands if one.payload.lead_id]
+    names = {name for one in commands for name in names_in(one.payload)}
+    return Known(
+        await storage.read(COMMANDS, (one.key for one in commands)),
+        by_email,
+        frozenset(await read_leads(storage, [*by_email.values(), *named])),
+        await erased(storage, names, runtime.settings.erasure_pepper),
+    )
+
+
+def _verdicts(runtime: Runtime, commands: Mapping[str, Received], known: Known) -> dict[str, Document]:
+    found, now = {}, runtime.clock()
+    for key, one in commands.items():
+        lead_id = one.payload.lead_id
+        row = verdict(key, lead_id, one.payload.email, known, now)
+        if row is None and one.final and lead_id:
+            row = not_found(key, lead_id, now)
+        if row is not None:
+            found[key] = row
+    return found
+
+
+def _event(received: Received, row: Document) -> Outgoing:
+    lead_id, at = row["leadId"], row["at"]
+    if row["reason"] is None:
+        erased_ = LeadErased(lead_id=lead_id)
+        return emit(ERASED, erased_, cause=received.cause, key=lead_id, source=_SOURCE, at=at)
+    rejected = LeadRejected(
+        lead_id=lead_id,
+        command=ERASE.name,
+        command_id=received.event.id,
+        reason=RejectionReason(row["reason"]),
+        detail=row["detail"],
+    )
+    return emit(REJECTED, rejected, cause=received.cause, key=lead_id, source=_SOURCE, at=at)
