@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from shared.events import Record, Unknown
+from shared.events import Received, Record, Unknown
 from shared.metrics import Metrics
 from shared.passage import Passage, transient
 from shared.storage import Unavailable
@@ -26,6 +27,8 @@ _FIRST_PAUSE_S = 0.05
 _ARRIVALS = frozenset(topic.name for topic in ARRIVALS)
 # Well below Kafka's max.poll.interval (5 min): a batch that waits longer is fetched anew, which keeps us in the group.
 _HOLD_S = 60.0
+# Fewer records than this are no work worth dividing.
+_LANE_MIN = 50
 
 _log = structlog.get_logger()
 
@@ -88,13 +91,27 @@ class Intake:
         received, undecodable = self.passage.decode(inputs)
         if self.waiting:
             await self.waiting.release([record for record in records if self._is_arrival(record)], received)
+        outcomes = await self.passage.publish((), undecodable) + await self._in_lanes(received)
+        handled = len(inputs) - outcomes.total()
+        return outcomes + Counter(handled=handled, arrivals=len(records) - len(inputs))
+
+    async def _in_lanes(self, received: Sequence[Received]) -> Counter[str]:
+        lanes = [self._lead_through(lane) for lane in _lanes(received, self.passage.worker.lanes)]
+        # All of them end before the fault of any is told: the batch may be tried again at once.
+        done = await asyncio.gather(*lanes, return_exceptions=True)
+        outcomes: Counter[str] = Counter()
+        for one in done:
+            if isinstance(one, BaseException):
+                raise one
+            outcomes += one
+        return outcomes
+
+    async def _lead_through(self, received: Sequence[Received]) -> Counter[str]:
         results = await self.passage.handle(received)
         unknown = sum(isinstance(one, Unknown) for one in results)
         if self.waiting:
             results = await self.waiting.part(results)
-        outcomes = await self.passage.publish(results, undecodable)
-        handled = len(inputs) - outcomes.total() - unknown
-        return outcomes + Counter(handled=handled, waiting=unknown, arrivals=len(records) - len(inputs))
+        return await self.passage.publish(results) + Counter(waiting=unknown)
 
     def _is_arrival(self, record: Record) -> bool:
         return self.waiting is not None and record.topic in _ARRIVALS
@@ -112,6 +129,15 @@ class Intake:
         self.metrics.batch_size.labels(name).observe(size)
         self.metrics.batch_seconds.labels(name).observe(seconds)
         _log.info("batch.done", worker=name, records=size, ms=round(seconds * 1000, 1), **outcomes)
+
+
+def _lanes(received: Sequence[Received], most: int) -> list[list[Received]]:
+    """The parts in which a batch is handled; events of one key keep their order in one of them."""
+    number = max(1, min(most, len(received) // _LANE_MIN))
+    lanes: list[list[Received]] = [[] for _ in range(number)]
+    for one in received:
+        lanes[crc32(one.record.key or b"") % number].append(one)
+    return [lane for lane in lanes if lane]
 
 
 def _record(raw: ConsumerRecord[Any, Any]) -> Record:

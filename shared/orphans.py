@@ -61,7 +61,7 @@ class Orphans:
     async def waiting_for(self, names: Iterable[str]) -> list[Document]:
         """The rows that wait for leads of these names, in the order they came."""
         keys = sorted({f"{self._worker}|{name}" for name in names})
-        return in_order(await self._storage.find(ORPHANS, {"waitsFor": {"$in": keys}}))
+        return in_order(await self._storage.find_in(ORPHANS, "waitsFor", keys))
 
     async def due(self, now: datetime) -> list[Document]:
         """Rows whose time is up or that are to be looked at again; they are ours for a minute."""

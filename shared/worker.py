@@ -39,6 +39,9 @@ class Worker:
     alarms: tuple[Alarm, ...] = ()
     waits: bool = False
     """Whether events that name an unknown lead wait for it; `topics` then has `ARRIVALS`, which release them."""
+    lanes: int = 1
+    """How many parts of a large batch are handled at the same time: while the database answers one, another is decided.
+    Records of one key stay in one part. Worth it where parts seldom meet at the same document."""
 
     @property
     def group(self) -> str:

@@ -127,6 +127,7 @@ async def told(on: Bench, topic: Topic) -> list[dict[str, Any]]:
 
 async def until_told(on: Bench, topic: Topic, count: int) -> list[dict[str, Any]]:
     """Wait until a topic says at least `count` things; return all of them."""
+
     async def there() -> bool:
         return len(await told(on, topic)) >= count
 

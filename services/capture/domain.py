@@ -7,13 +7,12 @@ lead for good: a person is known by each address they ever used.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from services.capture.late import is_fresh, leftovers, newest
-from services.capture.merging import MERGED_SECTIONS, differences
+from services.capture.merging import MERGED_SECTIONS, copied, differences
 from shared.domain.identity import Identity, Match, compare, identity_of
 from shared.domain.ids import derive
 from shared.domain.provenance import erased_row
@@ -137,11 +136,12 @@ def _settle(capture: Capture, view: View, plan: Plan, now: datetime, region: str
     else:
         lead = _create(capture, view, plan, now)
         row = _row(capture, lead, "created")
+    shown = identity_of(lead, region) if matches else capture.identity
     _claim(capture.identity, lead, view, plan)
-    _claim(identity_of(lead, region), lead, view, plan)
-    row["claims"] = list(dict.fromkeys([*capture.identity.claims, *identity_of(lead, region).claims]))
+    _claim(shown, lead, view, plan)
+    row["claims"] = list(dict.fromkeys([*capture.identity.claims, *shown.claims]))
     (plan.redecided if capture.key in view.rows else plan.rows).append(row)
-    return Outcome(capture, row, deepcopy(lead))
+    return Outcome(capture, row, copied(lead))
 
 
 def _matches(capture: Capture, view: View, region: str) -> list[tuple[str, Match]]:
@@ -170,7 +170,7 @@ def _create(capture: Capture, view: View, plan: Plan, now: datetime) -> Document
         "_id": lead_id,
         "source": capture.data["source"],
         "status": "new",
-        **{section: deepcopy(capture.data[section]) for section in MERGED_SECTIONS if capture.data.get(section)},
+        **{section: copied(capture.data[section]) for section in MERGED_SECTIONS if capture.data.get(section)},
         "createdAt": now,
         "updatedAt": now,
         "revision": 1,

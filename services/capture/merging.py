@@ -12,6 +12,13 @@ MERGED_SECTIONS = ("company", "contact", "requirements", "consent", "context")
 _CONTEXT_MAX = 50
 
 
+def copied(value: Any) -> Any:
+    """A copy of a document or a part of one, whose dictionaries and lists can be changed by themselves."""
+    if isinstance(value, dict):
+        return {name: copied(one) for name, one in value.items()}
+    return [copied(one) for one in value] if isinstance(value, list | tuple) else value
+
+
 def differences(data: Mapping[str, Any], lead: Mapping[str, Any]) -> tuple[Document, list[Document]]:
     """What the capture fills of the lead, by path; and where it says otherwise than the lead."""
     fills: Document = {}

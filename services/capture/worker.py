@@ -39,7 +39,7 @@ def build(runtime: Runtime) -> Worker:
         _tell_erased(outcomes)
         return [event for outcome in outcomes for event in _events(outcome, causes[outcome.capture.key])]
 
-    return Worker(NAME, TOPICS, handle)
+    return Worker(NAME, TOPICS, handle, lanes=2)
 
 
 def _capture(received: Received, region: str) -> Capture:

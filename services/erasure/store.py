@@ -47,7 +47,7 @@ async def erase(storage: Storage, verdicts: Sequence[Document], region: str, pep
 
 
 async def _captures(storage: Storage, lead_ids: Sequence[str]) -> list[Document]:
-    return await storage.find(collections.CAPTURES, {"leadId": {"$in": lead_ids}}, fields=("leadId", "claims"))
+    return await storage.find_in(collections.CAPTURES, "leadId", lead_ids, fields=("leadId", "claims"))
 
 
 async def _bury(storage: Storage, leaving: Farewell, pepper: str) -> None:

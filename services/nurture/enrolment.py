@@ -11,7 +11,7 @@ from typing import Any
 
 from schemas.outputs import NurtureEnrolled, PlannedStep
 from services.nurture import sequences as config
-from services.nurture.domain import SCHEDULED
+from services.nurture.domain import SCHEDULED, judge
 from services.nurture.sequences import DEFAULT_SEQUENCE, Sequences, Step
 from shared.domain.conditions import ConditionError, hold_all
 from shared.domain.ids import derive
@@ -149,6 +149,27 @@ class Admission:
     def changed(self) -> bool:
         """Whether there is anything to write."""
         return bool(self.enrolment["revision"] != self.read_at)
+
+
+def begin(admission: Admission, lead: Document, now: datetime) -> Admission:
+    """The admission with a step that is due at once decided, so that it goes out with the news of the enrolment.
+
+    Whoever handles the enrolment's cause publishes the step, and again if that cause comes again.
+    """
+    return replace(
+        admission, steps=[_decided(step, lead, now) if _is_due(step, now) else step for step in admission.steps]
+    )
+
+
+def _is_due(step: Document, now: datetime) -> bool:
+    return bool(step["dueAt"] <= now) and "previousId" not in step
+
+
+def _decided(step: Document, lead: Document, now: datetime) -> dict[str, Any]:
+    judged = judge(step, lead, None, now)
+    action = {"decided": judged.action.wire()} if judged.action else {}
+    through = {name: value for name, value in step.items() if name != "wakeAt"}
+    return {**through, **action, "state": judged.state, "why": judged.why, "decidedAt": now, "atOnce": True}
 
 
 def news(there: Document, wishes: Collection[Wish]) -> bool:

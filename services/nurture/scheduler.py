@@ -50,12 +50,14 @@ class Scheduler:
         lease = timedelta(seconds=runtime.settings.lease_s)
         ours, alone = await store.decide(runtime.storage, steps, judged, now, lease)
         self._met = not alone
-        await runtime.publisher.publish(self._name, [self._event(step) for step in ours])
+        await runtime.publisher.publish(self._name, [action_of(step, self._name) for step in ours])
         await store.finish(runtime.storage, ours, SENT)
         _log.info("steps.through", worker=self._name, due=len(steps), sent=len(ours))
 
-    def _event(self, step: Document) -> Outgoing:
-        action = NurtureAction.model_validate(step["decided"])
-        cause = Cause(step["_id"], step["causationId"], step["correlationId"])
-        source = f"/services/{self._name}"
-        return emit(ACTIONS, action, cause=cause, key=step["leadId"], source=source, at=step["decidedAt"])
+
+def action_of(step: Document, worker: str) -> Outgoing:
+    """The event that a decided step goes out as: the same whoever publishes it, and however often."""
+    action = NurtureAction.model_validate(step["decided"])
+    cause = Cause(step["_id"], step["causationId"], step["correlationId"])
+    source = f"/services/{worker}"
+    return emit(ACTIONS, action, cause=cause, key=step["leadId"], source=source, at=step["decidedAt"])

@@ -53,15 +53,13 @@ def _without_id(document: Document) -> Document:
 
 async def _adopted(storage: Storage, admissions: Sequence[Admission], known: set[str]) -> list[Admission]:
     met = [one for one in admissions if not known.isdisjoint(step["_id"] for step in one.steps)]
-    leads = sorted({one.enrolment["leadId"] for one in met})
-    steps = await storage.find(STEPS, {"leadId": {"$in": leads}})
+    steps = await storage.find_in(STEPS, "leadId", [one.enrolment["leadId"] for one in met])
     return [adopt(one, steps) if one in met else one for one in admissions]
 
 
 async def begun(storage: Storage, leads: Collection[str]) -> dict[tuple[str, str], str]:
     """What these leads were enrolled in before: the sequence, by lead and cause."""
-    fields = ("leadId", "cause", "sequenceId")
-    steps = await storage.find(STEPS, {"leadId": {"$in": sorted(leads)}}, fields=fields) if leads else []
+    steps = await storage.find_in(STEPS, "leadId", leads, fields=("leadId", "cause", "sequenceId"))
     return {(step["leadId"], step["cause"]): step["sequenceId"] for step in steps}
 
 

@@ -1,9 +1,10 @@
 """Message templates: Jinja2 in its immutable sandbox, plain text, bounded. A lead's data is never compiled."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
-from jinja2 import ChainableUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import ChainableUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from schemas.outputs import Rendered
@@ -26,10 +27,15 @@ _environment = ImmutableSandboxedEnvironment(
 _environment.globals.clear()  # no range(), no lipsum(): a template's loops run over the lead's bounded lists only
 
 
+@lru_cache(maxsize=1_000)
+def _compiled(source: str) -> Template:
+    return _environment.from_string(source)
+
+
 def check(source: str) -> str | None:
     """What is wrong with a template's syntax, or None."""
     try:
-        _environment.from_string(source)
+        _compiled(source)
     except TemplateSyntaxError as error:
         return f"line {error.lineno}: {error.message}"
     return None
@@ -45,7 +51,7 @@ def render(subject: str, body: str, values: Mapping[str, Any]) -> Rendered:
 def _bounded(source: str, values: Mapping[str, Any], most: int) -> str:
     size, pieces = 0, []
     try:
-        for piece in _environment.from_string(source).generate(values):
+        for piece in _compiled(source).generate(values):
             size += len(piece)
             if size > most:
                 raise RenderError(f"more than {most} characters")

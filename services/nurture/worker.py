@@ -7,9 +7,9 @@ from typing import Any
 from schemas.topics import CONVERTED, ENROLLED, ERASED, SCORED, TRIGGERED, UPDATED
 from services.nurture import sequences as config
 from services.nurture import store
-from services.nurture.domain import MAILED, ending, refused_mail
-from services.nurture.enrolment import Admission, Cause, Wish, admit, enrolled, news, pick, round_of
-from services.nurture.scheduler import Scheduler
+from services.nurture.domain import MAILED, SENT, ending, refused_mail
+from services.nurture.enrolment import Admission, Cause, Wish, admit, begin, enrolled, news, pick, round_of
+from services.nurture.scheduler import Scheduler, action_of
 from shared.collections import ENROLMENTS, STEPS
 from shared.config import Reloading
 from shared.domain.ids import derive
@@ -31,7 +31,7 @@ def build(runtime: Runtime) -> Worker:
     storage = runtime.storage
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
-        unique = list({one.key: one for one in received}.values())
+        unique = list({one.key: one for one in received if _matters(one)}.values())
         leads = await read_leads(storage, (_lead_id(one) for one in unique))
         over = _over(unique, leads)
         known = [one for one in unique if _lead_id(one) in leads and _lead_id(one) not in over]
@@ -44,7 +44,7 @@ def build(runtime: Runtime) -> Worker:
         scheduler.alarm.wake()
         return events
 
-    return Worker(NAME, TOPICS, handle, (sequences.watch,), (scheduler.alarm,))
+    return Worker(NAME, TOPICS, handle, (sequences.watch,), (scheduler.alarm,), lanes=2)
 
 
 def _over(received: Collection[Received], leads: Mapping[str, Document]) -> dict[str, str]:
@@ -75,7 +75,10 @@ async def _enrol(runtime: Runtime, wanted: Sequence[_Wanted], sequences: config.
         there = await runtime.storage.read(ENROLMENTS, wishes)
         live = await store.live(runtime.storage, [one for one in there.values() if news(one, wishes[one["_id"]])])
         now = runtime.clock()
-        admissions = [admit(there.get(id_), some, sequences, now, live=id_ in live) for id_, some in wishes.items()]
+        admissions = [
+            begin(admit(there.get(id_), some, sequences, now, live=id_ in live), some[0].lead, now)
+            for id_, some in wishes.items()
+        ]
         stored = await store.admit(runtime.storage, admissions)
         done.update({one.enrolment["_id"]: one for one in stored or ()})
         return stored is not None
@@ -93,21 +96,27 @@ async def _told(runtime: Runtime, wanted: Sequence[_Wanted], done: Mapping[str, 
     steps = {step["_id"]: step for one in done.values() for step in one.steps}
     ids = [step_id for _, _, round_ in began for step_id in round_["stepIds"] if step_id not in steps]
     steps |= await runtime.storage.read(STEPS, ids)
-    return [_event(received, enrolment, round_, steps) for received, enrolment, round_ in began]
+    return [event for received, enrolment, round_ in began for event in _events(received, enrolment, round_, steps)]
 
 
-def _event(
+def _events(
     received: Received, enrolment: Document, round_: Mapping[str, Any], steps: Mapping[str, Document]
-) -> Outgoing:
-    payload = enrolled(enrolment, [steps[step_id] for step_id in round_["stepIds"] if step_id in steps])
+) -> Iterator[Outgoing]:
+    own = [steps[step_id] for step_id in round_["stepIds"] if step_id in steps]
+    payload = enrolled(enrolment, own)
     # One trigger can enrol in several sequences: each of its events has an id of its own.
     cause = replace(received.cause, key=derive(received.key, enrolment["sequenceId"]))
-    return emit(ENROLLED, payload, cause=cause, key=enrolment["leadId"], source=f"/services/{NAME}", at=round_["at"])
+    yield emit(ENROLLED, payload, cause=cause, key=enrolment["leadId"], source=f"/services/{NAME}", at=round_["at"])
+    yield from (action_of(step, NAME) for step in own if step.get("atOnce") and step["state"] == SENT)
 
 
 def _lead_id(received: Received) -> str:
     payload = received.payload
     return str(payload.lead.id if received.record.topic == CONVERTED.name else payload.lead_id)
+
+
+def _matters(received: Received) -> bool:
+    return received.record.topic != SCORED.name or received.payload.previous_score is None
 
 
 def _is_first_score(received: Received) -> bool:

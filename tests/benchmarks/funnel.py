@@ -2,16 +2,19 @@
 
 `python -m tests.benchmarks.funnel [--backend embedded|apache] [captures]` prints the figures; nothing is asserted.
 The bare loop is the least one could write: getmany, JSON, one bulk write of the same documents, produce. Each worker is
-measured in a process of its own working through what the one before it left, then all of them in one process.
+measured in a process of its own working through what the one before it left, then all of them in one process. Beside
+each rate stands what it cost in CPU, of the worker's process and of the embedded database's: the latter has one core.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -22,6 +25,28 @@ from tests.builders import data, event
 from tests.harness import Bench, bench, stop
 
 _STAGES = (("capture", CREATED), ("scoring", SCORED), ("nurture", ENROLLED))
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Events a second, and the CPU seconds that an event took of our process and of the database's (None: not ours)."""
+
+    rate: float
+    own: float
+    database: float | None
+
+
+def _cpu(pid: int | None) -> float | None:
+    """CPU seconds that a process has used; Linux only."""
+    if pid is None:
+        return None
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _spent(pid: int | None, before: float | None, count: int) -> float | None:
+    now = _cpu(pid)
+    return None if now is None or before is None else (now - before) / count
 
 
 @asynccontextmanager
@@ -41,12 +66,17 @@ async def _reading(on: Bench, topic: Topic, group: str | None = None) -> AsyncIt
         await consumer.stop()
 
 
-async def bare(on: Bench, count: int) -> float:
-    """Captures a second of the bare loop."""
+def _database(on: Bench) -> int | None:
+    return on.local.database.pid if on.local.database else None
+
+
+async def bare(on: Bench, count: int) -> Figure:
+    """The bare loop."""
     producer = AIOKafkaProducer(bootstrap_servers=on.to.kafka_bootstrap, acks="all", linger_ms=2)
     await producer.start()
     async with _reading(on, CAPTURED, "bare") as consumer:
         done, began = 0, time.perf_counter()
+        own, used = time.process_time(), _cpu(_database(on))
         while done < count:
             for records in (await consumer.getmany(timeout_ms=100, max_records=500)).values():
                 events = [json.loads(record.value or b"") for record in records]
@@ -55,36 +85,43 @@ async def bare(on: Bench, count: int) -> float:
                 await asyncio.gather(*sent)
                 done += len(records)
             await consumer.commit()
-        rate = count / (time.perf_counter() - began)
+        figure = Figure(
+            count / (time.perf_counter() - began),
+            (time.process_time() - own) / count,
+            _spent(_database(on), used, count),
+        )
     await producer.stop()
-    return rate
+    return figure
 
 
-async def rate(on: Bench, topic: Topic, workers: Sequence[str], count: int, skip: int = 0) -> float:
-    """Events a second on `topic` between the first and the last of `count`, after the `skip` that are there already.
+async def rate(on: Bench, topic: Topic, workers: Sequence[str], count: int, skip: int = 0) -> Figure:
+    """Events on `topic` between the first and the last of `count`, after the `skip` that are there already.
 
     The workers run in one process that is started for it.
     """
     async with _reading(on, topic) as consumer:
-        process = on.process(*workers)
+        process, used = on.process(*workers), _cpu(_database(on))
+        started = 0.0
         seen: list[tuple[float, int]] = []
         total = -skip
         while total < count:
             batches = await consumer.getmany(timeout_ms=200)
             total += sum(len(records) for records in batches.values())
             if batches and total > 0:
+                started = started or (_cpu(process.pid) or 0.0)
                 seen.append((time.perf_counter(), total))
+        own, spent = _spent(process.pid, started, count), _spent(_database(on), used, count)
         stop(process)
     (began, first), (ended, last) = seen[0], seen[-1]
-    return (last - first) / (ended - began)
+    return Figure((last - first) / (ended - began), own or 0.0, spent)
 
 
-async def alone(on: Bench, count: int) -> dict[str, float]:
+async def alone(on: Bench, count: int) -> dict[str, Figure]:
     """Captures a second of each worker in a process of its own."""
     return {name: await rate(on, topic, (name,), count) for name, topic in _STAGES}
 
 
-async def together(on: Bench, count: int) -> float:
+async def together(on: Bench, count: int) -> Figure:
     """Captures a second to enrolment, all workers of the funnel in one process."""
     await on.publish([event(data(email=f"t{n}@example.com")) for n in range(count)])
     return await rate(on, ENROLLED, [name for name, _ in _STAGES], count, skip=count)
@@ -108,17 +145,23 @@ async def main(backend: str, count: int) -> None:
         async with bench(local) as on:
             await on.publish([event(data(email=f"b{n}@example.com")) for n in range(count)])
             base = await bare(on, count)
-            rates = {f"{name} alone": figure for name, figure in (await alone(on, count)).items()}
-            rates["all three in one process"] = await together(on, count)
+            figures = {"bare loop": base}
+            figures |= {f"{name} alone": figure for name, figure in (await alone(on, count)).items()}
+            figures["all three in one process"] = await together(on, count)
             print(f"broker {local.servers.broker}, database {local.servers.database}, {count} captures")
-            print(f"{'bare loop':<26}{base:8.0f} captures/s")
-            for name, figure in rates.items():
-                print(f"{name:<26}{figure:8.0f} captures/s   ratio {figure / base:.2f}")
+            for name, figure in figures.items():
+                print(f"{name:<26}{_told(figure, base)}")
     with tempfile.TemporaryDirectory() as directory, LocalServers(backend, Path(directory) / "b") as local:
         async with bench(local) as on:
             spread = await latency(on)
             half, most = spread[len(spread) // 2], spread[-1]
             print(f"one capture to {ENROLLED.name} when idle: median {half * 1000:.0f} ms, worst {most * 1000:.0f} ms")
+
+
+def _told(figure: Figure, base: Figure) -> str:
+    database = "" if figure.database is None else f", database {figure.database * 1e6:5.0f} µs"
+    ratio = f"ratio {figure.rate / base.rate:.2f}"
+    return f"{figure.rate:8.0f} captures/s   {ratio}   CPU a capture: own {figure.own * 1e6:5.0f} µs{database}"
 
 
 if __name__ == "__main__":
