@@ -79,7 +79,7 @@ UPDATED = _output(
     "capture engagement qualification",
     "assignment nurture scoring",
 )
-ASSIGNED = _output("leads.assigned", "A rule set the owner.", outputs.LeadAssigned, "assignment")
+ASSIGNED = _output("leads.assigned", "A rule set the owner.", outputs.LeadAssigned, "assignment", "scoring")
 TRIGGERED = _output("leads.triggered", "Behaviour matched a trigger.", outputs.LeadTriggered, "engagement", "nurture")
 QUALIFIED = _output("leads.qualified", "The lead is fit.", outputs.LeadQualified, "qualification", "scoring")
 DISQUALIFIED = _output(
@@ -114,7 +114,7 @@ RESCORE = Topic(
     "Internal: something that a lead's score depends on has changed.",
     outputs.RescoreRequested,
     "internal",
-    ("engagement",),
+    ("engagement", "scoring"),
     ("scoring",),
     retention=timedelta(days=7),
 )

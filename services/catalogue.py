@@ -9,6 +9,7 @@ from services.erasure import worker as erasure
 from services.nurture import store as nurture_store
 from services.nurture import worker as nurture
 from services.qualification import worker as qualification
+from services.scoring import store as scoring_store
 from services.scoring import worker as scoring
 from shared import leads, orphans
 from shared.storage import Storage
@@ -24,5 +25,5 @@ TOPICS_OF: dict[str, tuple[str, ...]] = {module.NAME: tuple(t.name for t in modu
 
 async def create_indexes(storage: Storage) -> None:
     """Create the indexes that are missing, and nothing else."""
-    for owner in (leads, orphans, capture_store, nurture_store):
+    for owner in (leads, orphans, capture_store, scoring_store, nurture_store):
         await owner.create_indexes(storage)

@@ -17,6 +17,7 @@ from services.catalogue import TOPICS_OF, WORKERS, create_indexes
 from services.deadletter_cli import deadletter_app
 from services.demo.command import run as run_demo
 from services.nurture_cli import nurture_app
+from services.rules_cli import rules_app
 from services.running import connections, prepare, running, servers, stop_signals
 from services.terminal import Misused, broker_of, database_of
 from shared.config import ConfigError
@@ -28,7 +29,7 @@ from shared.storage import Storage
 app = cyclopts.App(name="pantry", help="Lead-management workers of Kitchen Pantry CRM.")
 topics_app = cyclopts.App(name="topics", help="The Kafka topics.")
 indexes_app = cyclopts.App(name="indexes", help="MongoDB's indexes.")
-for _sub in (topics_app, indexes_app, deadletter_app, nurture_app):
+for _sub in (topics_app, indexes_app, deadletter_app, nurture_app, rules_app):
     app.command(_sub)
 _out = Console()
 _DEMO_ORPHAN_TTL_S = 5.0

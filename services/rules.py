@@ -22,6 +22,7 @@ _ORDERING = frozenset(
     {Operator.GREATER_THAN, Operator.GREATER_OR_EQUAL, Operator.LESS_THAN, Operator.LESS_OR_EQUAL},
 )
 _UNOWNED = {"assignedTo": None, "assignment": None}
+_ALWAYS = frozenset({"status", "assignedTo", "activityStats"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +75,36 @@ def thresholds(sequences: Sequences, assignment: AssignmentRules) -> tuple[float
     return tuple(sorted({float(value) for value in values if isinstance(value, int | float) and isfinite(value)}))
 
 
-def simulate(  # noqa: PLR0913 - two rule sets, and all that depends on a score
-    leads: Iterable[Mapping[str, Any]],
-    old: RuleSet,
-    new: RuleSet,
-    assignment: AssignmentRules,
-    limits: Sequence[float],
-    now: datetime,
-) -> Simulation:
-    """What becomes of `leads` at `now` if `new` replaces `old`; `limits` are the thresholds to watch.
+class Trial:
+    """What becomes of leads at `now` if `new` rules replace `old` ones; `limits` are the thresholds to watch.
 
     The leads are gone through once and none is kept. Afresh, each open lead is assigned in its turn, as though the
     ones before it were all that its owners have.
     """
-    tally = _Tally([_Watched(limit) for limit in limits])
-    for lead in leads:
-        after = score(lead, new, now)
-        tally.add(lead["_id"], score(lead, old, now).value, after)
-        if is_open(lead):
-            tally.assign(lead, after.value, assignment)
-    return tally.told(new, assignment)
+
+    def __init__(
+        self, old: RuleSet, new: RuleSet, assignment: AssignmentRules, limits: Sequence[float], now: datetime
+    ) -> None:
+        self._old, self._new, self._assignment, self._now = old, new, assignment, now
+        self._tally = _Tally([_Watched(limit) for limit in limits])
+
+    @property
+    def sections(self) -> frozenset[str]:
+        """The sections of a lead that it needs to see."""
+        assigning = {one.field.partition(".")[0] for rule in self._assignment.rules for one in rule.conditions}
+        return self._old.sections | self._new.sections | assigning | _ALWAYS
+
+    def add(self, leads: Iterable[Mapping[str, Any]]) -> None:
+        """Try the rules on these leads too."""
+        for lead in leads:
+            after = score(lead, self._new, self._now)
+            self._tally.add(lead["_id"], score(lead, self._old, self._now).value, after)
+            if is_open(lead):
+                self._tally.assign(lead, after.value, self._assignment)
+
+    def result(self) -> Simulation:
+        """What came of it, over all leads so far."""
+        return self._tally.told(self._new, self._assignment)
 
 
 @dataclass(slots=True)

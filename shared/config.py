@@ -34,25 +34,34 @@ class Reloading(Generic[T]):
         content = _bytes(path)
         self.current = _parsed(path, content, model)
         self.version = _version(content)
+        self._refused = ""
 
     async def watch(self, stopping: asyncio.Event) -> None:
         """Follow the file until `stopping` is set."""
-        async for _ in awatch(self._path.parent, stop_event=stopping, recursive=False):
+        # Looked at every few seconds too: what was saved before the watch began, or where nothing tells of it.
+        async for _ in awatch(self._path.parent, stop_event=stopping, recursive=False, yield_on_timeout=True):
             self.refresh()
 
     def refresh(self) -> bool:
         """Take the file as it is now; whether that changed anything."""
         try:
             content = _bytes(self._path)
-            if _version(content) == self.version:
-                return False
-            self.current = _parsed(self._path, content, self._model)
+            known = _version(content) == self.version
+            self.current = self.current if known else _parsed(self._path, content, self._model)
         except ConfigError as error:
-            _log.error("config.rejected", file=self._path.name, faults=str(error).splitlines())
+            self._refuse(str(error))
+            return False
+        self._refused = ""
+        if known:
             return False
         self.version = _version(content)
         _log.info("config.reloaded", file=self._path.name, version=self.version)
         return True
+
+    def _refuse(self, faults: str) -> None:
+        if faults != self._refused:
+            _log.error("config.rejected", file=self._path.name, faults=faults.splitlines())
+        self._refused = faults
 
 
 def _bytes(path: Path) -> bytes:

@@ -1,13 +1,14 @@
-"""Scoring: the rules and the formula (contract 3, Score), and when a new score is told."""
+"""Scoring: the rules and the formula (contract 3, Score), when it ages, and when a new score is told."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from schemas.outputs import LeadScored, ScorePart
+from schemas.outputs import LeadScored
+from services.scoring.evidence import evidence
 from shared.domain.conditions import Condition, ConditionError, hold_all
 
 WINDOW = timedelta(days=30)
@@ -15,6 +16,9 @@ RECENT_POINTS = 5
 TYPE_POINTS = {"email": 2, "call": 10, "meeting": 20}
 LOG_MAX = 16
 """Newest changes a lead remembers: what one crash can deliver again."""
+
+_FORMULA = "2"
+_ITSELF = frozenset({"score", "scoring"})
 
 
 class Rule(BaseModel):
@@ -27,6 +31,13 @@ class Rule(BaseModel):
     points: int = Field(ge=-1_000, le=1_000)
     enabled: bool = True
     conditions: tuple[Condition, ...] = Field(min_length=1)
+
+    @field_validator("conditions")
+    @classmethod
+    def _not_on_itself(cls, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+        if any(_section(one) in _ITSELF for one in conditions):
+            raise ValueError("a score can't depend on the score")
+        return conditions
 
 
 class RuleSet(BaseModel):
@@ -44,24 +55,57 @@ class RuleSet(BaseModel):
             raise ValueError(f"rules: these names stand more than once: {', '.join(twice)}")
         return self
 
+    @property
+    def sections(self) -> frozenset[str]:
+        """The lead's sections (`company`, `contact`, `source`, …) that enabled rules look at."""
+        return frozenset(_section(one) for rule in self.rules if rule.enabled for one in rule.conditions)
+
+
+def _section(condition: Condition) -> str:
+    return condition.field.partition(".")[0]
+
+
+def rule_set(file_version: str) -> str:
+    """What a score stands on: the version of the rules' file, and that of what this module makes of it.
+
+    Leads whose `scoring.ruleSet` is another are scored again, be it the file that changed or the program.
+    """
+    return f"{file_version}.{_FORMULA}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one rule, or one kind of activity, added, and the evidence.
+
+    A rule's is the part of the lead that it looked at; an activity's the number of them, and the earliest completion.
+    """
+
+    rule: str
+    points: int
+    evidence: Mapping[str, Any]
+
+    def kept(self) -> dict[str, Any]:
+        """As the lead keeps it."""
+        return {"rule": self.rule, "points": self.points, "evidence": dict(self.evidence)}
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
     """`value` 0…100; `breakdown` sums to the value before it was clamped; `errors` are (rule, why) of rules skipped."""
 
     value: int
-    breakdown: tuple[ScorePart, ...]
+    breakdown: tuple[Part, ...]
     errors: tuple[tuple[str, str], ...] = ()
 
 
 def score(lead: Mapping[str, Any], rules: RuleSet, now: datetime) -> Score:
     """The formula's value at `now`. A rule that can't be judged for this lead is skipped and told."""
-    parts: list[ScorePart] = []
+    parts: list[Part] = []
     errors: list[tuple[str, str]] = []
     for rule in rules.rules:
         try:
             if rule.enabled and hold_all(rule.conditions, lead):
-                parts.append(ScorePart(rule=rule.name, points=rule.points))
+                parts.append(Part(rule.name, rule.points, evidence(rule.conditions, lead)))
         except ConditionError as error:
             errors.append((rule.name, str(error)))
     parts += _activity_parts(lead.get("activityStats") or {}, now)
@@ -69,12 +113,27 @@ def score(lead: Mapping[str, Any], rules: RuleSet, now: datetime) -> Score:
     return Score(min(100, max(0, total)), tuple(parts), tuple(errors))
 
 
-def _activity_parts(stats: Mapping[str, Any], now: datetime) -> list[ScorePart]:
-    recent = sum(now - WINDOW < completed <= now for completed in stats.get("completedAt", ()))
-    points = {"activity.recent": RECENT_POINTS * recent}
+def _activity_parts(stats: Mapping[str, Any], now: datetime) -> list[Part]:
+    parts = []
+    recent = [completed for completed in stats.get("completedAt", ()) if now - WINDOW < completed <= now]
+    if recent:
+        seen = {"completions": len(recent), "earliest": min(recent)}
+        parts.append(Part("activity.recent", RECENT_POINTS * len(recent), seen))
+    counts = stats.get("counts", {})
     for type_, each in TYPE_POINTS.items():
-        points[f"activity.{type_}"] = each * stats.get("counts", {}).get(type_, 0)
-    return [ScorePart(rule=name, points=value) for name, value in points.items() if value]
+        if counts.get(type_):
+            parts.append(Part(f"activity.{type_}", each * counts[type_], {"count": counts[type_]}))
+    return parts
+
+
+def ages_at(lead: Mapping[str, Any], now: datetime) -> datetime | None:
+    """The next moment, after `now`, at which time alone changes the formula's value; None: there is none to come.
+
+    A completion counts for 30 days from when it was; one that is still to be begins to count then.
+    """
+    completed = (lead.get("activityStats") or {}).get("completedAt", ())
+    turns = [one if one > now else one + WINDOW for one in completed if one > now - WINDOW]
+    return min(turns, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,34 +154,64 @@ class Decision:
 def decide(
     lead: Mapping[str, Any], causes: Sequence[tuple[str, str]], rules: RuleSet, version: str, now: datetime
 ) -> Decision:
-    """Score `lead` because of `causes`, pairs of a cause's key and a reason in a word, in their order."""
-    scoring = lead.get("scoring") or {}
-    log = {entry["cause"]: entry for entry in scoring.get("log", ())}
+    """Score `lead` because of `causes`, pairs of a cause's key and a reason in a word, in their order.
+
+    `version` is the `rule_set` that `rules` are.
+    """
+    held = lead.get("scoring") or {}
+    log = {entry["cause"]: entry for entry in held.get("log", ())}
     told = [(key, _event(lead["_id"], log[key])) for key, _ in causes if key in log]
-    fresh = [(key, reason) for key, reason in causes if key not in log]
+    fresh = [cause for cause in causes if cause[0] not in log]
     scored = score(lead, rules, now)
-    breakdown, seq = [part.wire() for part in scored.breakdown], scoring.get("seq", 0)
-    guard = {"scoring.seq": seq} if seq else {"scoring": {"$exists": False}}
+    basis = {"breakdown": [part.kept() for part in scored.breakdown], "ruleSet": version, "agesAt": ages_at(lead, now)}
+    update = None
     if scored.value == lead.get("score"):
         # The same sum for other reasons is no news, but the explanation must be today's.
-        explained = {"$set": {"scoring.breakdown": breakdown, "scoring.ruleSet": version}}
-        return Decision(
-            lead["_id"], explained if breakdown != scoring["breakdown"] else None, guard, tuple(told), scored.errors
-        )
-    if not fresh:
-        return Decision(lead["_id"], None, {}, tuple(told), scored.errors)
-    key, reason = fresh[0]
-    entry = {"cause": key, "score": scored.value, "previousScore": lead.get("score"), "reason": reason}
-    entry |= {"breakdown": breakdown, "at": now, "ruleSet": version}
-    scoring = {
-        "seq": seq + 1,
-        "at": now,
-        "ruleSet": version,
-        "breakdown": breakdown,
-        "log": [*scoring.get("log", ()), entry][-LOG_MAX:],
-    }
-    update = {"$set": {"score": scored.value, "scoring": scoring}}
-    return Decision(lead["_id"], update, guard, (*told, (key, _event(lead["_id"], entry))), scored.errors)
+        update = _explained(held, basis)
+    elif fresh:
+        entry = _entry(lead, fresh[0], scored.value, basis, now)
+        update = {"$set": {"score": scored.value, "scoring": _following(held, entry, basis)}}
+        told.append((fresh[0][0], _event(lead["_id"], entry)))
+    return Decision(lead["_id"], update, _guard(lead, held), tuple(told), scored.errors)
+
+
+def _entry(
+    lead: Mapping[str, Any], cause: tuple[str, str], value: int, basis: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    """A change, as the lead's log keeps it."""
+    key, reason = cause
+    change = {"cause": key, "score": value, "previousScore": lead.get("score"), "reason": reason}
+    return {**change, "breakdown": basis["breakdown"], "at": now, "ruleSet": basis["ruleSet"]}
+
+
+def _following(held: Mapping[str, Any], entry: Mapping[str, Any], basis: Mapping[str, Any]) -> dict[str, Any]:
+    log = [*held.get("log", ()), entry][-LOG_MAX:]
+    kept = {**basis, "seq": _next(held), "at": entry["at"], "log": log}
+    return {name: value for name, value in kept.items() if value is not None}
+
+
+def _explained(held: Mapping[str, Any], basis: Mapping[str, Any]) -> dict[str, Any] | None:
+    changed = {name: value for name, value in basis.items() if held.get(name) != value}
+    if not changed:
+        return None
+    sets = {f"scoring.{name}": value for name, value in changed.items() if value is not None}
+    gone = {f"scoring.{name}": "" for name, value in changed.items() if value is None}
+    return {"$set": {**sets, "scoring.seq": _next(held)}} | ({"$unset": gone} if gone else {})
+
+
+def _next(held: Mapping[str, Any]) -> int:
+    return int(held.get("seq", 0)) + 1
+
+
+def _guard(lead: Mapping[str, Any], held: Mapping[str, Any]) -> dict[str, Any]:
+    """Nobody has scored the lead since it was read, nor changed what was scored.
+
+    Without the latter, a writer that was held up could store what another found to be past, and had nothing to mend.
+    """
+    scored = {"scoring.seq": held["seq"]} if held else {"scoring": {"$exists": False}}
+    # A lead that its creation carries has no revision: whoever changed it since asks for another score.
+    as_read = {name: lead.get(name) for name in ("revision", "assignedTo")} if "revision" in lead else {}
+    return {**scored, **as_read}
 
 
 def _event(lead_id: str, entry: Mapping[str, Any]) -> LeadScored:

@@ -5,8 +5,12 @@ from datetime import datetime
 
 import structlog
 
-from schemas.topics import CONVERTED, CREATED, DISQUALIFIED, MERGED, QUALIFIED, RESCORE, SCORED, UPDATED
-from services.scoring.domain import Decision, RuleSet, decide
+from schemas.lead import Lead
+from schemas.topics import ASSIGNED, CONVERTED, CREATED, DISQUALIFIED, MERGED, QUALIFIED, RESCORE, SCORED, UPDATED
+from services.scoring.asking import Ageing
+from services.scoring.domain import Decision, RuleSet, decide, rule_set
+from services.scoring.evidence import plain
+from services.scoring.rescoring import Rescoring
 from shared.collections import LEADS
 from shared.config import Reloading
 from shared.events import Outgoing, Received, emit
@@ -15,31 +19,23 @@ from shared.storage import Change, Document
 from shared.worker import Runtime, Worker, settle
 
 NAME = "scoring"
-TOPICS = (CREATED, MERGED, QUALIFIED, DISQUALIFIED, CONVERTED, UPDATED, RESCORE)
+TOPICS = (CREATED, MERGED, QUALIFIED, DISQUALIFIED, CONVERTED, UPDATED, ASSIGNED, RESCORE)
 _SOURCE = f"/services/{NAME}"
+_CARRIED = frozenset(field.alias or name for name, field in Lead.model_fields.items()) - {"id"} | {"activityStats"}
 _log = structlog.get_logger()
 
 
 def build(runtime: Runtime) -> Worker:
     """The worker, ready to run. Raises `ConfigError` when the rules file is wrong."""
     rules = Reloading(runtime.settings.rules_file, RuleSet)
+    ageing, rescoring = Ageing(runtime, NAME), Rescoring(runtime, NAME, rules)
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
-        causes = {one.key: one for one in received}
+        causes = {one.key: one for one in received if _matters(one, rules.current)}
         by_lead: dict[str, list[Received]] = {}
         for one in causes.values():
             by_lead.setdefault(_lead_id(one), []).append(one)
-        carried = {lead_id: _carried(theirs) for lead_id, theirs in by_lead.items() if _all_created(theirs)}
-        decisions: list[Decision] = []
-
-        async def attempt() -> bool:
-            read = await read_leads(runtime.storage, by_lead.keys() - carried.keys())
-            decisions[:] = _decide({**read, **carried}, by_lead, rules, runtime.clock())
-            carried.clear()
-            changes = [Change(one.lead_id, one.guard, one.update) for one in decisions if one.update]
-            return await runtime.storage.change(LEADS, changes)
-
-        await settle(attempt)
+        decisions = await _score(runtime, by_lead, rules)
         at = runtime.clock()
         return [
             emit(SCORED, scored, cause=causes[key].cause, key=scored.lead_id, source=_SOURCE, at=at)
@@ -47,32 +43,62 @@ def build(runtime: Runtime) -> Worker:
             for key, scored in decision.told
         ]
 
-    return Worker(NAME, TOPICS, handle, (rules.watch,))
+    return Worker(NAME, TOPICS, handle, (rules.watch, rescoring.run), (ageing.alarm,), lanes=2)
+
+
+async def _score(
+    runtime: Runtime, by_lead: Mapping[str, Sequence[Received]], rules: Reloading[RuleSet]
+) -> Sequence[Decision]:
+    """Score these leads, and store what is new."""
+    carried = {lead_id: _carried(theirs) for lead_id, theirs in by_lead.items() if _is_carried(theirs, rules.current)}
+    left = set(by_lead)
+    decided: dict[str, Decision] = {}
+
+    async def attempt() -> bool:
+        for lead_id in left:
+            decided.pop(lead_id, None)
+        read = await read_leads(runtime.storage, left - carried.keys())
+        fresh = {one.lead_id: one for one in _decide({**read, **carried}, by_lead, rules, runtime.clock())}
+        decided.update(fresh)
+        carried.clear()
+        changes = [Change(one.lead_id, one.guard, one.update) for one in fresh.values() if one.update]
+        # What has nothing to write stands as it was read; the others are read again if any of them met another writer.
+        left.intersection_update(change.id for change in changes)
+        return await runtime.storage.change(LEADS, changes)
+
+    await settle(attempt)
+    return list(decided.values())
 
 
 def _decide(
     leads: Mapping[str, Document], by_lead: Mapping[str, Sequence[Received]], rules: Reloading[RuleSet], now: datetime
 ) -> Iterator[Decision]:
+    version = rule_set(rules.version)
     for lead_id, lead in leads.items():
         causes = [(one.key, _reason(one)) for one in by_lead[lead_id]]
-        decision = decide(lead, causes, rules.current, rules.version, now)
+        decision = decide(lead, causes, rules.current, version, now)
         for rule, why in decision.errors:
             _log.warning("rule.skipped", rule=rule, why=why, lead=lead_id)
         yield decision
 
 
-def _all_created(received: Sequence[Received]) -> bool:
-    return all(one.record.topic == CREATED.name for one in received)
+def _matters(received: Received, rules: RuleSet) -> bool:
+    # Every lead is given an owner once, and few rules look at him.
+    return received.record.topic != ASSIGNED.name or not rules.sections.isdisjoint({"assignedTo", "assignment"})
+
+
+def _is_carried(received: Sequence[Received], rules: RuleSet) -> bool:
+    return rules.sections <= _CARRIED and all(one.record.topic == CREATED.name for one in received)
 
 
 def _carried(received: Sequence[Received]) -> Document:
-    """A lead that was just created, as its event carries it: no need to read it.
+    """A lead that was just created, as its event carries it: no need to read it. It has no activities yet.
 
     Whoever changed it since asks for another score; and if that came first, the guard (no score yet) fails and the
     second attempt reads.
     """
     lead = received[-1].payload.lead
-    return {**lead.model_dump(by_alias=True, exclude_none=True, exclude={"score"}), "_id": lead.id}
+    return {**plain(lead.model_dump(by_alias=True, exclude_none=True, exclude={"score"})), "_id": lead.id}
 
 
 def _lead_id(received: Received) -> str:

@@ -1,12 +1,13 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from services.scoring.domain import LOG_MAX, Rule, RuleSet, decide, score
+from services.scoring.domain import LOG_MAX, Rule, RuleSet, ages_at, decide, rule_set, score
 from shared.config import load
 from shared.domain.conditions import Condition, Operator
 from tests.builders import NOW, lead
@@ -84,12 +85,97 @@ def test_a_rule_that_cannot_be_judged_is_skipped_and_told_and_the_others_count()
     assert [name for name, _ in scored.errors] == ["odd"]
 
 
+@pytest.mark.parametrize("field", ["score", "scoring.seq"])
+def test_a_rule_that_looks_at_the_score_is_refused(field: str) -> None:
+    with pytest.raises(ValidationError, match="a score can't depend on the score"):
+        Rule(name="loop", points=1, conditions=(Condition(field=field, operator=Operator.EXISTS),))
+
+
+def test_a_rule_set_looks_at_the_sections_that_its_enabled_rules_name() -> None:
+    off = Rule(name="off", points=1, enabled=False, conditions=(Condition(field="source", operator=Operator.EXISTS),))
+    assert RuleSet(rules=(rule("on", 1), off)).sections == {"company"}
+
+
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("ages", "turns"),
+    [
+        ([], None),
+        ([0 * DAY], 30 * DAY),
+        ([29 * DAY], DAY),
+        ([30 * DAY], None),
+        ([29 * DAY, 3 * DAY, 31 * DAY], DAY),
+        ([-2 * DAY], 2 * DAY),
+        ([-40 * DAY, 29 * DAY], DAY),
+        ([-40 * DAY, 31 * DAY], 40 * DAY),
+    ],
+)
+def test_a_score_ages_when_a_completion_leaves_the_window_or_enters_it(
+    ages: list[timedelta], turns: timedelta | None
+) -> None:
+    assert ages_at(active(ages), NOW) == (None if turns is None else NOW + turns)
+
+
+def test_without_activities_time_changes_nothing() -> None:
+    assert ages_at(lead(), NOW) is None
+
+
+YEARS = st.integers(-3 * 365 * 24 * 60, 3 * 365 * 24 * 60)
+
+
+@given(st.lists(YEARS, max_size=30), st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=4))
+def test_through_the_years_a_score_changes_when_it_ages_and_at_no_other_moment(
+    minutes: list[int], shares: list[float]
+) -> None:
+    document = lead(activityStats={"completedAt": [NOW + timedelta(minutes=one) for one in minutes]})
+    now, steps = NOW - 4 * 365 * DAY, 0
+    while (turns := ages_at(document, now)) is not None:
+        assert turns > now
+        parts = score(document, NOTHING, now).breakdown
+        for share in shares:
+            between = min(now + (turns - now) * share, turns - timedelta(milliseconds=1))
+            assert score(document, NOTHING, between).breakdown == parts
+            assert ages_at(document, between) == turns
+        assert score(document, NOTHING, turns).breakdown != parts
+        now, steps = turns, steps + 1
+    assert steps <= 2 * len(minutes)
+    assert score(document, NOTHING, now).breakdown == score(document, NOTHING, now + 9 * 365 * DAY).breakdown == ()
+
+
 def apply(document: dict[str, Any], update: Any) -> dict[str, Any]:
-    result = dict(document)
-    for path, value in (update or {}).get("$set", {}).items():
-        assert path in ("score", "scoring")
-        result[path] = value
-    return result
+    """The document after an update of scoring's, which touches nothing else."""
+    result = {**document, "scoring": dict(document.get("scoring") or {})}
+    changes = update or {}
+    for path, value in changes.get("$set", {}).items():
+        section, _, name = path.partition(".")
+        assert section in ("score", "scoring")
+        if name:
+            result["scoring"][name] = value
+        else:
+            result[path] = value
+    for path in changes.get("$unset", {}):
+        del result["scoring"][path.removeprefix("scoring.")]
+    return result if result["scoring"] else document
+
+
+def fits(document: dict[str, Any], guard: Any) -> bool:
+    """Whether the database would apply a write with this guard."""
+    seq = (document.get("scoring") or {}).get("seq")
+    found = {"scoring.seq": seq, "scoring": {"$exists": seq is not None}}
+    return all(found.get(name, document.get(name)) == value for name, value in guard.items())
+
+
+def rescored(document: dict[str, Any], key: str, now: datetime, rules: RuleSet = NOTHING) -> dict[str, Any]:
+    """The lead once it is scored because of `key`, and all that this must be true of."""
+    decision = decide(document, [(key, "test")], rules, "v1", now)
+    assert decision.update is None or fits(document, decision.guard)
+    after = apply(document, decision.update)
+    assert after["score"] == score(document, rules, now).value
+    assert after["scoring"].get("agesAt") == ages_at(document, now)
+    assert decide(after, [(f"{key} again", "test")], rules, "v1", now).update is None
+    return after
 
 
 def test_the_first_score_is_told_even_if_it_is_zero() -> None:
@@ -108,6 +194,70 @@ def test_an_unchanged_score_is_no_news_and_a_redelivered_cause_is_told_again_as_
     assert again.update is None
     assert [(cause, told.score, told.previous_score) for cause, told in again.told] == [("c1", 0, None), ("c2", 25, 0)]
     assert decide(latest, [("c3", "merged")], SHIPPED, "v1", NOW).told == ()
+
+
+def test_a_stored_score_says_when_it_ages_and_follows_then() -> None:
+    document = rescored(active([DAY, 29 * DAY], call=2), "c1", NOW)
+    assert (document["score"], document["scoring"]["agesAt"]) == (30, NOW + DAY)
+    document = rescored(document, "c2", NOW + DAY)
+    assert (document["score"], document["scoring"]["agesAt"]) == (25, NOW + 29 * DAY)
+    document = rescored(document, "c3", NOW + 29 * DAY)
+    assert document["score"] == 20
+    assert "agesAt" not in document["scoring"]
+
+
+@pytest.mark.parametrize("completed", [[], [DAY]])
+def test_other_rules_or_another_moment_of_ageing_with_the_same_sum_are_stored_and_no_news(
+    completed: list[timedelta],
+) -> None:
+    document = rescored(active(completed), "c1", NOW)
+    held = apply(document, {"$set": {"scoring.agesAt": NOW + timedelta(seconds=60)}})
+    decision = decide(held, [("c2", "activity_aged")], NOTHING, "v2", NOW)
+    assert decision.told == ()
+    after = apply(held, decision.update)
+    assert after["scoring"]["ruleSet"] == "v2"
+    assert after["scoring"].get("agesAt") == document["scoring"].get("agesAt")
+    assert after["scoring"]["seq"] == document["scoring"]["seq"] + 1
+    assert after["scoring"]["log"] == document["scoring"]["log"]
+
+
+def test_a_writer_that_was_held_up_stores_nothing_over_a_newer_finding() -> None:
+    document = rescored(lead(company={"size": "enterprise"}), "c1", NOW, SHIPPED)
+    held_up = decide({**document, "company": {}, "revision": 2}, [("c2", "updated")], SHIPPED, "v1", NOW)
+    assert held_up.update is not None
+    back = {**document, "revision": 3}
+    assert decide(back, [("c3", "updated")], SHIPPED, "v1", NOW).update is None
+    assert not fits(back, held_up.guard)
+    assert not fits({**document, "company": {}, "revision": 2, "assignedTo": "ana"}, held_up.guard)
+    assert fits({**document, "company": {}, "revision": 2}, held_up.guard)
+
+
+def test_a_score_that_differs_again_waits_for_a_cause_of_its_own() -> None:
+    document = rescored(lead(), "c1", NOW, SHIPPED)
+    grown = {**document, "company": {"size": "enterprise"}, "revision": 2}
+    again = decide(grown, [("c1", "created")], SHIPPED, "v1", NOW)
+    assert again.update is None
+    assert [told.score for _, told in again.told] == [0]
+
+
+def test_each_change_keeps_rule_points_and_evidence_and_the_event_has_none_of_the_evidence() -> None:
+    document = active([DAY, 2 * DAY], call=1) | {"company": {"size": "enterprise", "industry": "catering"}}
+    decision = decide(document, [("c1", "created")], SHIPPED, "v1", NOW)
+    after = apply(document, decision.update)
+    parts = [
+        {"rule": "enterprise_size", "points": 25, "evidence": {"company": {"size": "enterprise"}}},
+        {"rule": "catering_industry", "points": 12, "evidence": {"company": {"industry": "catering"}}},
+        {"rule": "activity.recent", "points": 10, "evidence": {"completions": 2, "earliest": NOW - 2 * DAY}},
+        {"rule": "activity.call", "points": 10, "evidence": {"count": 1}},
+    ]
+    assert after["scoring"]["breakdown"] == after["scoring"]["log"][0]["breakdown"] == parts
+    ((_, told),) = decision.told
+    assert told.wire()["breakdown"] == [{"rule": one["rule"], "points": one["points"]} for one in parts]
+
+
+def test_what_a_score_stands_on_is_the_file_s_version_and_the_program_s() -> None:
+    assert rule_set("abc") != "abc"
+    assert rule_set("abc") != rule_set("abd")
 
 
 def test_the_log_of_changes_is_bounded() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.assignment.domain import AssignmentRule, AssignmentRules
 from services.nurture.sequences import Selection, Sequence, Sequences, Step, Template
-from services.rules import Simulation, simulate, thresholds
+from services.rules import Simulation, Trial, thresholds
 from services.scoring.domain import Rule, RuleSet
 from shared.domain.conditions import Condition, Operator
 from tests.builders import NOW, lead
@@ -56,7 +56,9 @@ def assignment(*rules: tuple[Condition, tuple[str, ...]]) -> AssignmentRules:
 def run(
     leads: list[dict[str, Any]], old: RuleSet, new: RuleSet, owners: AssignmentRules = QUEUE, limits: Any = ()
 ) -> Simulation:
-    return simulate(iter(leads), old, new, owners, limits, NOW)
+    trial = Trial(old, new, owners, limits, NOW)
+    trial.add(iter(leads))
+    return trial.result()
 
 
 def loads(simulation: Simulation) -> dict[str, tuple[int, int]]:
@@ -254,9 +256,30 @@ def test_no_lead_is_kept_once_the_next_one_is_asked_for() -> None:
             yield document
             del document
 
-    assert simulate(stream(), flat(0), flat(9), QUEUE, (5.0,), NOW).leads == 50
+    trial = Trial(flat(0), flat(9), QUEUE, (5.0,), NOW)
+    trial.add(stream())
+    assert trial.result().leads == 50
     # The loop's own variable still names the last lead while it asks for the next.
     assert max(alive) <= 1
+
+
+def test_a_lead_s_other_sections_make_no_difference() -> None:
+    owners = assignment((condition("requirements.budget", "exists"), ("ana",)))
+    old, new = by_source(website=10), RuleSet(rules=(rule("named", 20, condition("contact.title", "exists")),))
+    trial = Trial(old, new, owners, (15.0,), NOW)
+    whole = lead(assignedTo="bo", contact={"title": "Cook"}, context={"x": "y"}, requirements={"budget": 1})
+    needed = {name: value for name, value in whole.items() if name in {*trial.sections, "_id"}}
+    assert "context" not in needed
+    assert run([needed], old, new, owners, (15.0,)) == run([whole], old, new, owners, (15.0,))
+    assert run([whole], old, new, owners, (15.0,)).changed == 1
+
+
+def test_leads_that_come_in_pages_are_told_of_together() -> None:
+    pages = [[lead(_id="a")], [lead(_id="b", status="lost")], [lead(_id="c")]]
+    trial = Trial(flat(0), flat(9), QUEUE, (5.0,), NOW)
+    for page in pages:
+        trial.add(page)
+    assert trial.result() == run([one for page in pages for one in page], flat(0), flat(9), limits=(5.0,))
 
 
 def test_its_json_says_all_of_it() -> None:
