@@ -77,7 +77,7 @@ class Storage:
         self._database = self._client.get_database(
             database,
             codec_options=CodecOptions(tz_aware=True),
-            write_concern=WriteConcern(**named) if named else WriteConcern(w="majority"),
+            write_concern=WriteConcern(**named) if named else WriteConcern(w="majority", j=True),
             read_concern=ReadConcern("majority"),
         )
 

@@ -1,7 +1,7 @@
 """The servers that the tests run on, chosen by one option."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get("PANTRY_TEST_BACKEND", "embedded"),
         help="what runs broker and database; PANTRY_KAFKA_BOOTSTRAP and PANTRY_MONGO_URL name servers, which win",
     )
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Tell a figure of this test: it is printed at the end of the run, whichever process the test ran in."""
+    return lambda text: record_property("figure", text)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that tests told."""
+    reports = [one for one in terminalreporter.getreports("passed") if one.when == "call"]
+    told = [(one.nodeid, text) for one in reports for name, text in one.user_properties if name == "figure"]
+    if told:
+        terminalreporter.section("figures")
+    for test, text in told:
+        terminalreporter.line(f"{test.partition('::')[2]}\n    {text}")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
@@ -28,7 +29,7 @@ def _captures() -> list[tuple[str, bytes]]:
 
 
 async def test_10_000_captures_of_2_000_people_by_three_processes_one_killed_midway_make_2_000_leads(
-    local: LocalServers,
+    local: LocalServers, figure: Callable[[str], None]
 ) -> None:
     captures = _captures()
     async with bench(local) as on:
@@ -54,7 +55,7 @@ async def test_10_000_captures_of_2_000_people_by_three_processes_one_killed_mid
         finally:
             for worker in workers:
                 worker.kill()
-        print(f"killed at {killed_at} of {CAPTURES} captures on {local.servers.broker}")
+        figure(f"killed at {killed_at} of {CAPTURES} captures on {local.servers.broker}")
 
         leads = await on.storage.find("leads", {})
         rows = await on.storage.find("captures", {})

@@ -1,6 +1,7 @@
 """Erasure on real servers: nothing of the person is left anywhere, nothing late brings it back, a fresh word does."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -84,7 +85,9 @@ async def _dump(on: Bench) -> dict[str, str]:
     return {name: json_util.dumps(await on.storage.find(name, {})) for name in await on.storage.collections()}
 
 
-async def test_nothing_of_an_erased_lead_is_left_in_any_collection(local: LocalServers) -> None:
+async def test_nothing_of_an_erased_lead_is_left_in_any_collection(
+    local: LocalServers, figure: Callable[[str], None]
+) -> None:
     who = lead_id("c1")
     async with bench(local) as on:
         async with on.running():
@@ -103,7 +106,7 @@ async def test_nothing_of_an_erased_lead_is_left_in_any_collection(local: LocalS
 
             await until(settled, "no owner counts it any more")
         after = await _dump(on)
-        print(f"open leads before: {owned}; collections: {', '.join(after)}")
+        figure(f"open leads before: {owned}; collections: {', '.join(after)}")
         assert {place.collection for place in PLACES} >= set(after)
         assert [name for name, text in after.items() if CANARY in text] == []
         referring = {place.collection for place in PLACES if f'"{who}"' in after.get(place.collection, "")}

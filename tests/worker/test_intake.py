@@ -3,6 +3,7 @@
 import json
 import random
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from deploy.local import LocalServers
@@ -63,7 +64,7 @@ async def test_each_reason_of_the_contract_ends_in_the_dead_letter_byte_for_byte
 
 
 async def test_2_000_random_and_mutated_records_are_each_handled_or_dead_lettered_byte_for_byte(
-    local: LocalServers,
+    local: LocalServers, figure: Callable[[str], None]
 ) -> None:
     rng = random.Random(7)
     values = [rng.randbytes(rng.randint(1, 400)) for _ in range(1_000)]
@@ -79,7 +80,7 @@ async def test_2_000_random_and_mutated_records_are_each_handled_or_dead_lettere
             return await on.count("captures") == len(distinct)
 
         await until(good, "every valid record captured")
-    print(f"{len(valid)} of the mutated records were still valid events")
+    figure(f"{len(valid)} of the mutated records were still valid events")
     assert Counter(record.value for record in dead) == bad
 
 

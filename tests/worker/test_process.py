@@ -3,6 +3,7 @@
 import asyncio
 import json
 import urllib.request
+from collections.abc import Callable
 
 from deploy.local import LocalServers
 from services.catalogue import TOPICS_OF
@@ -12,7 +13,9 @@ from tests.builders import data, event
 from tests.harness import bench, stop, until
 
 
-async def test_sigterm_finishes_the_batch_commits_and_ends_with_0(local: LocalServers) -> None:
+async def test_sigterm_finishes_the_batch_commits_and_ends_with_0(
+    local: LocalServers, figure: Callable[[str], None]
+) -> None:
     async with bench(local) as on:
         worker = on.process("capture")
         try:
@@ -27,7 +30,7 @@ async def test_sigterm_finishes_the_batch_commits_and_ends_with_0(local: LocalSe
             worker.kill()
         stored = await on.count("captures")
         behind = sum((await lag(on.to.kafka_bootstrap, "pantry.capture", TOPICS_OF["capture"])).values())
-        print(f"stopped after {stored} of 3000 captures, {behind} records behind")
+        figure(f"stopped after {stored} of 3000 captures, {behind} records behind")
         if local.servers.idempotence:  # the embedded broker doesn't tell the ends of partitions exactly
             assert behind == 3_000 - stored
 

@@ -85,7 +85,7 @@ async def _published(on: Bench) -> AsyncIterator[tuple[dict[str, datetime], Call
 
 @pytest.mark.timeout(400)
 async def test_20_000_steps_due_over_one_minute_go_out_once_and_never_early_though_a_scheduler_is_killed_twice(
-    local: LocalServers,
+    local: LocalServers, figure: Callable[[str], None]
 ) -> None:
     count = 20_000 if local.servers.broker is Backend.EMBEDDED else 3_000
     async with bench(local) as on, _published(on) as (published, until_there):
@@ -109,7 +109,7 @@ async def test_20_000_steps_due_over_one_minute_go_out_once_and_never_early_thou
     assert {step["state"] for step in steps} == {"sent"}
     assert {one["data"]["actionId"] for one in actions} == {step["_id"] for step in steps}
     assert len({one["id"] for one in actions}) == count
-    _report(local, published, actions)
+    figure(_report(local, published, actions))
     assert min(_after_due(one, datetime.fromisoformat(one["time"])) for one in actions) >= 0
 
 
@@ -141,20 +141,24 @@ def _after_due(action: dict[str, Any], moment: datetime) -> float:
     return (moment - datetime.fromisoformat(action["data"]["dueAt"])).total_seconds()
 
 
-def _report(local: LocalServers, published: dict[str, datetime], actions: Several[dict[str, Any]]) -> None:
+def _report(local: LocalServers, published: dict[str, datetime], actions: Several[dict[str, Any]]) -> str:
     again = len(actions) - len(published)
-    print(f"{len(published)} steps by {SCHEDULERS} schedulers, one killed twice, on {local.servers.broker}:")
-    print(f"  {len(published)} distinct actions, {again} delivered twice (same id)")
     moments = {one["data"]["actionId"]: datetime.fromisoformat(one["time"]) for one in actions}
     waited = sum(published[name] - moment > timedelta(seconds=30) for name, moment in moments.items())
-    print(f"  {waited} of them were held by the killed one and went out when its lease of 60 s was over")
     first = {one["data"]["actionId"]: one for one in actions}.values()
     decided = sorted(_after_due(one, datetime.fromisoformat(one["time"])) for one in first)
     out = sorted(_after_due(one, published[one["data"]["actionId"]]) for one in first)
-    for what, late in (("decided", decided), ("published", out)):
-        marks = {f"p{share}": late[len(late) * share // 100] for share in (50, 90, 99)}
-        told = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in {**marks, "max": late[-1]}.items())
-        print(f"  {what} after due: {told}")
+    return (
+        f"{len(published)} steps due within a minute, {SCHEDULERS} schedulers, one killed twice,"
+        f" on {local.servers.broker}:"
+        f" {again} delivered twice (same id), {waited} held by the killed one until its lease of 60 s was over;"
+        f" after due: decided {_spread(decided)}; published {_spread(out)}"
+    )
+
+
+def _spread(late: Several[float]) -> str:
+    marks = {f"p{share}": late[len(late) * share // 100] for share in (50, 90, 99)}
+    return ", ".join(f"{name} {seconds:.2f} s" for name, seconds in {**marks, "max": late[-1]}.items())
 
 
 async def _tell(on: Bench, topic: Topic, data: dict[str, Any], event_id: str) -> None:
