@@ -18,7 +18,7 @@ from services.deadletter_cli import deadletter_app
 from services.demo.command import run as run_demo
 from services.nurture_cli import nurture_app
 from services.rules_cli import rules_app
-from services.running import connections, prepare, running, servers, stop_signals
+from services.running import connections, prepare, running, servers, stop_signals, unless
 from services.terminal import Misused, broker_of, database_of
 from shared.config import ConfigError
 from shared.log import create_topics, lag
@@ -59,7 +59,8 @@ def up(*, demo: bool = False) -> None:
                     _out.print(f"Health   {service.http}/healthz  /readyz  /metrics")
                     _out.print(f"Workers  {', '.join(WORKERS)}\nCtrl-C stops everything.")
                     if demo:
-                        await run_demo(settings, to, leads=200, seed=secrets.randbelow(10**6), console=_out)
+                        seed = secrets.randbelow(10**6)
+                        await unless(stop, run_demo(settings, to, leads=200, seed=seed, console=_out))
                     await stop.wait()
 
         asyncio.run(main())

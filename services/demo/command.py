@@ -28,13 +28,17 @@ _FED = (CAPTURED, ACTIVITIES, ENGAGEMENTS, QUALIFY, UPDATE, CONVERT, ERASE)
 async def run(  # noqa: PLR0913 - the command's options
     settings: Settings, to: Connections, *, leads: int, seed: int, console: Console, as_json: bool = False
 ) -> bool:
-    """Feed `leads` people through the running funnel and reconcile; whether everything is accounted for."""
+    """Feed `leads` people through the running funnel and reconcile; whether everything is accounted for.
+
+    Events that name nobody are fed only where they have their outcome while one watches.
+    """
+    watched = settings.orphan_ttl < _PATIENCE_S
     scenario = generate(leads, seed, system_clock())
     storage = Storage(to.mongo_url, settings.mongo_database)
     try:
         before, began = await stored(storage), time.monotonic()
         with _live(console, quiet=as_json) as live:
-            world = World(to.kafka_bootstrap, scenario, lambda progress: live.update(_progress(progress)))
+            world = World(to.kafka_bootstrap, scenario, lambda p: live.update(_progress(p)), with_strays=watched)
             finished = await world.run(patience_s=_PATIENCE_S) and await _schedule_is_through(storage)
         seconds = time.monotonic() - began
         account = await reconcile(to.kafka_bootstrap, storage, scenario, world.sent, before)

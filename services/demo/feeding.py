@@ -52,9 +52,11 @@ class Progress:
 class World:
     """Web forms, scanners and sales people around the funnel."""
 
-    def __init__(self, bootstrap: str, scenario: Scenario, changed: Callable[[Progress], None]) -> None:
-        """`changed` is called whenever there is progress."""
-        self._bootstrap, self._scenario, self._changed = bootstrap, scenario, changed
+    def __init__(
+        self, bootstrap: str, scenario: Scenario, changed: Callable[[Progress], None], *, with_strays: bool
+    ) -> None:
+        """`changed` is called whenever there is progress; strays are events that name leads whom nobody ever knows."""
+        self._bootstrap, self._scenario, self._changed, self._with_strays = bootstrap, scenario, changed, with_strays
         self._person_of = {fed.event_id: fed.person for fed in scenario.captures if fed.event_id}
         self._open: set[str] = set()
         self._closed: set[str] = set()
@@ -89,7 +91,8 @@ class World:
         captures = self._scenario.captures
         for start in range(0, len(captures), _SLICE):
             await self._send(producer, captures[start : start + _SLICE])
-        await self._send(producer, strays(self._scenario))
+        if self._with_strays:
+            await self._send(producer, strays(self._scenario))
 
     async def _close(self, producer: AIOKafkaProducer) -> None:
         """The end of some leads; after everything else, for what comes later than an erasure is another matter."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,16 +10,32 @@ from pathlib import Path
 from deploy.local import LocalServers
 
 
-def test_the_demo_reconciles_every_record_and_ends_with_0(local: LocalServers, tmp_path: Path) -> None:
-    environment = {
+def _environment(local: LocalServers) -> dict[str, str]:
+    return {
         **os.environ,
         "PANTRY_KAFKA_BOOTSTRAP": local.servers.kafka_bootstrap,
         "PANTRY_MONGO_URL": local.servers.mongo_url,
         "PANTRY_KAFKA_IDEMPOTENCE": str(local.servers.idempotence),
+        "PANTRY_HTTP_PORT": "0",
     }
+
+
+def test_ctrl_c_stops_everything_though_the_demo_is_under_way(local: LocalServers, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "services.cli", "up", "--demo"]
+    with subprocess.Popen(
+        command, env=_environment(local), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as up:
+        assert up.stdout is not None
+        told = next(line for line in up.stdout if line.startswith("Ctrl-C"))
+        up.send_signal(signal.SIGINT)
+        assert up.wait(60) == 0
+    assert told == "Ctrl-C stops everything.\n"
+
+
+def test_the_demo_reconciles_every_record_and_ends_with_0(local: LocalServers, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "services.cli", "demo", "--leads", "150", "--json"],
-        env=environment,
+        env=_environment(local),
         cwd=tmp_path,
         capture_output=True,
         text=True,
