@@ -101,10 +101,10 @@ class Shift:
 
 
 def assigned(lead: Mapping[str, Any], assignment: Assignment, cause_key: str, now: datetime) -> dict[str, Any]:
-    """What to set on the lead."""
+    """What to set on the lead. `assignment.owner` stays what the rule said, whoever is given the lead later."""
     owned = {**lead, "assignedTo": assignment.owner}
-    record = {"rule": assignment.rule, "cause": cause_key, "at": now, "account": account(owned, now)}
-    return {"assignedTo": assignment.owner, "assignment": record}
+    told = {"owner": assignment.owner, "rule": assignment.rule, "cause": cause_key, "at": now}
+    return {"assignedTo": assignment.owner, "assignment": {**told, "account": account(owned, now)}}
 
 
 def account(lead: Mapping[str, Any], now: datetime) -> dict[str, Any]:

@@ -67,6 +67,6 @@ def _caused(lead: Document, received: Received) -> bool:
 
 
 def _event(lead: Document, received: Received) -> Outgoing:
-    assigned = LeadAssigned(lead_id=lead["_id"], assigned_to=lead["assignedTo"], rule=lead["assignment"]["rule"])
-    at, source = lead["assignment"]["at"], f"/services/{NAME}"
-    return emit(ASSIGNED, assigned, cause=received.cause, key=lead["_id"], source=source, at=at)
+    record, source = lead["assignment"], f"/services/{NAME}"
+    assigned = LeadAssigned(lead_id=lead["_id"], assigned_to=record["owner"], rule=record["rule"])
+    return emit(ASSIGNED, assigned, cause=received.cause, key=lead["_id"], source=source, at=record["at"])

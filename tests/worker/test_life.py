@@ -1,10 +1,13 @@
 """A lead's life on real servers: what it does, what sales says of it, in whatever order the news of it arrives."""
 
+import json
+
 import pytest
 
 from deploy.local import LocalServers
 from schemas.topics import (
     ACTIVITIES,
+    ASSIGNED,
     CONVERT,
     CONVERTED,
     CREATED,
@@ -15,11 +18,14 @@ from schemas.topics import (
     QUALIFIED,
     QUALIFY,
     REJECTED,
+    SCORED,
     TRIGGERED,
     UPDATE,
     UPDATED,
 )
-from tests.builders import data, event
+from shared.collections import LEADS
+from shared.storage import Change
+from tests.builders import data, event, lead
 from tests.harness import bench, lead_id, told, until, until_told
 
 SALES = {"requestedBy": "sam"}
@@ -164,3 +170,21 @@ async def test_two_commands_at_the_same_moment_are_judged_one_after_the_other(lo
         assert leads[one]["status"] == won
         refused = {f"v{one}": "lead_lost"} if won == "lost" else {f"u{one}": "invalid_transition"}
         assert {key: reason for key, reason in rejected.items() if key.endswith(one)} == refused
+
+
+async def test_an_assignment_that_is_told_again_says_whom_the_rule_chose_whoever_owns_the_lead_by_now(
+    local: LocalServers,
+) -> None:
+    scored = event({"leadId": "lead-1", "score": 10, "breakdown": [], "reason": "created"}, SCORED, "s1")
+    async with bench(local) as on, on.running("assignment"):
+        await on.storage.insert_new(LEADS, [lead(score=10)])
+        await on.publish([scored], SCORED)
+        (first,) = await until_told(on, ASSIGNED, 1)
+        await on.storage.change(LEADS, [Change("lead-1", {}, {"$set": {"assignedTo": "kim"}})])
+        await on.publish([scored], SCORED)
+
+        async def twice() -> bool:
+            return len(await on.records(ASSIGNED)) == 2
+
+        await until(twice, "the assignment told again")
+        assert [json.loads(one.value or b"")["data"] for one in await on.records(ASSIGNED)] == [first, first]
