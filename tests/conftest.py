@@ -1,5 +1,6 @@
 """The servers that the tests run on, chosen by one option."""
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from deploy.local import LocalServers
+from tests.harness import wipe
+
+_NAMED = (os.environ.get("PANTRY_KAFKA_BOOTSTRAP"), os.environ.get("PANTRY_MONGO_URL"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -14,7 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--backend",
         choices=("embedded", "apache", "docker"),
         default=os.environ.get("PANTRY_TEST_BACKEND", "embedded"),
-        help="what runs broker and database; PANTRY_KAFKA_BOOTSTRAP and PANTRY_MONGO_URL name servers, which win",
+        help="what runs broker and database; named servers (PANTRY_KAFKA_BOOTSTRAP, PANTRY_MONGO_URL) win",
     )
 
 
@@ -34,14 +38,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line(f"{test.partition('::')[2]}\n    {text}")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Servers that are named are shared by all tests: those take their turns, and each begins by emptying them."""
+    if not any(_NAMED):
+        return
+    if os.environ.get("PANTRY_TEST_WIPES") != "yes":
+        told = "tests delete the topics and the database `test` of servers that are named: say PANTRY_TEST_WIPES=yes"
+        raise pytest.UsageError(told)
+    config.option.numprocesses = 0
+
+
 @pytest.fixture
 def local(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalServers]:
     """Servers of the test's own: topics, groups and documents of one test are never another's."""
-    directory = tmp_path / "servers"
+    bootstrap, url = _NAMED
     with LocalServers(
-        request.config.getoption("--backend"),
-        directory,
-        kafka_bootstrap=os.environ.get("PANTRY_KAFKA_BOOTSTRAP"),
-        mongo_url=os.environ.get("PANTRY_MONGO_URL"),
+        request.config.getoption("--backend"), tmp_path / "servers", kafka_bootstrap=bootstrap, mongo_url=url
     ) as servers:
+        if any(_NAMED):
+            asyncio.run(wipe(servers))
         yield servers

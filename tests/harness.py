@@ -11,10 +11,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.local import LocalServers
 from schemas.base import CONTENT_TYPE
-from schemas.topics import CAPTURED, Topic
+from schemas.topics import CAPTURED, TOPICS, Topic
 from services.catalogue import WORKERS
 from services.running import connections, prepare, running
 from shared.domain.ids import derive
@@ -96,6 +97,25 @@ async def bench(local: LocalServers) -> AsyncIterator[Bench]:
         yield one
     finally:
         one.storage.close()
+
+
+async def wipe(local: LocalServers) -> None:
+    """Delete the product's topics, their groups' offsets with them, and the database that tests use."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=local.servers.kafka_bootstrap)
+    await admin.start()
+    try:
+        there = [name for name in await admin.list_topics() if name in TOPICS]
+        await admin.delete_topics(there)
+        await until(lambda: _all_gone(admin), "the topics deleted")
+    finally:
+        await admin.close()
+    storage = Storage(local.servers.mongo_url, "test")
+    await storage.drop()
+    storage.close()
+
+
+async def _all_gone(admin: AIOKafkaAdminClient) -> bool:
+    return TOPICS.keys().isdisjoint(await admin.list_topics())
 
 
 async def until(holds: Callable[[], Awaitable[bool]], what: str, deadline_s: float = DEADLINE_S) -> None:

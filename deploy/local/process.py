@@ -2,17 +2,20 @@
 
 import ctypes
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 _START_S = 60.0
 _STOP_S = 20.0
 _PR_SET_PDEATHSIG = 1
+_PORTS = (20_000, 32_000)
 
 
 class ServerFailed(RuntimeError):  # noqa: N818 - it reads as what happened
@@ -20,10 +23,15 @@ class ServerFailed(RuntimeError):  # noqa: N818 - it reads as what happened
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nobody listens on now.
+
+    Below the ports that systems give to outgoing connections: none of those takes it before its server does.
+    """
+    while True:
+        port = _PORTS[0] + secrets.randbelow(_PORTS[1] - _PORTS[0])
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Process:

@@ -16,6 +16,7 @@ def _environment(local: LocalServers) -> dict[str, str]:
         "PANTRY_KAFKA_BOOTSTRAP": local.servers.kafka_bootstrap,
         "PANTRY_MONGO_URL": local.servers.mongo_url,
         "PANTRY_KAFKA_IDEMPOTENCE": str(local.servers.idempotence),
+        "PANTRY_MONGO_DATABASE": "test",
         "PANTRY_HTTP_PORT": "0",
     }
 

@@ -94,7 +94,7 @@ async def test_20_000_steps_due_over_one_minute_go_out_once_and_never_early_thou
             await _plan(on, count)
             for part in (5, 2):
                 await until_there(count // part)
-                await _stop_midway(on, schedulers[1], lambda: until_there(len(published) + count // 100))
+                await _stop_midway(on, schedulers[1], lambda: until_there(len(published) + count // 20))
                 schedulers[1].kill()
                 schedulers[1].wait()
                 schedulers[1] = on.process("nurture")
