@@ -1,0 +1,203 @@
+"""What was told of each event, and the search for an order in which the contract explains all of it.
+
+Events that were under way at the same time may have happened in either order; others happened in the order they were
+handled (linearizability). If no such order explains what was told and what is stored, the product broke the contract.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+
+from schemas import topics
+from tests.model.model import finish, foreshadow, take
+from tests.model.people import identity
+from tests.model.rig import Entry, Said
+from tests.model.world import Contradiction, Facts, Told, World
+
+_NODES_MAX = 20_000
+_WORKINGS = (topics.RESCORE.name, topics.SCORED.name, topics.ASSIGNED.name, topics.ENROLLED.name, topics.ACTIONS.name)
+"""Topics that tell of consequences; `laws` looks at them."""
+
+
+def told_of(said: Mapping[str, Said], log: Sequence[Entry]) -> dict[str, Told]:
+    """What the log tells of each input event. Raises `Contradiction` when it tells one thing twice, or two as one."""
+    told = {one: Told() for one in said}
+    ids: dict[tuple[str, str], str] = {}
+    facts_of: dict[tuple[str, str], Facts] = {}
+    for entry in log:
+        topic, event = entry.record.topic, entry.event
+        cause = _cause(said, entry)
+        if cause is None or topic in _WORKINGS or entry.record.offset < said[cause].since:
+            continue
+        facts = {"reason": _header(entry, "x-reason")} if topic == topics.DEADLETTER.name else _facts(event["data"])
+        if ids.setdefault((topic, cause), event["id"]) != event["id"]:
+            raise Contradiction(f"{cause}: told twice on {topic}, under two ids")
+        if facts_of.setdefault((topic, cause), facts) != facts:
+            raise Contradiction(f"{event['id']} on {topic} says two things: {facts_of[topic, cause]}; {facts}")
+        told[cause].facts[topic] = facts
+        told[cause].at.setdefault(topic, entry.at)
+        told[cause].chance = _chance(event) | told[cause].chance
+    return told
+
+
+def _cause(said: Mapping[str, Said], entry: Entry) -> str | None:
+    if entry.record.topic == topics.DEADLETTER.name:
+        return str(entry.event["id"])
+    if topics.TOPICS[entry.record.topic].kind == "input":
+        return None
+    cause = entry.event["causationid"]
+    return str(cause) if cause in said else None
+
+
+def _header(entry: Entry, name: str) -> str:
+    return dict(entry.record.headers)[name].decode()
+
+
+def _facts(data: Facts) -> Facts:
+    """What an event says once and for all: the lead that comes along is as it is by then."""
+    facts = {name: value for name, value in data.items() if name not in ("lead", "detail", "convertedAt")}
+    if "lead" in data:
+        facts["leadId"] = data["lead"]["id"]
+    if "opportunity" in data:
+        told = data["opportunity"]
+        facts["opportunity"] = {name: told.get(name) for name in ("amount", "leadSource", "company", "contact")}
+    if "changed" in data:
+        facts.pop("reason", None)
+    return facts | {name: sorted(facts[name]) for name in ("matchedOn", "filled", "otherMatches") if name in facts}
+
+
+def _chance(event: Facts) -> Facts:
+    data = event.get("data", {})
+    lead = data.get("lead", {})
+    chance = {"leadId": lead.get("id"), "opportunityId": data.get("opportunityId")}
+    chance["createdAt"] = datetime.fromisoformat(lead["createdAt"]) if "createdAt" in lead else None
+    chance["time"] = datetime.fromisoformat(event["time"])
+    return {name: value for name, value in chance.items() if value is not None}
+
+
+class Part(IntEnum):
+    """What becomes visible of an event before all of it does, and after."""
+
+    EARLY = 0
+    MAIN = 1
+    FINISH = 2
+
+
+Step = tuple[str, Part]
+"""A part of an event, which is named by its id."""
+
+
+def _parts(said: Said) -> tuple[Part, ...]:
+    if said.topic is topics.ERASE:
+        return Part.MAIN, Part.FINISH
+    # A capture's names lead to its lead before it is merged: seen by others only if something came between.
+    return (Part.EARLY, Part.MAIN) if said.topic is topics.CAPTURED and said.shaken else (Part.MAIN,)
+
+
+@dataclass(slots=True)
+class Search:
+    """For the world after all of `said`, as one order of them explains it; `agree` says what the end must be."""
+
+    said: Mapping[str, Said]
+    told: Mapping[str, Told]
+    agree: Callable[[World], None]
+    nodes: int = 0
+    dead: set[tuple[frozenset[Step], str]] = field(default_factory=set)
+    furthest: tuple[int, list[str]] = (10**6, [])
+
+    def explain(self, world: World) -> World:
+        """Raises `Contradiction` with what stood in the way where most was explained."""
+        steps = frozenset((one.id, part) for one in self.said.values() for part in _parts(one))
+        found = self._from(world, steps)
+        if found is None:
+            left, reasons = self.furthest
+            told = f"{len(steps) - left} of {len(steps)} steps explained; then"
+            raise Contradiction(
+                "\n  ".join(["no order of the events explains what was told and stored:", told, *reasons])
+            )
+        return found
+
+    def _from(self, world: World, left: frozenset[Step]) -> World | None:
+        self.nodes += 1
+        if self.nodes > _NODES_MAX:
+            raise AssertionError(f"undecided after {_NODES_MAX} tries; {self.furthest}")
+        if not left:
+            return world if self._agrees(world) else None
+        key = left, _fingerprint(world)
+        if key in self.dead:
+            return None
+        for step in self._next(left):
+            for after in self._after(world, step, left):
+                found = self._from(after, left - {step})
+                if found is not None:
+                    return found
+        self.dead.add(key)
+        return None
+
+    def _next(self, left: frozenset[Step]) -> list[Step]:
+        """The steps that may come first: none of the others was over before they began."""
+        first_end = min(self._moments(step)[1] for step in left)
+        ready = [step for step in left if self._moments(step)[0] <= first_end]
+        return sorted((one for one in ready if not any(self._precedes(other, one) for other in ready)), key=self._order)
+
+    def _precedes(self, other: Step, step: Step) -> bool:
+        """Whether `other` must come first: an earlier part, or what was ahead in the same partition's batch."""
+        if other[0] == step[0]:
+            return other[1] < step[1]
+        ahead, behind = self.said[other[0]], self.said[step[0]]
+        together = (ahead.begun, ahead.ended, ahead.topic) == (behind.begun, behind.ended, behind.topic)
+        ordered = together and not ahead.waits and not behind.waits and _key(ahead) == _key(behind) is not None
+        return ordered and ahead.place < behind.place
+
+    def _moments(self, step: Step) -> tuple[int, int]:
+        said = self.said[step[0]]
+        assert said.begun
+        assert said.ended
+        return said.begun[0], said.ended[0]
+
+    def _order(self, step: Step) -> tuple[int, int, Step]:
+        begun, ended = self._moments(step)
+        return ended, begun, step
+
+    def _after(self, world: World, step: Step, left: frozenset[Step]) -> Iterator[World]:
+        said = self.said[step[0]]
+        happen = {Part.EARLY: foreshadow, Part.MAIN: take, Part.FINISH: finish}[step[1]]
+        try:
+            yield from happen(world, said, self.told[said.id])
+        except Contradiction as contradiction:
+            self._note(len(left), contradiction)
+
+    def _agrees(self, world: World) -> bool:
+        try:
+            self.agree(world)
+        except Contradiction as contradiction:
+            self._note(0, contradiction)
+            return False
+        return True
+
+    def _note(self, left: int, contradiction: Contradiction) -> None:
+        if left < self.furthest[0]:
+            self.furthest = left, []
+        if left == self.furthest[0] and str(contradiction) not in self.furthest[1]:
+            self.furthest[1].append(str(contradiction))
+
+
+def _key(said: Said) -> str | None:
+    """What keeps events of one topic in order; activities and engagements say themselves when they happened."""
+    if said.topic is topics.CAPTURED:
+        return identity(said.data).email
+    return str(said.data["leadId"]) if said.topic in (topics.QUALIFY, topics.UPDATE, topics.CONVERT) else None
+
+
+def _fingerprint(world: World) -> str:
+    return repr(_canonical(asdict(world)))
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return sorted(((str(key), _canonical(one)) for key, one in value.items()), key=lambda pair: pair[0])
+    if isinstance(value, set):
+        return sorted(map(str, value))
+    return [_canonical(one) for one in value] if isinstance(value, list | tuple) else value

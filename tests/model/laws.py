@@ -1,0 +1,147 @@
+"""What must hold of what follows from events, whenever everything is at rest: scores, owners, nurture, erasure."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import product
+from typing import Any
+
+import yaml
+
+from schemas import topics
+from tests.model.model import TTL
+from tests.model.people import EMAILS, who
+from tests.model.rig import SETTINGS, Entry, Said
+from tests.model.stored import Stored, of_lead, same
+from tests.model.world import Contradiction, Lead, World, name_in
+
+_OPEN = ("new", "contacted", "qualified", "unqualified")
+_DAY = timedelta(days=1)
+
+
+def require(holds: object, what: str) -> None:
+    """Raises `Contradiction` unless it holds."""
+    if not holds:
+        raise Contradiction(what)
+
+
+def told_once(log: Sequence[Entry], topic: topics.Topic) -> dict[str, Entry]:
+    """What a topic says, by the event's id, as told first. An id says one thing."""
+    said: dict[str, Entry] = {}
+    for entry in log:
+        if entry.record.topic == topic.name:
+            first = said.setdefault(entry.event["id"], entry)
+            same(f"{entry.event['id']} on {topic.name}", entry.event["data"], first.event["data"])
+    return said
+
+
+def formula(lead: Lead, rows: Iterable[Mapping[str, Any]], now: datetime) -> int:
+    """The score by the contract's default rules."""
+    company, title = lead.sections["company"], lead.sections["contact"].get("title") or ""
+    industry = (company.get("industry") or "").casefold()
+    rules = {
+        25: company.get("size") == "enterprise",
+        20: (company.get("annualRevenue") or 0) > 10_000_000,
+        15: "director" in title.casefold(),
+        10: "restaurant" in industry,
+        12: "catering" in industry,
+    }
+    points = sum(points for points, holds in rules.items() if holds)
+    for row in rows:
+        recent = "completedAt" in row and now - 30 * _DAY < row["completedAt"] <= now
+        points += 5 * recent + {"email": 2, "call": 10, "meeting": 20}.get(row["type"], 0)
+    return min(100, max(0, points))
+
+
+def scores(world: World, log: Sequence[Entry], stored: Stored, now: datetime) -> None:
+    """Each lead's score is the formula's now, and every change of it was told, once."""
+    told = [entry.event["data"] for entry in told_once(log, topics.SCORED).values()]
+    for lead in world.leads.values():
+        held = _document(stored, lead).get("score")
+        same(f"score of {lead.id} at {now}", held, formula(lead, of_lead(stored, "activities", lead.id), now))
+        changes = [(one.get("previousScore"), one["score"]) for one in told if one["leadId"] == lead.id]
+        # Each value was come to as often as it was left, but for the first and the last.
+        balance = Counter(to for _, to in changes)
+        balance.subtract(Counter(from_ for from_, _ in changes))
+        balance.update({None: 1, held: -1})
+        require(not any(balance.values()), f"{lead.id}: told scores {changes} don't lead to {held}")
+
+
+def _document(stored: Stored, lead: Lead) -> Mapping[str, Any]:
+    return next(one for one in stored["leads"] if one["_id"] == lead.id)
+
+
+def owners(world: World, log: Sequence[Entry], stored: Stored) -> None:
+    """Each lead has an owner: whom a command named, or the one that a rule gave it, which is told once."""
+    told = [entry.event["data"] for entry in told_once(log, topics.ASSIGNED).values()]
+    same("leads assigned twice", [one for one, times in Counter(o["leadId"] for o in told).items() if times > 1], [])
+    given = {one["leadId"]: one for one in told}
+    scored = [entry.event["data"] for entry in told_once(log, topics.SCORED).values()]
+    for lead in world.leads.values():
+        held, rule = _document(stored, lead).get("assignedTo"), given.get(lead.id)
+        require(lead.owner or rule, f"{lead.id} has no owner")
+        same(f"owner of {lead.id}", held, lead.owner or (rule or {})["assignedTo"])
+        hot = {one["score"] > 70 for one in scored if one["leadId"] == lead.id}
+        fits = not rule or (rule["rule"] in _rules(lead, hot) and rule["assignedTo"] in _OWNERS[rule["rule"]])
+        require(fits, f"{lead.id}: assigned by {rule}")
+    work = Counter(one["assignedTo"] for one in stored.get("leads", ()) if one["status"] in _OPEN)
+    counted = {row["_id"]: row["open"] for row in stored.get("owners", ()) if row["open"]}
+    same("open leads by owner", counted, dict(work))
+
+
+_ASSIGNMENT = yaml.safe_load(SETTINGS.assignment_file.read_text())
+_OWNERS = {rule["name"]: rule["owners"] for rule in _ASSIGNMENT["rules"]}
+_OWNERS["default_queue"] = [_ASSIGNMENT["default_queue"]]
+
+
+def options(lead: Lead, section: str, name: str) -> set[Any]:
+    """What this said at some time: empty is filled once, nothing else changes."""
+    return {sections[section].get(name) for sections in (lead.born, lead.sections)}
+
+
+def _rules(lead: Lead, hot: Iterable[bool]) -> Iterator[str]:
+    """The shipped rules that may have assigned the lead, whatever it said by then; `hot`: it had more than 70."""
+    parts = (("company", "size"), ("company", "industry"), ("context", "territory"))
+    for size, industry, territory, over_70 in product(*(options(lead, *part) for part in parts), hot):
+        folded = (industry or "").casefold()
+        tried = {
+            "key_accounts": size == "enterprise",
+            "hot_leads": over_70,
+            "trade_show_west": lead.source == "trade_show" and territory in ("CA", "OR", "WA", "NV", "AZ"),
+            "caterers": "catering" in folded,
+            "restaurants": "restaurant" in folded,
+        }
+        yield next((rule for rule, holds in tried.items() if holds), "default_queue")
+
+
+def waiting(world: World, said: Iterable[Said], now: datetime) -> None:
+    """Who still waits, waits for a lead that nobody knows, and not too long."""
+    for one in said:
+        require(world.find(one.data) is None, f"{one.id} waits for a lead that is there")
+        require(name_in(one.data) not in world.stones, f"{one.id} waits for an erased lead")
+        require(one.ended and now < one.ended[1] + TTL, f"{one.id} waits since {one.begun}, and it is {now}")
+
+
+def forgotten(world: World, said: Iterable[Said], stored: Stored) -> None:
+    """Nothing stored belongs to an erased lead, or names an address that no living lead was captured under."""
+    for collection, rows in stored.items():
+        if collection in ("tombstones", "commands"):
+            continue
+        for row in rows:
+            owner = {row["_id"], row.get("leadId"), *row.get("leadIds", ())} & world.erased.keys()
+            bare = collection == "captures" and row.keys() == {"_id", "leadId", "erased"}
+            require(bare or not owner, f"{collection}: {row} is left of {owner}")
+    known = {email for lead in world.leads.values() for email in lead.emails}
+    known |= {who(one.data["email"]) for one in said if "email" in one.data}
+    text = str(stored).casefold()
+    left = [email for email, spelled in EMAILS.items() if email not in known and spelled[0].casefold() in text]
+    require(not left, f"stored, though nobody is known by it: {left}")
+
+
+def chained(log: Sequence[Entry], said: Iterable[str]) -> None:
+    """Every event told carries on the id of the input that began the chain; or of the hour in which a score aged."""
+    roots = set(said)
+    roots |= {one.event["correlationid"] for one in log if one.event.get("data", {}).get("reason") == "activity_aged"}
+    for entry in log:
+        if topics.TOPICS[entry.record.topic].kind in ("output", "internal"):
+            require(entry.event["correlationid"] in roots, f"no input began the chain of {entry.event}")

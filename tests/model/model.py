@@ -1,0 +1,336 @@
+"""The contract's meanings, one event after the other: contract 3, and the status table as README shows it.
+
+`take` lets one event happen and compares what was told of it with what the contract says of it. It shares no decision
+with the product; what the contract leaves to chance (ids, moments) is taken from what was told, within limits.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+from schemas import topics
+from tests.model.people import Identity, identity, who
+from tests.model.rig import SETTINGS, Said
+from tests.model.world import EMPTY, SECTIONS, Activity, Contradiction, Facts, Lead, Told, World, name_in
+
+TRIGGERS = {
+    "clicked_pricing": "high_intent_detected",
+    "downloaded_whitepaper": "content_engagement",
+    "visited_multiple_pages": "website_engagement",
+}
+TTL = timedelta(seconds=SETTINGS.orphan_ttl)
+_LISTS = ("decisionMakers", "painPoints")
+_SOON = ("immediate", "within_month")
+
+Meaning = tuple[dict[str, Facts], Lead | None]
+"""What is to be told of an event, by topic, and the lead it was about."""
+
+
+def take(world: World, said: Said, told: Told) -> Iterator[World]:
+    """The worlds in which `said` has happened as it was told. Raises `Contradiction`."""
+    if said.waits and not told.facts and name_in(said.data) not in world.leads:
+        # It may have gone with all else that named an erased lead.
+        gone = deepcopy(world)
+        gone.dropped.add(name_in(said.data))
+        yield gone
+    world = deepcopy(world)
+    expected, lead = _MEANINGS[said.topic.name](world, said, told)
+    if told.facts != expected:
+        _excuse(said, told, expected, lead)
+    if lead is not None:
+        _touch(lead, said)
+    yield world
+
+
+def _excuse(said: Said, told: Told, expected: dict[str, Facts], lead: Lead | None) -> None:
+    """Why what was told is not what was expected.
+
+    Of a lead that is being erased something may stay untold, and its activities are given up when they come again. What
+    was given up, its time being over, and then came again is taken in.
+    """
+    again = {topics.DEADLETTER.name: {"reason": "lead_not_found"}}
+    excess = [topic for topic, one in told.facts.items() if expected.get(topic, again.get(topic)) != one]
+    if lead is None or said.ended is None or excess:
+        raise Contradiction(f"{said.id} ({said.topic.name}): told {told.facts}; the contract: {expected}")
+    lead.doomed |= not (said.copies > 1 and _waited(said, told) and expected.keys() <= told.facts.keys())
+    if expected.keys() - told.facts.keys():
+        lead.untold = min(lead.untold or said.ended[0], said.ended[0])
+
+
+def _waited(said: Said, told: Told) -> bool:
+    """Whether it was given up after its time, if it was."""
+    ended = max((told.at[topic] for topic in ("leads.deadletter", "leads.rejected") if topic in told.at), default=None)
+    return said.begun is not None and ended is not None and ended >= said.begun[1] + TTL
+
+
+def _touch(lead: Lead, said: Said) -> None:
+    lead.touched = max(lead.touched, said.ended[0] if said.ended else 0)
+    lead.over_since = (lead.over_since or lead.touched) if lead.over else None
+    lead.was_over |= lead.over
+
+
+@cache
+def _table() -> dict[str, dict[str, str]]:
+    """README's status table: what a move comes to, by the status before."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    text = "move " + readme.split("```\nmove ", 1)[1].split("```", 1)[0]
+    head, *rows = [re.split(r" {2,}", line) for line in text.strip().splitlines()]
+    return {row[0]: dict(zip(head[3:], row[3:], strict=True)) for row in rows}
+
+
+def _captured(world: World, said: Said, told: Told) -> Meaning:
+    person = identity(said.data)
+    if not told.facts and _is_late(world, said, person):
+        return {}, None
+    matches = world.matches(person)
+    if matches:
+        points, words, lead = matches[0]
+        others = sorted(other.id for _, _, other in matches[1:])
+        merged = {"leadId": lead.id, "matchScore": points, "matchedOn": sorted(words), "otherMatches": others}
+        expected = {"leads.merged": merged | {"filled": _merge(world, lead, said)}, **_captured_again(lead)}
+    else:
+        lead = _create(world, said, told)
+        expected = {"leads.created": {"leadId": lead.id}}
+    lead.captures.add(said.id)
+    lead.learn(person)
+    lead.learn(lead.identity)
+    if person.email:
+        world.emails.setdefault(person.email, lead.id)
+    return expected, lead
+
+
+def foreshadow(world: World, said: Said, told: Told) -> Iterator[World]:
+    """A capture that is under way may be seen already: its names lead to its lead before it is merged."""
+    yield world
+    person, lead_id = identity(said.data), told.chance.get("leadId")
+    if lead_id and not _is_late(world, said, person):
+        world = deepcopy(world)
+        if person.email:
+            world.emails.setdefault(person.email, lead_id)
+        if lead_id in world.leads:
+            world.leads[lead_id].learn(person)
+        yield world
+
+
+def _is_late(world: World, said: Said, person: Identity) -> bool:
+    """Whether anything in the capture is from before the erasure of its person."""
+    consented = (said.data.get("consent") or {}).get("capturedAt")
+    moments = [said.time, *([datetime.fromisoformat(consented)] if consented else [])]
+    stones = world.stones_of(person)
+    return bool(stones) and min(moments) <= max(stones)[0]
+
+
+def _create(world: World, said: Said, told: Told) -> Lead:
+    lead_id, created = told.chance.get("leadId", f"never told: {said.id}"), told.chance.get("createdAt", said.time)
+    if not world.unused(lead_id):
+        raise Contradiction(f"{said.id}: the id {lead_id} was given before")
+    sections = {name: dict(said.data.get(name) or {}) for name in SECTIONS}
+    world.leads[lead_id] = lead = Lead(lead_id, said.data["source"], created, sections, deepcopy(sections))
+    return lead
+
+
+def _merge(world: World, lead: Lead, said: Said) -> list[str]:
+    """Fill what is empty; return what was filled."""
+    filled = []
+    for section in SECTIONS:
+        for name, value in (said.data.get(section) or {}).items():
+            anothers = name == "email" and section == "contact" and world.emails.get(who(value), lead.id) != lead.id
+            if value not in EMPTY and lead.sections[section].get(name) in EMPTY and not anothers:
+                lead.sections[section][name] = value
+                filled.append(f"{section}.{name}")
+    return sorted(filled)
+
+
+def _captured_again(lead: Lead) -> dict[str, Facts]:
+    before, lead.status = lead.status, _table()["captured again"][lead.status]
+    if before == lead.status:
+        return {}
+    changed = {"status": {"from": before, "to": lead.status}}
+    return {"leads.updated": {"leadId": lead.id, "changed": changed, "by": "/services/capture"}}
+
+
+def _activity(world: World, said: Said, told: Told) -> Meaning:
+    lead, given = world.find(said.data), said.data["activity"]
+    if lead is None:
+        return _not_found(world, said, told), None
+    completed = datetime.fromisoformat(given["completedAt"]) if "completedAt" in given else None
+    lead.activities[said.id] = Activity(given["type"], given.get("description"), completed, completed)
+    before, after = lead.status, _table()["first contact"][lead.status]
+    if before == after or not _is_contact(completed, said, told):
+        return {}, lead
+    lead.status = after
+    changed = {"status": {"from": before, "to": after}}
+    return {"leads.updated": {"leadId": lead.id, "changed": changed, "by": given["createdBy"]}}, lead
+
+
+def _is_contact(completed: datetime | None, said: Said, told: Told) -> bool:
+    """Whether it was done when it was taken in; where that may or may not have been so, what was told decides."""
+    if completed is None or said.begun is None or said.ended is None:
+        return False
+    return completed <= said.begun[1] or (completed <= said.ended[1] and "leads.updated" in told.facts)
+
+
+def _engagement(world: World, said: Said, told: Told) -> Meaning:
+    lead, action = world.find(said.data), said.data["action"]
+    if lead is None:
+        return _not_found(world, said, told), None
+    lead.activities[said.id] = Activity("email", f"Email engagement: {action}", said.time, said.time)
+    expected: dict[str, Facts] = {}
+    if action in TRIGGERS:
+        expected["leads.triggered"] = {"leadId": lead.id, "trigger": TRIGGERS[action], "action": action}
+    if action in ("unsubscribed", "bounced"):
+        expected |= _refused(lead, said)
+    return expected, lead
+
+
+def _refused(lead: Lead, said: Said) -> dict[str, Facts]:
+    own, address = lead.identity.email, who(said.data["email"]) if "email" in said.data else None
+    held, unsubscribed = lead.sections["consent"].get("email"), said.data["action"] == "unsubscribed"
+    lead.unsubscribed |= unsubscribed
+    if held is False or not (unsubscribed or (address or own) == own):
+        return {}
+    lead.sections["consent"]["email"] = False
+    changed = {"consent.email": ({} if held is None else {"from": held}) | {"to": False}}
+    return {"leads.updated": {"leadId": lead.id, "changed": changed, "by": "/tests"}}
+
+
+def _command(move: str, world: World, said: Said, told: Told) -> tuple[Lead | None, str, dict[str, Facts]]:
+    """The lead, the status it would have, and, if the command can't be, what is told of that."""
+    lead = world.find(said.data)
+    if lead is None:
+        return None, "", _not_found(world, said, told)
+    outcome = _table()[move][lead.status] if move else lead.status
+    return (lead, "", _rejected(said, outcome.lower())) if outcome.isupper() else (lead, outcome, {})
+
+
+def _rejected(said: Said, reason: str) -> dict[str, Facts]:
+    facts = {"leadId": said.data["leadId"], "command": said.topic.name, "commandId": said.id, "reason": reason}
+    return {"leads.rejected": facts}
+
+
+def _not_found(world: World, said: Said, told: Told) -> dict[str, Facts]:
+    """What is told in the end of an event whose lead nobody knows: at once if it was erased, else after its time."""
+    if told.facts and not _waited(said, told) and name_in(said.data) not in world.stones:
+        raise Contradiction(f"{said.id}: given up as lead_not_found before its time: {told.facts}")
+    by_command = "requestedBy" in said.data and "leadId" in said.data
+    return _rejected(said, "lead_not_found") if by_command else {"leads.deadletter": {"reason": "lead_not_found"}}
+
+
+def _qualify(world: World, said: Said, told: Told) -> Meaning:
+    bant = said.data.get("bant")
+    score = None if bant is None else _bant_score(bant)
+    fit = score is None or score >= 75
+    lead, status, rejected = _command("found fit" if fit else "found unfit", world, said, told)
+    if lead is None or rejected:
+        return rejected, lead
+    lead.status = status
+    _learn(lead.sections["requirements"], said.data["requirements"] if bant is None else _requirements(bant))
+    facts: Facts = {"leadId": lead.id, "method": "progressive" if bant is None else "bant"}
+    if score is not None:
+        _follow_up(lead, said, f"BANT qualification completed - Score: {score}")
+        facts["bantScore"] = score
+    return {"leads.qualified" if fit else "leads.disqualified": facts}, lead
+
+
+def _bant_score(bant: Facts) -> int:
+    met = (
+        bant.get("budget", {}).get("confirmed"),
+        bant.get("authority", {}).get("isDecisionMaker"),
+        bant.get("need", {}).get("painPoints"),
+        bant.get("timeline", {}).get("urgency") in _SOON,
+    )
+    return 25 * sum(bool(one) for one in met)
+
+
+def _requirements(bant: Facts) -> Facts:
+    return {
+        "budget": bant.get("budget", {}).get("amount"),
+        "timeline": bant.get("timeline", {}).get("urgency"),
+        "decisionMakers": bant.get("authority", {}).get("decisionMakers"),
+        "painPoints": bant.get("need", {}).get("painPoints"),
+    }
+
+
+def _learn(known: Facts, learned: Facts) -> None:
+    for name, value in learned.items():
+        if value is not None:
+            known[name] = list(dict.fromkeys([*known.get(name, []), *value])) if name in _LISTS else value
+
+
+def _follow_up(lead: Lead, said: Said, description: str) -> None:
+    earliest, latest = (moment[1] if moment else None for moment in (said.begun, said.ended))
+    lead.activities[said.id] = Activity("follow_up", description, earliest, latest)
+
+
+def _update(world: World, said: Said, told: Told) -> Meaning:
+    asked, owner = said.data.get("status"), said.data.get("assignedTo")
+    lead, status, rejected = _command(f"set {asked}" if asked else "", world, said, told)
+    if lead is None or rejected:
+        return rejected, lead
+    changed: Facts = {"status": {"from": lead.status, "to": status}} if asked else {}
+    if owner:
+        before = lead.owner or world.assigned.get(lead.id)
+        changed["assignedTo"] = ({"from": before} if before else {}) | {"to": owner}
+    lead.status, lead.owner = status, owner or lead.owner
+    return {"leads.updated": {"leadId": lead.id, "changed": changed, "by": said.data["requestedBy"]}}, lead
+
+
+def _convert(world: World, said: Said, told: Told) -> Meaning:
+    lead, status, rejected = _command("convert", world, said, told)
+    if lead is None or rejected:
+        return rejected, lead
+    opportunity_id = told.chance.get("opportunityId", "never told")
+    if any(other.opportunity == opportunity_id for other in world.leads.values()):
+        raise Contradiction(f"{said.id}: the opportunity {opportunity_id} is another lead's")
+    lead.status, lead.opportunity = status, opportunity_id
+    _follow_up(lead, said, f"Lead converted to opportunity {opportunity_id}")
+    amount = (said.data.get("opportunity") or {}).get("amount", lead.sections["requirements"].get("budget"))
+    opportunity = {"amount": amount, "leadSource": lead.source}
+    opportunity |= {name: dict(lead.sections[name]) for name in ("company", "contact")}
+    facts = {"leadId": lead.id, "opportunityId": opportunity_id, "opportunity": opportunity}
+    return {"leads.converted": facts}, lead
+
+
+def _erase(world: World, said: Said, told: Told) -> Meaning:
+    """From here on nothing late brings the lead back; it goes with `finish`."""
+    lead, stone = world.find(said.data), world.stones.get(name_in(said.data))
+    if lead is None and stone is None:
+        return _not_found(world, said, told), None
+    lead_id = lead.id if lead else stone[1] if stone else ""
+    world.erasing[said.id] = lead_id
+    if lead:
+        _bury(world, lead, told.chance.get("time", said.time))
+    return {"leads.erased": {"leadId": lead_id}}, None
+
+
+def _bury(world: World, lead: Lead, at: datetime) -> None:
+    for name in lead.names:
+        world.stones[name] = max((at, lead.id), world.stones.get(name, (at, lead.id)))
+
+
+def finish(world: World, said: Said, _told: Told) -> Iterator[World]:
+    """The erasure is through: the lead is nowhere any more. Raises `Contradiction`."""
+    world = deepcopy(world)
+    lead = world.leads.pop(world.erasing.pop(said.id, ""), None)
+    if lead and said.begun and said.ended:
+        if lead.untold is not None and lead.untold < said.begun[0]:
+            raise Contradiction(f"{lead.id}: something of it wasn't told, and it wasn't being erased yet")
+        _bury(world, lead, world.stones[lead.id][0])
+        world.erased[lead.id] = said.ended[0]
+        world.forgotten |= {one for one, activity in lead.activities.items() if activity.type != "follow_up"}
+        world.emails = {email: owner for email, owner in world.emails.items() if owner != lead.id}
+    yield world
+
+
+_MEANINGS: dict[str, Callable[[World, Said, Told], Meaning]] = {
+    topics.CAPTURED.name: _captured,
+    topics.ACTIVITIES.name: _activity,
+    topics.ENGAGEMENTS.name: _engagement,
+    topics.QUALIFY.name: _qualify,
+    topics.UPDATE.name: _update,
+    topics.CONVERT.name: _convert,
+    topics.ERASE.name: _erase,
+}
