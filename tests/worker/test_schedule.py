@@ -94,7 +94,7 @@ async def test_20_000_steps_due_over_one_minute_go_out_once_and_never_early_thou
             await _plan(on, count)
             for part in (5, 2):
                 await until_there(count // part)
-                await _stop_midway(on, schedulers[1], lambda: until_there(len(published) + count // 20))
+                await _stop_midway(on, schedulers[1], lambda: until_there(len(published) + max(count // 50, 100)))
                 schedulers[1].kill()
                 schedulers[1].wait()
                 schedulers[1] = on.process("nurture")
@@ -122,7 +122,7 @@ async def _stop_midway(
     on: Bench, process: subprocess.Popen[bytes], others_went_on: Callable[[], Awaitable[None]]
 ) -> None:
     """Halt a scheduler while it holds steps; after some tries, wherever it is."""
-    for _ in range(10):
+    for _ in range(5):
         process.send_signal(signal.SIGSTOP)
         await others_went_on()  # what it asked of the database before is done by then
         held = await _claims(on)
