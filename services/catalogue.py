@@ -6,6 +6,7 @@ from services.capture import worker as capture
 from services.conversion import worker as conversion
 from services.engagement import worker as engagement
 from services.erasure import worker as erasure
+from services.gateway import store as gateway_store
 from services.nurture import store as nurture_store
 from services.nurture import worker as nurture
 from services.qualification import worker as qualification
@@ -25,5 +26,5 @@ TOPICS_OF: dict[str, tuple[str, ...]] = {module.NAME: tuple(t.name for t in modu
 
 async def create_indexes(storage: Storage) -> None:
     """Create the indexes that are missing, and nothing else."""
-    for owner in (leads, orphans, capture_store, scoring_store, nurture_store):
+    for owner in (leads, orphans, capture_store, scoring_store, nurture_store, gateway_store):
         await owner.create_indexes(storage)

@@ -16,10 +16,13 @@ from schemas.topics import TOPICS
 from services.catalogue import TOPICS_OF, WORKERS, create_indexes
 from services.deadletter_cli import deadletter_app
 from services.demo.command import run as run_demo
+from services.gateway import app as gateway
+from services.import_cli import import_file
+from services.keys_cli import keys_app
 from services.nurture_cli import nurture_app
 from services.rules_cli import rules_app
 from services.running import connections, prepare, running, servers, stop_signals, unless
-from services.terminal import Misused, broker_of, database_of
+from services.terminal import Misused, broker_of, database_of, gateway_secret_of
 from shared.config import ConfigError
 from shared.log import create_topics, lag
 from shared.logs import configure
@@ -29,8 +32,9 @@ from shared.storage import Storage
 app = cyclopts.App(name="pantry", help="Lead-management workers of Kitchen Pantry CRM.")
 topics_app = cyclopts.App(name="topics", help="The Kafka topics.")
 indexes_app = cyclopts.App(name="indexes", help="MongoDB's indexes.")
-for _sub in (topics_app, indexes_app, deadletter_app, nurture_app, rules_app):
+for _sub in (topics_app, indexes_app, deadletter_app, keys_app, nurture_app, rules_app):
     app.command(_sub)
+app.command(import_file, name="import")
 _out = Console()
 _DEMO_ORPHAN_TTL_S = 5.0
 
@@ -45,7 +49,7 @@ def up(*, demo: bool = False) -> None:
         Feed 200 leads through the funnel, then go on running.
 
     """
-    settings = Settings()
+    settings = _with_secret(Settings(), made=True)
     configure(settings)
     with servers(settings) as found:
         to = connections(settings, found.kafka_bootstrap, found.mongo_url, idempotence=found.idempotence)
@@ -53,9 +57,10 @@ def up(*, demo: bool = False) -> None:
         async def main() -> None:
             await prepare(settings, to)
             with stop_signals() as stop:
-                async with running(settings, to) as service:
+                async with running(settings, to, front=gateway.front) as service:
                     _out.print(f"Kafka    {to.kafka_bootstrap}  ({found.broker})")
                     _out.print(f"MongoDB  {to.mongo_url}  ({found.database})")
+                    _out.print(f"Gateway  {service.http}/docs  (make a key for it: pantry keys create)")
                     _out.print(f"Health   {service.http}/healthz  /readyz  /metrics")
                     _out.print(f"Workers  {', '.join(WORKERS)}\nCtrl-C stops everything.")
                     if demo:
@@ -117,6 +122,25 @@ def worker(*names: Annotated[str, Parameter(help=f"any of: {', '.join(WORKERS)}"
                 await stop.wait()
 
     asyncio.run(main())
+
+
+@app.command(name="gateway")
+def run_gateway() -> None:
+    """Run a gateway process: HTTP in front of the input topics; run as many as you like behind a load balancer."""
+    settings = _with_secret(Settings())
+    configure(settings)
+    to = connections(settings, broker_of(settings), database_of(settings), idempotence=True)
+
+    async def main() -> None:
+        with stop_signals() as stop:
+            async with running(settings, to, (), front=gateway.front):
+                await stop.wait()
+
+    asyncio.run(main())
+
+
+def _with_secret(settings: Settings, *, made: bool = False) -> Settings:
+    return settings.model_copy(update={"gateway_secret": gateway_secret_of(settings, made=made)})
 
 
 @topics_app.command(name="apply")

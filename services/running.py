@@ -10,7 +10,7 @@ from deploy.local import LocalServers, Servers
 from schemas.topics import TOPICS
 from services.catalogue import WORKERS, create_indexes
 from shared.log import create_topics
-from shared.service import Connections, Service
+from shared.service import Connections, Front, Service
 from shared.settings import Settings
 from shared.storage import Storage
 
@@ -41,9 +41,11 @@ async def prepare(settings: Settings, to: Connections) -> None:
 
 
 @asynccontextmanager
-async def running(settings: Settings, to: Connections, names: Sequence[str] = tuple(WORKERS)) -> AsyncIterator[Service]:
-    """The named workers in this process."""
-    async with Service(settings, to, [WORKERS[name] for name in names]) as service:
+async def running(
+    settings: Settings, to: Connections, names: Sequence[str] = tuple(WORKERS), *, front: Front | None = None
+) -> AsyncIterator[Service]:
+    """The named workers in this process, and a `front` for HTTP if there shall be one."""
+    async with Service(settings, to, [WORKERS[name] for name in names], front=front) as service:
         yield service
 
 

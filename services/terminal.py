@@ -1,5 +1,7 @@
 """What all commands have in common: the servers they are pointed at, and how a mistake of the user's is told."""
 
+import secrets
+
 from shared.settings import Settings
 
 _PRINTED = "(`pantry up` prints where its own listens)"
@@ -21,3 +23,20 @@ def database_of(settings: Settings) -> str:
     if not settings.mongo_url:
         raise Misused(f"name the database: PANTRY_MONGO_URL {_PRINTED}")
     return settings.mongo_url
+
+
+def gateway_secret_of(settings: Settings, *, made: bool = False) -> str:
+    """The secret that the settings give, else the one that `pantry up` keeps beside the data; `made` makes that one.
+
+    Raises `Misused` when there is none.
+    """
+    if settings.gateway_secret:
+        return settings.gateway_secret
+    file = settings.data_dir / "gateway.secret"
+    if made and not file.exists():
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(32))
+    if not file.exists():
+        raise Misused("give the gateway its secret, the same for all its processes: PANTRY_GATEWAY_SECRET")
+    return file.read_text()

@@ -9,11 +9,16 @@ import uvicorn
 from prometheus_client import CollectorRegistry, make_asgi_app
 
 Scope = MutableMapping[str, Any]
+App = Callable[[Scope, Callable[..., Any], Callable[..., Awaitable[None]]], Awaitable[None]]
 Probe = Callable[[], Awaitable[dict[str, str]]]
 """Answers with what is wrong, by part; empty when nothing is."""
 
 
-def application(live: Probe, ready: Probe, registry: CollectorRegistry) -> Callable[..., Awaitable[None]]:
+# Requests under way when the process is told to stop get this long to end.
+_GRACE_S = 15
+
+
+def application(live: Probe, ready: Probe, registry: CollectorRegistry) -> App:
     """The ASGI application of a worker process."""
     metrics = make_asgi_app(registry)
     probes = {"/healthz": live, "/readyz": ready}
@@ -38,9 +43,21 @@ def application(live: Probe, ready: Probe, registry: CollectorRegistry) -> Calla
 class HttpServer(uvicorn.Server):
     """A uvicorn server that leaves signals to the process it runs in."""
 
-    def __init__(self, app: Callable[..., Awaitable[None]], host: str, port: int) -> None:
+    def __init__(self, app: App, host: str, port: int, *, trusted_proxies: str = "127.0.0.1") -> None:
         super().__init__(
-            uvicorn.Config(app, host=host, port=port, log_level="error", access_log=False, lifespan="off", ws="none")
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                log_level="error",
+                access_log=False,
+                lifespan="off",
+                ws="none",
+                http="httptools",
+                server_header=False,
+                forwarded_allow_ips=trusted_proxies,
+                timeout_graceful_shutdown=_GRACE_S,
+            )
         )
 
     @contextlib.contextmanager

@@ -40,3 +40,14 @@ class Metrics:
             ["worker"],
             registry=self.registry,
         )
+        self.requests = Counter(
+            "pantry_http_requests_total", "Requests to the gateway.", ["route", "status"], registry=self.registry
+        )
+        self.request_seconds = Histogram(
+            "pantry_http_request_seconds", "Seconds from a request to its answer.", ["route"], registry=self.registry
+        )
+        self.under_way = Gauge(
+            "pantry_gateway_records_under_way",
+            "Records that the gateway took and Kafka hasn't acknowledged yet.",
+            registry=self.registry,
+        )

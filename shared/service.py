@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self, cast
@@ -19,7 +19,7 @@ from shared.broker import Publisher, connect
 from shared.clock import Clock, system_clock
 from shared.collections import ORPHANS
 from shared.due import Alarm
-from shared.health import HttpServer, application
+from shared.health import App, HttpServer, application
 from shared.intake import Intake
 from shared.metrics import Metrics
 from shared.orphans import Orphans
@@ -36,6 +36,8 @@ _STUCK_S = 60.0
 
 _log = structlog.get_logger()
 Batch = Sequence[ConsumerRecord[Any, Any]]
+Front = Callable[[Runtime, Metrics, App], App]
+"""Makes what a process answers over HTTP, its probes among it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,15 @@ class Service:
     """Workers in this process, as an async context: on leaving, batches in flight are finished and committed."""
 
     def __init__(
-        self, settings: Settings, connections: Connections, builds: Sequence[Build], *, clock: Clock = system_clock
+        self,
+        settings: Settings,
+        connections: Connections,
+        builds: Sequence[Build],
+        *,
+        clock: Clock = system_clock,
+        front: Front | None = None,
     ) -> None:
-        """Nothing is opened before the context is entered."""
+        """Nothing is opened before the context is entered. `front` makes this process answer more than its probes."""
         self._settings = settings
         self.metrics = Metrics()
         self.storage = Storage(connections.mongo_url, settings.mongo_database)
@@ -70,9 +78,9 @@ class Service:
         self._stopping = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._watch: list[asyncio.Task[None]] = []
-        self._http = HttpServer(
-            application(self.stuck, self.unready, self.metrics.registry), settings.http_host, settings.http_port
-        )
+        probes = application(self.stuck, self.unready, self.metrics.registry)
+        app = front(runtime, self.metrics, probes) if front else probes
+        self._http = HttpServer(app, settings.http_host, settings.http_port, trusted_proxies=settings.trusted_proxies)
 
     async def __aenter__(self) -> Self:
         await self.broker.connect()
@@ -89,13 +97,15 @@ class Service:
 
     async def __aexit__(self, *_: object) -> None:
         _log.info("service.stopping")
+        # What comes in by HTTP ends first: it needs the producer.
+        self._http.should_exit = True
+        await asyncio.gather(self._watch[-1], return_exceptions=True)
         self._stopping.set()
         # What runs beside the consumers publishes too: it ends before the producer does.
         await asyncio.gather(*self._loops)
         # A question about offsets that outlives its consumer waits for an answer until it times out.
         self._watch[0].cancel()
         await self.broker.stop()
-        self._http.should_exit = True
         await asyncio.gather(*self._watch, return_exceptions=True)
         self.storage.close()
         _log.info("service.stopped")
@@ -120,7 +130,9 @@ class Service:
         if not await self.broker.ping(timeout=2.0):
             wrong["broker"] = "does not answer"
         try:
-            await self.storage.ping()
+            # Without workers, events are taken as long as Kafka takes them.
+            if self.workers:
+                await self.storage.ping()
         except Unavailable as error:
             wrong["database"] = str(error)
         return wrong

@@ -25,8 +25,18 @@ class Settings(BaseSettings):
     )
     topic_replication: int = Field(1, ge=1, description="replicas of each topic that `topics apply` creates")
     data_dir: Path = Field(Path(".pantry"), description="where `up` keeps the embedded database and the servers' logs")
-    http_host: str = Field("127.0.0.1", description="address that health and metrics listen on")
-    http_port: int = Field(8080, ge=0, le=65535, description="port of health and metrics; 0 picks a free one")
+    http_host: str = Field("127.0.0.1", description="address that gateway, health and metrics listen on")
+    http_port: int = Field(8080, ge=0, le=65535, description="port of gateway, health and metrics; 0 picks a free one")
+    public_url: str | None = Field(None, description="where browsers reach the gateway; unset: as they asked for it")
+    trusted_proxies: str = Field(
+        "127.0.0.1", description="addresses, separated by commas, whose X-Forwarded-For and -Proto are believed"
+    )
+    gateway_secret: str | None = Field(
+        None, min_length=16, description="signs form tokens and webhooks; the same for every gateway process"
+    )
+    http_body_max: int = Field(1024 * 1024, ge=1024, description="bytes that a request's body may have")
+    http_batch_max: int = Field(1_000, ge=1, description="lines that a batch of scans may have")
+    ack_timeout_s: float = Field(10.0, gt=0, description="seconds that a request waits for Kafka's acknowledgement")
     region: str = Field("US", pattern=r"^[A-Z]{2}$", description="region of phone numbers without a country code")
     batch_max: int = Field(500, ge=1, le=10_000, description="most records that one batch takes")
     session_timeout_ms: int = Field(10_000, ge=1_000, description="silence after which a consumer's partitions move")

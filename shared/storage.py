@@ -201,13 +201,17 @@ class Storage:
             value = value.get(part) if value else None
         return value or None
 
-    async def create_index(self, collection: str, keys: Sequence[tuple[str, int]], *, sparse: bool = False) -> str:
+    async def create_index(
+        self, collection: str, keys: Sequence[tuple[str, int]], *, sparse: bool = False, expires: bool = False
+    ) -> str:
         """Create an index where it is missing; return its name. Nothing else is changed.
 
-        `sparse` leaves out the documents that have none of the fields.
+        `sparse` leaves out the documents that have none of the fields; those of one that `expires` are deleted by the
+        database soon after the time in its field.
         """
+        more: dict[str, Any] = {"expireAfterSeconds": 0} if expires else {}
         async with _sorted_errors():
-            return str(await self._database[collection].create_index(list(keys), sparse=sparse))
+            return str(await self._database[collection].create_index(list(keys), sparse=sparse, **more))
 
     async def drop(self) -> None:
         """Delete the whole database."""

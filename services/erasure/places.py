@@ -39,5 +39,7 @@ PLACES = (
     Place(collections.COMMANDS, "verdicts by the lead's id", "leadId", Fate.KEPT),
     Place(collections.TOMBSTONES, "that it was erased: its id, peppered hashes of its names", "leadId", Fate.KEPT),
     Place(collections.OWNERS, "numbers of open leads", None, Fate.KEPT),
+    Place(collections.KEYS, "hashes of the channels' keys", None, Fate.KEPT),
+    Place(collections.RATES, "requests a minute by key, and by keyed hash of an address, for minutes", None, Fate.KEPT),
     Place(collections.RESCORING, "how far scoring is with changed rules", None, Fate.KEPT),
 )

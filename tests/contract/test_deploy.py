@@ -23,6 +23,13 @@ def test_every_worker_is_a_service_of_its_own_that_can_be_scaled() -> None:
         assert "container_name" not in services[name]
 
 
+def test_the_gateway_can_be_scaled_and_starts_with_a_secret_only() -> None:
+    gateway = _compose()["gateway"]
+    assert gateway["command"] == ["gateway"]
+    assert gateway["ports"] == ["8080-8089:8080"], "a single fixed port would forbid --scale"
+    assert gateway["environment"]["PANTRY_GATEWAY_SECRET"].startswith("${PANTRY_GATEWAY_SECRET:?")
+
+
 def test_what_is_depended_on_is_there_and_tells_when_it_is_ready() -> None:
     services = _compose()
     for service in services.values():

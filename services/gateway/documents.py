@@ -1,0 +1,143 @@
+"""The OpenAPI page: request bodies from the topics' own models, and every answer that a route can give."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from schemas.topics import ACTIVITIES, CAPTURED, CONVERT, ENGAGEMENTS, QUALIFY, UPDATE, Topic
+from services.gateway.http import PROBLEM
+
+ACCEPTED: dict[str, Any] = {
+    "type": "object",
+    "required": ["eventId"],
+    "properties": {"eventId": {"type": "string", "description": "the id of the event, now safely in Kafka"}},
+}
+_FAULT = {
+    "type": "object",
+    "required": ["path", "message"],
+    "properties": {"path": {"type": "string"}, "message": {"type": "string"}},
+}
+_REJECTED = {
+    "type": "object",
+    "required": ["line", "errors"],
+    "properties": {"line": {"type": "integer"}, "errors": {"type": "array", "items": _FAULT}},
+}
+BATCH: dict[str, Any] = {
+    "type": "object",
+    "required": ["accepted", "rejected"],
+    "properties": {"accepted": {"type": "integer"}, "rejected": {"type": "array", "items": _REJECTED}},
+}
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "required": ["title", "status"],
+    "properties": {
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {"type": "array", "items": _FAULT},
+    },
+}
+_REFUSALS = {
+    401: "No valid key.",
+    403: "The key may not do this.",
+    404: "There is no such thing.",
+    405: "The path has no such method.",
+    408: "The body did not arrive in time.",
+    413: "The body is too large.",
+    415: "The content type is none of those that are taken.",
+    422: "Some fields can't be used; `errors` says which and why.",
+    429: "Too many requests; `Retry-After` says how many seconds to wait.",
+    503: "The event was not taken, or nobody knows; `Retry-After` says when to send it again.",
+}
+_LED: dict[int | str, dict[str, Any]] = {303: {"description": "Acknowledged by Kafka; on to a thank-you page."}}
+FORM = "application/x-www-form-urlencoded"
+_TAKEN = (ACTIVITIES, CAPTURED, CONVERT, ENGAGEMENTS, QUALIFY, UPDATE)
+# What the path or the key says already.
+_KNOWN = {"leadId", "requestedBy"}
+_Shape = Literal["object", "array", "lines"]
+_SCHEMES = {
+    "key": {"type": "http", "scheme": "bearer", "description": "a key that `pantry keys create` made"},
+    "webhook": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "webhook-signature",
+        "description": "Standard Webhooks: signs `webhook-id`, `webhook-timestamp` and the body",
+    },
+}
+_HEADER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "becomes the event's id: sent again with the same key, it counts once",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+}
+
+
+def described(
+    answer: Mapping[str, Any],
+    topic: Topic | None = None,
+    *,
+    of_lead: bool = False,
+    media: Mapping[str, _Shape] | None = None,
+    security: str = "key",
+) -> dict[str, Any]:
+    """A write route's part of the page: what it takes, by content type, and what it answers (a form: pages)."""
+    extra: dict[str, Any] = {"parameters": [_HEADER], "security": [{security: []}]}
+    if topic:
+        schema = {"$ref": f"#/components/schemas/{name_of(topic, of_lead=of_lead)}"}
+        shapes = media or {"application/json": "object"}
+        extra["requestBody"] = {
+            "required": True,
+            "content": {kind: {"schema": _shaped(schema, shape)} for kind, shape in shapes.items()},
+        }
+    responses = answers(answer, pages=bool(media and FORM in media))
+    return {"status_code": 202, "response_model": None, "responses": responses, "openapi_extra": extra}
+
+
+def _shaped(schema: Mapping[str, Any], shape: _Shape) -> Mapping[str, Any]:
+    return {"object": schema, "array": {"type": "array", "items": schema}, "lines": {"type": "string"}}[shape]
+
+
+def answers(answer: Mapping[str, Any], *, pages: bool = False) -> dict[int | str, dict[str, Any]]:
+    """What a write route can answer."""
+    page: dict[str, Any] = {"text/html": {"schema": {"type": "string"}}} if pages else {}
+    refused = {"content": {PROBLEM: {"schema": _PROBLEM}, **page}}
+    taken = {"description": "Acknowledged by Kafka.", "content": {"application/json": {"schema": answer}, **page}}
+    found: dict[int | str, dict[str, Any]] = {202: taken, **(_LED if pages else {})}
+    return found | {status: {"description": why, **refused} for status, why in _REFUSALS.items()}
+
+
+def name_of(topic: Topic, *, of_lead: bool) -> str:
+    """The component that describes a topic's data, as a whole or as far as a route of one lead takes it."""
+    return topic.model.__name__ + ("Request" if of_lead else "")
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The app's OpenAPI document, with the topics' models as components."""
+    if not app.openapi_schema:
+        page = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        components = page.setdefault("components", {})
+        components["securitySchemes"] = _SCHEMES
+        components.setdefault("schemas", {}).update(_models())
+        app.openapi_schema = page
+    return app.openapi_schema
+
+
+def _models() -> dict[str, Any]:
+    wanted = [(topic.model, "validation") for topic in _TAKEN]
+    _, found = models_json_schema(wanted, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]  # mode is a literal
+    models: dict[str, Any] = found["$defs"]
+    for topic in _TAKEN:
+        models[name_of(topic, of_lead=True)] = _relaxed(models[topic.model.__name__])
+    # The key knows a source.
+    captured = models[CAPTURED.model.__name__]
+    captured["required"] = [name for name in captured["required"] if name != "source"]
+    return models
+
+
+def _relaxed(schema: Mapping[str, Any]) -> dict[str, Any]:
+    properties = {name: part for name, part in schema["properties"].items() if name != "leadId"}
+    required = [name for name in schema.get("required", ()) if name not in _KNOWN]
+    return {**schema, "properties": properties, "required": required}

@@ -1,0 +1,133 @@
+"""Requests become events: what is published for each, under which id and key. All is pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pydantic_core
+from pydantic import ValidationError
+
+from schemas.base import CONTENT_TYPE, ENVELOPE_LIMIT, CloudEvent, Model
+from schemas.captures import LeadCaptured
+from schemas.topics import CAPTURED, Topic
+from shared.domain.identity import email_key, identity_of
+from shared.events import Outgoing, encode
+
+DEPTH_MAX = 20
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_ID = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one field; nothing of what was sent is quoted."""
+
+    path: str
+    message: str
+
+
+class Invalid(Exception):  # noqa: N818 - the answer to a request
+    """Input that no reader would take, fault by fault."""
+
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__("; ".join(f"{fault.path}: {fault.message}" for fault in faults))
+        self.faults = faults
+
+
+def parse(body: bytes) -> Any:
+    """The JSON value in `body`. Raises `Invalid`, also for one that is nested too deep."""
+    try:
+        value = pydantic_core.from_json(body, allow_inf_nan=False)
+    except ValueError:
+        raise Invalid(Fault("(body)", "is not JSON")) from None
+    if _deeper(value, DEPTH_MAX):
+        raise Invalid(Fault("(body)", f"is nested deeper than {DEPTH_MAX} levels"))
+    return value
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in `body`. Raises `Invalid`."""
+    value = parse(body)
+    if not isinstance(value, dict):
+        raise Invalid(Fault("(body)", "must be a JSON object"))
+    return value
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    parts = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper(part, levels - 1) for part in parts)
+
+
+def payload_of(topic: Topic, data: Mapping[str, Any], region: str) -> Model:
+    """The payload that every reader of the topic will see. Raises `Invalid`."""
+    try:
+        return topic.model.model_validate(data, context={"region": region})
+    except ValidationError as error:
+        raise Invalid(*faults_of(error)) from None
+
+
+def faults_of(error: ValidationError) -> list[Fault]:
+    """The faults, at most 50 of them."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return [Fault(".".join(map(str, one["loc"])) or "(body)", one["msg"]) for one in found[:50]]
+
+
+def event_of(  # noqa: PLR0913 - an event's parts, each by name
+    topic: Topic, payload: Model, *, id_: str, source: str, at: datetime, region: str, traceparent: str | None = None
+) -> Outgoing:
+    """The record to publish. Raises `Invalid` for one that is larger than a record may be."""
+    named = getattr(payload, "lead_id", None)
+    event = CloudEvent(
+        id=id_,
+        source=source,
+        type=topic.event_type,
+        subject=named,
+        time=at,
+        traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent or "") else None,
+        data=payload.wire(),
+    )
+    value = encode(event)
+    if len(value) > ENVELOPE_LIMIT:
+        raise Invalid(Fault("(body)", f"makes a record of more than {ENVELOPE_LIMIT // 1024} KiB"))
+    key = named or _person(payload, region)
+    return Outgoing(topic.name, key.encode() if key else None, value, {"content-type": CONTENT_TYPE})
+
+
+def _person(payload: Model, region: str) -> str | None:
+    """The key of an event that names no lead: the normalised e-mail, else the phone (contract 2)."""
+    if isinstance(payload, LeadCaptured):
+        identity = identity_of(payload.wire(), region)
+        return identity.email or identity.phone
+    return email_key(getattr(payload, "email", None))
+
+
+def checked_id(given: str) -> str:
+    """An idempotency key that can be an event's id. Raises `Invalid`."""
+    if not _ID.fullmatch(given):
+        raise Invalid(Fault("Idempotency-Key", "must be 1 to 200 printable ASCII characters without spaces"))
+    return given
+
+
+def with_consent(data: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """A capture whose consent, if it has any, says when it was given and to which words (kept in `context`)."""
+    consent, context = data.get("consent"), data.get("context")
+    if not isinstance(consent, dict):
+        return dict(data)
+    given = {name: value for name, value in consent.items() if name != "wording"}
+    if any(given.get(name) for name in ("email", "phone")):
+        given.setdefault("capturedAt", now.isoformat())
+    result = {**data, "consent": given}
+    if consent.get("wording") and (context is None or isinstance(context, dict)):
+        result["context"] = {**(context or {}), "consentWording": consent["wording"]}
+    return result
+
+
+def as_sent(topic: Topic, data: Mapping[str, Any], lead_id: str | None, requested_by: str) -> dict[str, Any]:
+    """A command's data: the lead is the path's, and who asks is the key unless the body names somebody."""
+    if lead_id is None or topic is CAPTURED:
+        return dict(data)
+    return {"requestedBy": requested_by, **data, "leadId": lead_id}

@@ -1,0 +1,181 @@
+"""HTTP around the routes: bounded bodies, request ids, security headers, refusals as problems, a line in the log."""
+
+import asyncio
+import json
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from services.gateway.access import Refused
+from services.gateway.domain import Invalid
+from shared.health import App
+from shared.metrics import Metrics
+from shared.storage import Unavailable
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+PROBLEM = "application/problem+json"
+_READ_S = 30.0
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "strict-transport-security": "max-age=31536000",
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+_DOCS = ("/docs", "/static-offline-docs")
+# The page's own scripts stand in the page itself.
+_DOCS_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+)
+_log = structlog.get_logger()
+
+
+_TITLES = {
+    400: "Bad request",
+    401: "No valid key",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    408: "Too slow",
+    413: "Too large",
+    415: "Unsupported content type",
+    422: "Not usable",
+    429: "Too many requests",
+    500: "Our fault",
+    503: "Not now",
+}
+
+
+def problem(status: int, detail: str | None = None, headers: dict[str, str] | None = None, **more: Any) -> Response:
+    """The answer to a request that was refused."""
+    body = {"title": _TITLES.get(status, "Refused"), "status": status}
+    body |= {name: value for name, value in {"detail": detail, **more}.items() if value is not None}
+    return Response(json.dumps(body), status, headers, PROBLEM)
+
+
+def answer_to(error: Exception) -> Response:
+    """The answer to what a route raised."""
+    if isinstance(error, Invalid):
+        errors = [{"path": fault.path, "message": fault.message} for fault in error.faults]
+        return problem(422, "Some fields can't be used.", errors=errors)
+    if isinstance(error, Refused):
+        return problem(error.status, error.detail, error.headers)
+    return problem(503, "The database is away.", {"Retry-After": "5"})
+
+
+def answer_problems(app: FastAPI) -> None:
+    """Let the app answer what its routes raise."""
+
+    async def raised(_: Request, error: Exception) -> Response:
+        return answer_to(error)
+
+    for kind in (Invalid, Refused, Unavailable):
+        app.add_exception_handler(kind, raised)
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> Response:
+        return problem(error.status_code, headers=dict(error.headers or {}))
+
+
+class Around:
+    """Everything that holds for each request, whatever its route does."""
+
+    def __init__(self, app: App, metrics: Metrics, body_max: int) -> None:
+        self._app, self._metrics, self._body_max = app, metrics, body_max
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            return
+        began, id_ = time.perf_counter(), _request_id(scope)
+        seen = {"status": 500}
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                seen["status"] = message["status"]
+                message["headers"] = _with_own(message["headers"], id_, scope["path"])
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=id_):
+            try:
+                await self._bounded(scope, receive, answer)
+            finally:
+                self._account(scope, seen["status"], time.perf_counter() - began)
+
+    async def _bounded(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        body = await self._body(scope, receive)
+        if isinstance(body, Response):
+            await body(scope, receive, send)
+        if not isinstance(body, bytes):
+            return
+        given = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def replay() -> Message:
+            return next(given, None) or await receive()
+
+        try:
+            await self._app(scope, replay, send)
+        except Exception as error:  # noqa: BLE001 - the last one who can answer; the text may quote the request
+            _log.error("http.failed", error=type(error).__name__)
+            await problem(500)(scope, receive, send)
+
+    async def _body(self, scope: MutableMapping[str, Any], receive: Receive) -> bytes | Response | None:
+        """The body, read before anybody decides on it; the answer to one too large or too slow; None for half a one."""
+        too_large = problem(413, f"A body may have {self._body_max // 1024} KiB.", {"Connection": "close"})
+        length = dict(scope["headers"]).get(b"content-length", b"")
+        if length.isdigit() and int(length) > self._body_max:
+            return too_large
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(_READ_S):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return None
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+                    if size > self._body_max:
+                        return too_large
+                    if not message.get("more_body"):
+                        return b"".join(parts)
+        except TimeoutError:
+            return problem(408, "The body did not arrive in time.", {"Connection": "close"})
+
+    def _account(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
+        # The template, never the path: a path can hold what somebody typed.
+        route = getattr(scope.get("route"), "path", "none")
+        self._metrics.requests.labels(route, str(status)).inc()
+        self._metrics.request_seconds.labels(route).observe(seconds)
+        facts = scope.get("state", {}).get("facts", {})
+        ms = round(seconds * 1000, 1)
+        _log.info("http.request", method=_method(scope), route=route, status=status, ms=ms, **facts)
+
+
+def _method(scope: MutableMapping[str, Any]) -> str:
+    known = {"GET", "POST", "PATCH", "DELETE", "OPTIONS", "HEAD", "PUT"}
+    return scope["method"] if scope["method"] in known else "other"
+
+
+def _request_id(scope: MutableMapping[str, Any]) -> str:
+    given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _with_own(headers: Any, request_id: str, path: str) -> list[tuple[bytes, bytes]]:
+    there = {name.lower() for name, _ in headers}
+    own = {**_HEADERS, "x-request-id": request_id}
+    if path.startswith(_DOCS):
+        own["content-security-policy"] = _DOCS_POLICY
+    return [*headers, *((n.encode(), v.encode()) for n, v in own.items() if n.encode() not in there)]

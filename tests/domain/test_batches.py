@@ -1,0 +1,218 @@
+"""Batches of scans: each line judged by itself, whatever the body holds."""
+
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from services.gateway.batches import LINE_MAX, Line, Rejected, Unreadable, Valid, read
+from tests.builders import NOW, data
+
+JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
+LATER = datetime(2026, 9, 9, tzinfo=UTC)
+HEADER = "First name,Last name,Company,Email,Phone,Source,Scanned at"
+
+
+def lines(body: str | bytes, media_type: str, **changed: Any) -> list[Line]:
+    terms: dict[str, Any] = {"region": "US", "default_source": None, "now": NOW, **changed}
+    return read(body.encode() if isinstance(body, str) else body, media_type, **terms)
+
+
+def as_body(items: list[Any], media_type: str) -> str:
+    return json.dumps(items) if media_type == JSON else "\n".join(map(json.dumps, items))
+
+
+def errors(line: Line) -> list[str]:
+    assert isinstance(line, Rejected), line
+    return [error.path for error in line.errors]
+
+
+@pytest.mark.parametrize("media_type", [JSON, NDJSON])
+def test_an_item_is_a_capture_with_its_own_id_and_time(media_type: str) -> None:
+    (line,) = lines(as_body([data() | {"id": "s-1", "time": "2026-03-01T09:00:00-06:00"}], media_type), media_type)
+    assert isinstance(line, Valid)
+    assert (line.line, line.id, line.time) == (1, "s-1", datetime(2026, 3, 1, 15, tzinfo=UTC))
+    assert line.capture.wire() == data()
+
+
+def test_rows_of_a_csv_file_are_captures_at_the_line_an_editor_shows() -> None:
+    body = (
+        f'{HEADER}\r\n\r\n"Ana ""A""",Reyes,"Blue\r\nFork",ana@example.com,,Trade Show,2026-03-01 09:00\r\n'
+        "Bo,Li,Red Pan,,555-123-4567,trade_show,\r\n,,,,,,\r\nCy,,Tin Pot,nobody,,trade_show,"
+    )
+    first, second, third = lines(body, CSV)
+    assert isinstance(first, Valid)
+    assert isinstance(second, Valid)
+    assert (first.line, second.line, third.line) == (3, 5, 7)
+    assert (first.time, second.time) == (datetime(2026, 3, 1, 9, tzinfo=UTC), NOW)
+    assert first.capture.company.name == "Blue\r\nFork"
+    assert sorted(errors(third)) == ["Email", "Last name"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+@pytest.mark.parametrize("delimiter", ",;\t")
+def test_a_csv_file_is_read_as_spreadsheets_write_it(encoding: str, delimiter: str) -> None:
+    row = delimiter.join(["Zoë", "Reyes", '"Blue, or; Fork"', "zoe@example.com", "", "website", ""])
+    text = f"{HEADER.replace(',', delimiter)}\n{row}"
+    (line,) = lines(text.encode(encoding), CSV)
+    assert isinstance(line, Valid)
+    assert (line.capture.contact.first_name, line.capture.company.name) == ("Zoë", "Blue, or; Fork")
+
+
+def test_titles_above_the_header_are_passed_over() -> None:
+    (line,) = lines(f"Leads of the spring fair\n\n{HEADER}\nAna,Reyes,Blue Fork,ana@example.com,,website,", CSV)
+    assert isinstance(line, Valid)
+
+
+def test_a_quote_that_is_never_closed_costs_its_own_line_only() -> None:
+    good = "Ana,Reyes,Blue Fork,ana@example.com,,website,"
+    told = lines(f'{HEADER}\n{good}\nBo,"Li,Red Pan,bo@example.com,,website,\n{good}\n{good}', CSV)
+    assert [isinstance(line, Valid) for line in told] == [True, False, True, True]
+    assert errors(told[1]) == ["(line)"]
+
+
+@pytest.mark.parametrize(
+    ("item", "paths"),
+    [
+        ("a text", ["(line)"]),
+        (None, ["(line)"]),
+        ([], ["(line)"]),
+        ({}, ["source", "company", "contact"]),
+        (data() | {"company": 5}, ["company"]),
+        (data() | {"contact": {"firstName": {"a": 1}, "lastName": 5, "email": "a@example.com"}}, None),
+        (data() | {"id": ""}, ["id"]),
+        (data() | {"id": 5}, ["id"]),
+        (data() | {"id": "x" * 201}, ["id"]),
+        (data() | {"time": 1_700_000_000}, ["time"]),
+        (data() | {"time": "2026-03-01T09:00:00"}, ["time"]),
+        (data() | {"time": "0001-01-01T00:00:00+14:00"}, ["time"]),
+        (data() | {"time": "9999-12-31T23:59:59-14:00"}, ["time"]),
+        (data() | {"context": {"a": "b\0"}}, ["context"]),
+        (data() | {"context": {"a\0": "b"}}, ["context"]),
+        (data() | {"context": {"a": 10**30}}, ["context"]),
+        (data() | {"context": {"a": json.loads("[" * 40 + "]" * 40)}}, ["context"]),
+        (data() | {"context": {"a": "x" * LINE_MAX}}, ["(line)"]),
+        (data() | {"requirements": {"budget": 10**300}}, ["requirements"]),
+        (data() | {"requirements": {"budget": "lots"}}, ["requirements.budget"]),
+        (data() | {"consent": {"email": "perhaps", "wording": {}}}, ["consent.email"]),
+        (data() | {"consent": "yes"}, ["consent"]),
+    ],
+)
+@pytest.mark.parametrize("media_type", [JSON, NDJSON])
+def test_what_is_wrong_with_an_item_is_told_and_spoils_no_other(
+    item: Any, paths: list[str] | None, media_type: str
+) -> None:
+    before, bad, after = lines(as_body([data(), item, data()], media_type), media_type)
+    assert isinstance(before, Valid)
+    assert isinstance(after, Valid)
+    assert (bad.line, after.line) == (2, 3)
+    assert errors(bad) == (paths or ["contact.firstName", "contact.lastName"])
+
+
+@pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": 1e999}', "{", '"\\ud800"', "[" * 10_000, "\ufeff", "9" * 5_000])
+def test_a_line_that_no_parser_would_take_spoils_no_other(text: str) -> None:
+    good = json.dumps(data())
+    told = lines(b"\n".join([good.encode(), text.encode(), b"\xff\xfe", b'"' + b"x" * LINE_MAX, good.encode()]), NDJSON)
+    assert [isinstance(line, Valid) for line in told] == [True, False, False, False, True]
+
+
+def test_an_infinite_number_is_a_fault() -> None:
+    (line,) = lines(json.dumps([data() | {"context": {"a": 1}}]).replace('"a": 1', '"a": 1e999'), JSON)
+    assert errors(line) == ["context"]
+
+
+def test_no_fault_repeats_what_was_sent() -> None:
+    canary = "c4nary"
+    item = data(email=canary, phone=canary, source=canary) | {"time": canary, "requirements": {"budget": canary}}
+    item |= {"company": {"size": canary}, "consent": {"email": canary, "capturedAt": canary}, "context": canary}
+    (line,) = lines(json.dumps([item]), JSON)
+    assert canary not in repr(line)
+    assert len(errors(line)) > 8
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (b"{}", JSON),
+        (b"", JSON),
+        (b"[" * 100_000, JSON),
+        (b"\xff[]", JSON),
+        (b"", CSV),
+        (b"\x81\x8d", CSV),
+        (b"one column\nonly\n", CSV),
+        (",".join(f"c{number}" for number in range(300)).encode(), CSV),
+        (b"[]", "text/plain"),
+        (json.dumps([data()] * 11).encode(), JSON),
+        (b"\n".join([json.dumps(data()).encode()] * 11), NDJSON),
+    ],
+)
+def test_a_body_that_is_no_batch_is_refused_in_a_sentence(body: bytes, media_type: str) -> None:
+    with pytest.raises(Unreadable, match=r"^[A-Z].*\.$"):
+        lines(body, media_type, most=10)
+
+
+@pytest.mark.parametrize("media_type", [JSON, NDJSON])
+def test_the_same_batch_has_the_same_ids_at_any_time(media_type: str) -> None:
+    body = as_body([data(), data(email="bo@example.com"), data() | {"time": NOW.isoformat()}], media_type)
+    first, again = lines(body, media_type), lines(body, media_type, now=LATER)
+    ids = [line.id for line in first if isinstance(line, Valid)]
+    assert ids == [line.id for line in again if isinstance(line, Valid)]
+    assert len(set(ids)) == 3
+
+
+def test_the_default_source_is_for_items_without_one() -> None:
+    bare = {name: value for name, value in data().items() if name != "source"}
+    told = lines(json.dumps([bare, data(source="email")]), JSON, default_source="trade_show")
+    assert [line.capture.source for line in told if isinstance(line, Valid)] == ["trade_show", "email"]
+
+
+def test_consent_is_dated_by_the_scan() -> None:
+    (line,) = lines(json.dumps([data() | {"time": "2026-03-01T09:00:00Z", "consent": {"email": True}}]), JSON)
+    assert isinstance(line, Valid)
+    assert line.capture.consent is not None
+    assert line.capture.consent.captured_at == datetime(2026, 3, 1, 9, tzinfo=UTC)
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda parts: st.lists(parts, max_size=3) | st.dictionaries(st.text(max_size=8), parts, max_size=3),
+    max_leaves=8,
+)
+ITEMS = st.one_of(
+    st.just(data()),
+    JUNK,
+    st.dictionaries(st.sampled_from([*data(), "id", "time", "context", "consent", "requirements"]), JUNK).map(
+        lambda odd: data() | odd
+    ),
+)
+
+
+@given(st.binary(), st.sampled_from([JSON, NDJSON, CSV]))
+@example(b'a,b\n"', CSV)
+@example(b"a,b\n\0,\xa0", CSV)
+def test_no_bytes_raise_anything_but_the_named_error(body: bytes, media_type: str) -> None:
+    with suppress(Unreadable):
+        read(body, media_type, region="US", default_source="website", now=NOW)
+
+
+@given(st.text(alphabet='abé,;\t"\r\n\0 1@.', max_size=200))
+def test_no_table_raises_anything(text: str) -> None:
+    told = lines(f"{HEADER}\n{text}", CSV)
+    assert [line.line for line in told] == sorted({line.line for line in told})
+
+
+@given(st.lists(ITEMS, max_size=4), st.sampled_from([JSON, NDJSON]))
+def test_a_lines_fate_does_not_depend_on_its_neighbours(items: list[Any], media_type: str) -> None:
+    together = lines(as_body(items, media_type), media_type)
+    assert [line.line for line in together] == list(range(1, len(items) + 1))
+    for line, item in zip(together, items, strict=True):
+        (alone,) = lines(as_body([item], media_type), media_type)
+        assert alone.__class__ is line.__class__
+        if isinstance(line, Valid) and isinstance(alone, Valid):
+            assert (line.id, line.capture, line.time) == (alone.id, alone.capture, alone.time)
+        elif isinstance(line, Rejected) and isinstance(alone, Rejected):
+            assert line.errors == alone.errors

@@ -1,0 +1,234 @@
+"""The gateway's decisions: who may do what, what a request becomes, who is a bot."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.base import ENVELOPE_LIMIT
+from schemas.topics import CAPTURED, ENGAGEMENTS, QUALIFY
+from services.gateway import access, domain, forms, keys
+from services.gateway.access import Kind, Refused, Scope
+from services.gateway.domain import DEPTH_MAX, Invalid
+from services.gateway.signing import Signer, why_no_person
+from tests.builders import NOW, data
+
+HOUR = timedelta(hours=1)
+SIGNER = Signer("sixteen characters")
+
+
+def _key(kind: Kind = Kind.SERVER, word: str = "s3cret", **more: Any) -> access.Key:
+    return keys.made("website", kind, word, NOW, **more)
+
+
+@given(st.text(max_size=60))
+def test_only_the_secret_itself_is_recognised(offered: str) -> None:
+    if offered == "s3cret":
+        return
+    with pytest.raises(Refused, match="valid key"):
+        access.recognise(_key(), offered, NOW)
+
+
+def test_a_key_that_was_given_out_is_recognised_and_its_secret_not_stored() -> None:
+    parts = access.parse(access.token(Kind.SERVER, "website", "s3_cr-et"))
+    assert parts == ("website", "s3_cr-et")
+    key = _key(word="s3_cr-et")
+    assert access.recognise(key, "s3_cr-et", NOW) is key
+    assert "s3_cr-et" not in key.model_dump_json()
+
+
+@pytest.mark.parametrize("given_", ["", "kps", "kps_", "kps_website", "kps_website_", "kpx_website_s", "website_s"])
+def test_what_is_no_key_has_no_parts(given_: str) -> None:
+    assert access.parse(given_) is None
+
+
+def test_old_secrets_hold_for_the_overlap_and_none_after_a_revocation() -> None:
+    rotated = keys.rotated(_key(), "second", NOW, HOUR)
+    again = keys.rotated(rotated, "third", NOW + HOUR / 2, 10 * HOUR)
+    for secret, until in (("s3cret", NOW + HOUR), ("second", NOW + HOUR / 2 + 10 * HOUR)):
+        assert access.recognise(again, secret, until - timedelta(seconds=1)) is again
+        with pytest.raises(Refused):
+            access.recognise(again, secret, until)
+    assert access.recognise(again, "third", NOW + 1_000 * HOUR) is again
+    with pytest.raises(Refused):
+        access.recognise(keys.revoked(again, NOW), "third", NOW)
+
+
+def test_a_public_key_can_never_do_more_than_capture() -> None:
+    assert _key(Kind.FORM).scopes == (Scope.CAPTURE,)
+    assert _key(Kind.FORM).per_address == 60
+    for scopes in ((Scope.ERASE,), (Scope.CAPTURE, Scope.COMMAND)):
+        with pytest.raises(ValueError, match="no other"):
+            _key(Kind.FORM, scopes=scopes)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"origins": ("blue.example",)},
+        {"origins": ("https://blue.example/path",)},
+        {"redirects": ("javascript:alert(1)",)},
+        {"redirects": ("https://blue.example/'x",)},
+        {"per_minute": 0},
+    ],
+)
+def test_a_key_with_a_dangerous_site_is_not_made(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"(?i)origins|redirects|per_?minute"):
+        _key(Kind.FORM, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::9", "2001:db8:1:2::/64"),
+        ("a socket", "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_an_address_is_one_person_or_one_household(address: str | None, network: str) -> None:
+    assert access.network_of(address) == network
+
+
+def test_a_key_lends_its_first_source_and_forbids_others() -> None:
+    key = _key(sources=("trade_show", "referral"))
+    unnamed = {name: part for name, part in data().items() if name != "source"}
+    assert access.with_source(key, unnamed)["source"] == "trade_show"
+    assert access.with_source(key, data(source="referral"))["source"] == "referral"
+    assert access.with_source(key, data(source="nonsense"))["source"] == "nonsense", "the schema tells of that"
+    with pytest.raises(Refused, match="trade_show, referral only"):
+        access.with_source(key, data(source="website"))
+
+
+@given(st.integers(0, 40))
+def test_only_what_is_nested_too_deep_is_refused(depth: int) -> None:
+    body = ("[" * depth + "]" * depth or "1").encode()
+    if depth > DEPTH_MAX:
+        with pytest.raises(Invalid, match="deeper"):
+            domain.parse(body)
+    else:
+        assert domain.parse(body) == json.loads(body)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
+    try:
+        parsed = domain.parse_object(body)
+    except Invalid:
+        return
+    assert parsed == json.loads(body)
+
+
+def test_a_fault_names_the_path_and_not_the_value() -> None:
+    with pytest.raises(Invalid) as caught:
+        domain.payload_of(CAPTURED, data(email="what was typed", company={"size": "vast"}), "US")
+    assert {fault.path for fault in caught.value.faults} == {"contact.email", "company.size"}
+    assert "what was typed" not in str(caught.value)
+
+
+def test_a_command_is_of_the_paths_lead_whatever_the_body_says() -> None:
+    sent = domain.as_sent(QUALIFY, {"leadId": "another", "requirements": {}}, "lead-1", "crm")
+    assert sent == {"requestedBy": "crm", "leadId": "lead-1", "requirements": {}}
+    assert domain.as_sent(QUALIFY, {"requestedBy": "sam"}, "lead-1", "crm")["requestedBy"] == "sam"
+
+
+def test_a_record_that_no_reader_takes_is_refused_before_it_is_written() -> None:
+    metadata = {"clicks": ["x" * 1_000] * (ENVELOPE_LIMIT // 1_000)}
+    payload = domain.payload_of(ENGAGEMENTS, {"email": "Ana@Example.com", "action": "x", "metadata": metadata}, "US")
+    with pytest.raises(Invalid, match="256 KiB"):
+        domain.event_of(ENGAGEMENTS, payload, id_="1", source="/clients/mailer", at=NOW, region="US")
+
+
+@pytest.mark.parametrize("wrong", ["", "a b", "é", "x" * 201, "a\n"])
+def test_an_idempotency_key_must_be_able_to_be_an_id(wrong: str) -> None:
+    assert domain.checked_id("request-1") == "request-1"
+    with pytest.raises(Invalid):
+        domain.checked_id(wrong)
+
+
+def test_consent_says_when_and_to_which_words() -> None:
+    with_wording = domain.with_consent({"consent": {"email": True, "wording": "Yes."}, "context": {"utm": "x"}}, NOW)
+    assert with_wording["consent"] == {"email": True, "capturedAt": NOW.isoformat()}
+    assert with_wording["context"] == {"utm": "x", "consentWording": "Yes."}
+    own = {"consent": {"phone": True, "capturedAt": "2026-01-01T00:00:00Z"}}
+    assert domain.with_consent(own, NOW) == own
+    for untouched in ({}, {"consent": None}, {"consent": "yes"}, {"consent": {"email": False}}):
+        assert domain.with_consent(untouched, NOW) == untouched
+
+
+def test_a_box_that_was_shown_and_not_ticked_is_a_refusal() -> None:
+    shown = {"context": {"consentWording": "Yes."}}
+    assert forms.with_boxes(shown)["consent"] == {"email": False, "phone": False}
+    ticked = {**shown, "consent": {"phone": True}}
+    assert forms.with_boxes(ticked)["consent"] == {"email": False, "phone": True}
+    for not_shown in ({}, {"consent": {"phone": True}}, {"context": {"utm": "x"}}):
+        assert forms.with_boxes(not_shown) == not_shown
+
+
+@pytest.mark.parametrize(
+    ("age", "word"),
+    [
+        (None, "not ours"),
+        (timedelta(seconds=-1), "not ours"),
+        (timedelta(seconds=2.9), "faster"),
+        (timedelta(seconds=3), None),
+        (timedelta(hours=23), None),
+        (timedelta(days=2), "too long ago"),
+    ],
+)
+def test_a_person_needs_some_seconds_and_not_days(age: timedelta | None, word: str | None) -> None:
+    why = why_no_person(age, 3.0)
+    assert (why is None) if word is None else (why and word in why)
+
+
+@given(st.datetimes(min_value=NOW.replace(tzinfo=None), max_value=(NOW + 9_000 * HOUR).replace(tzinfo=None)))
+def test_a_form_token_tells_when_it_was_rendered_and_cannot_be_made_up(moment: Any) -> None:
+    at = moment.replace(tzinfo=NOW.tzinfo)
+    token = SIGNER.form_token("website", at)
+    rendered = SIGNER.rendered_at("website", token)
+    assert rendered is not None
+    assert timedelta(0) <= at - rendered < timedelta(milliseconds=1)
+    assert SIGNER.rendered_at("other", token) is None
+    assert Signer("another secret....").rendered_at("website", token) is None
+    assert SIGNER.rendered_at("website", ("A" if token[0] != "A" else "B") + token[1:]) is None
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_no_token(text: str) -> None:
+    assert SIGNER.rendered_at("website", text) is None
+
+
+def test_a_form_leads_back_to_its_own_pages_only() -> None:
+    key = _key(Kind.FORM, redirects=("https://blue.example/a", "https://blue.example/b?x=1"))
+    assert forms.way_back(key, None) == "https://blue.example/a"
+    assert forms.way_back(key, "https://blue.example/b?x=1") == "https://blue.example/b?x=1"
+    for other in ("https://blue.example/", "https://evil.example/a", "//evil.example", "https://blue.example/a/"):
+        with pytest.raises(Invalid):
+            forms.way_back(key, other)
+    assert forms.way_back(_key(Kind.FORM), "") is None
+    assert forms.places(key) == "https://blue.example"
+
+
+def test_what_one_form_sent_twice_is_one_event_and_mended_content_another() -> None:
+    key = _key(Kind.FORM)
+    first, same = (forms.event_id(key, "token", data()) for _ in range(2))
+    assert first == same
+    assert len({first, forms.event_id(key, "token", data(first="Anna")), forms.event_id(key, "other", data())}) == 3
+
+
+def test_a_trap_catches_even_a_form_without_a_token() -> None:
+    forms.check_person(_key(Kind.FORM), "", None, "")
+    with pytest.raises(Invalid, match="leave it empty"):
+        forms.check_person(_key(Kind.FORM), "", None, "https://spam.example")
+    with pytest.raises(Invalid, match="not ours"):
+        forms.check_person(_key(Kind.FORM, needs_token=True), "", None, "")
+
+
+@pytest.mark.parametrize("body", [b"\xff", b"a=%ff", "é=1".encode(), b"&".join(b"a%d=1" % n for n in range(101))])
+def test_a_body_that_is_no_form_is_refused(body: bytes) -> None:
+    with pytest.raises(Invalid):
+        forms.fields_of(body)

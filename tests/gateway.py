@@ -1,0 +1,141 @@
+"""A gateway on a bench, keys for it, and a client."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from deploy.local.process import free_port
+from schemas.topics import Topic
+from services.gateway import access, keys, store
+from services.gateway.access import Kind, Scope
+from services.gateway.app import front
+from services.running import running
+from shared.clock import Clock, system_clock
+from shared.decoding import decode
+from shared.events import Received
+from shared.service import Service
+from tests.harness import Bench, stop, until
+
+SECRET = "a gateway secret of the tests"  # noqa: S105 - it guards nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Any
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+class Caller:
+    """Calls one gateway."""
+
+    def __init__(self, http: aiohttp.ClientSession, url: str) -> None:
+        self._http, self.url = http, url
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = None,
+        media: str = "application/json",
+        **headers: str,
+    ) -> Answer:
+        """One request; a body that is no bytes is sent as JSON. Header names are given with _ for -."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if key:
+            sent["authorization"] = f"Bearer {key}"
+        if body is not None:
+            sent["content-type"] = media
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        async with self._http.request(
+            method, f"{self.url}{path}", data=data, headers=sent, allow_redirects=False
+        ) as answer:
+            return Answer(answer.status, answer.headers, await answer.text())
+
+    async def post(self, path: str, body: Any, **more: Any) -> Answer:
+        return await self.call("POST", path, body, **more)
+
+
+@asynccontextmanager
+async def gateway(on: Bench, *, workers: tuple[str, ...] = (), **settings: Any) -> AsyncIterator[Caller]:
+    """A gateway process's insides in this one, and a caller."""
+    changed = on.settings.model_copy(update={"gateway_secret": SECRET, **settings})
+    async with running(changed, on.to, workers, front=front) as service, aiohttp.ClientSession() as http:
+        yield Caller(http, service.http or "")
+
+
+@asynccontextmanager
+async def gateway_at(on: Bench, clock: Clock, **settings: Any) -> AsyncIterator[Caller]:
+    """A gateway that goes by this clock."""
+    changed = on.settings.model_copy(update={"gateway_secret": SECRET, **settings})
+    async with Service(changed, on.to, (), clock=clock, front=front) as service, aiohttp.ClientSession() as http:
+        yield Caller(http, service.http or "")
+
+
+async def new_key(on: Bench, name: str = "website", kind: Kind = Kind.SERVER, **more: Any) -> str:
+    """A key, stored; what its owner is given (a webhook's: its name)."""
+    secret = "1" if kind is Kind.WEBHOOK else secrets.token_urlsafe(24)
+    scopes = tuple(Scope) if kind is Kind.SERVER else ()
+    key = keys.made(name, kind, secret, system_clock(), **{"scopes": scopes, **more})
+    assert await store.create_key(on.storage, key)
+    return name if kind is Kind.WEBHOOK else access.token(kind, name, secret)
+
+
+async def events(on: Bench, topic: Topic) -> list[Received]:
+    """What a topic holds, as its readers will see it: each of it must be valid to them."""
+    read = [decode(record, "US") for record in await on.records(topic)]
+    assert all(isinstance(one, Received) for one in read), read
+    return [one for one in read if isinstance(one, Received)]
+
+
+def _start(on: Bench, port: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    settings = {
+        **os.environ,
+        "PANTRY_KAFKA_BOOTSTRAP": on.to.kafka_bootstrap,
+        "PANTRY_MONGO_URL": on.to.mongo_url,
+        "PANTRY_MONGO_DATABASE": "test",
+        "PANTRY_HTTP_PORT": str(port),
+        "PANTRY_KAFKA_IDEMPOTENCE": str(on.to.idempotence),
+        "PANTRY_GATEWAY_SECRET": SECRET,
+        "PANTRY_LOG_LEVEL": "error",
+        **environment,
+    }
+    return subprocess.Popen([sys.executable, "-m", "services.cli", "gateway"], env=settings)
+
+
+@asynccontextmanager
+async def gateway_process(on: Bench, **environment: str) -> AsyncIterator[tuple[subprocess.Popen[bytes], str]]:
+    """A `pantry gateway` process, once it answers, and its URL."""
+    port = free_port()
+    process, url = _start(on, port, environment), f"http://127.0.0.1:{port}"
+    try:
+        async with aiohttp.ClientSession() as http:
+            await until(lambda: _is_ready(http, url), "the gateway's readiness")
+        yield process, url
+        assert stop(process) == 0
+    finally:
+        process.kill()
+
+
+async def _is_ready(http: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with http.get(f"{url}/readyz") as answer:
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
