@@ -56,7 +56,9 @@ class Publisher:
         ]
         if pending:
             await asyncio.wait(pending)
-        for acknowledged in pending:
-            acknowledged.result()
+        # All of them are asked: an error that nobody fetches is reported as forgotten.
+        for error in [acknowledged.exception() for acknowledged in pending]:
+            if error:
+                raise error
         for record in records:
             self._metrics.published.labels(worker, record.topic).inc()
