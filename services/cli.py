@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from deploy.local import Servers
 from deploy.local.process import ServerFailed
 from schemas.topics import TOPICS
 from services.catalogue import TOPICS_OF, WORKERS, create_indexes
@@ -58,17 +59,26 @@ def up(*, demo: bool = False) -> None:
             await prepare(settings, to)
             with stop_signals() as stop:
                 async with running(settings, to, front=gateway.front) as service:
-                    _out.print(f"Kafka    {to.kafka_bootstrap}  ({found.broker})")
-                    _out.print(f"MongoDB  {to.mongo_url}  ({found.database})")
-                    _out.print(f"Gateway  {service.http}/docs  (make a key for it: pantry keys create)")
-                    _out.print(f"Health   {service.http}/healthz  /readyz  /metrics")
-                    _out.print(f"Workers  {', '.join(WORKERS)}\nCtrl-C stops everything.")
+                    _tell(found, service.http or "")
                     if demo:
                         seed = secrets.randbelow(10**6)
                         await unless(stop, run_demo(settings, to, leads=200, seed=seed, console=_out))
                     await stop.wait()
 
         asyncio.run(main())
+
+
+def _tell(found: Servers, url: str) -> None:
+    lines = (
+        f"Kafka    {found.kafka_bootstrap}  ({found.broker})",
+        f"MongoDB  {found.mongo_url}  ({found.database})",
+        f"Gateway  {url}/docs",
+        f"Health   {url}/healthz  /readyz  /metrics",
+        f"Workers  {', '.join(WORKERS)}",
+        "Ctrl-C stops everything. For commands in another terminal (pantry keys create makes a key for the gateway):",
+        f"export PANTRY_KAFKA_BOOTSTRAP='{found.kafka_bootstrap}' PANTRY_MONGO_URL='{found.mongo_url}'",
+    )
+    _out.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command

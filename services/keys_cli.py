@@ -92,11 +92,13 @@ def create(  # noqa: PLR0913 - what a key can be given
 @keys_app.command(name="list")
 def list_keys() -> None:
     """List all keys. Secrets are not stored, so none is shown."""
-    table = Table("name", "kind", "state", "scopes", "sources", "a minute", "sites")
+    table = Table()
+    for heading in ("name", "kind", "state", "scopes", "sources", "a minute", "sites"):
+        table.add_column(heading, overflow="fold")
     for key in sorted(_with_storage(store.keys).values(), key=lambda one: one.name):
         sites = (*key.origins, *key.redirects)
-        cells = (key.name, key.kind, _state(key), " ".join(key.scopes), " ".join(key.sources))
-        table.add_row(*map(escape, (*cells, str(key.per_minute), " ".join(sites))))
+        cells = (key.name, key.kind, _state(key), "\n".join(key.scopes), "\n".join(key.sources))
+        table.add_row(*map(escape, (*cells, str(key.per_minute), "\n".join(sites))))
     _out.print(table)
 
 

@@ -55,7 +55,7 @@ class Passage:
         except Exception as error:
             if transient(error):
                 raise
-            _log.error("handler.failed", worker=self.worker.name, records=len(received), error=_where(error))
+            _log.error("handler.failed", worker=self.worker.name, records=len(received), error=where(error))
         if len(received) > 1:
             return [result for one in received for result in await self.handle((one,))]
         with structlog.contextvars.bound_contextvars(**received[0].ids):
@@ -69,7 +69,7 @@ class Passage:
             except Exception as error:
                 if transient(error):
                     raise
-                detail = _where(error)
+                detail = where(error)
         return (Refused(received, DeadLetterReason.HANDLER_FAILED, detail),)
 
     async def publish(self, results: Sequence[Result], undecodable: Sequence[Undecodable] = ()) -> Counter[str]:
@@ -115,7 +115,8 @@ def _undecodable(refused: Refused) -> Undecodable:
     return Undecodable(refused.received.record, refused.reason, refused.detail, refused.received.ids)
 
 
-def _where(error: BaseException) -> str:
+def where(error: BaseException) -> str:
+    """The error's class, and the line that raised it."""
     # The text of an arbitrary error may quote a lead; its class and the line that raised it can't.
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:

@@ -47,7 +47,7 @@ def application(gateway: Gateway) -> FastAPI:
     """The routes and their page."""
     app = FastAPIOffline(title="Kitchen Pantry leads", version="1", description=_ABOUT, redoc_url=None)
     answer_problems(app)
-    for part in (routes, form_routes, webhook_routes):
+    for part in (form_routes, routes, webhook_routes):
         app.include_router(part.routes(gateway))
     app.openapi = lambda: document(app)  # type: ignore[method-assign]  # FastAPI's own way to add to the page
 

@@ -55,6 +55,11 @@ _REFUSALS = {
 _LED: dict[int | str, dict[str, Any]] = {303: {"description": "Acknowledged by Kafka; on to a thank-you page."}}
 FORM = "application/x-www-form-urlencoded"
 _TAKEN = (ACTIVITIES, CAPTURED, CONVERT, ENGAGEMENTS, QUALIFY, UPDATE)
+_GROUPS: dict[Topic | None, str] = {
+    CAPTURED: "Leads come in",
+    ACTIVITIES: "What happens with leads",
+    ENGAGEMENTS: "What happens with leads",
+}
 # What the path or the key says already.
 _KNOWN = {"leadId", "requestedBy"}
 _Shape = Literal["object", "array", "lines"]
@@ -93,6 +98,7 @@ def described(
             "content": {kind: {"schema": _shaped(schema, shape)} for kind, shape in shapes.items()},
         }
     responses = answers(answer, pages=bool(media and FORM in media))
+    extra["tags"] = [_GROUPS.get(topic, "Commands")]
     return {"status_code": 202, "response_model": None, "responses": responses, "openapi_extra": extra}
 
 

@@ -17,6 +17,7 @@ from services.gateway.access import Refused
 from services.gateway.domain import Invalid
 from shared.health import App
 from shared.metrics import Metrics
+from shared.passage import where
 from shared.storage import Unavailable
 
 Message = MutableMapping[str, Any]
@@ -24,6 +25,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 PROBLEM = "application/problem+json"
+HELD_MAX = 64 * 1024 * 1024
+"""Bytes of bodies that a process holds at once, whoever sent them."""
 _READ_S = 30.0
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _HEADERS = {
@@ -40,8 +43,6 @@ _DOCS_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 )
 _log = structlog.get_logger()
-
-
 _TITLES = {
     400: "Bad request",
     401: "No valid key",
@@ -89,11 +90,16 @@ def answer_problems(app: FastAPI) -> None:
         return problem(error.status_code, headers=dict(error.headers or {}))
 
 
+class _Gone(Exception):  # noqa: N818 - a state, not a fault
+    """The sender left before the body was whole."""
+
+
 class Around:
     """Everything that holds for each request, whatever its route does."""
 
     def __init__(self, app: App, metrics: Metrics, body_max: int) -> None:
         self._app, self._metrics, self._body_max = app, metrics, body_max
+        self._held = 0
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """One request."""
@@ -115,11 +121,19 @@ class Around:
                 self._account(scope, seen["status"], time.perf_counter() - began)
 
     async def _bounded(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        body = await self._body(scope, receive)
-        if isinstance(body, Response):
-            await body(scope, receive, send)
-        if not isinstance(body, bytes):
+        parts: list[bytes] = []
+        try:
+            refusal = await self._read(scope, receive, parts)
+            if refusal:
+                await refusal(scope, receive, send)
+            else:
+                await self._answered(scope, receive, send, b"".join(parts))
+        except _Gone:
             return
+        finally:
+            self._held -= sum(map(len, parts))
+
+    async def _answered(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, body: bytes) -> None:
         given = iter([{"type": "http.request", "body": body, "more_body": False}])
 
         async def replay() -> Message:
@@ -128,30 +142,29 @@ class Around:
         try:
             await self._app(scope, replay, send)
         except Exception as error:  # noqa: BLE001 - the last one who can answer; the text may quote the request
-            _log.error("http.failed", error=type(error).__name__)
+            _log.error("http.failed", error=where(error))
             await problem(500)(scope, receive, send)
 
-    async def _body(self, scope: MutableMapping[str, Any], receive: Receive) -> bytes | Response | None:
-        """The body, read before anybody decides on it; the answer to one too large or too slow; None for half a one."""
-        too_large = problem(413, f"A body may have {self._body_max // 1024} KiB.", {"Connection": "close"})
-        length = dict(scope["headers"]).get(b"content-length", b"")
-        if length.isdigit() and int(length) > self._body_max:
-            return too_large
-        parts, size = [], 0
+    async def _read(self, scope: MutableMapping[str, Any], receive: Receive, parts: list[bytes]) -> Response | None:
+        """Read the body into `parts` before anybody decides on it; or return why it can't be. Raises `_Gone`."""
+        told = dict(scope["headers"]).get(b"content-length", b"")
+        size = int(told) if told.isdigit() and int(told) > self._body_max else 0
         try:
             async with asyncio.timeout(_READ_S):
-                while True:
+                while size <= self._body_max and self._held <= HELD_MAX:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        return None
+                        raise _Gone
                     parts.append(message.get("body", b""))
                     size += len(parts[-1])
-                    if size > self._body_max:
-                        return too_large
-                    if not message.get("more_body"):
-                        return b"".join(parts)
+                    self._held += len(parts[-1])
+                    if not message.get("more_body") and size <= self._body_max:
+                        return None
         except TimeoutError:
             return problem(408, "The body did not arrive in time.", {"Connection": "close"})
+        if size > self._body_max:
+            return problem(413, f"A body may have {self._body_max // 1024} KiB.", {"Connection": "close"})
+        return problem(503, "Too many large requests at once.", {"Retry-After": "2", "Connection": "close"})
 
     def _account(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
         # The template, never the path: a path can hold what somebody typed.

@@ -1,15 +1,17 @@
 """The bound on what a gateway process holds: it needs a broker that never answers, which no real one is on demand."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
+from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 
-from services.gateway import door
+from services.gateway import door, http
 from services.gateway.access import Refused
 from services.gateway.domain import Invalid
 from services.gateway.door import Door
+from services.gateway.http import Around, Message
 from shared.broker import Publisher
 from shared.events import Outgoing
 from shared.metrics import Metrics
@@ -72,3 +74,80 @@ async def test_what_kafka_will_never_take_is_the_senders_to_mend() -> None:
     publisher.told.set()
     with pytest.raises(Invalid, match="too large"):
         await Door(publisher, Metrics(), patience_s=10.0).publish([RECORD])
+
+
+class Sender:
+    """One request, its body part by part; `None` is a sender who leaves."""
+
+    def __init__(self, *parts: bytes | None, length: int | None = None) -> None:
+        self._parts: Iterator[bytes | None] = iter(parts)
+        self.scope: MutableMapping[str, Any] = {"type": "http", "method": "POST", "path": "/", "headers": []}
+        if length is not None:
+            self.scope["headers"] = [(b"content-length", str(length).encode())]
+        self.answered: list[int] = []
+
+    async def receive(self) -> Message:
+        part = next(self._parts)
+        if part is None:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": part, "more_body": part != b""}
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.answered.append(message["status"])
+
+
+class Reader:
+    """An application that reads the body and answers 202."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG002 - ASGI's shape
+        self.bodies.append((await receive())["body"])
+        await send({"type": "http.response.start", "status": 202, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize(
+    ("sender", "statuses", "bodies"),
+    [
+        (Sender(b"ab", b"cd", b""), [202], [b"abcd"]),
+        (Sender(b"", length=11), [413], []),
+        (Sender(b"x" * 6, b"x" * 6, b""), [413], []),
+        (Sender(b"x" * 11, length=3), [413], []),
+        (Sender(b"ab", None), [], []),
+    ],
+)
+async def test_a_body_is_whole_and_of_bounded_size_or_nobody_sees_it(
+    sender: Sender, statuses: list[int], bodies: list[bytes]
+) -> None:
+    reader = Reader()
+    await Around(reader, Metrics(), 10)(sender.scope, sender.receive, sender.send)
+    assert (sender.answered, reader.bodies) == (statuses, bodies)
+
+
+async def test_bodies_that_are_being_read_are_bounded_all_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "HELD_MAX", 15)
+    around, go_on = Around(Reader(), Metrics(), 10), asyncio.Event()
+
+    class SlowSender(Sender):
+        began = False
+
+        async def receive(self) -> Message:
+            if self.began:
+                await go_on.wait()
+            self.began = True
+            return await super().receive()
+
+    slow = [SlowSender(b"x" * 8, b"") for _ in range(2)]
+    tasks = [asyncio.create_task(around(one.scope, one.receive, one.send)) for one in slow]
+    await asyncio.sleep(0)
+    assert [one.began for one in slow] == [True, True]
+    third = Sender(b"x" * 8, b"")
+    await around(third.scope, third.receive, third.send)
+    go_on.set()
+    await asyncio.gather(*tasks)
+    after = Sender(b"x" * 8, b"")
+    await around(after.scope, after.receive, after.send)
+    assert [slow[0].answered, third.answered, after.answered] == [[202], [503], [202]]
