@@ -1,8 +1,6 @@
 """The gateway on a real broker and database: what is accepted is in Kafka, and nobody does what they may not."""
 
 import asyncio
-import base64
-import hmac
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,7 +16,7 @@ from services.gateway.access import Kind, Scope
 from services.gateway.signing import Signer
 from shared.clock import system_clock
 from tests.builders import data
-from tests.gateway import SECRET, Answer, events, gateway, gateway_at, new_key
+from tests.gateway import SECRET, Answer, events, gateway, gateway_at, new_key, signed
 from tests.harness import bench, until
 
 ACTIVITY = {"activity": {"type": "call", "description": "rang", "createdBy": "sam"}}
@@ -204,17 +202,6 @@ async def test_a_batch_of_scans_is_accepted_in_part_and_sent_again_changes_nothi
         assert {one.event.time.minute for one in found} == {0, 2}
 
 
-def _signed(secret: str, body: bytes, id_: str = "msg-1", at: datetime | None = None) -> dict[str, str]:
-    moment = str(int((at or datetime.now(UTC)).timestamp()))
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    mac = hmac.digest(key, f"{id_}.{moment}.".encode() + body, "sha256")
-    return {
-        "webhook_id": id_,
-        "webhook_timestamp": moment,
-        "webhook_signature": f"v1,{base64.b64encode(mac).decode()}",
-    }
-
-
 async def test_a_webhook_is_believed_when_signed_lately_by_a_secret_that_holds(local: LocalServers) -> None:
     async with bench(local) as on, gateway(on) as caller:
         name = await new_key(on, "mailer", Kind.WEBHOOK)
@@ -225,19 +212,19 @@ async def test_a_webhook_is_believed_when_signed_lately_by_a_secret_that_holds(l
             return (await caller.post("/v1/webhooks/mailer", sent, **headers)).status
 
         late = datetime.now(UTC) - timedelta(minutes=6)
-        for bad in ({}, _signed(second, body), _signed(first, body, at=late), _signed(first, b"other")):
+        for bad in ({}, signed(second, body), signed(first, body, at=late), signed(first, b"other")):
             assert await status(bad) == 401
-        assert await status({**_signed(first, body), "webhook_signature": "nonsense"}) == 401
-        assert (await caller.post("/v1/webhooks/nobody", body, **_signed(first, body))).status == 401
+        assert await status({**signed(first, body), "webhook_signature": "nonsense"}) == 401
+        assert (await caller.post("/v1/webhooks/nobody", body, **signed(first, body))).status == 401
         stored = await store.key(on.storage, name)
         assert stored
         rotated = keys.rotated(stored, "2", system_clock(), timedelta(hours=1))
         assert await store.replace_key(on.storage, stored, rotated)
         for _ in range(2):
-            answer = await caller.post("/v1/webhooks/mailer", body, **_signed(first, body))
+            answer = await caller.post("/v1/webhooks/mailer", body, **signed(first, body))
             assert (answer.status, answer.json["accepted"]) == (202, 1)
             assert [one["line"] for one in answer.json["rejected"]] == [2]
-        await until(lambda: _is(status(_signed(second, b"[]"), b"[]"), 202), "the new secret")
+        await until(lambda: _is(status(signed(second, b"[]"), b"[]"), 202), "the new secret")
         found = await events(on, ENGAGEMENTS)
         assert len({one.event.id for one in found}) == 1
         assert found[0].event.source == "/webhooks/mailer"

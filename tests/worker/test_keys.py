@@ -1,0 +1,86 @@
+"""`pantry keys` as its user sees it, and what the gateway makes of the keys."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from deploy.local import LocalServers
+from schemas.topics import ENGAGEMENTS
+from tests.builders import data
+from tests.gateway import SECRET, events, gateway, signed
+from tests.harness import Bench, bench, until
+
+
+def _pantry(on: Bench, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "PANTRY_MONGO_URL": on.to.mongo_url,
+        "PANTRY_MONGO_DATABASE": "test",
+        "PANTRY_GATEWAY_SECRET": SECRET,
+        "COLUMNS": "200",
+    }
+    command = [sys.executable, "-m", "services.cli", "keys", *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+async def _keys(on: Bench, *words: str) -> str:
+    done = await asyncio.to_thread(_pantry, on, *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+async def test_a_key_is_shown_once_listed_without_its_secret_rotated_and_revoked(local: LocalServers) -> None:
+    async with bench(local) as on, gateway(on) as caller:
+
+        async def status(key: str) -> int:
+            return (await caller.post("/v1/leads", data(source="trade_show"), key=key)).status
+
+        old = await _keys(on, "create", "hall-7", "--source", "trade_show", "--scope", "captures:write")
+        assert await status(old) == 202
+        new = await _keys(on, "rotate", "hall-7", "--overlap-hours", "0")
+        assert old != new
+        await until(lambda: _is(status, new, 202), "the new secret")
+        assert await status(old) == 401
+        listed = await _keys(on, "list")
+        assert "hall-7" in listed
+        assert "trade_show" in listed
+        for secret in (old, new):
+            assert secret.rpartition("_")[2] not in listed
+        await _keys(on, "revoke", "hall-7")
+        await until(lambda: _is(status, new, 401), "the end of the key")
+        assert "revoked" in await _keys(on, "list")
+
+
+async def test_a_webhooks_secret_as_it_is_shown_signs_what_the_gateway_takes(local: LocalServers) -> None:
+    async with bench(local) as on, gateway(on) as caller:
+        secret = await _keys(on, "create", "mailer", "--kind", "webhook")
+        body = b'{"email": "ana@example.com", "action": "opened_email"}'
+        answer = await caller.post("/v1/webhooks/mailer", body, **signed(secret, body, at=datetime.now(UTC)))
+        assert (answer.status, answer.json["accepted"]) == (202, 1)
+        assert len(await events(on, ENGAGEMENTS)) == 1
+
+
+async def test_what_can_not_be_is_told_in_a_sentence(local: LocalServers) -> None:
+    async with bench(local) as on:
+        await _keys(on, "create", "shop")
+        for words, told in (
+            (("create", "shop"), "there is a key shop already"),
+            (("create", "Bad Name"), "name:"),
+            (("create", "other", "--scope", "leads:read-everything"), "scopes.0:"),
+            (("create", "page", "--kind", "form", "--scope", "leads:erase"), "no other"),
+            (("create", "page", "--kind", "form", "--origin", "blue.example"), "origins.0:"),
+            (("rotate", "nobody"), "there is no key nobody"),
+            (("revoke", "nobody"), "there is no key nobody"),
+        ):
+            done = await asyncio.to_thread(_pantry, on, *words)
+            assert done.returncode == 2, words
+            assert told in done.stderr
+            assert "Traceback" not in done.stderr
+        assert await on.count("api_keys") == 1
+
+
+async def _is(status: Callable[[str], Awaitable[int]], key: str, wanted: int) -> bool:
+    return await status(key) == wanted
