@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from faststream.kafka import KafkaBroker
 from faststream.kafka.prometheus import KafkaPrometheusMiddleware
@@ -33,6 +34,21 @@ def connect(bootstrap: str, *, idempotence: bool, metrics: Metrics, client_id: s
         logger=logging.getLogger("pantry.faststream"),
         log_level=logging.DEBUG,
     )
+
+
+async def close(broker: KafkaBroker, patience_s: float) -> None:
+    """Stop the broker's consumers and its producer.
+
+    What Kafka has not acknowledged after this time is given up, so that a process can end though Kafka is away: an
+    idempotent producer would try for ever. Whoever waits for such a record is told that it failed.
+    """
+    stopping = asyncio.create_task(broker.stop())
+    done, _ = await asyncio.wait({stopping}, timeout=patience_s)
+    if not done:
+        # aiokafka's stop waits for all records or for its sender to end, whichever comes first.
+        producer: Any = broker.config.producer
+        producer._producer.producer._sender.sender_task.cancel()  # noqa: SLF001 - nothing else ends it
+    await stopping
 
 
 class Publisher:

@@ -15,7 +15,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.annotations import KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
 
-from shared.broker import Publisher, connect
+from shared.broker import GRACE_S, Publisher, close, connect
 from shared.clock import Clock, system_clock
 from shared.collections import ORPHANS
 from shared.due import Alarm
@@ -32,6 +32,8 @@ from shared.worker import Background, Build, Runtime, Worker
 # Short, for FastStream sleeps this long again after each empty poll: it is what an idle stage adds to latency.
 _POLL_MS = 10
 _MONITOR_S = 5.0
+# Records that Kafka has not acknowledged get this long once the process ends.
+_FLUSH_S = 5.0
 _STUCK_S = 60.0
 
 _log = structlog.get_logger()
@@ -105,7 +107,7 @@ class Service:
         await asyncio.gather(*self._loops)
         # A question about offsets that outlives its consumer waits for an answer until it times out.
         self._watch[0].cancel()
-        await self.broker.stop()
+        await close(self.broker, _FLUSH_S + (GRACE_S if self.workers else 0))
         await asyncio.gather(*self._watch, return_exceptions=True)
         self.storage.close()
         _log.info("service.stopped")
