@@ -3,12 +3,13 @@
 import asyncio
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from deploy.local import LocalServers
-from tests.harness import wipe
+from deploy.local import Backend, LocalServers
+from tests.harness import empty, wipe
 
 _NAMED = (os.environ.get("PANTRY_KAFKA_BOOTSTRAP"), os.environ.get("PANTRY_MONGO_URL"))
 
@@ -49,13 +50,60 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     config.option.numprocesses = 0
 
 
-@pytest.fixture
-def local(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalServers]:
-    """Servers of the test's own: topics, groups and documents of one test are never another's."""
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: takes a minute or more, and so begins before others")
+    config.option.maxschedchunk = config.option.maxschedchunk or 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests begin first: one that began last would run on alone.
+
+    Each process is given two tests at first and one by one from then on, so every second test is a long one.
+    """
+    rest = [one for one in items if one.get_closest_marker("long") is None]
+    long = [one for one in items if one.get_closest_marker("long") is not None]
+    pairs = [one for pair in zip(long, rest, strict=False) for one in pair]
+    items[:] = [*pairs, *long[len(rest) :], *rest[len(long) :]]
+
+
+@contextmanager
+def _servers(config: pytest.Config, directory: Path) -> Iterator[LocalServers]:
     bootstrap, url = _NAMED
-    with LocalServers(
-        request.config.getoption("--backend"), tmp_path / "servers", kafka_bootstrap=bootstrap, mongo_url=url
-    ) as servers:
+    backend = config.getoption("--backend")
+    with LocalServers(backend, directory, kafka_bootstrap=bootstrap, mongo_url=url) as servers:
+        try:
+            yield servers
+        finally:
+            # Nobody reads what they hold any more, so nobody waits for them to close it in good order.
+            for one in (servers.broker, servers.database):
+                if one is not None:
+                    one.kill()
+
+
+@pytest.fixture(scope="session")
+def _shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServers]:
+    with _servers(request.config, tmp_path_factory.mktemp("shared") / "servers") as servers:
+        yield servers
+
+
+@pytest.fixture
+def own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalServers]:
+    """Servers of the test's own, which it may kill and start again."""
+    with _servers(request.config, tmp_path / "servers") as servers:
         if any(_NAMED):
             asyncio.run(wipe(servers))
         yield servers
+
+
+@pytest.fixture
+def local(request: pytest.FixtureRequest) -> LocalServers:
+    """Empty servers, not to be killed: topics, groups and documents of one test are never another's.
+
+    Embedded servers start faster than others are emptied.
+    """
+    if any(_NAMED) or request.config.getoption("--backend") == Backend.EMBEDDED:
+        own: LocalServers = request.getfixturevalue("own")
+        return own
+    shared: LocalServers = request.getfixturevalue("_shared")
+    asyncio.run(empty(shared))
+    return shared

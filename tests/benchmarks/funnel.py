@@ -21,6 +21,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from deploy.local import LocalServers
 from schemas.topics import CAPTURED, CREATED, ENROLLED, REJECTED, SCORED, Topic
+from shared.logs import configure
+from shared.settings import Settings
 from tests.builders import data, event
 from tests.harness import Bench, bench, stop
 
@@ -141,6 +143,7 @@ async def latency(on: Bench, samples: int = 20) -> list[float]:
 
 async def main(backend: str, count: int) -> None:
     """Run and print."""
+    configure(Settings(log_level="error"))
     with tempfile.TemporaryDirectory() as directory, LocalServers(backend, Path(directory) / "a") as local:
         async with bench(local) as on:
             await on.publish([event(data(email=f"b{n}@example.com")) for n in range(count)])

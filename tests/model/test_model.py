@@ -334,6 +334,7 @@ def funnel(tmp_path: Path) -> Iterator[type[Funnel]]:
     structlog.reset_defaults()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(3_600)
 def test_any_interleaving_comes_to_what_the_contract_means(funnel: type[Funnel]) -> None:
     run_state_machine_as_test(funnel, settings=PROFILE)

@@ -28,6 +28,7 @@ def _captures() -> list[tuple[str, bytes]]:
     return captures
 
 
+@pytest.mark.long
 async def test_10_000_captures_of_2_000_people_by_three_processes_one_killed_midway_make_2_000_leads(
     local: LocalServers, figure: Callable[[str], None]
 ) -> None:
@@ -50,7 +51,7 @@ async def test_10_000_captures_of_2_000_people_by_three_processes_one_killed_mid
             async def all_through() -> bool:
                 return await on.count("captures") == CAPTURES and await _told(on) == CAPTURES
 
-            await until(all_through, "every capture stored and told")
+            await until(all_through, "every capture stored and told", every_s=1.0)
             assert [stop(worker) for worker in workers] == [0, 0, 0]
         finally:
             for worker in workers:
@@ -71,19 +72,19 @@ async def _told(on: Bench) -> int:
     return len({json.loads(record.value or b"")["causationid"] for record in await on.records(CREATED, MERGED)})
 
 
-async def test_a_database_that_is_killed_and_comes_back_loses_nothing(local: LocalServers) -> None:
-    if local.database is None:
+async def test_a_database_that_is_killed_and_comes_back_loses_nothing(own: LocalServers) -> None:
+    if own.database is None:
         pytest.skip("a database that somebody else runs is not ours to kill")
-    async with bench(local) as on, on.running("capture"):
+    async with bench(own) as on, on.running("capture"):
         await on.publish([event(data(email=f"before.{n}@example.com")) for n in range(200)])
 
         async def some() -> bool:
             return await on.count("captures") > 0
 
         await until(some, "the first captures")
-        local.database.kill()
+        own.database.kill()
         await on.publish([event(data(email=f"after.{n}@example.com")) for n in range(200)])
-        local.database.start()
+        own.database.start()
 
         async def everything() -> bool:
             return await on.count("leads") == 400
@@ -92,21 +93,21 @@ async def test_a_database_that_is_killed_and_comes_back_loses_nothing(local: Loc
         assert await on.count("captures") == 400
 
 
-async def test_a_broker_that_is_killed_and_comes_back_loses_nothing(local: LocalServers) -> None:
-    if local.broker is None or local.servers.broker is not Backend.APACHE:
+async def test_a_broker_that_is_killed_and_comes_back_loses_nothing(own: LocalServers) -> None:
+    if own.broker is None or own.servers.broker is not Backend.APACHE:
         pytest.skip("the embedded broker keeps all in memory; only Apache Kafka comes back (--backend apache)")
-    async with bench(local) as on, on.running("capture"):
+    async with bench(own) as on, on.running("capture"):
         await on.publish([event(data(email=f"b{n}@example.com")) for n in range(2_000)])
 
         async def some() -> bool:
             return await on.count("captures") > 0
 
         await until(some, "the first captures")
-        local.broker.kill()
-        await asyncio.to_thread(local.broker.start)
+        own.broker.kill()
+        await asyncio.to_thread(own.broker.start)
 
         async def everything() -> bool:
             return await on.count("captures") == 2_000 and await _told(on) == 2_000
 
-        await until(everything, "all 2,000 captures stored and told")
+        await until(everything, "all 2,000 captures stored and told", every_s=0.5)
         assert await on.count("leads") == 2_000

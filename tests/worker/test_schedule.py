@@ -83,6 +83,7 @@ async def _published(on: Bench) -> AsyncIterator[tuple[dict[str, datetime], Call
         await consumer.stop()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 async def test_20_000_steps_due_over_one_minute_go_out_once_and_never_early_though_a_scheduler_is_killed_twice(
     local: LocalServers, figure: Callable[[str], None]
