@@ -32,7 +32,7 @@ async def gateway() -> AsyncIterator[Gateway]:
     # One server by two names: for a browser they are two sites.
     gateway.here, gateway.site = server.address, server.address.replace("127.0.0.1", "localhost")
     yield gateway
-    server.should_exit = server.force_exit = True
+    server.should_exit = True
     await serving
 
 
