@@ -1,6 +1,7 @@
 """The command `pantry`."""
 
 import asyncio
+import gc
 import secrets
 import sys
 from typing import Annotated
@@ -144,6 +145,10 @@ def run_gateway() -> None:
     async def main() -> None:
         with stop_signals() as stop:
             async with running(settings, to, (), front=gateway.front):
+                # What there is by now lives as long as the process, and the collector's rounds over all of it made the
+                # slowest answers slow: without them p99 at half load fell from a tenth of a second to a fiftieth.
+                gc.collect()
+                gc.freeze()
                 await stop.wait()
 
     asyncio.run(main())
