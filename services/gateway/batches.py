@@ -1,11 +1,10 @@
 """Batches of captures: a JSON array, JSON lines or CSV. A line that can't be used spoils no other. All is pure."""
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from itertools import chain, islice
+from itertools import islice
 from typing import Annotated, Any, TypeVar
 
 import pydantic_core
@@ -14,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, V
 from schemas.base import Moment
 from schemas.captures import LeadCaptured
 from services.gateway import fields
-from services.gateway.domain import DEPTH_MAX, Fault, faults_of, with_consent
+from services.gateway.domain import DEPTH_MAX, Fault, faults_of, flaw_of, with_consent
 from services.gateway.tables import Row, Table, Unreadable, read_csv
 from shared.domain.ids import derive
 
@@ -24,7 +23,6 @@ LINE_MAX = 200 * 1024
 """Most bytes of one capture; below the record's limit, for the event has more to say than its data."""
 _WHOLE = "(line)"
 _BOM = b"\xef\xbb\xbf"
-_INTEGER_LIMIT = 2**63
 _YEARS = range(1970, 2200)
 _SECTIONS = tuple(field.alias or name for name, field in LeadCaptured.model_fields.items())
 
@@ -100,7 +98,7 @@ def judge(line: int, item: Mapping[str, Any], terms: Terms, *, own_id: bool = Tr
     said = {name: item[name] for name in (*_SECTIONS, *_Attributes.model_fields) if item.get(name) is not None}
     if terms.default_source:
         said.setdefault("source", terms.default_source)
-    flaws = [Fault(name, flaw) for name, value in said.items() if (flaw := _flaw(value, DEPTH_MAX - 1))]
+    flaws = [Fault(name, flaw) for name, value in said.items() if (flaw := flaw_of(value, DEPTH_MAX - 1))]
     if flaws:
         return Rejected(line, tuple(flaws))
     content = json.dumps(said, sort_keys=True)
@@ -118,22 +116,6 @@ def judge_row(table: Table, row: Row, mapping: Mapping[str, str], terms: Terms, 
     if isinstance(line, Valid):
         return line
     return Rejected(line.line, tuple(Fault(fields.column_of(one.path, mapping), one.message) for one in line.errors))
-
-
-def _flaw(value: Any, levels: int) -> str | None:
-    """What no reader or database of ours could take."""
-    if isinstance(value, str):
-        return "has a NUL character" if "\0" in value else None
-    if isinstance(value, float):
-        return None if math.isfinite(value) else "is no finite number"
-    if isinstance(value, int):
-        return None if abs(value) < _INTEGER_LIMIT else "is too large a number"
-    if not isinstance(value, dict | list):
-        return None
-    if levels == 0:
-        return f"is nested deeper than {DEPTH_MAX} levels"
-    parts = chain(value, value.values()) if isinstance(value, dict) else value
-    return next(filter(None, (_flaw(part, levels - 1) for part in parts)), None)
 
 
 def _validated(line: int, said: Mapping[str, Any], terms: Terms, derived: str, *, own_id: bool) -> Line:

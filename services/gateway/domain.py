@@ -1,9 +1,11 @@
 """Requests become events: what is published for each, under which id and key. All is pure."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import pydantic_core
@@ -16,6 +18,7 @@ from shared.domain.identity import email_key, identity_of
 from shared.events import Outgoing, encode
 
 DEPTH_MAX = 20
+_INTEGER_LIMIT = 2**63
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _ID = re.compile(r"[\x21-\x7e]{1,200}")
 
@@ -37,13 +40,13 @@ class Invalid(Exception):  # noqa: N818 - the answer to a request
 
 
 def parse(body: bytes) -> Any:
-    """The JSON value in `body`. Raises `Invalid`, also for one that is nested too deep."""
+    """The JSON value in `body`. Raises `Invalid`, also for one that nobody could keep."""
     try:
         value = pydantic_core.from_json(body, allow_inf_nan=False)
     except ValueError:
         raise Invalid(Fault("(body)", "is not JSON")) from None
-    if _deeper(value, DEPTH_MAX):
-        raise Invalid(Fault("(body)", f"is nested deeper than {DEPTH_MAX} levels"))
+    if flaw := flaw_of(value):
+        raise Invalid(Fault("(body)", flaw))
     return value
 
 
@@ -55,11 +58,20 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _deeper(value: Any, levels: int) -> bool:
+def flaw_of(value: Any, levels: int = DEPTH_MAX) -> str | None:
+    """What no reader or database of ours could take in a JSON value of at most so many `levels`."""
+    if isinstance(value, str):
+        return "has a NUL character" if "\0" in value else None
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "is no finite number"
+    if isinstance(value, int):
+        return None if abs(value) < _INTEGER_LIMIT else "is too large a number"
     if not isinstance(value, dict | list):
-        return False
-    parts = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_deeper(part, levels - 1) for part in parts)
+        return None
+    if levels == 0:
+        return f"is nested deeper than {DEPTH_MAX} levels"
+    parts = chain(value, value.values()) if isinstance(value, dict) else value
+    return next(filter(None, (flaw_of(part, levels - 1) for part in parts)), None)
 
 
 def payload_of(topic: Topic, data: Mapping[str, Any], region: str) -> Model:

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from services.gateway.access import Key
-from services.gateway.domain import Fault, Invalid
+from services.gateway.domain import Fault, Invalid, flaw_of
 from services.gateway.signing import why_no_person
 from shared.domain.ids import derive
 
@@ -21,6 +21,8 @@ def fields_of(body: bytes) -> dict[str, str]:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_FIELDS_MAX, errors="strict")
     except ValueError:
         raise Invalid(Fault("(body)", f"is no form of at most {_FIELDS_MAX} fields in UTF-8")) from None
+    if flaw := flaw_of(dict(pairs)):
+        raise Invalid(Fault("(body)", flaw))
     return dict(pairs)
 
 

@@ -228,7 +228,9 @@ def test_a_trap_catches_even_a_form_without_a_token() -> None:
         forms.check_person(_key(Kind.FORM, needs_token=True), "", None, "")
 
 
-@pytest.mark.parametrize("body", [b"\xff", b"a=%ff", "é=1".encode(), b"&".join(b"a%d=1" % n for n in range(101))])
+@pytest.mark.parametrize(
+    "body", [b"\xff", b"a=%ff", b"a=%00", "é=1".encode(), b"&".join(b"a%d=1" % n for n in range(101))]
+)
 def test_a_body_that_is_no_form_is_refused(body: bytes) -> None:
     with pytest.raises(Invalid):
         forms.fields_of(body)
