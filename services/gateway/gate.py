@@ -6,7 +6,7 @@ from datetime import datetime
 
 from services.gateway import access, store
 from services.gateway.access import Key, Kind, Refused, Scope
-from services.gateway.limits import Limits
+from services.gateway.limits import PATIENCE_S, Limits
 from services.gateway.signing import Signer
 from shared.clock import Clock
 from shared.storage import Storage, Unavailable
@@ -25,7 +25,7 @@ class KeyRing:
         self._storage, self._clock = storage, clock
         self._keys: dict[str, Key] = {}
         self._read_at: datetime | None = None
-        self._reading = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
 
     async def find(self, name: str) -> Key | None:
         """The key of this name. A name nobody knows may be a moment old, so that is asked for again."""
@@ -42,15 +42,21 @@ class KeyRing:
     async def _refresh(self, older_than_s: float) -> None:
         if not self._is_older(older_than_s):
             return
-        async with self._reading:
-            if not self._is_older(older_than_s):
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read())
+        # Everybody waits for the same answer; once there are keys, not for long.
+        await asyncio.wait({self._reading}, timeout=None if self._read_at is None else PATIENCE_S)
+        if self._read_at is None:
+            self._reading.result()
+            raise Unavailable("no keys have been read yet")
+
+    async def _read(self) -> None:
+        try:
+            self._keys = await store.keys(self._storage)
+        except Unavailable:
+            if self._read_at is None:
                 return
-            try:
-                self._keys = await store.keys(self._storage)
-            except Unavailable:
-                if self._read_at is None:
-                    raise
-            self._read_at = self._clock()
+        self._read_at = self._clock()
 
     def _is_older(self, seconds: float) -> bool:
         return self._read_at is None or (self._clock() - self._read_at).total_seconds() > seconds

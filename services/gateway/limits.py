@@ -17,6 +17,8 @@ from shared.storage import Storage, Unavailable
 
 _BLOCKS = 20
 _REMEMBERED = 10_000
+PATIENCE_S = 0.5
+"""How long a request waits for the database. It can do without, and what it is let in for is Kafka."""
 _log = structlog.get_logger()
 
 
@@ -60,8 +62,8 @@ class Limits:
     async def _take(self, share: _Share, who: str, minute: int, per_minute: int) -> None:
         block = max(1, per_minute // _BLOCKS)
         try:
-            taken = await store.take(self._storage, who, minute, per_minute, block)
-        except Unavailable:
+            taken = await asyncio.wait_for(store.take(self._storage, who, minute, per_minute, block), PATIENCE_S)
+        except (Unavailable, TimeoutError):
             _log.warning("limits.alone")
             # For the whole minute: a database that is away isn't asked again at each request.
             taken = per_minute

@@ -1,20 +1,24 @@
 """The bound on what a gateway process holds: it needs a broker that never answers, which no real one is on demand."""
 
 import asyncio
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Iterator, MutableMapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 
-from services.gateway import door, http
-from services.gateway.access import Refused
+from services.gateway import door, http, keys
+from services.gateway.access import Key, Kind, Refused, Scope
 from services.gateway.domain import Invalid
 from services.gateway.door import Door
+from services.gateway.gate import Gate
 from services.gateway.http import Around, Message
+from services.gateway.signing import Signer
 from shared.broker import Publisher
 from shared.events import Outgoing
 from shared.metrics import Metrics
+from shared.storage import Document, Storage
 
 RECORD = Outgoing("leads.captured", b"key", b"x" * 1_000)
 
@@ -151,3 +155,36 @@ async def test_bodies_that_are_being_read_are_bounded_all_together(monkeypatch: 
     after = Sender(b"x" * 8, b"")
     await around(after.scope, after.receive, after.send)
     assert [slow[0].answered, third.answered, after.answered] == [[202], [503], [202]]
+
+
+class HangingStorage(Storage):
+    """Answers no more once it `hangs`; a read before that finds one key."""
+
+    def __init__(self, key: Key) -> None:
+        self._key, self.hangs = key, False
+
+    async def scan(self, *_: Any, **__: Any) -> AsyncIterator[list[Document]]:
+        await self._answer()
+        yield [{"_id": self._key.name, **self._key.model_dump(by_alias=True, exclude={"name"})}]
+
+    async def change(self, *_: Any) -> bool:
+        await self._answer()
+        return True
+
+    async def _answer(self) -> None:
+        if self.hangs:
+            await asyncio.Event().wait()
+
+
+async def test_a_database_that_hangs_keeps_nobody_out_whom_it_let_in_before() -> None:
+    now = [datetime(2026, 5, 1, 12, tzinfo=UTC)]
+    storage = HangingStorage(keys.made("shop", Kind.SERVER, "word", now[0]))
+    gate = Gate(storage, lambda: now[0], Signer("sixteen characters"))
+    assert (await gate.admit(Scope.CAPTURE, "kps_shop_word", None, None)).name == "shop"
+    storage.hangs = True
+    now[0] += timedelta(minutes=2)
+    async with asyncio.timeout(30):
+        for _ in range(3):
+            assert (await gate.admit(Scope.CAPTURE, "kps_shop_word", None, None)).name == "shop"
+        with pytest.raises(Refused, match="valid key"):
+            await gate.admit(Scope.CAPTURE, "kps_shop_other", None, None)
