@@ -40,6 +40,7 @@ class Scope(StrEnum):
 
 
 PREFIXES = {Kind.SERVER: "kps", Kind.FORM: "kpf"}
+_KNOWN = frozenset(Source)
 _SOURCES = {Kind.SERVER: "clients", Kind.FORM: "forms", Kind.WEBHOOK: "webhooks"}
 
 
@@ -139,7 +140,7 @@ def with_source(key: Key, data: Mapping[str, Any]) -> dict[str, Any]:
     if source is None and key.sources:
         return {**data, "source": key.sources[0].value}
     # What is no source at all is for the schema to tell.
-    if isinstance(source, str) and source in set(Source) and source not in key.sources:
+    if isinstance(source, str) and source in _KNOWN and source not in key.sources:
         raise Refused(403, f"This key may capture as {', '.join(key.sources) or 'nothing'} only.")
     return dict(data)
 

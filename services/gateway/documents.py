@@ -89,7 +89,8 @@ def described(
     security: str = "key",
 ) -> dict[str, Any]:
     """A write route's part of the page: what it takes, by content type, and what it answers (a form: pages)."""
-    extra: dict[str, Any] = {"parameters": [_HEADER], "security": [{security: []}]}
+    # A platform's own id for a call is what makes that count once.
+    extra: dict[str, Any] = {"parameters": [_HEADER] if security == "key" else [], "security": [{security: []}]}
     if topic:
         schema = {"$ref": f"#/components/schemas/{name_of(topic, of_lead=of_lead)}"}
         shapes = media or {"application/json": "object"}

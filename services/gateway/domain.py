@@ -92,7 +92,7 @@ def event_of(  # noqa: PLR0913 - an event's parts, each by name
     topic: Topic, payload: Model, *, id_: str, source: str, at: datetime, region: str, traceparent: str | None = None
 ) -> Outgoing:
     """The record to publish. Raises `Invalid` for one that is larger than a record may be."""
-    named = getattr(payload, "lead_id", None)
+    named, data = getattr(payload, "lead_id", None), payload.wire()
     event = CloudEvent(
         id=id_,
         source=source,
@@ -100,19 +100,19 @@ def event_of(  # noqa: PLR0913 - an event's parts, each by name
         subject=named,
         time=at,
         traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent or "") else None,
-        data=payload.wire(),
+        data=data,
     )
     value = encode(event)
     if len(value) > ENVELOPE_LIMIT:
         raise Invalid(Fault("(body)", f"makes a record of more than {ENVELOPE_LIMIT // 1024} KiB"))
-    key = named or _person(payload, region)
+    key = named or _person(payload, data, region)
     return Outgoing(topic.name, key.encode() if key else None, value, {"content-type": CONTENT_TYPE})
 
 
-def _person(payload: Model, region: str) -> str | None:
+def _person(payload: Model, data: Mapping[str, Any], region: str) -> str | None:
     """The key of an event that names no lead: the normalised e-mail, else the phone (contract 2)."""
     if isinstance(payload, LeadCaptured):
-        identity = identity_of(payload.wire(), region)
+        identity = identity_of(data, region)
         return identity.email or identity.phone
     return email_key(getattr(payload, "email", None))
 

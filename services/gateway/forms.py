@@ -18,12 +18,13 @@ _FIELDS_MAX = 100
 def fields_of(body: bytes) -> dict[str, str]:
     """The fields of a plain form post; the last of one name wins. Raises `Invalid`."""
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_FIELDS_MAX, errors="strict")
+        text = body.decode("ascii")
+        fields = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_FIELDS_MAX, errors="strict"))
     except ValueError:
         raise Invalid(Fault("(body)", f"is no form of at most {_FIELDS_MAX} fields in UTF-8")) from None
-    if flaw := flaw_of(dict(pairs)):
+    if flaw := flaw_of(fields):
         raise Invalid(Fault("(body)", flaw))
-    return dict(pairs)
+    return fields
 
 
 def with_boxes(data: Mapping[str, Any]) -> dict[str, Any]:

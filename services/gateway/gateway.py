@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
+from schemas.base import Model
 from schemas.topics import Topic
 from services.gateway import domain
 from services.gateway.access import Key, Refused, Scope
@@ -41,16 +42,15 @@ class Gateway:
         """The key of a request, if it may do this. Raises `Refused`."""
         offered, origin = given or given_key(request.headers), request.headers.get("origin")
         # Our own form pages are on no site of the key's.
-        elsewhere = None if origin == self.base(request) else origin
+        elsewhere = None if origin and origin == self.base(request) else origin
         key = await self.gate.admit(scope, offered, elsewhere, address_of(request))
         note(request, key=key.name)
         return key
 
     def event(  # noqa: PLR0913 - what it says, and of whom
-        self, request: Request, topic: Topic, key: Key, data: Mapping[str, Any], id_: str, at: datetime
+        self, request: Request, topic: Topic, key: Key, payload: Model, id_: str, at: datetime
     ) -> Outgoing:
-        """The event that this data makes. Raises `Invalid`."""
-        payload = domain.payload_of(topic, data, self.region)
+        """The event that says this. Raises `Invalid`."""
         trace = request.headers.get("traceparent")
         return domain.event_of(
             topic, payload, id_=id_, source=key.event_source, at=at, region=self.region, traceparent=trace
@@ -61,7 +61,8 @@ class Gateway:
     ) -> JSONResponse:
         """Put one event into its topic, and say so once it is there."""
         id_ = event_id(request) or id_ or str(uuid.uuid4())
-        await self.door.publish([self.event(request, topic, key, data, id_, self.clock())])
+        payload = domain.payload_of(topic, data, self.region)
+        await self.door.publish([self.event(request, topic, key, payload, id_, self.clock())])
         note(request, event_id=id_)
         return JSONResponse({"eventId": id_}, 202)
 

@@ -12,6 +12,7 @@ from services.gateway.access import Key, Refused, Scope
 from services.gateway.documents import ACCEPTED, BATCH, described
 from services.gateway.domain import Fault, Invalid
 from services.gateway.gateway import JSON, Gateway, event_id, media_type
+from shared.domain.ids import derive
 from shared.events import Outgoing
 
 NDJSON, CSV = "application/x-ndjson", "text/csv"
@@ -91,10 +92,9 @@ def _line(gateway: Gateway, request: Request, key: Key, line: batches.Line) -> O
         return told(line.line, *line.errors)
     batch = event_id(request)
     try:
-        access.with_source(key, line.capture.wire())
-        return gateway.event(
-            request, CAPTURED, key, line.capture.wire(), f"{batch}:{line.line}" if batch else line.id, line.time
-        )
+        access.with_source(key, {"source": line.capture.source})
+        id_ = derive("batch", batch, str(line.line)) if batch else line.id
+        return gateway.event(request, CAPTURED, key, line.capture, id_, line.time)
     except Refused as error:
         return told(line.line, Fault("source", error.detail))
     except Invalid as error:

@@ -65,6 +65,7 @@ def _event(gateway: Gateway, request: Request, key: Key, number: int, item: Any)
         # A platform that repeats a call repeats its id; one that repeats an item in another call gives that an id.
         own = item.get("id")
         id_ = str(own) if own else f"{request.headers['webhook-id']}:{number}"
-        return gateway.event(request, ENGAGEMENTS, key, item, derive("webhook", id_), gateway.clock())
+        payload = domain.payload_of(ENGAGEMENTS, item, gateway.region)
+        return gateway.event(request, ENGAGEMENTS, key, payload, derive("webhook", id_), gateway.clock())
     except Invalid as error:
         return told(number, *error.faults)

@@ -200,6 +200,10 @@ async def test_a_batch_of_scans_is_accepted_in_part_and_sent_again_changes_nothi
         found = await events(on, CAPTURED)
         assert len({one.event.id for one in found}) == 2
         assert {one.event.time.minute for one in found} == {0, 2}
+        for _ in range(2):
+            named = await caller.post("/v1/scans", body, media=media, key=key, Idempotency_Key="x" * 200)
+            assert (named.status, named.json["accepted"]) == (202, 2)
+        assert len({one.event.id for one in await events(on, CAPTURED)}) == 4
 
 
 async def test_a_webhook_is_believed_when_signed_lately_by_a_secret_that_holds(local: LocalServers) -> None:
