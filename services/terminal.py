@@ -35,8 +35,11 @@ def gateway_secret_of(settings: Settings, *, made: bool = False) -> str:
     file = settings.data_dir / "gateway.secret"
     if made and not file.exists():
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(32))
+        fresh = file.with_suffix(".new")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(32))
+        # Half a secret that a kill left would be one that can be guessed.
+        fresh.rename(file)
     if not file.exists():
         raise Misused("give the gateway its secret, the same for all its processes: PANTRY_GATEWAY_SECRET")
     return file.read_text()

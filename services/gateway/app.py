@@ -13,6 +13,7 @@ from services.gateway.gate import Gate
 from services.gateway.gateway import Gateway
 from services.gateway.http import Around, Receive, Send, answer_problems
 from services.gateway.signing import Signer
+from shared.config import ConfigError
 from shared.health import App
 from shared.metrics import Metrics
 from shared.worker import Runtime
@@ -22,9 +23,11 @@ _ABOUT = "Web forms, scanners, mailers and sales screens send here what workers 
 
 
 def front(runtime: Runtime, metrics: Metrics, probes: App) -> App:
-    """What a process that is a gateway answers over HTTP; `probes` tells of the process itself."""
+    """What a gateway process answers over HTTP; `probes` tells of the process itself. Raises `ConfigError`."""
     settings, clock = runtime.settings, runtime.clock
-    signer = Signer(settings.gateway_secret or "")
+    if not settings.gateway_secret:
+        raise ConfigError("the gateway has no secret: PANTRY_GATEWAY_SECRET")
+    signer = Signer(settings.gateway_secret)
     gateway = Gateway(
         Gate(runtime.storage, clock, signer),
         Door(runtime.publisher, metrics, settings.ack_timeout_s),
