@@ -3,12 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaProducer
-
 from schemas.base import CONTENT_TYPE
 from schemas.topics import DEADLETTER
-from shared.events import Record
-from shared.log import read_all
+from shared.events import Outgoing, Record
+from shared.log import publishing, read_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +36,15 @@ async def replay(bootstrap: str, letters: Iterable[DeadLetter], mended: bytes | 
 
     Replaying twice is harmless: an event that was handled once changes nothing (contract 1).
     """
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", max_request_size=2 * 1024 * 1024)
-    await producer.start()
-    try:
-        headers = [("content-type", CONTENT_TYPE.encode())]
-        sent = 0
-        for letter in letters:
-            value = letter.record.value if mended is None else mended
-            await producer.send_and_wait(letter.header("x-topic"), value, key=letter.record.key, headers=headers)
-            sent += 1
-        return sent
-    finally:
-        await producer.stop()
+    records = [
+        Outgoing(
+            letter.header("x-topic"),
+            letter.record.key,
+            letter.record.value if mended is None else mended,
+            {"content-type": CONTENT_TYPE},
+        )
+        for letter in letters
+    ]
+    async with publishing(bootstrap) as publish:
+        await publish(records)
+    return len(records)

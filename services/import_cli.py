@@ -24,6 +24,7 @@ from services.gateway.tables import Table, Unreadable
 from services.imports import Plan, Reject
 from services.terminal import Misused, broker_of
 from shared.events import Outgoing
+from shared.log import publishing
 from shared.settings import Settings
 
 _out = Console()
@@ -139,7 +140,7 @@ async def _import(plan: Plan, bootstrap: str | None, *, idempotence: bool) -> li
         if bootstrap is None:
             return await imports.run(plan, _nowhere, advance)
         try:
-            async with imports.publishing(bootstrap, idempotence=idempotence) as publish:
+            async with publishing(bootstrap, idempotence=idempotence) as publish:
                 return await imports.run(plan, publish, advance)
         except KafkaError as error:
             told = f"the broker did not take everything ({type(error).__name__})"

@@ -1,16 +1,13 @@
 """Files of leads into `leads.captured`: opened, judged row by row, published in groups that the broker acknowledges."""
 
-import asyncio
 import csv
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, load_workbook
 
 from schemas.topics import CAPTURED
@@ -18,14 +15,13 @@ from services.gateway.batches import Rejected, Terms, judge_row
 from services.gateway.domain import Fault, event_of
 from services.gateway.tables import Row, Table, Unreadable, read_csv, table_of
 from shared.events import Outgoing
+from shared.log import Publish
 
 ERRORS = "errors"
 """The column that a file of rejected rows has besides those of the file they came from."""
 _GROUP = 500
 _TEXTS = {".csv", ".tsv", ".txt"}
 _WORKBOOKS = {".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"}
-
-Publish = Callable[[Sequence[Outgoing]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,27 +81,6 @@ async def run(plan: Plan, publish: Publish, advance: Callable[[int], None]) -> l
         rejected += [one for one in outcomes if isinstance(one, Reject)]
         advance(len(group))
     return rejected
-
-
-@asynccontextmanager
-async def publishing(bootstrap: str, *, idempotence: bool) -> AsyncIterator[Publish]:
-    """A way to publish that returns when all replicas in sync have the records. Raises `KafkaError`."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=idempotence)
-
-    async def publish(records: Sequence[Outgoing]) -> None:
-        sent = [
-            await producer.send(
-                one.topic, one.value, key=one.key, headers=[(name, text.encode()) for name, text in one.headers.items()]
-            )
-            for one in records
-        ]
-        await asyncio.gather(*sent)
-
-    try:
-        await producer.start()
-        yield publish
-    finally:
-        await producer.stop()
 
 
 def write_rejects(file: Path, table: Table, rejected: Sequence[Reject]) -> None:

@@ -1,15 +1,15 @@
-"""The log itself: creating topics, reading them from end to end, and how far each consumer group is."""
+"""The log itself: creating topics, reading and writing them for commands, and how far each consumer group is."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from schemas.topics import DEADLETTER, Topic
 from shared.broker import MAX_REQUEST_BYTES
-from shared.events import Record
+from shared.events import Outgoing, Record
 
 
 async def create_topics(bootstrap: str, topics: Iterable[Topic], replication: int = 1) -> list[str]:
@@ -78,6 +78,32 @@ async def read_all(bootstrap: str, topics: Iterable[str]) -> AsyncIterator[Recor
                 for raw in records:
                     yield Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, tuple(raw.headers or ()))
             open_ = {partition for partition in open_ if await consumer.position(partition) < ends[partition]}
+
+
+Publish = Callable[[Sequence[Outgoing]], Awaitable[None]]
+
+
+@asynccontextmanager
+async def publishing(bootstrap: str, *, idempotence: bool = False) -> AsyncIterator[Publish]:
+    """A command's way to publish: it returns when all replicas in sync have the records. Raises `KafkaError`."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap, acks="all", enable_idempotence=idempotence, max_request_size=MAX_REQUEST_BYTES
+    )
+
+    async def publish(records: Sequence[Outgoing]) -> None:
+        sent = [
+            await producer.send(
+                one.topic, one.value, key=one.key, headers=[(name, text.encode()) for name, text in one.headers.items()]
+            )
+            for one in records
+        ]
+        await asyncio.gather(*sent)
+
+    try:
+        await producer.start()
+        yield publish
+    finally:
+        await producer.stop()
 
 
 async def lag(bootstrap: str, group: str, topics: Iterable[str]) -> dict[TopicPartition, int]:
