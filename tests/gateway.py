@@ -3,11 +3,9 @@
 import base64
 import hmac
 import json
-import os
 import secrets
 import subprocess
-import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -107,26 +105,12 @@ async def events(on: Bench, topic: Topic) -> list[Received]:
     return [one for one in read if isinstance(one, Received)]
 
 
-def _start(on: Bench, port: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    settings = {
-        **os.environ,
-        "PANTRY_KAFKA_BOOTSTRAP": on.to.kafka_bootstrap,
-        "PANTRY_MONGO_URL": on.to.mongo_url,
-        "PANTRY_MONGO_DATABASE": "test",
-        "PANTRY_HTTP_PORT": str(port),
-        "PANTRY_KAFKA_IDEMPOTENCE": str(on.to.idempotence),
-        "PANTRY_GATEWAY_SECRET": SECRET,
-        "PANTRY_LOG_LEVEL": "error",
-        **environment,
-    }
-    return subprocess.Popen([sys.executable, "-m", "services.cli", "gateway"], env=settings)
-
-
 @asynccontextmanager
 async def gateway_process(on: Bench, **environment: str) -> AsyncIterator[tuple[subprocess.Popen[bytes], str]]:
     """A `pantry gateway` process, once it answers, and its URL."""
     port = free_port()
-    process, url = _start(on, port, environment), f"http://127.0.0.1:{port}"
+    settings = {"PANTRY_HTTP_PORT": str(port), "PANTRY_GATEWAY_SECRET": SECRET, **environment}
+    process, url = on.pantry("gateway", **settings), f"http://127.0.0.1:{port}"
     try:
         async with aiohttp.ClientSession() as http:
             await until(lambda: _is_ready(http, url), "the gateway's readiness")

@@ -52,9 +52,10 @@ class Bench:
         async with running(self.settings.model_copy(update=settings), self.to, names or tuple(WORKERS)):
             yield
 
-    def process(self, *names: str) -> subprocess.Popen[bytes]:
-        """A `pantry worker` process with these workers."""
-        environment = {
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings, as a process of the product's own reads them."""
+        return {
             **os.environ,
             "PANTRY_KAFKA_BOOTSTRAP": self.to.kafka_bootstrap,
             "PANTRY_MONGO_URL": self.to.mongo_url,
@@ -64,7 +65,14 @@ class Bench:
             "PANTRY_KAFKA_IDEMPOTENCE": str(self.to.idempotence),
             "PANTRY_LOG_LEVEL": "error",
         }
-        return subprocess.Popen([sys.executable, "-m", "services.cli", "worker", *names], env=environment)
+
+    def pantry(self, *words: str, **settings: str) -> subprocess.Popen[bytes]:
+        """A process of the command, with these settings besides."""
+        return subprocess.Popen([sys.executable, "-m", "services.cli", *words], env=self.environment | settings)
+
+    def process(self, *names: str) -> subprocess.Popen[bytes]:
+        """A `pantry worker` process with these workers."""
+        return self.pantry("worker", *names)
 
     async def publish(
         self, values: Iterable[bytes | None], topic: Topic = CAPTURED, keys: Sequence[bytes] = ()

@@ -1,5 +1,6 @@
 """The lead form's pages as a browser meets them: from a stand-in for the gateway, on their own and on another site."""
 
+import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
@@ -9,11 +10,13 @@ from types import MappingProxyType
 from typing import Any
 
 from playwright.async_api import Browser, Locator, Page
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from services.gateway.pages import FormView, form_page, form_script, refused_page, thanks_page
+from shared.health import HttpServer
 
 WORDING = "Kitchen Pantry may send me news and offers. I can withdraw this at any time."
 VIEW = FormView("/v1/leads", "kpf_site_secret", "token-1", WORDING, "Talk to us", True, None, "n0nce")
@@ -94,6 +97,19 @@ class Gateway:
 
 def _html(page: str, headers: Mapping[str, str] = MappingProxyType({}), status: int = 200) -> Response:
     return HTMLResponse(page, status, {"content-security-policy": _PAGE_POLICY, **headers})
+
+
+@asynccontextmanager
+async def served(app: Starlette) -> AsyncIterator[str]:
+    """The app, at the URL that is given."""
+    server = HttpServer(app, "127.0.0.1", 0)
+    serving = asyncio.create_task(server.serve())
+    async with asyncio.timeout(10):
+        while not server.address:  # noqa: ASYNC110 - the server tells nobody that it listens
+            await asyncio.sleep(0.01)
+    yield server.address
+    server.should_exit = True
+    await serving
 
 
 @asynccontextmanager

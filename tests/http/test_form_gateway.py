@@ -1,6 +1,5 @@
 """The lead form in a browser, through the real gateway and the real capture worker, to the stored lead."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,11 +13,10 @@ from starlette.routing import Route
 from deploy.local import LocalServers
 from schemas.topics import CAPTURED
 from services.gateway.access import Kind
-from shared.health import HttpServer
 from shared.storage import Document
 from tests.gateway import events, gateway, new_key
 from tests.harness import Bench, bench, until
-from tests.http.forms import TYPED, fill, opened, send
+from tests.http.forms import TYPED, fill, opened, send, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 WORDING = "You may write to me about offers."
@@ -38,14 +36,8 @@ class Shop:
 async def site() -> AsyncIterator[tuple[Shop, str]]:
     """The site, and where it is: another host than the gateway's."""
     shop = Shop()
-    server = HttpServer(Starlette(routes=[Route("/", shop.page)]), "127.0.0.1", 0)
-    serving = asyncio.create_task(server.serve())
-    async with asyncio.timeout(10):
-        while not server.address:  # noqa: ASYNC110 - the server tells nobody that it listens
-            await asyncio.sleep(0.01)
-    yield shop, server.address.replace("127.0.0.1", "localhost")
-    server.should_exit = True
-    await serving
+    async with served(Starlette(routes=[Route("/", shop.page)])) as url:
+        yield shop, url.replace("127.0.0.1", "localhost")
 
 
 async def _lead(on: Bench) -> Document:

@@ -15,8 +15,7 @@ from starlette.applications import Starlette
 from schemas.captures import LeadCaptured
 from schemas.lead import CompanySize
 from services.gateway.pages import SECTIONS, SIZES
-from shared.health import HttpServer
-from tests.http.forms import CHOSEN, TYPED, VIEW, WORDING, Gateway, fill, form, named, opened, send, shop
+from tests.http.forms import CHOSEN, TYPED, VIEW, WORDING, Gateway, fill, form, named, opened, send, served, shop
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -24,16 +23,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(loop_scope="module")
 async def gateway() -> AsyncIterator[Gateway]:
     gateway = Gateway()
-    server = HttpServer(Starlette(routes=gateway.routes), "127.0.0.1", 0)
-    serving = asyncio.create_task(server.serve())
-    async with asyncio.timeout(10):
-        while not server.address:  # noqa: ASYNC110 - the server tells nobody that it listens
-            await asyncio.sleep(0.01)
-    # One server by two names: for a browser they are two sites.
-    gateway.here, gateway.site = server.address, server.address.replace("127.0.0.1", "localhost")
-    yield gateway
-    server.should_exit = True
-    await serving
+    async with served(Starlette(routes=gateway.routes)) as url:
+        # One server by two names: for a browser they are two sites.
+        gateway.here, gateway.site = url, url.replace("127.0.0.1", "localhost")
+        yield gateway
 
 
 async def test_without_javascript_the_page_posts_every_field(browser: Browser, gateway: Gateway) -> None:

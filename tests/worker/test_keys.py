@@ -1,27 +1,25 @@
 """`pantry keys` as its user sees it, and what the gateway makes of the keys."""
 
 import asyncio
-import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
 
 from deploy.local import LocalServers
 from schemas.topics import ENGAGEMENTS
+from services.terminal import Misused, gateway_secret_of
+from shared.settings import Settings
 from tests.builders import data
 from tests.gateway import SECRET, events, gateway, signed
 from tests.harness import Bench, bench, until
 
 
 def _pantry(on: Bench, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "PANTRY_MONGO_URL": on.to.mongo_url,
-        "PANTRY_MONGO_DATABASE": "test",
-        "PANTRY_GATEWAY_SECRET": SECRET,
-        "COLUMNS": "200",
-    }
+    environment = {**on.environment, "PANTRY_GATEWAY_SECRET": SECRET, "COLUMNS": "200"}
     command = [sys.executable, "-m", "services.cli", "keys", *words]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
@@ -84,3 +82,14 @@ async def test_what_can_not_be_is_told_in_a_sentence(local: LocalServers) -> Non
 
 async def _is(status: Callable[[str], Awaitable[int]], key: str, wanted: int) -> bool:
     return await status(key) == wanted
+
+
+def test_the_secret_that_up_makes_is_whole_private_and_kept(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data", gateway_secret=None)
+    with pytest.raises(Misused, match="PANTRY_GATEWAY_SECRET"):
+        gateway_secret_of(settings)
+    made = gateway_secret_of(settings, made=True)
+    assert len(made) >= 16
+    assert gateway_secret_of(settings) == gateway_secret_of(settings, made=True) == made
+    (file,) = (tmp_path / "data").iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
