@@ -115,7 +115,7 @@ RESCORE = Topic(
     outputs.RescoreRequested,
     "internal",
     ("engagement", "scoring"),
-    ("scoring",),
+    ("scoring", *_ALL_OUTPUTS),
     retention=timedelta(days=7),
 )
 

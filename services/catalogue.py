@@ -7,6 +7,8 @@ from services.conversion import worker as conversion
 from services.engagement import worker as engagement
 from services.erasure import worker as erasure
 from services.gateway import store as gateway_store
+from services.insights import counting, placing
+from services.insights import worker as insights
 from services.nurture import store as nurture_store
 from services.nurture import worker as nurture
 from services.qualification import worker as qualification
@@ -16,7 +18,7 @@ from shared import leads, orphans
 from shared.storage import Storage
 from shared.worker import Build
 
-_MODULES = (capture, scoring, assignment, engagement, qualification, nurture, conversion, erasure)
+_MODULES = (capture, scoring, assignment, engagement, qualification, nurture, conversion, erasure, insights)
 
 WORKERS: dict[str, Build] = {module.NAME: module.build for module in _MODULES}
 
@@ -26,5 +28,5 @@ TOPICS_OF: dict[str, tuple[str, ...]] = {module.NAME: tuple(t.name for t in modu
 
 async def create_indexes(storage: Storage) -> None:
     """Create the indexes that are missing, and nothing else."""
-    for owner in (leads, orphans, capture_store, scoring_store, nurture_store, gateway_store):
+    for owner in (leads, orphans, capture_store, scoring_store, nurture_store, gateway_store, counting, placing):
         await owner.create_indexes(storage)

@@ -16,6 +16,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
+from shared.clock import pause
 from shared.events import Received, Record, Unknown
 from shared.metrics import Metrics
 from shared.passage import Passage, transient
@@ -64,14 +65,14 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - an error that left here would let the next batch commit past this one
             _log.error("batch.rewound", worker=self._name, records=len(records), error=type(error).__name__)
             _rewind(consumer, records)
-            await self._pause(self.retry_max_s)
+            await pause(self.stopping, self.retry_max_s)
             return
         await _commit(consumer, records, self._name)
         self.advanced()
         self._account(outcomes, len(records), time.monotonic() - began)
 
     async def _until_through(self, records: Sequence[Record]) -> Counter[str]:
-        pause, deadline = _FIRST_PAUSE_S, time.monotonic() + _HOLD_S
+        wait_s, deadline = _FIRST_PAUSE_S, time.monotonic() + _HOLD_S
         while True:
             self.advanced()
             try:
@@ -81,10 +82,10 @@ class Intake:
                     raise
                 self.metrics.retries.labels(self._name).inc()
                 _log.warning("batch.waits", worker=self._name, records=len(records), error=_name(error))
-            await self._pause(pause)
+            await pause(self.stopping, wait_s)
             if self.stopping.is_set():
                 raise Stopping
-            pause = min(pause * 2, self.retry_max_s)
+            wait_s = min(wait_s * 2, self.retry_max_s)
 
     async def _go_through(self, records: Sequence[Record]) -> Counter[str]:
         inputs = [record for record in records if not self._is_arrival(record)]
@@ -115,12 +116,6 @@ class Intake:
 
     def _is_arrival(self, record: Record) -> bool:
         return self.waiting is not None and record.topic in _ARRIVALS
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self.stopping.wait(), seconds)
-        except TimeoutError:
-            return
 
     def _account(self, outcomes: Counter[str], size: int, seconds: float) -> None:
         name = self._name

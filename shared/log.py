@@ -38,8 +38,8 @@ async def _reader(bootstrap: str, group: str | None = None) -> AsyncIterator[AIO
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest"
     )
-    await consumer.start()
     try:
+        await consumer.start()
         yield consumer
     finally:
         await consumer.stop()
@@ -57,27 +57,72 @@ async def _partitions(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> list
 
 
 async def read_all(bootstrap: str, topics: Iterable[str]) -> AsyncIterator[Record]:
-    """At least every record that the topics hold at the time of the call, each partition in its order.
+    """At least every record that the topics hold at the time of the call, each partition in its order."""
+    async with _reader(bootstrap) as consumer:
+        bounds = await _bounds(consumer, topics)
+        async for record in _read_from(consumer, {one: begin for one, (begin, _) in bounds.items()}, bounds):
+            yield record
+
+
+async def read_newest(bootstrap: str, topic: str, most: int, see: Callable[[Record], None]) -> bool:
+    """Show `see` the newest `most` records of each partition at least, in its order; return whether older ones exist.
+
+    What it costs doesn't grow with the topic.
+    """
+    async with _reader(bootstrap) as consumer:
+        bounds = await _bounds(consumer, [topic])
+        starts = {one: max(begin, end - most) for one, (begin, end) in bounds.items()}
+        async for record in _read_from(consumer, starts, bounds):
+            see(record)
+        return any(starts[one] > begin for one, (begin, _) in bounds.items())
+
+
+async def read_one(bootstrap: str, topic: str, partition: int, offset: int) -> Record | None:
+    """The record at this offset, if the topic holds it."""
+    async with _reader(bootstrap) as consumer:
+        bounds = await _bounds(consumer, [topic])
+        place = TopicPartition(topic, partition)
+        begin, end = bounds.get(place, (0, 0))
+        if offset < begin or end == begin:
+            return None
+        # The told end may lie in the midst of the last batch, which begins right before it.
+        async for record in _read_from(consumer, {place: min(offset, end - 1)}, bounds):
+            if record.offset >= offset:
+                return record if record.offset == offset else None
+        return None
+
+
+_Bounds = dict[TopicPartition, tuple[int, int]]
+
+
+async def _bounds(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> _Bounds:
+    """Where each partition begins and ends, those that hold nothing left out."""
+    partitions = await _partitions(consumer, list(topics))
+    ends = await consumer.end_offsets(partitions) if partitions else {}
+    begins = await consumer.beginning_offsets(partitions) if partitions else {}
+    return {one: (begins[one], ends[one]) for one in partitions if ends[one] > begins[one]}
+
+
+async def _read_from(
+    consumer: AIOKafkaConsumer, starts: dict[TopicPartition, int], bounds: _Bounds
+) -> AsyncIterator[Record]:
+    """At least every record from these offsets to the ends, each partition in its order.
 
     The embedded broker tells the end of a partition as one past the *first* record of its last batch. A batch is
     fetched whole; so whatever comes with it is given, and one more look is taken after the last end is reached.
     """
-    async with _reader(bootstrap) as consumer:
-        partitions = await _partitions(consumer, list(topics))
-        ends = await consumer.end_offsets(partitions) if partitions else {}
-        begins = await consumer.beginning_offsets(partitions) if partitions else {}
-        open_ = {partition for partition in partitions if ends[partition] > begins[partition]}
-        if not open_:
-            return
-        consumer.assign(list(open_))
-        await consumer.seek_to_beginning(*open_)
-        last_look = False
-        while open_ or not last_look:
-            last_look = not open_
-            for records in (await consumer.getmany(timeout_ms=200)).values():
-                for raw in records:
-                    yield Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, tuple(raw.headers or ()))
-            open_ = {partition for partition in open_ if await consumer.position(partition) < ends[partition]}
+    if not starts:
+        return
+    consumer.assign(list(starts))
+    for partition, offset in starts.items():
+        consumer.seek(partition, offset)
+    open_, last_look = set(starts), False
+    while open_ or not last_look:
+        last_look = not open_
+        for records in (await consumer.getmany(timeout_ms=200)).values():
+            for raw in records:
+                yield Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, tuple(raw.headers or ()))
+        open_ = {partition for partition in open_ if await consumer.position(partition) < bounds[partition][1]}
 
 
 Publish = Callable[[Sequence[Outgoing]], Awaitable[None]]

@@ -42,7 +42,8 @@ class Passage:
         """The valid events, and the records that are none; `final` events are at the end of their waiting."""
         decoded = [decode(record, self.region) for record in records]
         received = [replace(one, final=final) for one in decoded if isinstance(one, Received)]
-        return received, [one for one in decoded if isinstance(one, Undecodable)]
+        undecodable = [one for one in decoded if isinstance(one, Undecodable)]
+        return received, [] if self.worker.observes else undecodable
 
     async def handle(self, received: Sequence[Received]) -> Sequence[Result]:
         """What the worker makes of these events. Raises only what is transient."""

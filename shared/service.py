@@ -72,7 +72,8 @@ class Service:
         )
         self._clock = clock
         self.publisher = Publisher(self.broker, self.metrics)
-        runtime = Runtime(settings, self.storage, self.publisher, clock)
+        runtime = Runtime(settings, self.storage, self.publisher, clock, kafka_bootstrap=connections.kafka_bootstrap)
+        self._leaving = runtime.leaving
         self.workers = [build(runtime) for build in builds]
         self._waiting = {worker.name: self._wait(worker) for worker in self.workers if worker.waits}
         self._consumers = {worker.name: self._subscribe(worker) for worker in self.workers}
@@ -99,6 +100,7 @@ class Service:
 
     async def __aexit__(self, *_: object) -> None:
         _log.info("service.stopping")
+        self._leaving.set()
         # What comes in by HTTP ends first: it needs the producer.
         self._http.should_exit = True
         await asyncio.gather(self._watch[-1], return_exceptions=True)

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _CONFIG = Path(__file__).resolve().parent.parent / "deploy" / "config"
@@ -32,11 +33,14 @@ class Settings(BaseSettings):
         "127.0.0.1", description="addresses, separated by commas, whose X-Forwarded-For and -Proto are believed"
     )
     gateway_secret: str | None = Field(
-        None, min_length=16, description="signs form tokens and webhooks; the same for every gateway process"
+        None,
+        min_length=16,
+        description="signs form tokens, webhooks, sign-in links; the same for every gateway process",
     )
     http_body_max: int = Field(1024 * 1024, ge=1024, description="bytes that a request's body may have")
     http_batch_max: int = Field(1_000, ge=1, description="lines that a batch of scans may have")
     ack_timeout_s: float = Field(10.0, gt=0, description="seconds that a request waits for Kafka's acknowledgement")
+    timezone: str = Field("UTC", description="zone of the days and weeks that leads are counted by, as Europe/Vienna")
     region: str = Field("US", pattern=r"^[A-Z]{2}$", description="region of phone numbers without a country code")
     batch_max: int = Field(500, ge=1, le=10_000, description="most records that one batch takes")
     session_timeout_ms: int = Field(10_000, ge=1_000, description="silence after which a consumer's partitions move")
@@ -50,3 +54,11 @@ class Settings(BaseSettings):
     lease_s: float = Field(60.0, gt=0, description="how long a scheduler may hold a due step before another takes it")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        try:
+            return ZoneInfo(name).key
+        except (LookupError, ValueError, OSError):
+            raise ValueError("there is no such time zone") from None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -39,6 +39,8 @@ class Worker:
     alarms: tuple[Alarm, ...] = ()
     waits: bool = False
     """Whether events that name an unknown lead wait for it; `topics` then has `ARRIVALS`, which release them."""
+    observes: bool = False
+    """Whether it only looks on: a record that is no event of its topic is left to the worker that answers for it."""
     lanes: int = 1
     """How many parts of a large batch are handled at the same time: while the database answers one, another is decided.
     Records of one key stay in one part. Worth it where parts seldom meet at the same document."""
@@ -62,6 +64,10 @@ class Runtime:
     storage: Storage
     publisher: Publisher
     clock: Clock
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the process begins to end: answers that would go on for ever end then."""
+    kafka_bootstrap: str = ""
+    """Where the broker is, for who reads the log aside from any consumer group."""
 
 
 Build = Callable[[Runtime], Worker]

@@ -9,9 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.domain.conditions import Condition, ConditionError, hold_all
 from shared.domain.ids import derive
-
-OPEN_STATUSES = ("new", "contacted", "qualified", "unqualified")
-"""Statuses in which a lead is work for its owner."""
+from shared.domain.statuses import OPEN
 
 DEFAULT_RULE = "default_queue"
 LOG_MAX = 8
@@ -87,7 +85,7 @@ def assign(
 
 def is_open(lead: Mapping[str, Any]) -> bool:
     """Whether the lead is work for its owner."""
-    return lead["status"] in OPEN_STATUSES
+    return lead["status"] in OPEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from services.erasure.domain import Document, Farewell, farewells
 from services.erasure.places import PLACES, Fate
 from shared import collections
+from shared.domain.listing import PERSONAL
 from shared.domain.provenance import erased_row
 from shared.leads import read_leads
 from shared.storage import Change, Storage
@@ -77,7 +78,10 @@ async def _end_waiting(storage: Storage, leaving: Farewell) -> None:
 
 
 async def _purge(storage: Storage, lead_ids: Sequence[str]) -> None:
+    stripped = {"$unset": dict.fromkeys(PERSONAL, "")}
     places = [one for one in PLACES if one.fate is Fate.DELETED and one.collection not in _TAKEN_APART]
     await asyncio.gather(
-        *(storage.delete_all(place.collection, {str(place.by): {"$in": lead_ids}}) for place in places)
+        *(storage.delete_all(place.collection, {str(place.by): {"$in": lead_ids}}) for place in places),
+        # What a lead counts as stays until its leaving is counted.
+        storage.change(collections.ROWS, [Change(one, {}, stripped) for one in lead_ids]),
     )

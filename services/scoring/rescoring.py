@@ -9,6 +9,7 @@ import structlog
 from services.scoring import job, store
 from services.scoring.asking import LOOK_S, PAGE, Requests
 from services.scoring.domain import RuleSet, rule_set
+from shared.clock import pause
 from shared.config import Reloading
 from shared.storage import Document
 from shared.worker import Runtime
@@ -40,7 +41,7 @@ class Rescoring:
         while not stopping.is_set():
             seconds = await self.step()
             while seconds > 0 and not stopping.is_set() and self._loaded == rule_set(self._rules.version):
-                await _wait(stopping, min(seconds, _UNFINISHED_S))
+                await pause(stopping, min(seconds, _UNFINISHED_S))
                 seconds -= _UNFINISHED_S
 
     async def step(self) -> float:
@@ -96,10 +97,3 @@ class Rescoring:
         done = job.finished(row, self._runtime.clock())
         if await store.replace(self._runtime.storage, row, done):
             _log.info("rescoring.done", version=done["version"], total=done["total"])
-
-
-async def _wait(stopping: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stopping.wait(), seconds)
-    except TimeoutError:
-        return

@@ -38,7 +38,8 @@ def phone_key(phone: str | None, region: str) -> str | None:
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """`text` without case and accents."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(char for char in decomposed if not unicodedata.combining(char))
 
@@ -48,7 +49,7 @@ def company_key(name: str | None) -> str | None:
 
     A name that is nothing but suffixes keeps them: "The Company" and "Inc." are names too, however unwise.
     """
-    text = re.sub(r"(?<=\w)\.(?=\w\b)|['’]", "", _plain(name or ""))  # noqa: RUF001 - the typographic apostrophe is meant
+    text = re.sub(r"(?<=\w)\.(?=\w\b)|['’]", "", plain(name or ""))  # noqa: RUF001 - the typographic apostrophe is meant
     words = [word for word in _NOT_WORD.sub(" ", text).split() if word]
     kept = list(words)
     while kept and kept[-1] in _LEGAL_SUFFIXES:
@@ -58,7 +59,7 @@ def company_key(name: str | None) -> str | None:
 
 def name_key(name: str | None) -> str | None:
     """A person's name without case, accents and superfluous spaces."""
-    return " ".join(_plain(name or "").split()) or None
+    return " ".join(plain(name or "").split()) or None
 
 
 @dataclass(frozen=True, slots=True)

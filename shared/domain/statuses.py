@@ -9,6 +9,9 @@ from typing import Any
 from schemas.lead import Status
 from schemas.reasons import RejectionReason
 
+OPEN = (Status.NEW, Status.CONTACTED, Status.QUALIFIED, Status.UNQUALIFIED)
+"""Statuses in which a lead is work for its owner."""
+
 
 class Move(StrEnum):
     """What can move a lead's status: a command, or what happened."""

@@ -130,7 +130,7 @@ class Process:
         self._intake = Intake(passage, _METRICS, waiting)
         self._alarms = [alarm.take for alarm in worker.alarms]
         self._waiting = waiting
-        self.looks = bool(self._alarms or waiting)
+        self.looks, self.observes = bool(self._alarms or waiting), worker.observes
 
     def _watched(self, worker: Worker) -> Worker:
         async def handle(received: Sequence[Received]) -> Sequence[Result]:
@@ -252,11 +252,12 @@ class Rig:
         process = self._processes.get(name) or Process(name, self)
         records = [self.log[number].record for number in numbers]
         self.turn += 1
-        for place, said in enumerate(self._inputs(numbers)):
+        job = Job(process, tuple(numbers))
+        for place, said in enumerate(self._inputs(job)):
             said.copies += 1
             if said.begun is None:
                 said.begun, said.place = (self.turn, self.now), place
-        await self._follow(Job(process, tuple(numbers)), lambda: process.take(records), accident)
+        await self._follow(job, lambda: process.take(records), accident)
 
     async def look(self, name: str, accident: Accident | None = None) -> tuple[int, int]:
         """Let a process of this worker see to what is due; return what `Process.look` does (0, 0 after an accident)."""
@@ -294,7 +295,7 @@ class Rig:
         await asyncio.wait({job.task, paused}, return_when=asyncio.FIRST_COMPLETED)
         paused.cancel()
         if not job.task.done() or job.task.exception():
-            for said in self._inputs(job.numbers):
+            for said in self._inputs(job):
                 said.shaken = True
         if not job.task.done():
             self.paused.append(job)
@@ -311,14 +312,17 @@ class Rig:
 
     async def _end(self, job: Job) -> None:
         self.turn += 1
-        inputs = self._inputs(job.numbers)
+        inputs = self._inputs(job)
         waiting = await self.waiting() if inputs else set()
         for said in inputs:
             said.ended = said.ended or (self.turn, self.now)
             said.waits = said.waits or said.id in waiting
 
-    def _inputs(self, numbers: Sequence[int]) -> list[Said]:
-        ids = [self.log[number].event["id"] for number in numbers]
+    def _inputs(self, job: Job) -> list[Said]:
+        """The input events of a job that its worker answers for."""
+        if job.process.observes:
+            return []
+        ids = [self.log[number].event["id"] for number in job.numbers]
         return [self.said[one] for one in ids if one in self.said]
 
     async def waiting(self) -> set[str]:

@@ -23,6 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from deploy.local import LocalServers
 from schemas import topics
 from services.catalogue import WORKERS
+from services.insights.rebuild import verify
 from shared.domain.ids import derive
 from shared.storage import Storage
 from tests.harness import capture_key
@@ -292,6 +293,8 @@ class Funnel(RuleBasedStateMachine):
         laws.waiting(self.world, [rig.said[one] for one in waiting], rig.now)
         laws.forgotten(self.world, rig.said.values(), stored)
         laws.chained(rig.log, rig.said)
+        laws.counted(self.world, self._run(verify(rig.storage)) if self.world.leads else None)
+        laws.placed(self.world, rig.log, stored)
         looked = Nurture(self.world, rig.log, stored, rig.now, self.last, calm=not self.nurture_paused)
         self.last = looked.hold(rig.turn)
         self.explained |= {one: told[one] for one in fresh}

@@ -29,7 +29,7 @@ from schemas.topics import (
 )
 from services.erasure import store
 from services.erasure.places import PLACES
-from shared.collections import CAPTURES, COMMANDS, IDENTITIES, LEADS, OWNERS, TOMBSTONES
+from shared.collections import CAPTURES, COMMANDS, IDENTITIES, LEADS, OWNERS, ROWS, TOMBSTONES
 from tests.builders import data, event
 from tests.harness import Bench, bench, lead_id, told, until, until_told
 
@@ -100,17 +100,16 @@ async def test_nothing_of_an_erased_lead_is_left_in_any_collection(
             assert gone == {"leadId": who}
 
             async def settled() -> bool:
-                return await on.count(COMMANDS, {"done": True}) == 4 and not any(
-                    row["open"] for row in await on.storage.find(OWNERS, {})
-                )
+                left = await on.count(ROWS, {"gone": True}) == 1 and await on.count(COMMANDS, {"done": True}) == 4
+                return left and not any(row["open"] for row in await on.storage.find(OWNERS, {}))
 
-            await until(settled, "no owner counts it any more")
+            await until(settled, "no owner and no figure counts it any more")
         after = await _dump(on)
         figure(f"open leads before: {owned}; collections: {', '.join(after)}")
         assert {place.collection for place in PLACES} >= set(after)
         assert [name for name, text in after.items() if CANARY in text] == []
         referring = {place.collection for place in PLACES if f'"{who}"' in after.get(place.collection, "")}
-        assert referring == {CAPTURES, COMMANDS, TOMBSTONES}
+        assert referring == {CAPTURES, COMMANDS, ROWS, TOMBSTONES}
 
 
 async def test_what_comes_late_brings_nothing_back_and_a_fresh_word_starts_anew(local: LocalServers) -> None:

@@ -1,0 +1,91 @@
+"""Insights: what a lead's row says, and what counting leads anew comes to."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any
+
+from shared.domain.listing import key_of, prefixes_of, terms_of, words_of
+from shared.domain.rollups import counts_for, shift
+
+Document = dict[str, Any]
+
+SECTIONS = ("source", "status", "score", "company", "contact", "assignedTo", "createdAt", "convertedAt")
+"""The sections of a lead that its row is made from."""
+
+
+def row_of(lead: Mapping[str, Any], zone: tzinfo) -> Document:
+    """What the lead counts as, and by what the list finds it."""
+    words, score = words_of(lead), lead.get("score")
+    return {
+        "counts": counts_for(lead, zone),
+        "key": key_of(lead["createdAt"], lead["_id"]),
+        "terms": terms_of(lead["status"], lead["source"], lead.get("assignedTo"), score),
+        "words": words,
+        "prefixes": prefixes_of(words),
+    }
+
+
+@dataclass(slots=True)
+class Step:
+    """A shard's next version: rows to store, `new` ones among them, and by how much which buckets change."""
+
+    shard: str
+    version: int
+    generation: int
+    new: list[Document] = field(default_factory=list)
+    rows: list[Document] = field(default_factory=list)
+    deltas: dict[str, Counter[str]] = field(default_factory=dict)
+
+    @property
+    def document(self) -> Document:
+        """The shard's row with this as its version, not yet carried out."""
+        deltas = [{"bucket": bucket, "add": dict(added)} for bucket, added in self.deltas.items() if added]
+        pending = {"new": self.new, "rows": self.rows, "deltas": deltas}
+        return {"_id": self.shard, "version": self.version, "generation": self.generation, "pending": pending}
+
+
+def steps(
+    shards: Mapping[str, Document],
+    of: Mapping[str, str],
+    leads: Mapping[str, Document],
+    rows: Mapping[str, Document],
+    zone: tzinfo,
+) -> list[Step]:
+    """What brings the rows of these leads (`of`: their shards) up to the leads as they are; nothing where they are.
+
+    A lead that is no more leaves a row that says so: a late write of an older version must find it taken.
+    """
+    found = {shard: Step(shard, row["version"] + 1, row["generation"]) for shard, row in shards.items()}
+    for lead_id, shard in of.items():
+        _count(found[shard], lead_id, leads.get(lead_id), rows.get(lead_id), zone)
+    return [step for step in found.values() if step.new or step.rows]
+
+
+def _count(
+    step: Step, lead_id: str, lead: Mapping[str, Any] | None, row: Mapping[str, Any] | None, zone: tzinfo
+) -> None:
+    fresh: Document | None = row_of(lead, zone) if lead else {"gone": True} if row else None
+    # What another generation counted is not in this one's buckets.
+    counted = row["counts"] if row and row["generation"] == step.generation and "counts" in row else None
+    if fresh is None or (row and row["generation"] == step.generation and _same(row, fresh)):
+        return
+    (step.rows if row else step.new).append({"_id": lead_id, "v": step.version, "generation": step.generation, **fresh})
+    for bucket, added in shift(counted, fresh.get("counts")).items():
+        total = step.deltas.setdefault(bucket, Counter())
+        for path, amount in added.items():
+            total[path] += amount
+
+
+def _same(row: Mapping[str, Any], fresh: Mapping[str, Any]) -> bool:
+    return {name: value for name, value in row.items() if name not in ("_id", "v", "generation")} == fresh
+
+
+def expected(leads: Iterable[Mapping[str, Any]], zone: tzinfo, into: dict[str, Counter[str]]) -> None:
+    """Add to `into` what the buckets must count of these leads."""
+    for lead in leads:
+        for bucket, added in shift(None, counts_for(lead, zone)).items():
+            total = into.setdefault(bucket, Counter())
+            for path, amount in added.items():
+                total[path] += amount

@@ -1,0 +1,189 @@
+"""Rebuilding the roll-ups from the documents, and verifying that they say the same.
+
+A rebuild counts into a new generation, which the workers count into too from then on, and shows it once it is whole:
+figures can be read, and leads come and go, all the while. Killed, it is begun anew.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from services.insights.counting import SHARDS, beat, carry_out, count, shard_of
+from services.insights.domain import SECTIONS, expected, row_of
+from shared.collections import INSIGHTS, LEADS, ROLLUPS, ROWS
+from shared.domain.rollups import META, bucket_id, flattened
+from shared.storage import Change, Document, Storage
+from shared.worker import settle
+
+_PAGE = 1_000
+SHOWN_MAX = 20
+"""Differences that are told in full."""
+
+
+class Overtaken(Exception):  # noqa: N818 - what happened
+    """Somebody else began another rebuild."""
+
+
+async def rebuild(storage: Storage, zone: ZoneInfo) -> AsyncIterator[int]:
+    """Count every lead anew, in days of `zone`; yields how many are done. Raises `Overtaken`."""
+    generation = await _begin(storage, zone)
+    done = 0
+    async for ids in _by_shard(storage.scan(LEADS, fields=("_id",), page=_PAGE)):
+        await count(storage, ids, zone)
+        done += len(ids)
+        yield done
+    # What is left in an older generation are rows of leads that are no more.
+    async for page in storage.scan(ROWS, fields=("generation",), page=_PAGE):
+        await count(storage, (row["_id"] for row in page if row["generation"] < generation), zone)
+    await _show(storage, generation)
+
+
+async def _by_shard(pages: AsyncIterator[list[Document]]) -> AsyncIterator[list[str]]:
+    """Ids in groups of one shard each: a bucket is changed once for all of a group."""
+    held: dict[str, list[str]] = {}
+    async for page in pages:
+        for document in page:
+            shard = shard_of(document["_id"])
+            held.setdefault(shard, []).append(document["_id"])
+            if len(held[shard]) >= _PAGE:
+                yield held.pop(shard)
+    for ids in held.values():
+        yield ids
+
+
+async def _begin(storage: Storage, zone: ZoneInfo) -> int:
+    await beat(storage, zone)
+    generation = 0
+
+    async def attempt() -> bool:
+        nonlocal generation
+        meta = (await storage.read(INSIGHTS, [META]))[META]
+        generation = meta["building"] + 1
+        begun = {"building": generation, "zone": zone.key}
+        return await storage.change(INSIGHTS, [Change(META, {"building": meta["building"]}, {"$set": begun})])
+
+    await settle(attempt)
+    shards = [f"shard:{number:02d}" for number in range(SHARDS)]
+    await settle(lambda: _move(storage, shards, generation))
+    return generation
+
+
+async def _move(storage: Storage, shards: list[str], generation: int) -> bool:
+    """Let these shards count into this generation, once what they have begun is carried out."""
+    fresh = [{"_id": shard, "version": 0, "generation": generation, "pending": None} for shard in shards]
+    await storage.insert_new(INSIGHTS, fresh)
+    found = await storage.read(INSIGHTS, shards)
+    await carry_out(storage, [row for row in found.values() if row["pending"]])
+    behind = [row for row in found.values() if row["generation"] < generation]
+    moved = [
+        Change(
+            row["_id"], {"version": row["version"]}, {"$set": {"version": row["version"] + 1, "generation": generation}}
+        )
+        for row in behind
+    ]
+    return await storage.change(INSIGHTS, moved)
+
+
+async def _show(storage: Storage, generation: int) -> None:
+    shown = Change(META, {"building": generation}, {"$set": {"generation": generation}})
+    if not await storage.change(INSIGHTS, [shown]):
+        raise Overtaken
+    await storage.delete_all(ROLLUPS, {"_id": {"$lt": bucket_id(generation, "")}})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What `verify` found: how many leads and buckets it compared, and where they differ (the first of them in words).
+
+    `moving`: the roll-ups changed meanwhile, so that a difference may be none.
+    """
+
+    leads: int
+    buckets: int
+    differences: tuple[str, ...]
+    moving: bool
+
+    @property
+    def equal(self) -> bool:
+        """Whether the roll-ups say what the documents say."""
+        return not self.differences
+
+
+async def verify(storage: Storage) -> Verdict:
+    """Recompute everything from the documents, and compare. Raises `LookupError` while nothing has been counted."""
+    before = await _versions(storage)
+    if META not in before:
+        raise LookupError("nothing has been counted yet")
+    zone, generation = ZoneInfo(before[META]["zone"]), before[META]["generation"]
+    wanted: dict[str, Counter[str]] = {}
+    differences: list[str] = []
+    leads = 0
+    async for page in storage.scan(LEADS, fields=SECTIONS, page=_PAGE):
+        leads += len(page)
+        expected(page, zone, wanted)
+        differences += await _rows_that_differ(storage, page, zone, generation)
+    async for row in _orphaned(storage):
+        differences.append(f"row {row}: its lead is no more")
+    stored = await _buckets(storage, generation)
+    differences += _buckets_that_differ(wanted, stored)
+    return Verdict(leads, len(wanted), tuple(differences), await _versions(storage) != before)
+
+
+async def _versions(storage: Storage) -> dict[str, Document]:
+    shards = [f"shard:{number:02d}" for number in range(SHARDS)]
+    return await storage.read(INSIGHTS, [*shards, META], fields=("version", "generation", "zone"))
+
+
+async def _rows_that_differ(storage: Storage, leads: list[Document], zone: ZoneInfo, generation: int) -> list[str]:
+    rows = await storage.read(ROWS, (lead["_id"] for lead in leads))
+    return [
+        f"row {lead['_id']} ({shard_of(lead['_id'])}): differs from its lead"
+        for lead in leads
+        if not _is_row_of(rows.get(lead["_id"], {}), lead, zone, generation)
+    ]
+
+
+def _is_row_of(row: Mapping[str, Any], lead: Document, zone: ZoneInfo, generation: int) -> bool:
+    wanted = {**row_of(lead, zone), "generation": generation}
+    return {name: value for name, value in row.items() if name not in ("_id", "v")} == wanted
+
+
+async def _orphaned(storage: Storage) -> AsyncIterator[str]:
+    async for page in storage.scan(ROWS, fields=("gone",), page=_PAGE):
+        there = [row["_id"] for row in page if not row.get("gone")]
+        leads = await storage.read(LEADS, there, fields=("_id",))
+        for lead_id in there:
+            if lead_id not in leads:
+                yield lead_id
+
+
+async def _buckets(storage: Storage, generation: int) -> dict[str, Counter[str]]:
+    query = {"_id": {"$gte": bucket_id(generation, ""), "$lt": bucket_id(generation + 1, "")}}
+    prefix = len(bucket_id(generation, ""))
+    found = await storage.find(ROLLUPS, query, fields=("is",))
+    return {row["_id"][prefix:]: Counter(dict(flattened(row["is"]))) for row in found}
+
+
+def _buckets_that_differ(wanted: Mapping[str, Counter[str]], stored: Mapping[str, Counter[str]]) -> list[str]:
+    found = []
+    for bucket in sorted(wanted.keys() | stored.keys()):
+        must, is_ = wanted.get(bucket, Counter()), stored.get(bucket, Counter())
+        found += [
+            f"bucket {bucket}: {path} is {is_[path]}, must be {must[path]}"
+            for path in sorted(must.keys() | is_.keys())
+            if must[path] != is_[path]
+        ]
+    return found
+
+
+async def until_quiet(storage: Storage, tries: int, pause_s: float) -> Verdict:
+    """Verify again while differences may be those of events under way."""
+    verdict = await verify(storage)
+    while verdict.differences and verdict.moving and tries > 1:
+        tries -= 1
+        await asyncio.sleep(pause_s)
+        verdict = await verify(storage)
+    return verdict

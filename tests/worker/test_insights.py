@@ -1,0 +1,239 @@
+"""Insights on real servers: every lead counts once as it is now, and every event stands in its lead's timeline."""
+
+import json
+import random
+from collections import Counter
+from datetime import timedelta
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from deploy.local import LocalServers
+from schemas.topics import (
+    ACTIVITIES,
+    CONVERT,
+    CONVERTED,
+    ENROLLED,
+    ERASE,
+    ERASED,
+    QUALIFIED,
+    QUALIFY,
+    UPDATE,
+)
+from services.insights.counting import count, shard_of
+from services.insights.rebuild import Verdict, rebuild, verify
+from shared.clock import system_clock
+from shared.collections import INSIGHTS, LEADS, ROLLUPS, ROWS, TIMELINE, UNPLACED
+from shared.domain.rollups import META
+from shared.storage import Storage
+from tests.builders import data, event, lead
+from tests.harness import Bench, bench, lead_id, until, until_told
+
+UTC = ZoneInfo("UTC")
+BY = {"requestedBy": "sam"}
+
+
+async def _verdict(on: Bench) -> Verdict:
+    try:
+        return await verify(on.storage)
+    except LookupError:
+        return Verdict(0, 0, ("nothing counted",), moving=False)
+
+
+async def _until_equal(on: Bench, leads: int) -> Verdict:
+    async def equal() -> bool:
+        verdict = await _verdict(on)
+        return verdict.leads == leads and verdict.equal
+
+    await until(equal, f"{leads} leads counted", every_s=0.5)
+    return await _verdict(on)
+
+
+async def _topics(on: Bench, lead: str) -> list[str]:
+    rows = await on.storage.find(TIMELINE, {"leadId": lead}, sort=(("key", 1),))
+    return [row["topic"] for row in rows]
+
+
+async def test_a_leads_whole_life_stands_in_its_timeline_once(local: LocalServers) -> None:
+    who = lead_id("c1")
+    async with bench(local) as on, on.running():
+        await on.publish([event(data(), event_id="c1")] * 3)
+        await until_told(on, ENROLLED, 1)
+        call = {"type": "call", "createdBy": "sam", "completedAt": "2026-03-01T10:00:00Z"}
+        by_mail = event({"email": "ANA@example.com", "activity": call}, ACTIVITIES, "a1")
+        await on.publish([by_mail, by_mail], ACTIVITIES)
+        await on.publish([event({"leadId": who, **BY, "requirements": {"budget": 5}}, QUALIFY, "q1")], QUALIFY)
+        await until_told(on, QUALIFIED, 1)
+        await on.publish([event({"leadId": who, **BY}, CONVERT, "v1")] * 2, CONVERT)
+        await until_told(on, CONVERTED, 1)
+        inputs = {"leads.captured", "leads.activities", "leads.qualify", "leads.convert"}
+        outputs = {"leads.created", "leads.scored", "leads.assigned", "nurture.enrolled", "leads.qualified"}
+
+        async def placed() -> bool:
+            return {*inputs, *outputs, "leads.converted"} <= set(await _topics(on, who))
+
+        await until(placed, "every event placed")
+        await _until_equal(on, 1)
+        rows = await on.storage.find(TIMELINE, {"leadId": who})
+        assert Counter(row["topic"] for row in rows if row["topic"] in inputs) == dict.fromkeys(inputs, 1)
+        ids = {row["eventId"] for row in rows}
+        assert all(row["causationId"] in ids for row in rows if "causationId" in row and row["topic"] in outputs)
+        assert await on.count(UNPLACED) == 0
+
+
+async def test_figures_are_exact_whoever_is_killed_and_whatever_comes_again(own: LocalServers) -> None:
+    rng = random.Random(7)
+    people = 60
+    captures = [event(data(email=f"p{n}@example.com"), event_id=f"c{n}") for n in range(people)]
+    others = ("capture", "scoring", "assignment", "engagement", "qualification", "conversion", "nurture", "erasure")
+    async with bench(own) as on, on.running(*others):
+        crews = [on.process("insights"), on.process("insights")]
+        try:
+            for round_ in range(4):
+                await on.publish(_shuffled(captures[: 15 * (round_ + 1)] * 2, rng))
+                await _commands(on, range(15 * round_, 15 * (round_ + 1)), rng)
+                await _until_counting(on, 15 * round_ + 1)
+                crews[round_ % 2].kill()
+                crews[round_ % 2].wait()
+                crews[round_ % 2] = on.process("insights")
+            await until_told(on, CONVERTED, people // 2)
+            verdict = await _until_equal(on, people)
+            won = sum(row["is"]["status"].get("converted", 0) for row in await on.storage.find(ROLLUPS, {}))
+            assert (verdict.differences, won) == ((), people // 2 * 2)  # a day's bucket, and its week's
+        finally:
+            for one in crews:
+                one.kill()
+                one.wait()
+
+
+async def _until_counting(on: Bench, leads: int) -> None:
+    async def begun() -> bool:
+        return await on.count(ROWS) >= leads
+
+    await until(begun, f"{leads} leads counted at least")
+
+
+def _shuffled(values: list[bytes], rng: random.Random) -> list[bytes]:
+    rng.shuffle(values)
+    return values
+
+
+async def _commands(on: Bench, numbers: range, rng: random.Random) -> None:
+    """Qualify each of these leads, and convert every second one, twice each and in any order."""
+    ids = [lead_id(f"c{n}") for n in numbers]
+    fit = [event({"leadId": one, **BY, "requirements": {"budget": 5}}, QUALIFY, f"q{one}") for one in ids]
+    await on.publish(_shuffled(fit * 2, rng), QUALIFY)
+    await until_told(on, QUALIFIED, numbers.stop)
+    even = [one for number, one in zip(numbers, ids, strict=True) if number % 2 == 0]
+    await on.publish(_shuffled([event({"leadId": one, **BY}, CONVERT, f"v{one}") for one in even] * 2, rng), CONVERT)
+
+
+async def test_an_erased_lead_leaves_the_count_and_no_word_and_late_events_bring_nothing_back(
+    local: LocalServers,
+) -> None:
+    who = lead_id("c1")
+    captured = event(data(email="ana@example.com", last="Zyzzyva"), event_id="c1")
+    async with bench(local) as on, on.running():
+        await on.publish([captured, event(data(email="bo@example.com"), event_id="c2")])
+        await until_told(on, ENROLLED, 2)
+        await _until_equal(on, 2)
+        await on.publish([event({"leadId": who, "requestedBy": "desk"}, ERASE, "x1")], ERASE)
+        await until_told(on, ERASED, 1)
+        await on.publish([captured])
+        await on.publish([event({"leadId": who, **BY, "status": "lost"}, UPDATE, "u1")], UPDATE)
+        await _until_equal(on, 1)
+
+        async def clean() -> bool:
+            rows = {name: await on.storage.find(name, {}) for name in await on.storage.collections()}
+            text = json.dumps({name: rows[name] for name in (ROWS, TIMELINE, UNPLACED, INSIGHTS)}, default=str)
+            timeline = [row for row in rows[TIMELINE] if row["leadId"] == who]
+            gone = [row for row in rows[ROWS] if row["_id"] == who]
+            return not timeline and "zyzzyva" not in text.casefold() and [one.get("gone") for one in gone] == [True]
+
+        await until(clean, "nothing left of the erased lead")
+
+
+async def test_a_rebuild_mends_what_was_spoilt_while_leads_come_and_go(local: LocalServers) -> None:
+    async with bench(local) as on, on.running():
+        await on.publish([event(data(email=f"p{n}@example.com"), event_id=f"c{n}") for n in range(40)])
+        await until_told(on, ENROLLED, 40)
+        await _until_equal(on, 40)
+        (bucket, *_) = await on.storage.find(ROLLUPS, {})
+        await on.storage.change_all(ROLLUPS, {"_id": bucket["_id"]}, {"$inc": {"is.source.website.n": 3}})
+        spoilt = await verify(on.storage)
+        assert [one.partition(":")[0].split()[0] for one in spoilt.differences] == ["bucket"]
+        await on.publish([event(data(email=f"late{n}@example.com"), event_id=f"d{n}") for n in range(40)])
+        assert [done async for done in rebuild(on.storage, UTC)][-1] >= 40
+        await until_told(on, ENROLLED, 80)
+        await _until_equal(on, 80)
+        assert {row["_id"][:6] for row in await on.storage.find(ROLLUPS, {})} == {"000002"}
+
+
+async def test_days_are_those_of_the_zone_and_another_zone_waits_for_a_rebuild(local: LocalServers) -> None:
+    async with bench(local) as on:
+        async with on.running("capture", "scoring", "insights"):
+            await on.publish([event(data(), event_id="c1")])
+            await _until_equal(on, 1)
+        far = ZoneInfo("Pacific/Kiritimati")
+        await on.storage.change_all(LEADS, {}, {"$set": {"createdAt": system_clock().replace(hour=23, minute=30)}})
+        async with on.running("capture", "scoring", "insights", timezone=far.key):
+            await on.publish([event(data(email="bo@example.com"), event_id="c2")])
+
+            async def created() -> bool:
+                return await on.count(LEADS) == 2
+
+            await until(created, "two leads")
+            assert (await on.storage.read(INSIGHTS, [META]))[META]["zone"] == "UTC"
+            assert [done async for done in rebuild(on.storage, far)] == [1, 2]
+            await _until_equal(on, 2)
+        row = (await on.storage.read(ROWS, [lead_id("c1")]))[lead_id("c1")]
+        assert row["counts"]["day"] == (system_clock() + timedelta(days=1)).date().isoformat()
+
+
+async def test_counting_that_is_killed_at_any_step_is_brought_to_its_end_by_the_next(local: LocalServers) -> None:
+    async with bench(local) as on:
+        leads = [lead(_id=f"lead-{n}", score=10 * (n % 11)) for n in range(60)]
+        await on.storage.insert_new(LEADS, leads)
+        step, killed = 1, True
+        while killed:
+            killed = await _killed_at(on, step, [one["_id"] for one in leads], score=step)
+            # Another process counts one lead of each shard, as its next event would have it.
+            await count(on.storage, _one_of_each_shard(leads), UTC)
+            await count(on.storage, [one["_id"] for one in leads], UTC)
+            verdict = await verify(on.storage)
+            assert verdict.equal, (step, verdict.differences[:3])
+            step += 1
+        assert step > 8
+
+
+class _Killed(Exception):  # noqa: N818 - what happens to the process
+    """The process is no more."""
+
+
+class _Mortal:
+    """A way to the database that ends at a call."""
+
+    def __init__(self, storage: Storage, at: int) -> None:
+        self._storage, self.left = storage, at
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            self.left -= 1
+            if self.left <= 0:
+                raise _Killed
+            return await getattr(self._storage, name)(*args, **kwargs)
+
+        return call
+
+
+async def _killed_at(on: Bench, step: int, ids: list[str], *, score: int) -> bool:
+    """Change every lead, and count them until this step; whether it came to that."""
+    await on.storage.change_all(LEADS, {}, {"$set": {"score": score}})
+    try:
+        await count(cast("Storage", _Mortal(on.storage, step)), ids, UTC)
+    except _Killed:
+        return True
+    return False
+
+
+def _one_of_each_shard(leads: list[dict[str, Any]]) -> list[str]:
+    return list({shard_of(one["_id"]): one["_id"] for one in leads}.values())
