@@ -20,8 +20,10 @@ from services.deadletter_cli import deadletter_app
 from services.demo.command import run as run_demo
 from services.gateway import app as gateway
 from services.import_cli import import_file
+from services.insights_cli import insights_app
 from services.keys_cli import keys_app
 from services.nurture_cli import nurture_app
+from services.people_cli import people_app, way_in
 from services.rules_cli import rules_app
 from services.running import connections, prepare, running, servers, stop_signals, unless
 from services.terminal import Misused, broker_of, database_of, gateway_secret_of
@@ -34,7 +36,7 @@ from shared.storage import Storage
 app = cyclopts.App(name="pantry", help="Lead-management workers of Kitchen Pantry CRM.")
 topics_app = cyclopts.App(name="topics", help="The Kafka topics.")
 indexes_app = cyclopts.App(name="indexes", help="MongoDB's indexes.")
-for _sub in (topics_app, indexes_app, deadletter_app, keys_app, nurture_app, rules_app):
+for _sub in (topics_app, indexes_app, deadletter_app, insights_app, keys_app, nurture_app, people_app, rules_app):
     app.command(_sub)
 app.command(import_file, name="import")
 _out = Console()
@@ -60,7 +62,9 @@ def up(*, demo: bool = False) -> None:
             await prepare(settings, to)
             with stop_signals() as stop:
                 async with running(settings, to, front=gateway.front) as service:
-                    _tell(found, service.http or "")
+                    url = service.http or ""
+                    inside = await way_in(service.storage, settings.gateway_secret or "", settings.public_url or url)
+                    _tell(found, url, inside)
                     if demo:
                         seed = secrets.randbelow(10**6)
                         await unless(stop, run_demo(settings, to, leads=200, seed=seed, console=_out))
@@ -69,13 +73,14 @@ def up(*, demo: bool = False) -> None:
         asyncio.run(main())
 
 
-def _tell(found: Servers, url: str) -> None:
+def _tell(found: Servers, url: str, dashboard: str) -> None:
     lines = (
-        f"Kafka    {found.kafka_bootstrap}  ({found.broker})",
-        f"MongoDB  {found.mongo_url}  ({found.database})",
-        f"Gateway  {url}/docs",
-        f"Health   {url}/healthz  /readyz  /metrics",
-        f"Workers  {', '.join(WORKERS)}",
+        f"Kafka      {found.kafka_bootstrap}  ({found.broker})",
+        f"MongoDB    {found.mongo_url}  ({found.database})",
+        f"Gateway    {url}/docs",
+        f"Health     {url}/healthz  /readyz  /metrics",
+        f"Workers    {', '.join(WORKERS)}",
+        f"Dashboard  {dashboard}",
         "Ctrl-C stops everything. For commands in another terminal (pantry keys create makes a key for the gateway):",
         f"export PANTRY_KAFKA_BOOTSTRAP='{found.kafka_bootstrap}' PANTRY_MONGO_URL='{found.mongo_url}'",
     )

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from services import dead_letters
 from services.terminal import Misused, broker_of
+from shared.letters import DeadLetter
 from shared.settings import Settings
 
 deadletter_app = cyclopts.App(name="deadletter", help="Records that no handler could use.")
@@ -75,7 +76,7 @@ def deadletter_replay(
     _out.print(f"replayed {sent}")
 
 
-def _find(letters: list[dead_letters.DeadLetter], letter_id: str) -> dead_letters.DeadLetter:
+def _find(letters: list[DeadLetter], letter_id: str) -> DeadLetter:
     for letter in letters:
         if letter.id == letter_id:
             return letter

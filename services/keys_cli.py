@@ -1,10 +1,8 @@
 """`pantry keys`: who may send to the gateway."""
 
-import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import cyclopts
 from cyclopts import Parameter
@@ -15,14 +13,13 @@ from rich.table import Table
 from services.gateway import access, keys, store
 from services.gateway.access import Key, Kind
 from services.gateway.signing import Signer
-from services.terminal import Misused, database_of, gateway_secret_of
+from services.terminal import Misused, gateway_secret_of, with_storage
 from shared.clock import system_clock
 from shared.settings import Settings
 from shared.storage import Storage
 
 keys_app = cyclopts.App(name="keys", help="Keys for the gateway: one a channel.")
 _out = Console()
-_T = TypeVar("_T")
 _Many = Annotated[tuple[str, ...], Parameter(negative_iterable=())]
 
 
@@ -51,7 +48,7 @@ def create(  # noqa: PLR0913 - what a key can be given
         server: a secret of a server or scanner; form: public, for a web page; webhook: signs what a platform sends.
     scope
         What a server key may do, as often as needed: captures:write (unless told), activities:write, engagements:write,
-        leads:write, leads:erase.
+        leads:write, leads:erase, leads:read, analytics:read, deadletters:manage.
     source
         Lead source that it may capture under, as often as needed (website unless told): website, email, phone,
         referral, trade_show, social_media. Captures that name none get the first.
@@ -85,7 +82,7 @@ def create(  # noqa: PLR0913 - what a key can be given
             raise Misused(f"there is a key {name} already; pantry keys rotate {name} gives it a new secret")
 
     shown = _shown(key, secret)
-    _with_storage(store_it)
+    with_storage(store_it)
     _out.print(shown, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -95,7 +92,7 @@ def list_keys() -> None:
     table = Table()
     for heading in ("name", "kind", "state", "scopes", "sources", "a minute", "sites"):
         table.add_column(heading, overflow="fold")
-    for key in sorted(_with_storage(store.keys).values(), key=lambda one: one.name):
+    for key in sorted(with_storage(store.keys).values(), key=lambda one: one.name):
         sites = (*key.origins, *key.redirects)
         cells = (key.name, key.kind, _state(key), "\n".join(key.scopes), "\n".join(key.sources))
         table.add_row(*map(escape, (*cells, str(key.per_minute), "\n".join(sites))))
@@ -125,7 +122,7 @@ def rotate(name: str, *, overlap_hours: float = 24.0) -> None:
         await _replace(storage, old, new)
         return shown
 
-    _out.print(_with_storage(change), markup=False, highlight=False, soft_wrap=True)
+    _out.print(with_storage(change), markup=False, highlight=False, soft_wrap=True)
 
 
 @keys_app.command
@@ -136,7 +133,7 @@ def revoke(name: str) -> None:
         old = await _named(storage, name)
         await _replace(storage, old, keys.revoked(old, system_clock()))
 
-    _with_storage(change)
+    with_storage(change)
     _out.print(f"{name} is revoked", markup=False, highlight=False)
 
 
@@ -171,17 +168,3 @@ def _state(key: Key) -> str:
 def _words(error: ValueError) -> str:
     faults = getattr(error, "errors", None)
     return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in faults()) if faults else str(error)
-
-
-def _with_storage(work: Callable[[Storage], Awaitable[_T]]) -> _T:
-    settings = Settings()
-    url = database_of(settings)
-
-    async def main() -> _T:
-        storage = Storage(url, settings.mongo_database)
-        try:
-            return await work(storage)
-        finally:
-            storage.close()
-
-    return asyncio.run(main())

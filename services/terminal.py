@@ -1,9 +1,14 @@
 """What all commands have in common: the servers they are pointed at, and how a mistake of the user's is told."""
 
+import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from shared.settings import Settings
+from shared.storage import Storage
 
+_T = TypeVar("_T")
 _PRINTED = "(`pantry up` prints where its own listens)"
 
 
@@ -23,6 +28,21 @@ def database_of(settings: Settings) -> str:
     if not settings.mongo_url:
         raise Misused(f"name the database: PANTRY_MONGO_URL {_PRINTED}")
     return settings.mongo_url
+
+
+def with_storage(work: Callable[[Storage], Awaitable[_T]]) -> _T:
+    """What `work` makes of the database that the settings name. Raises `Misused`."""
+    settings = Settings()
+    url = database_of(settings)
+
+    async def main() -> _T:
+        storage = Storage(url, settings.mongo_database)
+        try:
+            return await work(storage)
+        finally:
+            storage.close()
+
+    return asyncio.run(main())
 
 
 def gateway_secret_of(settings: Settings, *, made: bool = False) -> str:

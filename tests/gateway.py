@@ -9,15 +9,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.cookies import SimpleCookie
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 
 from deploy.local.process import free_port
 from schemas.topics import Topic
-from services.gateway import access, keys, store
+from services.gateway import access, keys, people, people_store, store
 from services.gateway.access import Kind, Scope
 from services.gateway.app import front
+from services.gateway.people import COOKIE, Role
+from services.gateway.signing import Signer
 from services.running import running
 from shared.clock import Clock, system_clock
 from shared.decoding import decode
@@ -54,11 +58,17 @@ class Caller:
         body: Any = None,
         *,
         key: str | None = None,
+        session: str | None = None,
         media: str = "application/json",
         **headers: str,
     ) -> Answer:
-        """One request; a body that is no bytes is sent as JSON. Header names are given with _ for -."""
+        """One request; a body that is no bytes is sent as JSON. Header names are given with _ for -.
+
+        With a `session`, as `session_of` makes them, it is sent as our own page would send it.
+        """
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if session:
+            sent = {"cookie": f"{COOKIE}={session}", "origin": self.url, **sent}
         if key:
             sent["authorization"] = f"Bearer {key}"
         if body is not None:
@@ -96,6 +106,29 @@ async def new_key(on: Bench, name: str = "website", kind: Kind = Kind.SERVER, **
     key = keys.made(name, kind, secret, system_clock(), **{"scopes": scopes, **more})
     assert await store.create_key(on.storage, key)
     return name if kind is Kind.WEBHOOK else access.token(kind, name, secret)
+
+
+async def session_of(on: Bench, caller: Caller, role: Role, name: str | None = None) -> str:
+    """Somebody of this role (called as the role, unless named) signs in; what their browser is given."""
+    name = name or role.value
+    await people_store.create_person(on.storage, people.made(name, role, None, system_clock()))
+    person = await people_store.person(on.storage, name)
+    assert person
+    token = Signer(SECRET).link_token(person, system_clock())
+    answer = await sign_in(caller, token=token)
+    assert answer.status == 303, answer.text
+    return cookie_of(answer)
+
+
+async def sign_in(caller: Caller, **fields: str) -> Answer:
+    """What our own page's form posts."""
+    body = urlencode(fields).encode()
+    return await caller.post("/signin", body, media="application/x-www-form-urlencoded", origin=caller.url)
+
+
+def cookie_of(answer: Answer) -> str:
+    """The session that an answer begins."""
+    return SimpleCookie(answer.headers["Set-Cookie"])[COOKIE].value
 
 
 async def events(on: Bench, topic: Topic) -> list[Received]:

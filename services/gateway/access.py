@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from pydantic import Field, StringConstraints
 
@@ -30,18 +30,45 @@ class Kind(StrEnum):
 
 
 class Scope(StrEnum):
-    """What a key may do."""
+    """What a key or a person may do."""
 
     CAPTURE = "captures:write"
     ACTIVITY = "activities:write"
     ENGAGE = "engagements:write"
     COMMAND = "leads:write"
     ERASE = "leads:erase"
+    READ = "leads:read"
+    ANALYTICS = "analytics:read"
+    LETTERS = "deadletters:manage"
 
 
 PREFIXES = {Kind.SERVER: "kps", Kind.FORM: "kpf"}
 _KNOWN = frozenset(Source)
 _SOURCES = {Kind.SERVER: "clients", Kind.FORM: "forms", Kind.WEBHOOK: "webhooks"}
+
+
+class Principal(Protocol):
+    """Whoever a request is from: a channel by its key, or a person who has signed in."""
+
+    @property
+    def name(self) -> str:
+        """What commands and activities say of who asked."""
+
+    @property
+    def kind(self) -> str:
+        """A key's `Kind`, or `person`."""
+
+    @property
+    def event_source(self) -> str:
+        """The `source` of the events that they send (contract 1)."""
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """What they may do."""
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The lead sources that they may capture under; the first is taken where a capture names none."""
 
 
 class Secret(Model):
@@ -134,7 +161,7 @@ def authorise(key: Key, scope: Scope, origin: str | None) -> Key:
     return key
 
 
-def with_source(key: Key, data: Mapping[str, Any]) -> dict[str, Any]:
+def with_source(key: Principal, data: Mapping[str, Any]) -> dict[str, Any]:
     """A capture with the key's first source where it names none. Raises `Refused` (403) for a source of others."""
     source = data.get("source")
     if source is None and key.sources:

@@ -1,17 +1,27 @@
-"""The gateway: HTTP in front of the input topics (contract 4, the write half)."""
+"""The gateway: HTTP in front of the input topics (contract 4, both halves)."""
 
 from collections.abc import MutableMapping
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from services.gateway import form_routes, routes, webhook_routes
+from services.gateway import (
+    analytics_routes,
+    form_routes,
+    letter_routes,
+    people_routes,
+    read_routes,
+    routes,
+    webhook_routes,
+)
 from services.gateway.documents import document
 from services.gateway.door import Door
+from services.gateway.figures import Figures
 from services.gateway.gate import Gate
 from services.gateway.gateway import Gateway
 from services.gateway.http import Around, Receive, Send, answer_problems
+from services.gateway.signin import SignIn
 from services.gateway.signing import Signer
 from shared.config import ConfigError
 from shared.health import App
@@ -28,8 +38,10 @@ def front(runtime: Runtime, metrics: Metrics, probes: App) -> App:
     if not settings.gateway_secret:
         raise ConfigError("the gateway has no secret: PANTRY_GATEWAY_SECRET")
     signer = Signer(settings.gateway_secret)
+    gate = Gate(runtime.storage, clock, signer)
     gateway = Gateway(
-        Gate(runtime.storage, clock, signer),
+        gate,
+        SignIn(runtime.storage, clock, signer, gate),
         Door(runtime.publisher, metrics, settings.ack_timeout_s),
         signer,
         clock,
@@ -37,7 +49,11 @@ def front(runtime: Runtime, metrics: Metrics, probes: App) -> App:
         settings.public_url,
         settings.http_batch_max,
     )
-    app = Around(application(gateway), metrics, settings.http_body_max)
+    figures = Figures(runtime.storage, clock, settings.timezone)
+    read = read_routes.routes(gateway, runtime.storage)
+    analytics = analytics_routes.routes(gateway, figures, runtime.leaving)
+    letters = letter_routes.routes(gateway, runtime.storage, runtime.kafka_bootstrap)
+    app = Around(application(gateway, read, analytics, letters), metrics, settings.http_body_max)
 
     async def answer(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         is_probe = scope["type"] == "http" and scope["path"].startswith(_PROBES)
@@ -46,12 +62,14 @@ def front(runtime: Runtime, metrics: Metrics, probes: App) -> App:
     return answer
 
 
-def application(gateway: Gateway) -> FastAPI:
+def application(gateway: Gateway, *more: APIRouter) -> FastAPI:
     """The routes and their page."""
     app = FastAPIOffline(title="Kitchen Pantry leads", version="1", description=_ABOUT, redoc_url=None)
     answer_problems(app)
-    for part in (form_routes, routes, webhook_routes):
+    for part in (form_routes, routes, webhook_routes, people_routes):
         app.include_router(part.routes(gateway))
+    for router in more:
+        app.include_router(router)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]  # FastAPI's own way to add to the page
 
     return app

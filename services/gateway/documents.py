@@ -1,14 +1,17 @@
 """The OpenAPI page: request bodies from the topics' own models, and every answer that a route can give."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from schemas.activities import Activity
 from schemas.topics import ACTIVITIES, CAPTURED, CONVERT, ENGAGEMENTS, QUALIFY, UPDATE, Topic
 from services.gateway.http import PROBLEM
+from services.gateway.people import COOKIE, Role
 
 ACCEPTED: dict[str, Any] = {
     "type": "object",
@@ -41,8 +44,8 @@ _PROBLEM: dict[str, Any] = {
     },
 }
 _REFUSALS = {
-    401: "No valid key.",
-    403: "The key may not do this.",
+    401: "No valid key, and no session that holds.",
+    403: "The key or the person may not do this.",
     404: "There is no such thing.",
     405: "The path has no such method.",
     408: "The body did not arrive in time.",
@@ -54,6 +57,8 @@ _REFUSALS = {
 }
 _LED: dict[int | str, dict[str, Any]] = {303: {"description": "Acknowledged by Kafka; on to a thank-you page."}}
 FORM = "application/x-www-form-urlencoded"
+_HTML: dict[str, Any] = {"text/html": {"schema": {"type": "string"}}}
+_WHO = ("key", "session")
 _TAKEN = (ACTIVITIES, CAPTURED, CONVERT, ENGAGEMENTS, QUALIFY, UPDATE)
 _GROUPS: dict[Topic | None, str] = {
     CAPTURED: "Leads come in",
@@ -65,6 +70,12 @@ _KNOWN = {"leadId", "requestedBy"}
 _Shape = Literal["object", "array", "lines"]
 _SCHEMES = {
     "key": {"type": "http", "scheme": "bearer", "description": "a key that `pantry keys create` made"},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": "a person's session, begun at `/signin`; what changes anything must come from our own pages",
+    },
     "webhook": {
         "type": "apiKey",
         "in": "header",
@@ -80,6 +91,18 @@ _HEADER = {
 }
 
 
+_IF_NONE_MATCH = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}
+ME: dict[str, Any] = {
+    "type": "object",
+    "required": ["name", "role", "scopes"],
+    "properties": {
+        "name": {"type": "string"},
+        "role": {"type": "string", "enum": [role.value for role in Role]},
+        "scopes": {"type": "array", "items": {"type": "string"}},
+    },
+}
+
+
 def described(
     answer: Mapping[str, Any],
     topic: Topic | None = None,
@@ -90,7 +113,11 @@ def described(
 ) -> dict[str, Any]:
     """A write route's part of the page: what it takes, by content type, and what it answers (a form: pages)."""
     # A platform's own id for a call is what makes that count once.
-    extra: dict[str, Any] = {"parameters": [_HEADER] if security == "key" else [], "security": [{security: []}]}
+    by_key = security == "key"
+    extra: dict[str, Any] = {
+        "parameters": [_HEADER] if by_key else [],
+        "security": _any(*(_WHO if by_key else (security,))),
+    }
     if topic:
         schema = {"$ref": f"#/components/schemas/{name_of(topic, of_lead=of_lead)}"}
         shapes = media or {"application/json": "object"}
@@ -103,17 +130,59 @@ def described(
     return {"status_code": 202, "response_model": None, "responses": responses, "openapi_extra": extra}
 
 
+def described_read(
+    answer: Mapping[str, Any], tag: str, *, security: Sequence[str] = _WHO, parameters: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """A read route's part of the page: what it takes in the query, and what it answers."""
+    read: dict[int | str, dict[str, Any]] = {
+        200: {"description": "What there is.", "content": {"application/json": {"schema": answer}}},
+        304: {"description": "It is what `If-None-Match` names."},
+    }
+    extra = {"tags": [tag], "security": _any(*security), "parameters": [*parameters, _IF_NONE_MATCH]}
+    return {"response_model": None, "responses": read | _refused(), "openapi_extra": extra}
+
+
+def described_command(answer: Mapping[str, Any], tag: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of the page of a route that takes a JSON `body` of its own, and does what it says."""
+    extra = {"tags": [tag], "security": _any(*_WHO)}
+    extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return {"status_code": 202, "response_model": None, "responses": answers(answer), "openapi_extra": extra}
+
+
+def described_page(leads_to: str, *, query: Sequence[str] = (), fields: Sequence[str] = ()) -> dict[str, Any]:
+    """A page's part of the page: the query and the form fields that it takes, all of them text."""
+    text = {"type": "string"}
+    extra: dict[str, Any] = {"tags": ["People"], "security": []}
+    extra["parameters"] = [{"name": name, "in": "query", "schema": text} for name in query]
+    if fields:
+        schema = {"type": "object", "properties": dict.fromkeys(fields, text)}
+        extra["requestBody"] = {"required": True, "content": {FORM: {"schema": schema}}}
+    page: dict[int | str, dict[str, Any]] = {
+        200: {"description": leads_to, "content": _HTML},
+        303: {"description": leads_to},
+    }
+    return {"response_model": None, "responses": page | _refused(_HTML), "openapi_extra": extra}
+
+
+def _any(*schemes: str) -> list[dict[str, list[str]]]:
+    return [{scheme: []} for scheme in schemes]
+
+
+def _refused(more: Mapping[str, Any] = MappingProxyType({})) -> dict[int | str, dict[str, Any]]:
+    content = {PROBLEM: {"schema": _PROBLEM}, **more}
+    return {status: {"description": why, "content": content} for status, why in _REFUSALS.items()}
+
+
 def _shaped(schema: Mapping[str, Any], shape: _Shape) -> Mapping[str, Any]:
     return {"object": schema, "array": {"type": "array", "items": schema}, "lines": {"type": "string"}}[shape]
 
 
 def answers(answer: Mapping[str, Any], *, pages: bool = False) -> dict[int | str, dict[str, Any]]:
     """What a write route can answer."""
-    page: dict[str, Any] = {"text/html": {"schema": {"type": "string"}}} if pages else {}
-    refused = {"content": {PROBLEM: {"schema": _PROBLEM}, **page}}
+    page = _HTML if pages else {}
     taken = {"description": "Acknowledged by Kafka.", "content": {"application/json": {"schema": answer}, **page}}
     found: dict[int | str, dict[str, Any]] = {202: taken, **(_LED if pages else {})}
-    return found | {status: {"description": why, **refused} for status, why in _REFUSALS.items()}
+    return found | _refused(page)
 
 
 def name_of(topic: Topic, *, of_lead: bool) -> str:
@@ -138,7 +207,9 @@ def _models() -> dict[str, Any]:
     models: dict[str, Any] = found["$defs"]
     for topic in _TAKEN:
         models[name_of(topic, of_lead=True)] = _relaxed(models[topic.model.__name__])
-    # The key knows a source.
+    # Who sends it is known, and the key knows a source.
+    activity = models[Activity.__name__]
+    activity["required"] = [name for name in activity["required"] if name != "createdBy"]
     captured = models[CAPTURED.model.__name__]
     captured["required"] = [name for name in captured["required"] if name != "source"]
     return models

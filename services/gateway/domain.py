@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from schemas.base import CONTENT_TYPE, ENVELOPE_LIMIT, CloudEvent, Model
 from schemas.captures import LeadCaptured
-from schemas.topics import CAPTURED, Topic
+from schemas.topics import ACTIVITIES, CAPTURED, Topic
 from shared.domain.identity import email_key, identity_of
 from shared.events import Outgoing, encode
 
@@ -138,8 +138,19 @@ def with_consent(data: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     return result
 
 
-def as_sent(topic: Topic, data: Mapping[str, Any], lead_id: str | None, requested_by: str) -> dict[str, Any]:
-    """A command's data: the lead is the path's, and who asks is the key unless the body names somebody."""
+def as_sent(
+    topic: Topic, data: Mapping[str, Any], lead_id: str | None, who: str, *, in_person: bool = False
+) -> dict[str, Any]:
+    """What a command or an activity says: the lead is the path's, and `who` sends it is who asked or did it.
+
+    A channel may name somebody else, for whom it speaks; a person who signed in speaks `in_person`.
+    """
+    if topic is ACTIVITIES and isinstance(data.get("activity"), dict):
+        return {**data, "activity": _signed(data["activity"], "createdBy", who, always=in_person)}
     if lead_id is None or topic is CAPTURED:
         return dict(data)
-    return {"requestedBy": requested_by, **data, "leadId": lead_id}
+    return {**_signed(data, "requestedBy", who, always=in_person), "leadId": lead_id}
+
+
+def _signed(data: Mapping[str, Any], name: str, who: str, *, always: bool) -> dict[str, Any]:
+    return {**data, name: who} if always else {name: who, **data}

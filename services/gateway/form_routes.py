@@ -74,13 +74,16 @@ def routes(gateway: Gateway) -> APIRouter:
 
 
 async def _programmatic(gateway: Gateway, request: Request) -> Response:
-    key = await gateway.admit(request, Scope.CAPTURE)
+    sender = await gateway.admit(request, Scope.CAPTURE)
     sent = domain.parse_object(await request.body())
     form = sent.pop("form", None)
     traps = form if isinstance(form, dict) else {}
-    id_ = _check(gateway, key, traps.get("token"), traps.get("website"), sent)
-    data = access.with_source(key, domain.with_consent(sent, gateway.clock()))
-    return await gateway.accept(request, CAPTURED, key, data, id_)
+    id_ = None
+    # Whoever has signed in is no bot.
+    if isinstance(sender, Key):
+        id_ = _check(gateway, sender, traps.get("token"), traps.get("website"), sent)
+    data = access.with_source(sender, domain.with_consent(sent, gateway.clock()))
+    return await gateway.accept(request, CAPTURED, sender, data, id_)
 
 
 def _check(gateway: Gateway, key: Key, token: Any, trap: Any, data: Mapping[str, Any]) -> str | None:
@@ -96,7 +99,7 @@ async def _plain(gateway: Gateway, request: Request) -> Response:
     nonce = secrets.token_urlsafe(12)
     try:
         sent = forms.fields_of(await request.body())
-        key = await gateway.admit(request, Scope.CAPTURE, sent.get(forms.KEY))
+        key = await gateway.admit_key(request, Scope.CAPTURE, sent.get(forms.KEY))
         back = forms.way_back(key, sent.get(forms.REDIRECT))
         cells = {name: text for name, text in sent.items() if not name.startswith("_")}
         data = fields.capture_of(cells, fields.guess(list(cells)), None).data

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 
-from services.gateway import access, store
+from services.gateway import access, people, store
 from services.gateway.access import Key, Kind, Refused, Scope
 from services.gateway.limits import PATIENCE_S, Limits
+from services.gateway.people import Person
+from services.gateway.sessions import Sessions
 from services.gateway.signing import Signer
 from shared.clock import Clock
 from shared.storage import Storage, Unavailable
@@ -15,7 +17,10 @@ _FRESH_S = 5.0
 """A revoked key is refused after this time at the latest."""
 _ASK_S = 0.5
 _STRANGERS_A_MINUTE = 60
-"""Requests with no valid key that an address may make."""
+"""Requests with no valid key, or no session that holds, that an address may make."""
+_ATTEMPTS_A_MINUTE = 10
+"""Attempts to sign in that an address may make; and everybody together, as one person."""
+_PERSON_A_MINUTE = 1_200
 
 
 class KeyRing:
@@ -67,6 +72,7 @@ class Gate:
 
     def __init__(self, storage: Storage, clock: Clock, signer: Signer) -> None:
         self.ring, self._limits = KeyRing(storage, clock), Limits(storage, clock)
+        self.sessions = Sessions(storage, clock)
         self._clock, self._signer = clock, signer
 
     async def admit(self, scope: Scope, given: str | None, origin: str | None, address: str | None) -> Key:
@@ -74,6 +80,28 @@ class Gate:
         key = await self.know(given, address)
         await self.count(key, address)
         return access.authorise(key, scope, origin)
+
+    async def admit_person(self, scope: Scope, token: str, address: str | None) -> Person:
+        """The person whose session this is, if they may do this now."""
+        person = await self.know_person(token, address)
+        people.check_scope(person, scope)
+        return person
+
+    async def know_person(self, token: str | None, address: str | None) -> Person:
+        """The person whose session this is, whatever they may do."""
+        person = await self.sessions.find(token) if token else None
+        if person is None:
+            await self._limits.spend(self._of("stranger", address), _STRANGERS_A_MINUTE)
+            raise people.unknown()
+        await self._limits.spend(f"person:{person.name}", _PERSON_A_MINUTE)
+        return person
+
+    async def count_attempt(self, name: str | None, address: str | None) -> None:
+        """Count an attempt to sign in: from this address, and as this person, if any is named."""
+        # No key is called so: its own addresses are counted apart.
+        await self._limits.spend(self._of("sign_in", address), _ATTEMPTS_A_MINUTE)
+        if name is not None:
+            await self._limits.spend(f"sign_in:{self._signer.typed(name)}", _ATTEMPTS_A_MINUTE)
 
     async def know(self, given: str | None, address: str | None) -> Key:
         """The key that was `given`, whatever it may do."""

@@ -11,10 +11,12 @@ from fastapi.responses import JSONResponse
 
 from schemas.base import Model
 from schemas.topics import Topic
-from services.gateway import domain
-from services.gateway.access import Key, Refused, Scope
+from services.gateway import domain, people
+from services.gateway.access import Key, Principal, Refused, Scope
 from services.gateway.door import Door
 from services.gateway.gate import Gate, given_key
+from services.gateway.people import Person
+from services.gateway.signin import SignIn
 from services.gateway.signing import Signer
 from shared.clock import Clock
 from shared.events import Outgoing
@@ -27,6 +29,7 @@ class Gateway:
     """The parts of a gateway process."""
 
     gate: Gate
+    sign_in: SignIn
     door: Door
     signer: Signer
     clock: Clock
@@ -38,7 +41,17 @@ class Gateway:
         """Where browsers reach us."""
         return (self.public_url or str(request.base_url)).rstrip("/")
 
-    async def admit(self, request: Request, scope: Scope, given: str | None = None) -> Key:
+    async def admit(self, request: Request, scope: Scope) -> Principal:
+        """Whoever a request is from, by a key or else by a session, if they may do this. Raises `Refused`."""
+        token = request.cookies.get(people.COOKIE)
+        if token is None or "authorization" in request.headers:
+            return await self.admit_key(request, scope)
+        self.check_origin(request)
+        person = await self.gate.admit_person(scope, token, address_of(request))
+        note(request, person=person.name)
+        return person
+
+    async def admit_key(self, request: Request, scope: Scope, given: str | None = None) -> Key:
         """The key of a request, if it may do this. Raises `Refused`."""
         offered, origin = given or given_key(request.headers), request.headers.get("origin")
         # Our own form pages are on no site of the key's.
@@ -47,8 +60,17 @@ class Gateway:
         note(request, key=key.name)
         return key
 
+    async def person(self, request: Request) -> Person | None:
+        """Whoever is signed in at the browser that a request is from."""
+        token = request.cookies.get(people.COOKIE)
+        return await self.gate.sessions.find(token) if token else None
+
+    def check_origin(self, request: Request) -> None:
+        """Raises `Refused` (403) for a change that a page of others asks for."""
+        people.check_origin(request.method, request.headers, self.base(request))
+
     def event(  # noqa: PLR0913 - what it says, and of whom
-        self, request: Request, topic: Topic, key: Key, payload: Model, id_: str, at: datetime
+        self, request: Request, topic: Topic, key: Principal, payload: Model, id_: str, at: datetime
     ) -> Outgoing:
         """The event that says this. Raises `Invalid`."""
         trace = request.headers.get("traceparent")
@@ -57,7 +79,7 @@ class Gateway:
         )
 
     async def accept(
-        self, request: Request, topic: Topic, key: Key, data: Mapping[str, Any], id_: str | None = None
+        self, request: Request, topic: Topic, key: Principal, data: Mapping[str, Any], id_: str | None = None
     ) -> JSONResponse:
         """Put one event into its topic, and say so once it is there."""
         id_ = event_id(request) or id_ or str(uuid.uuid4())

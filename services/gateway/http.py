@@ -10,11 +10,12 @@ from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from services.gateway.access import Refused
-from services.gateway.domain import Invalid
+from services.gateway.domain import Fault, Invalid
 from shared.health import App
 from shared.metrics import Metrics
 from shared.passage import where
@@ -45,7 +46,7 @@ _DOCS_POLICY = (
 _log = structlog.get_logger()
 _TITLES = {
     400: "Bad request",
-    401: "No valid key",
+    401: "No valid key or session",
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
@@ -84,6 +85,11 @@ def answer_problems(app: FastAPI) -> None:
 
     for kind in (Invalid, Refused, Unavailable):
         app.add_exception_handler(kind, raised)
+
+    @app.exception_handler(RequestValidationError)
+    async def unusable(_: Request, error: RequestValidationError) -> Response:
+        faults = [Fault(str(one["loc"][-1]), one["msg"]) for one in error.errors()]
+        return answer_to(Invalid(*faults))
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> Response:

@@ -197,6 +197,11 @@ def thanks_page(nonce: str) -> str:
     return _rendered("thanks.html", nonce=nonce, level=1)
 
 
+def signin_page(nonce: str, *, fault: str | None = None, token: str = "", name: str = "") -> str:
+    """Where a person signs in: by name and password or, where a link's `token` and its `name` are given, by that."""
+    return _rendered("signin.html", nonce=nonce, fault=fault, token=token, name=name)
+
+
 def refused_page(faults: Sequence[tuple[str, str]], nonce: str) -> str:
     """What a person is told of faults, as pairs of path and message. Nothing that was sent is shown, no path either."""
     told = [sentence(path, message) for path, message in faults]

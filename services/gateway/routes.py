@@ -8,10 +8,11 @@ from fastapi.responses import Response
 
 from schemas.topics import ACTIVITIES, CAPTURED, CONVERT, ENGAGEMENTS, ERASE, QUALIFY, UPDATE, Topic
 from services.gateway import access, batches, domain
-from services.gateway.access import Key, Refused, Scope
+from services.gateway.access import Kind, Principal, Refused, Scope
 from services.gateway.documents import ACCEPTED, BATCH, described
 from services.gateway.domain import Fault, Invalid
 from services.gateway.gateway import JSON, Gateway, event_id, media_type
+from services.gateway.people import Person
 from shared.domain.ids import derive
 from shared.events import Outgoing
 
@@ -23,10 +24,11 @@ def routes(gateway: Gateway) -> APIRouter:
     router = APIRouter()
 
     async def send(request: Request, topic: Topic, scope: Scope, lead_id: str | None = None) -> Response:
-        key = await gateway.admit(request, scope)
+        sender = await gateway.admit(request, scope)
         media_type(request, JSON)
         sent = domain.parse_object(await request.body())
-        return await gateway.accept(request, topic, key, domain.as_sent(topic, sent, lead_id, key.name))
+        data = domain.as_sent(topic, sent, lead_id, sender.name, in_person=isinstance(sender, Person))
+        return await gateway.accept(request, topic, sender, data)
 
     @router.post("/v1/activities", **described(ACCEPTED, ACTIVITIES))
     async def add_activity(request: Request) -> Response:
@@ -56,8 +58,8 @@ def routes(gateway: Gateway) -> APIRouter:
     @router.delete("/v1/leads/{lead_id}", **described(ACCEPTED))
     async def erase(request: Request, lead_id: str) -> Response:
         """Erase the lead's personal data everywhere. Scope `leads:erase`."""
-        key = await gateway.admit(request, Scope.ERASE)
-        return await gateway.accept(request, ERASE, key, domain.as_sent(ERASE, {}, lead_id, key.name))
+        sender = await gateway.admit(request, Scope.ERASE)
+        return await gateway.accept(request, ERASE, sender, domain.as_sent(ERASE, {}, lead_id, sender.name))
 
     @router.post("/v1/scans", **described(BATCH, CAPTURED, media={JSON: "array", NDJSON: "lines", CSV: "lines"}))
     async def scan(request: Request) -> Response:
@@ -65,19 +67,19 @@ def routes(gateway: Gateway) -> APIRouter:
 
         Lines that can't be used are told and left out; the others are accepted. The same batch sent twice counts once.
         """
-        key = await gateway.admit(request, Scope.CAPTURE)
-        if key.kind is access.Kind.FORM:
+        sender = await gateway.admit(request, Scope.CAPTURE)
+        if sender.kind == Kind.FORM:
             raise Refused(403, "A form's key captures one lead at a time.")
-        lines = _lines(gateway, key, await request.body(), media_type(request, JSON, NDJSON, CSV))
-        made = [_line(gateway, request, key, line) for line in lines]
+        lines = _lines(gateway, sender, await request.body(), media_type(request, JSON, NDJSON, CSV))
+        made = [_line(gateway, request, sender, line) for line in lines]
         records = [one for one in made if isinstance(one, Outgoing)]
         return await gateway.accept_all(request, records, [one for one in made if not isinstance(one, Outgoing)])
 
     return router
 
 
-def _lines(gateway: Gateway, key: Key, body: bytes, kind: str) -> list[batches.Line]:
-    source = key.sources[0].value if key.sources else None
+def _lines(gateway: Gateway, sender: Principal, body: bytes, kind: str) -> list[batches.Line]:
+    source = sender.sources[0].value if sender.sources else None
     try:
         return batches.read(
             body, kind, region=gateway.region, default_source=source, now=gateway.clock(), most=gateway.batch_max
@@ -86,15 +88,15 @@ def _lines(gateway: Gateway, key: Key, body: bytes, kind: str) -> list[batches.L
         raise Invalid(Fault("(body)", str(error))) from None
 
 
-def _line(gateway: Gateway, request: Request, key: Key, line: batches.Line) -> Outgoing | dict[str, Any]:
+def _line(gateway: Gateway, request: Request, sender: Principal, line: batches.Line) -> Outgoing | dict[str, Any]:
     """What to publish for a line, or what to tell of it."""
     if not isinstance(line, batches.Valid):
         return told(line.line, *line.errors)
     batch = event_id(request)
     try:
-        access.with_source(key, {"source": line.capture.source})
+        access.with_source(sender, {"source": line.capture.source})
         id_ = derive("batch", batch, str(line.line)) if batch else line.id
-        return gateway.event(request, CAPTURED, key, line.capture, id_, line.time)
+        return gateway.event(request, CAPTURED, sender, line.capture, id_, line.time)
     except Refused as error:
         return told(line.line, Fault("source", error.detail))
     except Invalid as error:

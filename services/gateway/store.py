@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from services.gateway.access import Key
-from shared.collections import KEYS, RATES
+from shared.collections import KEYS, RATES, REPLAYS, SESSIONS
 from shared.storage import Change, Document, Storage
 
 # How long a minute's row is of use after its minute: clocks of two processes may differ by this much.
@@ -70,4 +70,5 @@ def _expiry(minute: int) -> datetime:
 
 async def create_indexes(storage: Storage) -> None:
     """The index by which the database drops what is of no use any more."""
-    await storage.create_index(RATES, [("expiresAt", 1)], expires=True)
+    for collection in (RATES, SESSIONS, REPLAYS):
+        await storage.create_index(collection, [("expiresAt", 1)], expires=True)

@@ -1,0 +1,183 @@
+"""What the roll-ups say: the contract's analytics, from a window's numbers. All is pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from schemas.lead import Source, Status
+from shared.domain.rollups import BANDS, Window, seconds_of, unescaped
+
+_HOUR_S = 3_600
+_HOURS = (0, 1, 4, 24, 72, 168, 336, 720, 2_160)
+"""Where the histogram of times to conversion is cut: an hour, four, days, weeks, months."""
+_INDUSTRIES_MAX = 50
+_OTHERS = "(others)"
+_TOP = 5
+_BAND_POINTS = 10
+_REACHED = {
+    "contacted": (Status.CONTACTED, Status.QUALIFIED, Status.UNQUALIFIED, Status.CONVERTED),
+    "qualified": (Status.QUALIFIED, Status.CONVERTED),
+    "converted": (Status.CONVERTED,),
+}
+"""The statuses of leads that have certainly come as far as a stage of the funnel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A window with what its buckets count together, and each part of its series."""
+
+    window: Window
+    totals: Counter[str]
+    series: Sequence[tuple[Window, Counter[str]]]
+    before: Counter[str]
+    """What the window before it counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What every answer begins with."""
+
+    timeframe: str
+    timezone: str
+    as_of: datetime | None
+    rollup: Mapping[str, Any]
+
+    def told(self, window: Window) -> dict[str, Any]:
+        """As the answer says it."""
+        return {
+            "timeframe": self.timeframe,
+            "from": window.first,
+            "to": window.last,
+            "timezone": self.timezone,
+            "weekStart": "monday",
+            "asOf": self.as_of,
+            "rollup": self.rollup,
+        }
+
+
+def leads(span: Span, head: Head, elapsed: float) -> dict[str, Any]:
+    """`/v1/analytics/leads`; `elapsed` is the part of today that is over, 0…1."""
+    totals, by_source = span.totals, _sources(span.totals)
+    scored = totals["n"] - totals["unscored"]
+    ranked = sorted(by_source.items(), key=lambda one: (-one[1], one[0]))
+    return {
+        **head.told(span.window),
+        "totalLeads": totals["n"],
+        "bySource": by_source,
+        "byStatus": {status.value: totals[f"status.{status.value}"] for status in Status},
+        "byIndustry": _industries(totals),
+        "byOwner": _owners(totals),
+        "conversionRate": percent(totals["status.converted"], totals["n"]),
+        "averageScore": round(totals["score"] / scored, 1) if scored else None,
+        "topPerformingSources": [{"source": name, "count": count} for name, count in ranked[:_TOP] if count],
+        "leadVelocity": _velocity(span, elapsed),
+        "scoreDistribution": [_band(totals, number) for number in range(BANDS)],
+        "unscored": totals["unscored"],
+        "funnel": _funnel(totals),
+        "series": [_part(window, counted) for window, counted in span.series],
+    }
+
+
+def conversions(span: Span, head: Head) -> dict[str, Any]:
+    """`/v1/analytics/conversions`; times in hours."""
+    totals = span.totals
+    converted = totals["status.converted"]
+    by_source = {
+        source.value: _conversion(totals[f"source.{source.value}.n"], totals[f"source.{source.value}.won"])
+        for source in Source
+    }
+    ranked = sorted(by_source.items(), key=lambda one: (-one[1]["rate"], -one[1]["converted"], one[0]))
+    speeds = _speeds(totals)
+    taken = sum(count for _, count in speeds)
+    return {
+        **head.told(span.window),
+        "totalLeads": totals["n"],
+        "convertedLeads": converted,
+        "overallConversionRate": percent(converted, totals["n"]),
+        "conversionsBySource": by_source,
+        "averageTimeToConversion": round(totals["took"] / taken / _HOUR_S, 2) if taken else None,
+        "medianTimeToConversion": quantile(speeds, 0.5),
+        "p90TimeToConversion": quantile(speeds, 0.9),
+        "timeToConversion": _histogram(speeds),
+        "topConvertingSources": [{"source": name, **one} for name, one in ranked[:_TOP] if one["converted"]],
+    }
+
+
+def percent(part: int, whole: int) -> float:
+    """0…100, with two decimals; 0 of nothing."""
+    return round(100 * part / whole, 2) if whole else 0.0
+
+
+def _sources(totals: Counter[str]) -> dict[str, int]:
+    return {source.value: totals[f"source.{source.value}.n"] for source in Source}
+
+
+def _conversion(total: int, converted: int) -> dict[str, Any]:
+    return {"total": total, "converted": converted, "rate": percent(converted, total)}
+
+
+def _industries(totals: Counter[str]) -> dict[str, int]:
+    found = {unescaped(path[9:]): count for path, count in totals.items() if path.startswith("industry.") and count}
+    ranked = sorted(found.items(), key=lambda one: (-one[1], one[0]))
+    others = sum(count for _, count in ranked[_INDUSTRIES_MAX:])
+    return dict(ranked[:_INDUSTRIES_MAX]) | ({_OTHERS: others} if others else {})
+
+
+def _owners(totals: Counter[str]) -> dict[str, dict[str, int]]:
+    names = sorted(path.split(".")[1] for path in totals if path.startswith("owner.") and path.endswith(".n"))
+    fields = {"total": "n", "open": "open", "converted": "won"}
+    told = {unescaped(n): {name: totals[f"owner.{n}.{path}"] for name, path in fields.items()} for n in names}
+    return {name: one for name, one in told.items() if one["total"]}
+
+
+def _velocity(span: Span, elapsed: float) -> dict[str, Any]:
+    """Leads a day: in the window, of whose last day a part is yet to come, and in the window before, if it had any."""
+    days = (span.window.last - span.window.first).days + 1
+    now, before = span.totals["n"] / (days - 1 + max(elapsed, 0.01)), span.before["n"] / days
+    change = round(100 * (now - before) / before, 1) if before else None
+    return {"perDay": round(now, 2), "previousPerDay": round(before, 2), "changePercent": change}
+
+
+def _band(totals: Counter[str], number: int) -> dict[str, int]:
+    lowest = number * _BAND_POINTS
+    highest = 100 if number == BANDS - 1 else lowest + _BAND_POINTS - 1
+    return {"from": lowest, "to": highest, "count": totals[f"band.{number}"]}
+
+
+def _funnel(totals: Counter[str]) -> list[dict[str, Any]]:
+    reached = {stage: sum(totals[f"status.{one.value}"] for one in statuses) for stage, statuses in _REACHED.items()}
+    return [{"stage": stage, "count": count} for stage, count in {"captured": totals["n"], **reached}.items()]
+
+
+def _part(window: Window, counted: Counter[str]) -> dict[str, Any]:
+    return {"from": window.first, "to": window.last, "total": counted["n"], "converted": counted["status.converted"]}
+
+
+def _speeds(totals: Counter[str]) -> list[tuple[int, int]]:
+    return sorted((int(path[6:]), count) for path, count in totals.items() if path.startswith("speed.") and count)
+
+
+def quantile(speeds: Sequence[tuple[int, int]], part: float) -> float | None:
+    """The hours within which this part of the conversions came, within one per cent; None of none."""
+    left = part * (sum(count for _, count in speeds) - 1)
+    for speed, count in speeds:
+        left -= count
+        if left < 0:
+            return round(seconds_of(speed) / _HOUR_S, 2)
+    return None
+
+
+def _histogram(speeds: Iterable[tuple[int, int]]) -> list[dict[str, Any]]:
+    edges = [*_HOURS, None]
+    counts = [0] * len(_HOURS)
+    for speed, count in speeds:
+        hours = seconds_of(speed) / _HOUR_S
+        counts[max(place for place, edge in enumerate(_HOURS) if hours >= edge)] += count
+    return [{"fromHours": edges[n], "toHours": edges[n + 1], "count": count} for n, count in enumerate(counts)]
+
+
+def elapsed_of(day: date, now: datetime) -> float:
+    """The part of `day` that is over at `now`, which is in the day's zone."""
+    return (now.hour * _HOUR_S + now.minute * 60 + now.second) / 86_400 if now.date() == day else 1.0

@@ -1,0 +1,184 @@
+"""Reading leads: the list, newest first, in pages; a lead with what belongs to it; its timeline.
+
+A page is read in stretches of time that grow until it is full: no database has to look at more than about a page of
+leads, though one that reads all that fits before it cuts would look at all of them.
+"""
+
+import asyncio
+import base64
+import binascii
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from schemas.lead import Lead
+from services.gateway.domain import Fault, Invalid
+from services.gateway.history import told
+from shared.collections import ACTIVITIES, LEADS, ROWS, STEPS, TIMELINE
+from shared.domain.listing import Question, moment_key
+from shared.storage import Document, Storage
+
+_ACTIVITIES_MAX = 100
+_STRETCH_S = 15.0
+_GROWTH = 4
+_STRETCH_MAX_S = 40 * 365 * 86_400.0
+_READ_MAX = 400
+"""Rows that one reading of a stretch gives at most."""
+_END = "~"
+"""Behind every key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where the next page begins: behind this key. `stretch` is how many seconds held about a page so far."""
+
+    key: str = _END
+    stretch: float = _STRETCH_S
+
+    @property
+    def text(self) -> str:
+        """As a reader carries it."""
+        return base64.urlsafe_b64encode(f"{self.stretch:.3f} {self.key}".encode()).decode().rstrip("=")
+
+
+def cursor_of(text: str | None) -> Cursor:
+    """The cursor that a reader was given. Raises `Invalid`."""
+    if text is None:
+        return Cursor()
+    try:
+        padded = text + "=" * (-len(text) % 4)
+        stretch, _, key = base64.b64decode(padded, altchars=b"-_", validate=True).decode().partition(" ")
+        seconds = float(stretch)
+        _moment(key)
+    except (ValueError, binascii.Error):
+        raise Invalid(Fault("cursor", "is none that an answer gave")) from None
+    return Cursor(key, min(max(seconds, 0.001), _STRETCH_MAX_S) if math.isfinite(seconds) else _STRETCH_S)
+
+
+async def page(
+    storage: Storage, question: Question, cursor: Cursor, most: int, now: datetime
+) -> tuple[list[Document], Cursor | None]:
+    """Up to `most` leads that answer the question, newest first, and where to go on."""
+    rows: list[Document] = []
+    upper, stretch = cursor.key, cursor.stretch
+    while upper and len(rows) <= most:
+        lower = _lower(upper, stretch, now)
+        found, reached = await _stretch(storage, question, lower, upper)
+        rows += [row for row in found if question.fits(row)]
+        stretch = stretch / _GROWTH if reached > lower else stretch * (_GROWTH if len(rows) <= most else 1)
+        upper = reached
+    leads = await storage.read(LEADS, (row["_id"] for row in rows[:most]))
+    shown = [public(leads[row["_id"]]) for row in rows[:most] if row["_id"] in leads]
+    return shown, Cursor(rows[most - 1]["key"], stretch) if len(rows) > most else None
+
+
+def _lower(upper: str, stretch: float, now: datetime) -> str:
+    """The key from which on a stretch reaches to `upper`; the last one begins with the beginning."""
+    end = now + timedelta(days=1) if upper == _END else _moment(upper)
+    if stretch >= _STRETCH_MAX_S:
+        return ""
+    return moment_key(end - timedelta(seconds=stretch + (86_400 if upper == _END else 0)))
+
+
+def _moment(key: str) -> datetime:
+    return datetime.strptime(key[: len("2026-01-01T00:00:00.000Z")], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+
+
+async def _stretch(storage: Storage, question: Question, lower: str, upper: str) -> tuple[list[Document], str]:
+    """The rows between these keys that one of the question's indexes gives, and the key down to which they are all."""
+    between = {"$gte": lower, "$lt": upper}
+    prefix = question.prefix
+    queries = [{"prefixes": prefix}] if prefix else [{"terms": term} for term in question.terms]
+    answers = await asyncio.gather(
+        *(
+            storage.find(
+                ROWS,
+                {**query, "key": between},
+                fields=("key", "counts", "words"),
+                sort=(("key", -1),),
+                limit=_READ_MAX,
+            )
+            for query in queries
+        )
+    )
+    reached = max((rows[-1]["key"] for rows in answers if len(rows) == _READ_MAX), default=lower)
+    rows = sorted((row for rows in answers for row in rows if row["key"] >= reached), key=lambda row: row["key"])
+    return rows[::-1], reached
+
+
+def public(document: Mapping[str, Any]) -> Document:
+    """A lead as others may see it (contract 6)."""
+    return Lead.of(document).wire()
+
+
+async def lead(storage: Storage, lead_id: str) -> Document | None:
+    """A lead, with its latest activities (contract 6)."""
+    found, activities = await asyncio.gather(
+        storage.read(LEADS, [lead_id]),
+        storage.find(ACTIVITIES, {"leadId": lead_id}, sort=(("at", -1),), limit=_ACTIVITIES_MAX),
+    )
+    if lead_id not in found:
+        return None
+    return {**public(found[lead_id]), "activities": [_activity(one) for one in activities]}
+
+
+def _activity(document: Mapping[str, Any]) -> Document:
+    fields = ("type", "description", "outcome", "scheduledAt", "completedAt", "createdBy", "at")
+    return {"id": document["_id"], **{name: document[name] for name in fields if name in document}}
+
+
+async def score(storage: Storage, lead_id: str) -> Document | None:
+    """Why a lead has its score: each rule with what it looked at, and the changes so far, newest first."""
+    found = (await storage.read(LEADS, [lead_id], fields=("score", "scoring"))).get(lead_id)
+    if found is None:
+        return None
+    held = found.get("scoring") or {}
+    fields = ("at", "score", "previousScore", "reason", "ruleSet", "breakdown")
+    history = [{name: one.get(name) for name in fields} for one in reversed(held.get("log") or ())]
+    told_of = {name: held.get(name) for name in ("at", "ruleSet", "agesAt")}
+    return {
+        "leadId": lead_id,
+        "score": found.get("score"),
+        **told_of,
+        "breakdown": held.get("breakdown") or [],
+        "history": history,
+    }
+
+
+async def timeline(storage: Storage, lead_id: str, before: str | None, most: int) -> Document | None:
+    """Every event that touched a lead, newest first; None of a lead that there isn't."""
+    if lead_id not in await storage.read(LEADS, [lead_id], fields=("_id",)):
+        return None
+    query = {"leadId": lead_id, "key": {"$lt": before or _END}}
+    rows = await storage.find(TIMELINE, query, sort=(("key", -1),), limit=most + 1)
+    spoken = await storage.read(ACTIVITIES, (row["_id"] for row in rows), fields=("description", "outcome"))
+    events = [_event(row, spoken.get(row["_id"], {})) for row in rows[:most]]
+    return {"events": events, "nextCursor": Cursor(rows[most - 1]["key"]).text if len(rows) > most else None}
+
+
+def _event(row: Mapping[str, Any], spoken: Mapping[str, Any]) -> Document:
+    fields = ("eventId", "topic", "source", "causationId", "correlationId")
+    details = {**row["details"], **{name: spoken[name] for name in ("description", "outcome") if name in spoken}}
+    event = {"time": row["at"], **{name: row.get(name) for name in fields}}
+    return {**event, "details": details, "text": told(row["topic"], details)}
+
+
+async def steps(storage: Storage, lead_id: str) -> Document | None:
+    """What nurture plans for a lead, and what became of it, by its time; None of a lead that there isn't."""
+    found, rows = await asyncio.gather(
+        storage.read(LEADS, [lead_id], fields=("_id",)), storage.find(STEPS, {"leadId": lead_id})
+    )
+    if lead_id not in found:
+        return None
+    return {"steps": [_step(row) for row in sorted(rows, key=_by_time)]}
+
+
+def _by_time(row: Mapping[str, Any]) -> tuple[datetime, str]:
+    return row["dueAt"], row["_id"]
+
+
+def _step(row: Mapping[str, Any]) -> Document:
+    fields: Sequence[str] = ("sequenceId", "stepId", "dueAt", "state", "action", "why")
+    return {name: row[name] for name in fields if name in row}

@@ -1,0 +1,209 @@
+"""The analytics' cost at a number of stored leads, beside the naive aggregation over the same documents.
+
+`python -m tests.benchmarks.analytics [--leads N] [--data DIR]` loads N leads into the embedded database, or goes on
+with those that DIR has, and prints figures; nothing is asserted. Each question is asked over HTTP
+at a gateway process of its own: `changed` after a lead was counted, so that buckets are read, `unchanged` when not.
+"""
+
+import argparse
+import asyncio
+import random
+import statistics
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import nullcontext
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import aiohttp
+from motor.motor_asyncio import AsyncIOMotorClient
+
+from deploy.local import LocalServers
+from services.insights.counting import News, count
+from services.insights.domain import SECTIONS, expected, row_of
+from services.insights.rebuild import rebuild
+from shared.clock import system_clock
+from shared.collections import LEADS, ROLLUPS, ROWS
+from shared.domain.ids import derive
+from shared.domain.rollups import bucket_id
+from shared.storage import Change, Storage
+from tests.gateway import gateway_process, new_key
+from tests.harness import Bench, bench
+
+_PAGE = 2_000
+_REBUILT_MAX = 50_000
+"""More would take longer than anybody waits for a figure."""
+_DAYS = 200
+_ROUNDS = 30
+_UTC = ZoneInfo("UTC")
+_STATUSES = ("new", "contacted", "qualified", "unqualified", "converted", "lost")
+_SOURCES = ("website", "email", "phone", "referral", "trade_show", "social_media")
+_INDUSTRIES = ("restaurant", "catering", "hotel", "event catering", "bakery", "school canteen", None)
+_NAMES = "Ana Bo Cem Dora Eli Fay Gus Hana Ivo Jun Kim Lea Mia Noor Olu Pia Quin Rosa Sam Tia".split()
+_COMPANIES = "Blue Fork,Golden Spoon,Harvest Table,Olive Grove,Salt House,Corner Bistro,Green Kitchen,Old Mill".split(
+    ","
+)
+_QUESTIONS = {
+    **{
+        f"{what} by {frame}": f"/v1/analytics/{what}?timeframe={frame}"
+        for what in ("leads", "conversions")
+        for frame in ("week", "month", "quarter")
+    },
+    "first page of the list": "/v1/leads",
+    "list by status and owner": "/v1/leads?status=qualified&assignedTo=owner-3",
+    "list by score": "/v1/leads?minScore=85",
+    "search for a name": "/v1/leads?q=rosa+harvest",
+    "search for an address": "/v1/leads?q=77.person@example.com",
+}
+
+
+def made(first: int, number: int, now: datetime) -> Iterator[dict[str, Any]]:
+    """Lead documents, as the workers would have left them."""
+    rng = random.Random(first)
+    for one in range(first, first + number):
+        created = now - timedelta(seconds=rng.randrange(_DAYS * 86_400))
+        created = created.replace(microsecond=created.microsecond // 1000 * 1000)
+        status = rng.choices(_STATUSES, (50, 20, 8, 8, 6, 8))[0]
+        done = {"convertedAt": created + timedelta(hours=rng.lognormvariate(5, 1))} if status == "converted" else {}
+        yield {
+            "_id": derive("benchmark", str(one)),
+            "source": rng.choice(_SOURCES),
+            "status": status,
+            "score": rng.randrange(101),
+            "company": {"name": f"{rng.choice(_COMPANIES)} {one}", "industry": rng.choice(_INDUSTRIES)},
+            "contact": {
+                "firstName": rng.choice(_NAMES),
+                "lastName": f"{rng.choice(_NAMES)}son",
+                "email": f"{one}.person@example.com",
+            },
+            "assignedTo": f"owner-{rng.randrange(12)}",
+            "createdAt": created,
+            "updatedAt": created,
+            "revision": 1,
+            "captureCount": 1,
+            "seen": [],
+            **done,
+        }
+
+
+async def load(on: Bench, wanted: int) -> None:
+    """Bring the database to this number of leads, with rows and buckets as the worker would have left them."""
+    there, now = await on.count(LEADS), system_clock()
+    began = time.monotonic()
+    for first in range(there, wanted, _PAGE):
+        await on.storage.insert_new(LEADS, list(made(first, min(_PAGE, wanted - first), now)))
+    print(f"{wanted:,} leads; loaded {wanted - there:,} in {time.monotonic() - began:.0f} s", flush=True)
+    if await on.count(ROWS) == wanted:
+        return
+    began, buckets = time.monotonic(), dict[str, Counter[str]]()
+    async for page in on.storage.scan(LEADS, fields=SECTIONS, page=_PAGE):
+        rows = [{"_id": lead["_id"], "v": 0, "generation": 1, **row_of(lead, _UTC)} for lead in page]
+        await on.storage.insert_new(ROWS, rows)
+        expected(page, _UTC, buckets)
+    await on.storage.put(ROLLUPS, [_bucket(name, counted) for name, counted in buckets.items()])
+    print(f"counted them in {time.monotonic() - began:.0f} s", flush=True)
+
+
+def _bucket(name: str, counted: Counter[str]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for path, amount in counted.items():
+        *steps, last = path.split(".")
+        place = nested
+        for step in steps:
+            place = place.setdefault(step, {})
+        place[last] = amount
+    return {"_id": bucket_id(1, name), "by": {}, "is": nested}
+
+
+async def rebuilt(on: Bench) -> None:
+    """How long a rebuild takes."""
+    began = time.monotonic()
+    counted = [done async for done in rebuild(on.storage, _UTC)]
+    print(f"rebuilt the roll-ups of {counted[-1]:,} leads in {time.monotonic() - began:.0f} s", flush=True)
+
+
+async def touch(on: Bench, number: int) -> None:
+    """Let one lead count otherwise, as an event would."""
+    lead = derive("benchmark", str(number))
+    await on.storage.change(LEADS, [Change(lead, {}, {"$set": {"score": random.randrange(101)}})])
+    now = system_clock()
+    await count(on.storage, [lead], _UTC, News(now, now))
+    # A gateway looks for changes some times a second.
+    await asyncio.sleep(0.25)
+
+
+async def timed(rounds: int, ask: Callable[[], Awaitable[Any]], before: Callable[[], Awaitable[Any]]) -> list[float]:
+    """Milliseconds of each asking."""
+    found = []
+    for _ in range(rounds):
+        await before()
+        began = time.perf_counter()
+        await ask()
+        found.append((time.perf_counter() - began) * 1000)
+    return sorted(found)
+
+
+def told(found: list[float]) -> str:
+    return f"median {statistics.median(found):7.1f} ms   p90 {found[int(len(found) * 0.9)]:7.1f} ms"
+
+
+async def naive(on: Bench, days: int) -> list[float]:
+    """The same question, asked of the documents."""
+    leads: Any = AsyncIOMotorClient(on.to.mongo_url)["test"][LEADS]
+    window = {"createdAt": {"$gte": system_clock() - timedelta(days=days)}}
+    group = {"_id": {"source": "$source", "status": "$status"}, "leads": {"$sum": 1}, "score": {"$sum": "$score"}}
+
+    async def ask() -> None:
+        await leads.aggregate([{"$match": window}, {"$group": group}]).to_list(None)
+
+    return await timed(3, ask, nothing)
+
+
+async def nothing() -> None:
+    """No preparation."""
+
+
+async def measure(on: Bench) -> None:
+    """Ask everything, and print."""
+    key = await new_key(on, "bench", per_minute=1_000_000)
+    async with gateway_process(on, PANTRY_LOG_LEVEL="error") as (_, url), aiohttp.ClientSession() as http:
+        for name, path in _QUESTIONS.items():
+
+            async def ask(path: str = path) -> None:
+                async with http.get(url + path, headers={"authorization": f"Bearer {key}"}) as answer:
+                    answer.raise_for_status()
+                    await answer.read()
+
+            changed = await timed(_ROUNDS, ask, lambda: touch(on, random.randrange(1_000)))
+            print(
+                f"{name:26} changed   {told(changed)}\n{'':26} unchanged {told(await timed(_ROUNDS, ask, nothing))}",
+                flush=True,
+            )
+    for frame, days in (("week", 7), ("quarter", 90)):
+        print(f"naive aggregation, {frame:8}         {told(await naive(on, days))}", flush=True)
+
+
+async def main(leads: int, local: LocalServers) -> None:
+    """The whole run."""
+    async with bench(local) as on:
+        on.storage = Storage(on.to.mongo_url, "test", timeout_ms=60_000)
+        await load(on, leads)
+        await measure(on)
+        if leads <= _REBUILT_MAX:
+            await rebuilt(on)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--leads", type=int, default=100_000)
+    parser.add_argument("--data", type=Path)
+    options = parser.parse_args()
+    with (
+        nullcontext(options.data) if options.data else TemporaryDirectory() as folder,
+        LocalServers("embedded", Path(folder), kafka_bootstrap=None, mongo_url=None) as servers,
+    ):
+        asyncio.run(main(options.leads, servers))

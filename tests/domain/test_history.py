@@ -1,0 +1,46 @@
+"""The timeline's sentences."""
+
+from typing import Any
+
+import pytest
+
+from schemas import topics
+from services.gateway.history import told
+from services.insights.timeline import TOLD
+
+SENTENCES: list[tuple[topics.Topic, dict[str, Any], str]] = [
+    (topics.CAPTURED, {"source": "trade_show"}, "Captured by trade show"),
+    (
+        topics.SCORED,
+        {"score": 45, "previousScore": 20, "reason": "activity_recorded"},
+        "Scored 45 (was 20): activity recorded",
+    ),
+    (topics.SCORED, {"score": 0, "reason": "created"}, "Scored 0: created"),
+    (topics.MERGED, {"matchScore": 100, "matchedOn": ["email"], "filled": []}, "Captured again, recognised by email"),
+    (topics.UPDATE, {"requestedBy": "sam", "status": "lost"}, "sam asked for status lost"),
+    (
+        topics.UPDATED,
+        {"changed": [{"path": "consent.email", "from": True, "to": False}], "by": "mailer", "reason": "unsubscribed"},
+        "Consent to e-mail given → refused: unsubscribed",
+    ),
+    (topics.QUALIFIED, {"method": "bant", "bantScore": 75}, "Qualified by BANT, score 75"),
+    (topics.ENROLLED, {"sequenceId": "default", "steps": 1}, "Entered nurture sequence default (1 step)"),
+    (
+        topics.REJECTED,
+        {"command": "leads.convert", "reason": "lead_lost", "detail": "it is lost"},
+        "Convert rejected: it is lost",
+    ),
+]
+
+
+@pytest.mark.parametrize(("topic", "details", "sentence"), SENTENCES)
+def test_an_event_is_told_in_a_sentence(topic: topics.Topic, details: dict[str, Any], sentence: str) -> None:
+    assert told(topic.name, details) == sentence
+
+
+def test_every_event_that_a_timeline_keeps_has_a_sentence_of_its_own() -> None:
+    assert told(topics.CREATED.name, {}) == "Stored as a new lead"
+    for topic in TOLD.keys() - {topics.CREATED.name}:
+        # A sentence asks for the event's details; a topic without one is told by its name.
+        with pytest.raises(KeyError):
+            told(topic, {})

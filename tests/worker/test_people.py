@@ -1,0 +1,365 @@
+"""People at the gateway, on real servers: they sign in, do what their role may, and are out when they are to be."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from deploy.local import LocalServers
+from schemas.topics import ACTIVITIES, CAPTURED, CONVERT, ERASE, QUALIFY, UPDATE
+from services.gateway import people, people_store
+from services.gateway.passwords import hash_of
+from services.gateway.people import Role
+from services.gateway.signing import Signer
+from shared.clock import system_clock
+from tests.builders import data
+from tests.gateway import (
+    SECRET,
+    Answer,
+    Caller,
+    cookie_of,
+    events,
+    gateway,
+    gateway_at,
+    gateway_process,
+    new_key,
+    session_of,
+    sign_in,
+)
+from tests.harness import Bench, bench, until
+
+PASSWORD = "correct horse battery"  # noqa: S105 - nobody's
+
+
+async def _new(on: Bench, name: str, role: Role = Role.SALES, password: str | None = PASSWORD) -> None:
+    stored = hash_of(password) if password else None
+    assert await people_store.create_person(on.storage, people.made(name, role, stored, system_clock()))
+
+
+async def _change(on: Bench, name: str, **fields: Any) -> None:
+    old = await people_store.person(on.storage, name)
+    assert old
+    assert await people_store.replace_person(on.storage, old, people.changed(old, **fields))
+
+
+async def _status(caller: Caller, session: str) -> int:
+    return (await caller.call("GET", "/v1/me", session=session)).status
+
+
+async def _is(caller: Caller, session: str, wanted: int) -> bool:
+    return await _status(caller, session) == wanted
+
+
+async def test_signed_in_by_password_a_person_is_known_by_the_cookie_and_by_nothing_else(local: LocalServers) -> None:
+    async with bench(local) as on, gateway(on) as caller:
+        await _new(on, "kim.catering")
+        answer = await sign_in(caller, name=" Kim.Catering ", password=PASSWORD)
+        assert (answer.status, answer.headers["Location"]) == (303, "/")
+        cookie = answer.headers["Set-Cookie"].lower()
+        for part in ("httponly", "samesite=strict", "path=/", "max-age="):
+            assert part in cookie
+        assert "secure" not in cookie
+        session = cookie_of(answer)
+        me = await caller.call("GET", "/v1/me", session=session)
+        scopes = ["leads:read", "analytics:read", "activities:write", "leads:write"]
+        assert me.json == {"name": "kim.catering", "role": "sales", "scopes": scopes}
+        again = await caller.call("GET", "/v1/me", session=session, If_None_Match=me.headers["ETag"])
+        assert (again.status, again.text, again.headers["Cache-Control"]) == (304, "", "no-cache, private")
+        for other in (None, session[:-1], "x" * 43):
+            assert (await caller.call("GET", "/v1/me", session=other)).status == 401
+        assert (await caller.call("GET", "/v1/me", key=await new_key(on))).status == 401, "a key is nobody"
+        assert (await caller.call("GET", "/signin", session=session)).headers["Location"] == "/"
+        https = await caller.post(
+            "/signin",
+            f"name=kim.catering&password={PASSWORD}".encode(),
+            media="application/x-www-form-urlencoded",
+            origin=caller.url.replace("http:", "https:"),
+            X_Forwarded_Proto="https",
+        )
+        assert "secure" in https.headers["Set-Cookie"].lower()
+
+
+async def test_whatever_is_wrong_with_name_or_password_the_answer_is_one_and_the_same(local: LocalServers) -> None:
+    async with bench(local) as on, gateway(on) as caller:
+        await _new(on, "kim")
+        await _new(on, "admin", Role.ADMIN, None)
+        await _new(on, "gone")
+        await _change(on, "gone", disabled_at=system_clock())
+        texts = set()
+        for name, password in (("kim", PASSWORD + "!"), ("admin", ""), ("nobody", PASSWORD), ("gone", PASSWORD)):
+            answer = await sign_in(caller, name=name, password=password)
+            assert answer.status == 401
+            assert "Set-Cookie" not in answer.headers
+            assert name not in answer.text
+            nonce = answer.headers["Content-Security-Policy"].partition("nonce-")[2].partition("'")[0]
+            texts.add(answer.text.replace(nonce, ""))
+        assert len(texts) == 1
+        assert await on.count("sessions") == 0
+
+
+async def test_guessing_ends_after_ten_attempts_a_minute_on_all_processes_together(local: LocalServers) -> None:
+    now = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    async with bench(local) as on, gateway_at(on, lambda: now) as one, gateway_at(on, lambda: now) as two:
+        await _new(on, "kim")
+        wrong = {"name": "kim", "password": "x"}
+        statuses = [(await sign_in(caller, **wrong)).status for caller in (one, two) for _ in range(6)]
+        assert statuses == [401] * 10 + [429] * 2
+        right = await sign_in(one, name="kim", password=PASSWORD)
+        assert (right.status, right.headers["Retry-After"]) == (429, "60")
+        for n in range(2):
+            # Other addresses, the same person.
+            elsewhere = {"origin": one.url, "X_Forwarded_For": f"192.0.2.{n}"}
+            form = "application/x-www-form-urlencoded"
+            answer = await one.post("/signin", b"name=kim&password=x", media=form, **elsewhere)
+            assert answer.status == 429
+        rows = json.dumps(await on.storage.find("rate_limits", {}), default=str)
+        assert "kim" not in rows, "what is typed as a name may be anything"
+
+
+CALLS: Sequence[tuple[str, str, Any, Role]] = (
+    ("POST", "/v1/activities", {"leadId": "l", "activity": {"type": "call"}}, Role.SALES),
+    ("POST", "/v1/leads/l/qualify", {"requirements": {"budget": 5_000}}, Role.SALES),
+    ("POST", "/v1/leads/l/convert", {"opportunity": {"name": "Spring"}}, Role.SALES),
+    ("PATCH", "/v1/leads/l", {"status": "contacted", "requestedBy": "somebody else"}, Role.SALES),
+    ("DELETE", "/v1/leads/l", None, Role.ADMIN),
+    ("POST", "/v1/leads", {k: v for k, v in data().items() if k != "source"}, Role.ADMIN),
+)
+
+
+async def test_each_role_does_what_it_may_in_the_persons_own_name(local: LocalServers) -> None:
+    async with bench(local) as on, gateway(on) as caller:
+        order = list(Role)
+        for role in Role:
+            session = await session_of(on, caller, role)
+            for method, path, body, least in CALLS:
+                answer = await caller.call(method, path, body, session=session)
+                assert answer.status == (202 if order.index(role) >= order.index(least) else 403), (role, path)
+            assert (await caller.post("/v1/engagements", {"email": "a@example.com"}, session=session)).status == 403
+        asked = [one.payload.requested_by for t in (QUALIFY, CONVERT, UPDATE, ERASE) for one in await events(on, t)]
+        assert asked == ["sales", "admin"] * 3 + ["admin"]
+        done = await events(on, ACTIVITIES)
+        assert [one.payload.activity.created_by for one in done] == ["sales", "admin"]
+        (captured,) = await events(on, CAPTURED)
+        assert (captured.event.source, captured.payload.source) == ("/people/admin", "phone")
+
+
+async def test_what_pages_of_others_ask_for_with_a_persons_cookie_is_refused(local: LocalServers) -> None:
+    async with bench(local) as on, gateway(on) as caller:
+        await _new(on, "kim")
+        session = await session_of(on, caller, Role.SALES)
+        cookie = {"cookie": f"pantry_session={session}"}
+        form = "application/x-www-form-urlencoded"
+        foreign: Sequence[dict[str, str]] = (
+            {},
+            {"origin": "https://evil.example"},
+            {"origin": "null", "sec_fetch_site": "cross-site"},
+            {"sec_fetch_site": "same-site"},
+        )
+        for headers in foreign:
+            assert (await caller.call("PATCH", "/v1/leads/l", {"status": "lost"}, **cookie, **headers)).status == 403
+            assert (await caller.post("/signout", b"", media=form, **cookie, **headers)).status == 403
+            mine = f"name=kim&password={PASSWORD}".encode()
+            assert (await caller.post("/signin", mine, media=form, **headers)).status == 403
+        assert await events(on, UPDATE) == []
+        assert await _status(caller, session) == 200
+        own = {"sec_fetch_site": "same-origin"}
+        assert (await caller.call("PATCH", "/v1/leads/l", {"status": "lost"}, **cookie, **own)).status == 202
+
+
+async def test_signing_out_disabling_and_any_change_hold_on_every_process(local: LocalServers) -> None:
+    async with bench(local) as on, gateway(on) as one, gateway_process(on) as (_, url):
+        two = Caller(one._http, url)
+        await _new(on, "kim")
+
+        async def signed_in() -> str:
+            session = cookie_of(await sign_in(one, name="kim", password=PASSWORD))
+            # The other process has seen whoever it was before, and must see who it is now.
+            assert [await _status(caller, session) for caller in (one, two)] == [200, 200]
+            return session
+
+        async def ends(session: str) -> None:
+            for caller in (one, two):
+                await until(lambda caller=caller: _is(caller, session, 401), "the session's end")  # type: ignore[misc]
+
+        left = await signed_in()
+        out = await one.post("/signout", b"", session=left)
+        assert (out.status, out.headers["Location"]) == (303, "/signin")
+        assert "max-age=0" in out.headers["Set-Cookie"].lower()
+        assert await _status(one, left) == 401, "at once where it was"
+        await ends(left)
+        for change in ({"role": Role.VIEWER}, {"password": hash_of(PASSWORD)}, {"disabled_at": system_clock()}):
+            session = await signed_in()
+            await _change(on, "kim", **change)
+            await ends(session)
+        assert (await sign_in(one, name="kim", password=PASSWORD)).status == 401
+
+
+async def test_a_session_lasts_while_it_is_used_but_no_longer_than_a_week(local: LocalServers) -> None:
+    now = [system_clock()]
+    async with bench(local) as on, gateway_at(on, lambda: now[0]) as caller:
+        used, idle = await session_of(on, caller, Role.SALES), await session_of(on, caller, Role.VIEWER)
+        step, week = timedelta(hours=11), now[0] + timedelta(days=7)
+        now[0] += step
+        assert await _status(caller, used) == 200
+        now[0] += timedelta(hours=1)
+        assert await _status(caller, idle) == 401, "nobody used it for half a day"
+        while await _status(caller, used) == 200:
+            now[0] += step
+        assert now[0] - step < week <= now[0]
+
+
+async def test_a_link_signs_in_once_by_a_button_and_in_time(local: LocalServers) -> None:
+    now = [system_clock()]
+    signer = Signer(SECRET)
+    async with bench(local) as on, gateway_at(on, lambda: now[0]) as caller:
+        await _new(on, "admin", Role.ADMIN, None)
+        person = await people_store.person(on.storage, "admin")
+        assert person
+        token = signer.link_token(person, now[0])
+        for _ in range(2):
+            page = await caller.call("GET", f"/signin?token={token}")
+            assert page.status == 200
+            assert "Sign in as admin" in page.text, "to look at it uses nothing"
+        both = await asyncio.gather(*(sign_in(caller, token=token) for _ in range(4)))
+        assert sorted(answer.status for answer in both) == [303, 401, 401, 401]
+        assert (await caller.call("GET", f"/signin?token={token}")).status == 401
+        late, early = signer.link_token(person, now[0]), signer.link_token(person, now[0] + timedelta(minutes=5))
+        changed = signer.link_token(people.changed(person), now[0])
+        other = Signer("another secret of somebody").link_token(person, now[0])
+        now[0] += timedelta(minutes=1)
+        for bad in (early, changed, other, late[:-2], late + "AA", "", "é"):
+            assert (await sign_in(caller, token=bad)).status == 401
+            now[0] += timedelta(seconds=60)
+        now[0] += timedelta(minutes=8)
+        assert (await sign_in(caller, token=late)).status == 401
+
+
+async def test_no_password_and_no_token_stands_in_the_log_or_the_database(
+    local: LocalServers, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with bench(local) as on, gateway(on, log_level="debug") as caller:
+        await _new(on, "kim")
+        person = await people_store.person(on.storage, "kim")
+        assert person
+        link = Signer(SECRET).link_token(person, system_clock())
+        capfd.readouterr()
+        await caller.call("GET", f"/signin?token={link}")
+        sessions = [
+            cookie_of(await sign_in(caller, **how)) for how in ({"name": "kim", "password": PASSWORD}, {"token": link})
+        ]
+        assert (await sign_in(caller, name="kim", password=f"{PASSWORD}x")).status == 401
+        swapped = {"name": PASSWORD, "password": "kim"}
+        assert (await sign_in(caller, **swapped)).status == 401
+        for session in sessions:
+            assert await _status(caller, session) == 200
+        logged = "".join(capfd.readouterr())
+        assert logged.count("http.request") == 7
+        stored = json.dumps([await on.storage.find(name, {}) for name in await on.storage.collections()], default=str)
+        assert "argon2id" in stored
+        for secret in (PASSWORD, link, *sessions):
+            assert secret not in logged
+            assert secret not in stored
+
+
+def _pantry(on: Bench, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**on.environment, "PANTRY_GATEWAY_SECRET": SECRET, "COLUMNS": "200"}
+    command = [sys.executable, "-m", "services.cli", "people", *words]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+
+
+async def _people(on: Bench, *words: str) -> str:
+    done = await asyncio.to_thread(_pantry, on, *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+async def test_people_are_made_changed_and_disabled_from_the_command_line(local: LocalServers, tmp_path: Path) -> None:
+    async with bench(local) as on, gateway(on) as caller:
+        file = tmp_path / "password"
+        file.write_text(f"{PASSWORD}\n")
+        await _people(on, "create", "kim.catering", "--role", "sales", "--password-file", str(file))
+        link = await _people(on, "create", "robin", "--role", "viewer", "--link")
+        sessions = [
+            cookie_of(await sign_in(caller, name="kim.catering", password=PASSWORD)),
+            cookie_of(await sign_in(caller, token=link.partition("/signin?token=")[2])),
+        ]
+        me = [(await caller.call("GET", "/v1/me", session=one)).json for one in sessions]
+        assert [(one["name"], one["role"]) for one in me] == [("kim.catering", "sales"), ("robin", "viewer")]
+        again = (await _people(on, "link", "kim.catering")).partition("/signin?token=")[2]
+        assert (await sign_in(caller, token=again)).status == 303
+        await _people(on, "role", "robin", "admin")
+        file.write_text("another horse battery")
+        await _people(on, "password", "kim.catering", "--password-file", str(file))
+        for session in sessions:
+            await until(lambda session=session: _is(caller, session, 401), "the session's end")  # type: ignore[misc]
+        assert (await sign_in(caller, name="kim.catering", password=PASSWORD)).status == 401
+        await _people(on, "disable", "robin")
+        listed = await _people(on, "list")
+        for word in ("kim.catering", "sales", "password or link", "robin", "admin"):
+            assert word in listed
+        assert "argon2" not in listed
+
+
+async def test_what_can_not_be_is_told_in_a_sentence(local: LocalServers, tmp_path: Path) -> None:
+    async with bench(local) as on:
+        await _people(on, "create", "kim", "--role", "sales", "--link")
+        await _people(on, "create", "gone", "--role", "sales", "--link")
+        await _people(on, "disable", "gone")
+        short, binary = tmp_path / "short", tmp_path / "binary"
+        short.write_text("eleven char")
+        binary.write_bytes(b"\xff" * 20)
+        for words, told in (
+            (("create", "kim", "--role", "viewer", "--link"), "there is somebody called kim already"),
+            (("create", "Bad Name", "--role", "viewer", "--link"), "lower-case letters"),
+            (("create", "new", "--role", "viewer"), "no terminal"),
+            (("create", "new", "--role", "viewer", "--link", "--password-file", str(short)), "--link sets no password"),
+            (("create", "new", "--role", "viewer", "--password-file", str(short)), "12 to 200 characters"),
+            (("password", "kim", "--password-file", str(binary)), "can't be read"),
+            (("password", "kim", "--password-file", str(tmp_path / "nothing")), "can't be read"),
+            (("role", "nobody", "admin"), "there is nobody called nobody"),
+            (("link", "gone"), "gone is disabled"),
+        ):
+            done = await asyncio.to_thread(_pantry, on, *words)
+            assert done.returncode == 2, words
+            assert told in done.stderr
+            assert "Traceback" not in done.stderr
+        assert await on.count("people") == 2
+
+
+async def test_up_prints_a_link_that_signs_its_first_user_in(local: LocalServers) -> None:
+    async with bench(local) as on, aiohttp.ClientSession() as http:
+
+        async def dashboard() -> Answer:
+            up = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "services.cli", "up"),
+                env={**on.environment, "PANTRY_GATEWAY_SECRET": SECRET},
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+            assert up.stdout
+            async for line in up.stdout:
+                if line.startswith(b"Dashboard"):
+                    break
+            address = line.decode().split()[1]
+            url, _, token = address.partition("/signin?token=")
+            caller = Caller(http, url)
+            answer = await sign_in(caller, token=token)
+            me = await caller.call("GET", "/v1/me", session=cookie_of(answer))
+            up.send_signal(signal.SIGINT)
+            await asyncio.gather(up.stdout.read(), up.wait())
+            return me
+
+        for _ in range(2):
+            assert (await dashboard()).json["role"] == "admin"
+        (admin,) = await on.storage.find("people", {})
+        assert (admin["_id"], "password" in admin) == ("admin", False)
