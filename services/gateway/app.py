@@ -8,6 +8,7 @@ from fastapi_offline import FastAPIOffline
 
 from services.gateway import (
     analytics_routes,
+    dashboard_routes,
     form_routes,
     letter_routes,
     people_routes,
@@ -66,7 +67,7 @@ def application(gateway: Gateway, *more: APIRouter) -> FastAPI:
     """The routes and their page."""
     app = FastAPIOffline(title="Kitchen Pantry leads", version="1", description=_ABOUT, redoc_url=None)
     answer_problems(app)
-    for part in (form_routes, routes, webhook_routes, people_routes):
+    for part in (form_routes, routes, webhook_routes, people_routes, dashboard_routes):
         app.include_router(part.routes(gateway))
     for router in more:
         app.include_router(router)

@@ -1,0 +1,72 @@
+// The buttons of a lead, and what became of what was sent.
+import { freshId, sentence } from "./api.js";
+import { actionsFor } from "./actions.js";
+import { take, outcome } from "./commands.js";
+import { ask } from "./dialogs.js";
+import { button, clear, h, icon } from "./dom.js";
+
+const SIGNS = { sent: "wait", done: "check", rejected: "alert", unknown: "wait" };
+
+export class ActionBar {
+  #names = "";
+
+  // `changed()` is called when an outcome is known; `erased()` when the lead is gone.
+  constructor({ me, live, owners, changed, erased }) {
+    Object.assign(this, { me, live, owners, changed, erased });
+    this.buttons = h("div", { class: "actions no-print" });
+    this.outcomes = h("ul", { class: "outcomes" });
+    const log = h("div", { class: "no-print", role: "log", "aria-label": "What became of what you sent" }, this.outcomes);
+    this.element = h("div", { class: "action-bar" }, this.buttons, log);
+  }
+
+  show(lead) {
+    this.lead = lead;
+    const wanted = actionsFor(lead, this.me);
+    const names = `${lead.status} ${wanted.map((one) => one.name)}`;
+    if (names === this.#names) return;
+    this.#names = names;
+    const focused = this.buttons.contains(document.activeElement) ? document.activeElement.dataset.action : null;
+    const kind = (one) => (one.danger ? "danger-quiet" : one.main?.includes(lead.status) ? "primary" : "");
+    const sorted = [...wanted].sort((a, b) => (kind(b) === "primary") - (kind(a) === "primary"));
+    clear(this.buttons, sorted.map((one) => button(one.label, () => this.#run(one), { kind: kind(one), "data-action": one.name })));
+    if (focused) (this.buttons.querySelector(`[data-action="${focused}"]`) ?? this.buttons.firstChild)?.focus();
+  }
+
+  // Sent again after a failure, it is the same command: its id stays until something else is asked for.
+  async #run(action) {
+    const lead = this.lead;
+    let id = freshId();
+    let asked = null;
+    let eventId = null;
+    const form = action.form(lead, this.owners());
+    await ask({
+      ...form,
+      submit: async (values) => {
+        const command = action.command(lead, values);
+        const told = JSON.stringify(values);
+        if (asked !== null && asked !== told) id = freshId();
+        asked = told;
+        eventId = await take(command, id);
+      },
+    });
+    if (eventId) await this.#follow(action, lead, eventId);
+  }
+
+  async #follow(action, lead, eventId) {
+    const line = h("li", {});
+    const show = (state, text) => {
+      line.dataset.state = state;
+      clear(line, icon(SIGNS[state]), h("span", {}, h("strong", {}, action.label), " ", text), state === "sent" ? null : button("Dismiss", () => line.remove(), { kind: "quiet small" }));
+    };
+    this.outcomes.prepend(line);
+    show("sent", "sent. Waiting for the outcome…");
+    try {
+      const { state, text } = await outcome(lead.id, action, eventId, this.live);
+      show(state, { done: `done: ${text}`, rejected: `rejected: ${text}`, unknown: text }[state]);
+      if (state === "done" && action.erases) this.erased();
+      else this.changed();
+    } catch (error) {
+      show("unknown", sentence(error));
+    }
+  }
+}

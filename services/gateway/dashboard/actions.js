@@ -1,0 +1,163 @@
+// What a person may do with a lead: when, by which form, and as which command. The server judges all of it again.
+import { companyOf, named, personOf } from "./format.js";
+
+const ACTIVITIES = ["call", "email", "meeting", "demo", "proposal", "follow_up"];
+const URGENCIES = ["immediate", "within_month", "within_quarter", "future"];
+const STAGES = ["qualification", "proposal", "negotiation"];
+const lines = (text) => text.split("\n").map((one) => one.trim()).filter(Boolean);
+const among = (...statuses) => (lead) => statuses.includes(lead.status);
+const path = (lead, rest = "") => `/v1/leads/${encodeURIComponent(lead.id)}${rest}`;
+
+// Leaves out what nobody entered, at any depth.
+function given(values) {
+  const kept = Object.entries(values).map(([name, value]) => {
+    const isObject = value !== null && typeof value === "object" && !Array.isArray(value);
+    return [name, isObject ? given(value) : value];
+  }).filter(([, value]) => !(value === "" || value === null || value === undefined || value?.length === 0 || (typeof value === "object" && !Array.isArray(value) && Object.keys(value).length === 0)));
+  return Object.fromEntries(kept);
+}
+
+const amount = (text) => (text === "" ? null : Number(text));
+const byBant = (values) => values.method === "bant";
+const progressively = (values) => values.method !== "bant";
+
+function bantScore(values) {
+  const soon = values.urgency === "immediate" || values.urgency === "within_month";
+  return 25 * [values.confirmed, values.isDecisionMaker, lines(values.painPoints).length > 0, soon].filter(Boolean).length;
+}
+
+function qualification(values) {
+  const painPoints = lines(values.painPoints);
+  if (progressively(values)) {
+    const { timeline, currentSolution } = values;
+    return { requirements: given({ budget: amount(values.budget), timeline, decisionMakers: lines(values.decisionMakers), currentSolution, painPoints }) };
+  }
+  return {
+    bant: {
+      budget: given({ confirmed: values.confirmed, amount: amount(values.budget) }),
+      authority: given({ isDecisionMaker: values.isDecisionMaker, decisionMakers: lines(values.decisionMakers) }),
+      need: given({ painPoints, currentSolution: values.currentSolution }),
+      timeline: given({ urgency: values.urgency }),
+    },
+  };
+}
+
+const OPTIONS = {
+  urgency: [["", "Not known"], ...URGENCIES.map((one) => [one, named(one)])],
+  activities: ACTIVITIES.map((one) => [one, named(one)]),
+  methods: [["requirements", "By what we learned: qualifies at once"], ["bant", "By BANT: four questions decide"]],
+};
+
+export const ACTIONS = [
+  {
+    name: "qualify", label: "Qualify", scope: "leads:write", main: ["new", "contacted", "unqualified"],
+    when: among("new", "contacted", "unqualified", "qualified"), told: ["leads.qualified", "leads.disqualified"],
+    form: (lead) => ({
+      title: `Qualify ${personOf(lead)}`,
+      action: "Qualify",
+      fields: [
+        { name: "method", label: "How", type: "select", required: true, options: OPTIONS.methods },
+        { name: "confirmed", label: "Budget is confirmed", type: "checkbox", when: byBant },
+        { name: "isDecisionMaker", label: "Talks to us as a decision maker", type: "checkbox", when: byBant },
+        { name: "urgency", label: "Urgency", type: "select", options: OPTIONS.urgency, when: byBant },
+        { name: "painPoints", label: "Pain points", type: "textarea", hint: "One a line." },
+        { name: "budget", label: "Budget", type: "number", min: 0, step: "any", half: true },
+        { name: "timeline", label: "Timeline", when: progressively, half: true },
+        { name: "currentSolution", label: "Current solution" },
+        { name: "decisionMakers", label: "Decision makers", type: "textarea", rows: 2, hint: "One a line." },
+      ],
+      changed: (values) => byBant(values) && `BANT ${bantScore(values)} of 100: ${bantScore(values) >= 75 ? "qualified" : "not qualified; 75 are needed"}.`,
+    }),
+    command: (lead, values) => ({ method: "POST", path: path(lead, "/qualify"), body: qualification(values) }),
+  },
+  {
+    name: "convert", label: "Convert", scope: "leads:write", main: ["qualified"], when: among("qualified"), told: ["leads.converted"],
+    form: (lead) => ({
+      title: `Convert ${personOf(lead)} to an opportunity`,
+      text: "What is left open is filled from the lead.",
+      action: "Convert",
+      fields: [
+        { name: "name", label: "Opportunity", value: lead.company?.name ? companyOf(lead) : "" },
+        { name: "amount", label: "Amount", type: "number", min: 0, step: "any", half: true, value: lead.requirements?.budget ?? "" },
+        { name: "currency", label: "Currency", half: true, max: 3, hint: "Three letters, like USD.", validate: (value) => (value === "" || /^[A-Za-z]{3}$/.test(value) ? null : "Enter three letters, like USD.") },
+        { name: "closeDate", label: "Expected close", type: "date", half: true },
+        { name: "stage", label: "Stage", half: true, list: STAGES },
+      ],
+    }),
+    command: (lead, values) => ({
+      method: "POST", path: path(lead, "/convert"),
+      body: { opportunity: given({ ...values, amount: amount(values.amount), currency: values.currency.toUpperCase() }) },
+    }),
+  },
+  {
+    name: "activity", label: "Log activity", scope: "activities:write", when: () => true, records: true,
+    form: (lead) => ({
+      title: `Log an activity with ${personOf(lead)}`,
+      action: "Log activity",
+      fields: [
+        { name: "type", label: "Kind", type: "select", required: true, options: OPTIONS.activities },
+        { name: "description", label: "What was done", type: "textarea", required: true },
+        { name: "outcome", label: "Outcome" },
+        { name: "completed", label: "It is done", type: "checkbox", checked: true, hint: "Only what is done counts for the score of the last 30 days." },
+      ],
+    }),
+    command: (lead, { type, description, outcome, completed }) => ({
+      method: "POST", path: "/v1/activities",
+      body: { leadId: lead.id, activity: given({ type, description, outcome, completedAt: completed ? new Date().toISOString() : null }) },
+    }),
+  },
+  {
+    name: "contacted", label: "Mark contacted", scope: "leads:write", when: among("new", "unqualified"), told: ["leads.updated"],
+    form: () => ({ title: "Mark as contacted?", text: "For a contact that was made elsewhere. Logging an activity does the same by itself.", action: "Mark contacted" }),
+    command: (lead) => ({ method: "PATCH", path: path(lead), body: { status: "contacted" } }),
+  },
+  {
+    name: "assign", label: "Assign", scope: "leads:write", when: () => true, told: ["leads.updated"],
+    form: (lead, owners) => ({
+      title: `Assign ${personOf(lead)}`,
+      text: lead.assignedTo ? `Now with ${lead.assignedTo}.` : "Nobody has this lead yet.",
+      action: "Assign",
+      fields: [{ name: "assignedTo", label: "Owner", required: true, list: owners, validate: (value) => (value === lead.assignedTo ? "That is the owner already." : null) }],
+    }),
+    command: (lead, { assignedTo }) => ({ method: "PATCH", path: path(lead), body: { assignedTo } }),
+  },
+  {
+    name: "lost", label: "Close as lost", scope: "leads:write", when: among("new", "contacted", "qualified", "unqualified"), told: ["leads.updated"],
+    form: (lead) => ({
+      title: `Close ${personOf(lead)} as lost`,
+      text: "Nurturing stops. The lead can be reopened.",
+      action: "Close as lost",
+      danger: true,
+      fields: [{ name: "reason", label: "Reason", type: "textarea", required: true, hint: "What others should know who read this in a year." }],
+    }),
+    command: (lead, { reason }) => ({ method: "PATCH", path: path(lead), body: { status: "lost", reason } }),
+  },
+  {
+    name: "reopen", label: "Reopen", scope: "leads:write", main: ["lost"], when: among("lost"), told: ["leads.updated"],
+    form: (lead) => ({
+      title: `Reopen ${personOf(lead)}`,
+      action: "Reopen",
+      fields: [{ name: "reason", label: "Reason", type: "textarea" }],
+    }),
+    command: (lead, { reason }) => ({ method: "PATCH", path: path(lead), body: given({ status: "new", reason }) }),
+  },
+  {
+    name: "erase", label: "Erase", scope: "leads:erase", danger: true, erases: true, when: () => true, told: ["leads.erased"],
+    form: (lead) => {
+      const email = lead.contact.email;
+      return {
+        title: `Erase ${personOf(lead)}`,
+        text: "All personal data of this lead goes, everywhere, for ever. Nobody can bring it back.",
+        action: "Erase for ever",
+        danger: true,
+        fields: [{
+          name: "confirm", label: email ? `Type ${email} or “erase” to confirm` : "Type “erase” to confirm", required: true,
+          validate: (value) => ([email?.toLowerCase(), "erase"].includes(value.toLowerCase()) ? null : "That is something else."),
+        }],
+      };
+    },
+    command: (lead) => ({ method: "DELETE", path: path(lead) }),
+  },
+];
+
+export const actionsFor = (lead, me) => ACTIONS.filter((one) => me.scopes.includes(one.scope) && one.when(lead));

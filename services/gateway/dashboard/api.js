@@ -1,0 +1,68 @@
+// Talks to the gateway, and says in human sentences what went wrong.
+const SENTENCES = {
+  400: "The request could not be understood. Load the page again.",
+  403: "Your role does not allow this. Ask an administrator if you need it.",
+  404: "This is not here, or not any more.",
+  409: "Somebody else changed this meanwhile. Load it again.",
+  413: "That is too much to send at once.",
+  429: "Too many requests in a short time. Wait a moment, then try again.",
+  503: "The service is busy or its database is away. Try again in a moment.",
+};
+const FAULTY = "Something went wrong on our side. Try again in a moment.";
+const UNREACHABLE = "The server can't be reached. Check your connection, then try again.";
+
+export class Problem extends Error {
+  constructor(status, { detail = "", errors = [] } = {}) {
+    super(SENTENCES[status] ?? (status ? FAULTY : UNREACHABLE));
+    this.status = status;
+    this.errors = errors;
+    if (status === 422 || status === 409) this.message = [detail, ...errors.map(told)].filter(Boolean).join(" ") || FAULTY;
+  }
+}
+
+const told = ({ path, message }) => `${path}: ${message}.`.replace("..", ".");
+
+export const sentence = (error) => (error instanceof Problem ? error.message : FAULTY);
+
+async function call(method, path, { body, signal, headers = {} } = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, {
+      method,
+      signal,
+      credentials: "same-origin",
+      headers: { accept: "application/json", ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0);
+  }
+  if (answer.status === 401) return leave();
+  const told = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Problem(answer.status, told);
+  return told;
+}
+
+// Nobody is signed in any more; the promise stays open, so that no page shows an error on its way out.
+function leave() {
+  location.assign("/signin");
+  return new Promise(() => {});
+}
+
+export const get = (path, signal) => call("GET", path, { signal });
+
+export const post = (path, body, headers) => call("POST", path, { body, headers });
+
+export const send = (method, path, body, id) => call(method, path, { body, headers: { "idempotency-key": id } });
+
+export function query(values) {
+  const given = Object.entries(values).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  return given.length ? `?${new URLSearchParams(given)}` : "";
+}
+
+// An id for a command. `crypto.randomUUID` is missing where the page comes over plain HTTP.
+export function freshId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (one) => one.toString(16).padStart(2, "0")).join("");
+}

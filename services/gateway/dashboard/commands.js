@@ -1,0 +1,54 @@
+// Sends a command and follows the lead's timeline until its outcome stands there.
+import { get, send, sentence } from "./api.js";
+
+const EVERY_MS = 1500;
+const PATIENCE_MS = 20_000;
+
+// Returns the event's id once the command is safely taken. Raises `Problem`.
+export async function take({ method, path, body }, id) {
+  const { eventId } = await send(method, path, body, id);
+  return eventId;
+}
+
+// What came of it: {state: "done" | "rejected" | "unknown", text}. Looks at each change, and every 1.5 s.
+export async function outcome(leadId, command, eventId, live) {
+  const until = Date.now() + PATIENCE_MS;
+  while (Date.now() < until) {
+    const found = await look(leadId, command, eventId);
+    if (found) return found;
+    await pause(live);
+  }
+  return { state: "unknown", text: "Taken, but nothing came of it yet. It is carried out as soon as the workers get to it." };
+}
+
+async function look(leadId, command, eventId) {
+  try {
+    const { events } = await get(`/v1/leads/${encodeURIComponent(leadId)}/timeline?limit=50`);
+    return verdict(events, command, eventId);
+  } catch (error) {
+    if (error.status === 404 && command.erases) return { state: "done", text: "The lead’s personal data is erased." };
+    return error.status === 404 || error.status === 403 ? { state: "unknown", text: sentence(error) } : null;
+  }
+}
+
+export function verdict(events, command, eventId) {
+  const effects = events.filter((one) => one.causationId === eventId);
+  const refused = effects.find((one) => one.topic === "leads.rejected");
+  if (refused) return { state: "rejected", text: refused.details?.detail ?? refused.text };
+  const effect = effects.find((one) => !command.told || command.told.includes(one.topic)) ?? effects[0];
+  const itself = command.records && events.find((one) => one.eventId === eventId);
+  const found = effect ?? itself;
+  return found ? { state: "done", text: found.text } : null;
+}
+
+function pause(live) {
+  return new Promise((done) => {
+    const stop = live.listen(end);
+    const timer = setTimeout(end, EVERY_MS);
+    function end() {
+      stop();
+      clearTimeout(timer);
+      done();
+    }
+  });
+}

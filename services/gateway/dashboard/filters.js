@@ -1,0 +1,96 @@
+// The filters above the leads: what was chosen lives in the page's address.
+import { get } from "./api.js";
+import { button, debounce, h } from "./dom.js";
+import { named, ownerName } from "./format.js";
+
+export const STATUSES = ["new", "contacted", "qualified", "unqualified", "converted", "lost"];
+export const SOURCES = ["website", "email", "phone", "referral", "trade_show", "social_media"];
+const SCORES = ["10", "25", "50", "70", "90"];
+const NAMES = ["q", "status", "source", "assignedTo", "minScore"];
+const TYPING_MS = 250;
+
+export const filtersOf = (query) => Object.fromEntries(NAMES.map((name) => [name, query.get(name) ?? ""]));
+
+export const isFiltered = (filters) => NAMES.some((name) => filters[name]);
+
+// The owners that leads have: names to choose from. Without the right to the figures there are none to offer.
+export async function owners(me) {
+  if (!me.scopes.includes("analytics:read")) return [];
+  const { byOwner } = await get("/v1/analytics/leads?timeframe=quarter").catch(() => ({ byOwner: {} }));
+  return Object.keys(byOwner).filter((name) => name !== "(none)").sort((a, b) => a.localeCompare(b));
+}
+
+export class Filters {
+  #controls;
+  #changed;
+
+  // `changed(filters)` is called with all of them, once typing has paused.
+  constructor(filters, me, changed) {
+    this.#changed = () => {
+      this.#count();
+      changed(this.values);
+    };
+    const typed = debounce(this.#changed, TYPING_MS);
+    const search = h("input", {
+      type: "search", id: "q", name: "q", value: filters.q, autocomplete: "off", spellcheck: "false",
+      placeholder: "Name, company, e-mail or phone", on: { input: typed },
+    });
+    const owner = choice("assignedTo", "Owner", [...new Set(["(none)", filters.assignedTo])].filter(Boolean).map((one) => [one, ownerName(one)]));
+    this.#controls = [
+      search,
+      choice("status", "Status", STATUSES.map((one) => [one, named(one)])),
+      choice("source", "Source", SOURCES.map((one) => [one, named(one)])),
+      owner,
+      choice("minScore", "Score", SCORES.map((one) => [one, `${one} or more`])),
+    ];
+    for (const control of this.#controls.slice(1)) {
+      control.value = filters[control.name];
+      control.addEventListener("change", this.#changed);
+    }
+    this.toggle = button("Filters", () => this.#turn(), { kind: "filters-turn", icon: "filter", "aria-expanded": "false", "aria-controls": "filters" });
+    this.clear = button("Clear", () => this.reset(), { kind: "quiet" });
+    this.element = h(
+      "form",
+      { class: "filters no-print", role: "search", on: { submit: (event) => event.preventDefault() } },
+      h("div", { class: "search" }, h("label", { for: "q", class: "out-of-sight" }, "Search leads"), search, this.toggle),
+      h("div", { class: "choices", id: "filters" }, this.#controls.slice(1).map(labelled), this.clear),
+    );
+    this.#count();
+    owners(me).then((names) => fill(owner, names));
+  }
+
+  get values() {
+    return Object.fromEntries(this.#controls.map((one) => [one.name, one.value.trim()]));
+  }
+
+  reset() {
+    for (const control of this.#controls) control.value = "";
+    this.#controls[0].focus();
+    this.#changed();
+  }
+
+  #turn() {
+    const open = this.element.classList.toggle("open");
+    this.toggle.setAttribute("aria-expanded", String(open));
+  }
+
+  #count() {
+    const set = this.#controls.slice(1).filter((one) => one.value).length;
+    this.toggle.lastChild.textContent = set ? `Filters (${set})` : "Filters";
+    this.clear.hidden = !isFiltered(this.values);
+    for (const control of this.#controls.slice(1)) control.classList.toggle("set", Boolean(control.value));
+  }
+}
+
+function choice(name, label, options) {
+  return h("select", { name, id: `filter-${name}`, "data-label": label }, h("option", { value: "" }, "Any"), options.map(option));
+}
+
+const option = ([value, text]) => h("option", { value }, text);
+
+const labelled = (control) => h("div", { class: "choice" }, h("label", { for: control.id }, control.dataset.label), control);
+
+function fill(control, names) {
+  const there = new Set([...control.options].map((one) => one.value));
+  control.append(...names.filter((one) => !there.has(one)).map((one) => option([one, one])));
+}

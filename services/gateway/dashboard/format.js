@@ -1,0 +1,88 @@
+// Numbers, times and names as a person reads them, in the browser's own language and zone.
+const whole = new Intl.NumberFormat();
+const tenth = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const percentage = new Intl.NumberFormat(undefined, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const plainPercentage = new Intl.NumberFormat(undefined, { style: "percent" });
+const change = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0, signDisplay: "exceptZero" });
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const date = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const shortDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
+const longDay = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" });
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+
+const NAMES = {
+  trade_show: "Trade show",
+  social_media: "Social media",
+  follow_up: "Follow-up",
+  email: "E-mail",
+  within_month: "Within a month",
+  within_quarter: "Within a quarter",
+  "(none)": "None given",
+  "(others)": "Others",
+};
+
+export const number = (value) => whole.format(value);
+export const decimal = (value) => tenth.format(value);
+export const percent = (value) => (value === 0 || value === 100 ? plainPercentage : percentage).format(value / 100);
+export const roughly = (share) => plainPercentage.format(share);
+export const changeOf = (value) => change.format(value / 100);
+export const dateOf = (value) => date.format(new Date(value));
+export const when = (value) => moment.format(new Date(value));
+export const clockTime = (value) => clock.format(new Date(value));
+
+// A calendar day of the analytics' own zone must not slip by the browser's.
+export const dayOf = (day) => shortDay.format(new Date(`${day}T00:00:00Z`));
+export const weekdayOf = (day) => longDay.format(new Date(`${day}T00:00:00Z`));
+
+export function named(word) {
+  if (word === null || word === undefined || word === "") return "";
+  return NAMES[word] ?? sentenceCase(String(word).replaceAll("_", " "));
+}
+
+export const sentenceCase = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+export const counted = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? one : many}`;
+
+const unit = (value, name) =>
+  new Intl.NumberFormat(undefined, { style: "unit", unit: name, unitDisplay: "long", maximumFractionDigits: value < 10 ? 1 : 0 })
+    .format(value);
+
+export function hours(value) {
+  if (value < 1) return unit(Math.round(value * 60), "minute");
+  return value < 48 ? unit(value, "hour") : unit(value / 24, "day");
+}
+
+export function seconds(value) {
+  if (value < 90) return unit(Math.round(value), "second");
+  return value < 5400 ? unit(Math.round(value / 60), "minute") : hours(value / 3600);
+}
+
+// A span of hours as a chart's label: 0–1 h, 1–7 d, over 90 d.
+export function span(from, to) {
+  const short = (value) => (value < 48 ? [value, "h"] : [value / 24, "d"]);
+  if (to === null) return `> ${short(from)[0]} ${short(from)[1]}`;
+  const [end, sign] = short(to);
+  const start = sign === "d" ? from / 24 : from;
+  return `${decimal(start)}–${decimal(end)} ${sign}`;
+}
+
+export function ago(value, now = Date.now()) {
+  const passed = (new Date(value).getTime() - now) / 1000;
+  const steps = [["second", 60], ["minute", 60], ["hour", 24], ["day", 30], ["month", 12], ["year", Infinity]];
+  let amount = passed;
+  for (const [name, size] of steps) {
+    if (Math.abs(amount) < size) return name === "second" ? "just now" : relative.format(Math.trunc(amount), name);
+    amount /= size;
+  }
+  return moment.format(new Date(value));
+}
+
+export function money(value, currency = null) {
+  if (!currency) return whole.format(value);
+  return new Intl.NumberFormat(undefined, { style: "currency", currency, maximumFractionDigits: 0 }).format(value);
+}
+
+export const personOf = (lead) => [lead.contact?.firstName, lead.contact?.lastName].filter(Boolean).join(" ") || "Nameless";
+export const companyOf = (lead) => lead.company?.name || "No company given";
+export const ownerName = (name) => (name === "(none)" ? "Unassigned" : name);

@@ -1,0 +1,144 @@
+// One lead: who it is, why its score, what happened, what comes next, and what can be done.
+import { ActionBar } from "./actionbar.js";
+import { get } from "./api.js";
+import { scoreMeter, statusBadge } from "./badges.js";
+import { clear, h, icon, paced } from "./dom.js";
+import { owners } from "./filters.js";
+import { companyOf, named, personOf, when } from "./format.js";
+import { activitiesPanel, card, consentPanel, contactPanel, nurturePanel, predictionPanel, requirementsPanel, scorePanel } from "./panels.js";
+import { href } from "./router.js";
+import { empty, failed, skeleton } from "./states.js";
+import { loadedList } from "./store.js";
+import { Timeline } from "./timeline.js";
+
+const REFRESH_MS = 1500;
+
+// A panel that is drawn anew only when what it shows has changed.
+class Slot {
+  #key = null;
+
+  constructor(name, waiting) {
+    this.element = h("div", { class: `slot slot-${name}` }, waiting);
+  }
+
+  show(key, make) {
+    const told = JSON.stringify(key ?? null);
+    if (told === this.#key) return;
+    this.#key = told;
+    const open = [...this.element.querySelectorAll("details[open] > summary")].map((one) => one.textContent);
+    clear(this.element, make());
+    for (const one of this.element.querySelectorAll("details > summary")) if (open.includes(one.textContent)) one.parentElement.open = true;
+  }
+}
+
+export function mount({ root, id, query, me, live, title }) {
+  title("Lead");
+  const aborting = new AbortController();
+  const path = `/v1/leads/${encodeURIComponent(id)}`;
+  const ask = (rest) => get(`${path}${rest}`, aborting.signal);
+  const waiting = (name) => card(name, skeleton(3, `Loading ${name.toLowerCase()}`));
+  const slots = {
+    head: new Slot("head", h("div", {}, h("h1", { tabindex: -1 }, "Lead"), skeleton(2, "Loading the lead"))),
+    prediction: new Slot("prediction"), contact: new Slot("contact", waiting("Contact and company")),
+    score: new Slot("score", waiting("Why this score")), requirements: new Slot("requirements"),
+    nurture: new Slot("nurture", waiting("Next nurture steps")), activities: new Slot("activities"), consent: new Slot("consent"),
+  };
+  const timeline = new Timeline(id, query.get("event"));
+  let names = [];
+  owners(me).then((found) => { names = found; });
+  let gone = false;
+  const bar = new ActionBar({ me, live, owners: () => names, changed: () => refresh(), erased });
+  const place = h("div", { class: "lead" });
+  root.append(h("a", { class: "back no-print", href: href("leads", null, loadedList()?.filters) }, icon("back"), "Leads"), place);
+
+  function build() {
+    const { head, prediction, contact, score, requirements, nurture, activities, consent } = slots;
+    clear(
+      place,
+      head.element,
+      bar.element,
+      h("div", { class: "lead-columns" }, h("div", { class: "lead-aside" }, [contact, requirements, nurture, activities, consent].map((one) => one.element)), h("div", { class: "lead-main" }, prediction.element, score.element, timeline.element)),
+    );
+  }
+
+  async function load(quietly) {
+    if (gone) return;
+    try {
+      const lead = await ask("");
+      loadedList()?.patch(plain(lead));
+      show(lead);
+    } catch (error) {
+      if (error.name !== "AbortError" && !quietly) fail(error);
+      if (error.name !== "AbortError" && quietly && error.status === 404) erased();
+      return;
+    }
+    await Promise.all([part("/score", slots.score, scorePanel, "Why this score"), part("/nurture", slots.nurture, nurturePanel, "Next nurture steps"), predicted(), timeline.load(aborting.signal)]);
+  }
+
+  function show(lead) {
+    title(personOf(lead));
+    slots.head.show([lead.contact, lead.company, lead.status, lead.score, lead.assignedTo, lead.convertedAt], () => heading(lead));
+    slots.contact.show([lead.contact, lead.company], () => contactPanel(lead));
+    slots.requirements.show(lead.requirements ?? {}, () => requirementsPanel(lead));
+    slots.consent.show([lead.consent, lead.context], () => consentPanel(lead));
+    slots.activities.show(lead.activities ?? [], () => activitiesPanel(lead));
+    bar.show(lead);
+  }
+
+  async function part(rest, slot, panel, name) {
+    try {
+      const told = await ask(rest);
+      slot.show(told, () => panel(told));
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      if (error.status === 404 && rest === "/score") slot.show(null, () => panel(null));
+      else slot.show([error.status], () => card(name, failed(error, () => part(rest, slot, panel, name))));
+    }
+  }
+
+  // Where there is no prediction, there is no panel.
+  async function predicted() {
+    const told = await ask("/prediction").catch(() => null);
+    slots.prediction.show(told, () => (told ? predictionPanel(told) : null));
+  }
+
+  function fail(error) {
+    const missing = error.status === 404;
+    const title_ = missing ? "There is no such lead" : "The lead could not be loaded";
+    clear(place, h("h1", { tabindex: -1, class: "out-of-sight" }, title_), h("div", { class: "card" }, missing ? empty(title_, "It may have been merged with another one, or erased.") : failed(error, () => { build(); load(false); }, title_)));
+  }
+
+  function erased() {
+    gone = true;
+    loadedList()?.drop(id);
+    clear(place, h("h1", { tabindex: -1, class: "out-of-sight" }, "Erased"), h("div", { class: "card", role: "status" }, empty("This lead is erased", "Its personal data is gone everywhere.")));
+    place.querySelector("h1").focus();
+  }
+
+  build();
+  load(false);
+  const refresh = paced(() => load(true), REFRESH_MS);
+  const deaf = live.listen(refresh);
+  return () => {
+    deaf();
+    refresh.cancel();
+    aborting.abort();
+  };
+}
+
+// The list's own form of a lead, without what only this page has.
+function plain({ activities, ...lead }) {
+  return lead;
+}
+
+function heading(lead) {
+  const about = [lead.contact.title, lead.company?.name ? companyOf(lead) : null].filter(Boolean).join(", ");
+  const opportunity = lead.convertedAt && `Converted ${when(lead.convertedAt)}, opportunity ${lead.convertedToOpportunityId}`;
+  const fact = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
+  return [
+    h("div", { class: "lead-title" }, h("h1", { tabindex: -1 }, personOf(lead)), statusBadge(lead.status)),
+    about && h("p", { class: "lead-about" }, about),
+    h("dl", { class: "lead-facts" }, fact("Score", scoreMeter(lead.score)), fact("Owner", lead.assignedTo ?? "Unassigned"), fact("Source", named(lead.source)), fact("Captured", when(lead.createdAt))),
+    opportunity && h("p", { class: "note" }, opportunity),
+  ];
+}

@@ -1,0 +1,50 @@
+// What changed, as the server tells it; reconnects for ever, and says how the connection is.
+const RETRY_MS = [1000, 2000, 5000, 10_000, 30_000];
+
+export class Live {
+  #listeners = new Set();
+  #onState;
+  #source = null;
+  #failures = 0;
+  #wasOpen = false;
+
+  constructor(onState) {
+    this.#onState = onState;
+    this.#open();
+    addEventListener("online", () => this.#source.readyState === EventSource.CLOSED && this.#open());
+  }
+
+  // Calls `listener` at each change; returns how to stop that.
+  listen(listener) {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #tell() {
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  #open() {
+    this.#source?.close();
+    this.#source = new EventSource("/v1/live");
+    this.#source.addEventListener("open", () => this.#opened());
+    this.#source.addEventListener("changed", () => this.#tell());
+    this.#source.addEventListener("error", () => this.#failed());
+  }
+
+  #opened() {
+    // What happened while nobody listened is to be read again.
+    if (this.#wasOpen && this.#failures) this.#tell();
+    this.#failures = 0;
+    this.#wasOpen = true;
+    this.#onState("live");
+  }
+
+  #failed() {
+    const wait = RETRY_MS[Math.min(this.#failures, RETRY_MS.length - 1)];
+    this.#failures += 1;
+    this.#onState("lost");
+    // After a refusal the browser itself doesn't try again.
+    if (this.#source.readyState === EventSource.CLOSED) setTimeout(() => this.#open(), wait);
+  }
+}

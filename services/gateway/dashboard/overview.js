@@ -1,0 +1,198 @@
+// The overview: how many leads, how good, how fast, from where, and how fresh these numbers are.
+import { get, sentence } from "./api.js";
+import { ChartCard } from "./charts.js";
+import { clear, h, icon, paced, say, setText } from "./dom.js";
+import { countsFigure, funnelFigure, scoresFigure, seriesFigure, sourcesFigure, timesFigure } from "./figures.js";
+import { changeOf, clockTime, counted, dayOf, decimal, hours, named, number, ownerName, percent, seconds, when } from "./format.js";
+import { href, remember } from "./router.js";
+import { failed, skeleton } from "./states.js";
+
+const FRAMES = { week: "Week", month: "Month", quarter: "Quarter" };
+const REFRESH_MS = 2000;
+const SPOKEN_MS = 60_000;
+
+export function mount({ root, query, live, title }) {
+  title("Overview");
+  let frame = FRAMES[query.get("timeframe")] ? query.get("timeframe") : "month";
+  let view = null;
+  let spoken = Date.now();
+  let aborting = new AbortController();
+  const freshness = h("p", { class: "soft freshness" }, "Loading figures…");
+  const body = h("div", { class: "overview" });
+  root.append(
+    h("div", { class: "page-head" }, h("div", {}, h("h1", { tabindex: -1 }, "Overview"), freshness), frames(frame, choose)),
+    body,
+  );
+
+  async function load(quietly) {
+    aborting.abort();
+    aborting = new AbortController();
+    if (!quietly) {
+      setText(freshness, "Loading figures…");
+      body.setAttribute("aria-busy", "true");
+      if (!view) clear(body, h("div", { class: "tiles" }, Array.from({ length: 5 }, () => h("div", { class: "card" }, skeleton(2)))), h("div", { class: "card" }, skeleton(6)));
+    }
+    try {
+      const asked = [`/v1/analytics/leads?timeframe=${frame}`, `/v1/analytics/conversions?timeframe=${frame}`];
+      const [leads, conversions] = await Promise.all(asked.map((path) => get(path, aborting.signal)));
+      show(leads, conversions, quietly);
+    } catch (error) {
+      if (error.name !== "AbortError") fail(error, quietly);
+    }
+  }
+
+  function show(leads, conversions, quietly) {
+    if (!view) {
+      view = built();
+      clear(body, view.element);
+    }
+    body.removeAttribute("aria-busy");
+    view.show(leads, conversions);
+    clear(freshness, fresh(leads));
+    if (quietly && Date.now() - spoken > SPOKEN_MS) {
+      spoken = Date.now();
+      say("The figures were updated.");
+    }
+  }
+
+  function fail(error, quietly) {
+    body.removeAttribute("aria-busy");
+    if (quietly && view) {
+      clear(freshness, h("span", { class: "fault" }, icon("alert"), ` Not updated: ${sentence(error)}`));
+      return;
+    }
+    view?.destroy();
+    view = null;
+    setText(freshness, "No figures.");
+    clear(body, h("div", { class: "card" }, failed(error, () => load(false), "The figures could not be loaded")));
+  }
+
+  function choose(next) {
+    frame = next;
+    remember(href("overview", null, { timeframe: frame }));
+    load(false);
+  }
+
+  load(false);
+  const refresh = paced(() => load(true), REFRESH_MS);
+  const deaf = live.listen(refresh);
+  return () => {
+    deaf();
+    refresh.cancel();
+    aborting.abort();
+    view?.destroy();
+  };
+}
+
+function frames(chosen, choose) {
+  const options = Object.entries(FRAMES).map(([value, label]) =>
+    h("label", {}, h("input", { type: "radio", name: "timeframe", value, checked: value === chosen, on: { change: () => choose(value) } }), h("span", {}, label)),
+  );
+  return h("fieldset", { class: "segments no-print" }, h("legend", { class: "out-of-sight" }, "Timeframe"), options);
+}
+
+// How far the numbers are, in words.
+function fresh({ asOf, rollup, from, to }) {
+  const range = `${dayOf(from)} – ${dayOf(to)}`;
+  const upTo = asOf ? `counted up to ${today(asOf) ? clockTime(asOf) : when(asOf)}` : "nothing counted yet";
+  const states = {
+    live: ["live", `${upTo}; live`],
+    behind: ["behind", `${upTo}; behind${typeof rollup.delaySeconds !== "number" ? "" : ` by ${seconds(rollup.delaySeconds)}`}, catching up`],
+    away: ["away", awaySince(rollup, upTo)],
+    rebuilding: ["behind", `${upTo}; the figures are being rebuilt`],
+  };
+  const [state, text] = states[rollup.state] ?? ["away", upTo];
+  return [h("span", {}, range), h("span", { class: "fresh", "data-state": state }, h("span", { class: "pulse" }), text)];
+}
+
+function awaySince({ since }, upTo) {
+  if (!since) return `${upTo}; the counting worker has not started`;
+  return `${upTo}; counting is away since ${today(since) ? clockTime(since) : when(since)}`;
+}
+
+const today = (moment) => new Date(moment).toDateString() === new Date().toDateString();
+
+function built() {
+  const tiles = ["Leads", "Velocity", "Conversion rate", "Average score", "Median time to convert"].map(tile);
+  const cards = {
+    series: new ChartCard("Leads over time", { className: "wide", tall: true }),
+    funnel: new ChartCard("Funnel", { className: "funnel" }),
+    sources: new ChartCard("Sources by conversion rate"),
+    times: new ChartCard("Time to convert"),
+    scores: new ChartCard("Score distribution"),
+    industries: new ChartCard("Industries"),
+  };
+  const statuses = new ChartCard("Status now");
+  const owners = h("section", { class: "card owners", "aria-labelledby": "owners-title" });
+  const element = h("div", { class: "overview-in" }, h("div", { class: "tiles" }, tiles.map((one) => one.element)), h("div", { class: "charts" }, Object.values(cards).map((one) => one.element), statuses.element, owners));
+  return {
+    element,
+    show(leads, conversions) {
+      showTiles(tiles, leads, conversions);
+      cards.series.show(seriesFigure(leads));
+      cards.funnel.show(funnelFigure(leads));
+      cards.sources.show(sourcesFigure(conversions));
+      cards.times.show(timesFigure(conversions));
+      cards.scores.show(scoresFigure(leads));
+      cards.industries.show(countsFigure(leads.byIndustry, ["industry", "industries", "Industry"]));
+      statuses.show(countsFigure(leads.byStatus, ["status", "statuses", "Status"]));
+      showOwners(owners, leads.byOwner);
+    },
+    destroy() {
+      for (const one of [...Object.values(cards), statuses]) one.destroy();
+    },
+  };
+}
+
+function tile(label) {
+  const value = h("dd", { class: "tile-value" });
+  const note = h("dd", { class: "tile-note soft" });
+  return { element: h("dl", { class: "card tile" }, h("dt", {}, label), value, note), value, note };
+}
+
+function showTiles([total, velocity, rate, score, time], leads, conversions) {
+  const put = ({ value, note }, text, ...small) => {
+    setText(value, text);
+    clear(note, small);
+  };
+  const { perDay, previousPerDay: before, changePercent: change } = leads.leadVelocity;
+  const best = leads.topPerformingSources[0];
+  put(total, number(leads.totalLeads), best ? `most from ${named(best.source).toLowerCase()}: ${number(best.count)}` : "none in this time");
+  put(velocity, `${decimal(perDay)} a day`, trend(change), before === null ? "nothing to compare with" : `from ${decimal(before)} in the ${leads.timeframe} before`);
+  put(rate, percent(conversions.overallConversionRate), `${number(conversions.convertedLeads)} of ${counted(conversions.totalLeads, "lead")}`);
+  put(score, leads.averageScore === null ? "–" : decimal(leads.averageScore), leads.unscored ? `${number(leads.unscored)} not scored yet` : "of 100");
+  const median = conversions.medianTimeToConversion;
+  const average = conversions.averageTimeToConversion;
+  put(time, median === null ? "–" : hours(median), median === null ? "none converted yet" : `average ${hours(average)}`);
+}
+
+function trend(change) {
+  if (change === null) return null;
+  const [name, word] = change > 0.5 ? ["up", "up"] : change < -0.5 ? ["down", "down"] : ["level", "level"];
+  return h("span", { class: `trend ${word}` }, icon(name), h("span", { class: "out-of-sight" }, `${word} `), changeOf(change), " ");
+}
+
+function showOwners(place, byOwner) {
+  const rows = Object.entries(byOwner).sort(([, a], [, b]) => b.open - a.open);
+  const most = Math.max(1, ...rows.map(([, one]) => one.open));
+  const line = ([name, one]) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, h("a", { href: href("leads", null, { assignedTo: name }) }, ownerName(name))),
+      h("td", { class: "load" }, h("span", { class: "load-track", "aria-hidden": "true" }, h("span", { class: "load-bar", style: { width: `${(100 * one.open) / most}%` } })), h("span", { class: "figure" }, number(one.open))),
+      h("td", { class: "figure" }, number(one.total)),
+      h("td", { class: "figure" }, number(one.converted)),
+      h("td", { class: "figure" }, one.total ? percent((100 * one.converted) / one.total) : "–"),
+    );
+  const head = h("tr", {}, ["Owner", "Open", "All", "Converted", "Rate"].map((text, n) => h("th", { scope: "col", class: n > 1 ? "figure" : null }, text)));
+  const focused = place.contains(document.activeElement) ? document.activeElement.textContent : null;
+  clear(
+    place,
+    h("div", { class: "card-head" }, h("h2", { id: "owners-title" }, "Owners’ load")),
+    h("p", { class: "soft summary" }, rows.length ? "Open leads by owner, the busiest first." : "No leads came in this time."),
+    rows.length ? h("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": "Owners’ load: table" }, h("table", { class: "plain" }, h("thead", {}, head), h("tbody", {}, rows.map(line)))) : null,
+  );
+  if (focused) [...place.querySelectorAll("a")].find((one) => one.textContent === focused)?.focus({ preventScroll: true });
+}
+

@@ -1,0 +1,118 @@
+// The panels beside a lead's timeline: pure functions from what the server told to elements.
+import { h } from "./dom.js";
+import { ago, dateOf, money, named, number, roughly, sentenceCase, when } from "./format.js";
+import { empty } from "./states.js";
+
+export function card(title, ...content) {
+  const id = `card-${title.toLowerCase().replaceAll(/[^a-z]+/g, "-")}`;
+  return h("section", { class: "card", "aria-labelledby": id }, h("div", { class: "card-head" }, h("h2", { id }, title)), content);
+}
+
+// Pairs of name and value; what is missing is left out.
+function facts(pairs) {
+  const told = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "" && value?.length !== 0);
+  return told.length ? h("dl", { class: "facts" }, told.map(([name, value]) => [h("dt", {}, name), h("dd", {}, Array.isArray(value) ? listed(value) : value)])) : null;
+}
+
+const listed = (values) => h("ul", { class: "plain-list" }, values.map((one) => h("li", {}, one)));
+const link = (scheme, value) => value && h("a", { href: `${scheme}:${value.replaceAll(/\s/g, "")}` }, value);
+
+// Only a web address becomes a link: a lead's own words could be anything.
+function website(value) {
+  if (!value) return null;
+  const address = /^https?:\/\//i.test(value) ? value : `https://${value}`;
+  return URL.canParse(address) ? h("a", { href: address, rel: "noopener noreferrer", target: "_blank" }, value) : value;
+}
+
+export function contactPanel({ contact, company = {} }) {
+  return card(
+    "Contact and company",
+    facts([
+      ["Name", [contact.firstName, contact.lastName].filter(Boolean).join(" ")], ["Title", contact.title],
+      ["E-mail", link("mailto", contact.email)], ["Phone", link("tel", contact.phone)],
+      ["Company", company.name], ["Industry", named(company.industry)], ["Size", named(company.size)],
+      ["Website", website(company.website)], ["Annual revenue", company.annualRevenue === undefined ? null : money(company.annualRevenue)],
+    ]),
+  );
+}
+
+export function requirementsPanel({ requirements = {} }) {
+  const told = facts([
+    ["Budget", requirements.budget === undefined ? null : money(requirements.budget)], ["Timeline", requirements.timeline && named(requirements.timeline)],
+    ["Decision makers", requirements.decisionMakers], ["Current solution", requirements.currentSolution], ["Pain points", requirements.painPoints],
+  ]);
+  return card("Requirements", told ?? h("p", { class: "soft" }, "Nothing known yet. Qualifying asks for it."));
+}
+
+export function consentPanel({ consent, context = {} }) {
+  const yes = (value) => (value === undefined || value === null ? "Not asked" : value ? "Allowed" : "Not allowed");
+  const at = consent?.capturedAt && when(consent.capturedAt);
+  return card(
+    "Consent and campaign",
+    facts([["E-mail", yes(consent?.email)], ["Calls", yes(consent?.phone)], ["Given", at], ...Object.entries(context).map(([name, value]) => [named(name), plain(value)])]),
+  );
+}
+
+const plain = (value) => (typeof value === "number" ? number(value) : typeof value === "object" ? JSON.stringify(value) : String(value));
+const evidence = (found = {}) => Object.entries(found).map(([path, value]) => `${path} = ${plain(value)}`).join(", ");
+
+export function scorePanel(told) {
+  if (!told || told.score === null) return card("Why this score", empty("Not scored yet", "The score appears as soon as the scoring worker has seen the lead."));
+  const { score, breakdown, history = [], at, agesAt, ruleSet } = told;
+  const sum = breakdown.reduce((total, one) => total + one.points, 0);
+  const most = Math.max(1, ...breakdown.map((one) => Math.abs(one.points)));
+  const rules = breakdown.toSorted((a, b) => b.points - a.points).map(({ rule, points, evidence: found }) =>
+    h(
+      "li",
+      { class: points < 0 ? "minus" : null },
+      h("div", { class: "rule" }, h("span", {}, named(rule)), h("b", {}, `${points < 0 ? "−" : "+"}${number(Math.abs(points))}`)),
+      h("span", { class: "rule-track", "aria-hidden": "true" }, h("span", { class: "rule-bar", style: { width: `${(100 * Math.abs(points)) / most}%` } })),
+      evidence(found) && h("p", { class: "evidence soft" }, evidence(found)),
+    ),
+  );
+  const clamped = sum === score ? null : `The parts make ${number(sum)}; a score stays within 0 and 100.`;
+  return card(
+    "Why this score",
+    h("p", { class: "big-score" }, h("strong", {}, number(score)), h("span", { class: "soft" }, ` of 100${ruleSet ? `, by rule set ${String(ruleSet).slice(0, 12)}` : ""}, ${ago(at)}`)),
+    rules.length ? h("ol", { class: "rules" }, rules) : h("p", { class: "soft" }, "No rule gives points to this lead."),
+    clamped && h("p", { class: "note" }, clamped),
+    agesAt && h("p", { class: "note" }, `Goes down by itself from ${dateOf(agesAt)}, when an activity is 30 days old.`),
+    history.length > 1 && scoreHistory(history),
+  );
+}
+
+function scoreHistory(history) {
+  const line = ({ at, score, previousScore, reason }) => h("li", {}, h("b", {}, previousScore === null || previousScore === undefined ? number(score) : `${number(previousScore)} → ${number(score)}`), h("span", {}, named(reason)), h("time", { class: "soft", datetime: at, title: when(at) }, ago(at)));
+  return h("details", {}, h("summary", {}, `History: ${history.length} changes`), h("ol", { class: "history" }, history.map(line)));
+}
+
+const STEP_STATES = { scheduled: "Planned", sent: "Sent", skipped: "Left out", cancelled: "Cancelled" };
+
+export function nurturePanel({ steps }) {
+  const open = steps.filter((one) => one.state === "scheduled");
+  const past = steps.filter((one) => one.state !== "scheduled");
+  const line = (step) => h("li", { "data-state": step.state }, h("div", {}, h("b", {}, named(step.stepId)), h("span", { class: "soft" }, ` ${named(step.action ?? "")} · ${named(step.sequenceId)}`)), h("div", { class: "soft" }, `${STEP_STATES[step.state] ?? step.state}: `, h("time", { datetime: step.dueAt }, when(step.dueAt)), step.why ? ` (${step.why})` : ""));
+  return card(
+    "Next nurture steps",
+    open.length ? h("ol", { class: "steps" }, open.map(line)) : h("p", { class: "soft" }, "No step is planned."),
+    past.length > 0 && h("details", {}, h("summary", {}, `Past steps: ${past.length}`), h("ol", { class: "steps" }, past.map(line))),
+  );
+}
+
+export function activitiesPanel({ activities = [] }) {
+  const state = (one) => (one.completedAt ? `done ${ago(one.completedAt)}` : one.scheduledAt ? `planned for ${when(one.scheduledAt)}` : ago(one.at));
+  const line = (one) => h("li", {}, h("div", {}, h("b", {}, named(one.type)), h("span", { class: "soft" }, ` by ${one.createdBy}, ${state(one)}`)), one.description && h("p", {}, one.description), one.outcome && h("p", { class: "soft" }, `Outcome: ${one.outcome}`));
+  return card("Activities", activities.length ? h("ol", { class: "steps" }, activities.map(line)) : h("p", { class: "soft" }, "Nothing was done with this lead yet."));
+}
+
+export function predictionPanel({ probability, confidence, factors = [], recommendedActions = [], method }) {
+  const most = Math.max(...factors.map((one) => Math.abs(one.weight)), 0.0001);
+  const factor = ({ name, weight }) => h("li", { class: weight < 0 ? "minus" : null }, h("div", { class: "rule" }, h("span", {}, named(name)), h("b", {}, weight < 0 ? "lowers" : "raises")), h("span", { class: "rule-track", "aria-hidden": "true" }, h("span", { class: "rule-bar", style: { width: `${(100 * Math.abs(weight)) / most}%` } })));
+  return card(
+    "Prediction",
+    h("p", { class: "big-score" }, h("strong", {}, roughly(probability)), h("span", { class: "soft" }, ` likely to convert; confidence ${typeof confidence === "number" ? roughly(confidence) : confidence}`)),
+    factors.length > 0 && h("ol", { class: "rules" }, factors.map(factor)),
+    recommendedActions.length > 0 && [h("h3", {}, "Worth doing"), listed(recommendedActions.map((one) => sentenceCase(String(one).replaceAll("_", " "))))],
+    method && h("p", { class: "note" }, `By ${method}.`),
+  );
+}

@@ -1,0 +1,22 @@
+// What stands where data is not: a skeleton while it loads, a sentence where there is none, a way out of an error.
+import { sentence } from "./api.js";
+import { button, h } from "./dom.js";
+
+export function skeleton(lines = 3, label = "Loading") {
+  const bars = Array.from({ length: lines }, () => h("span", { class: "bone" }));
+  return h("div", { class: "skeleton", role: "status" }, h("span", { class: "out-of-sight" }, `${label}…`), bars);
+}
+
+export function empty(title, text, ...more) {
+  return h("div", { class: "state" }, h("p", { class: "state-title" }, title), text && h("p", { class: "soft" }, text), more);
+}
+
+export function failed(error, again, title = "This could not be loaded") {
+  return h(
+    "div",
+    { class: "state", role: "alert" },
+    h("p", { class: "state-title" }, title),
+    h("p", { class: "soft" }, sentence(error)),
+    again && button("Try again", again),
+  );
+}

@@ -1,0 +1,105 @@
+// The leads that were loaded, page by page, for one set of filters; kept while another page is open.
+import { get, query } from "./api.js";
+
+export const PAGE = 100;
+
+export class LeadList {
+  leads = [];
+  cursor = null;
+  loaded = false;
+  error = null;
+  scroll = 0;
+  #aborting = new AbortController();
+  #busy = false;
+
+  constructor(filters) {
+    this.filters = filters;
+    this.key = JSON.stringify(filters);
+  }
+
+  get ended() {
+    return this.loaded && this.cursor === null;
+  }
+
+  get busy() {
+    return this.#busy;
+  }
+
+  stop() {
+    this.#aborting.abort();
+  }
+
+  #page(cursor) {
+    return get(`/v1/leads${query({ ...this.filters, cursor, limit: PAGE })}`, this.#aborting.signal);
+  }
+
+  // The next page; what fails is kept in `error` until it is asked for again.
+  async more() {
+    if (this.#busy || this.ended) return;
+    this.#busy = true;
+    this.error = null;
+    try {
+      const { leads, nextCursor } = await this.#page(this.cursor);
+      const known = new Set(this.leads.map((one) => one.id));
+      this.leads = [...this.leads, ...leads.filter((one) => !known.has(one.id))];
+      this.cursor = nextCursor;
+      this.loaded = true;
+    } catch (error) {
+      if (error.name !== "AbortError") this.error = error;
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  // Reads the newest page again and lays it over the list. Returns how many rows came in above what was there.
+  async refresh() {
+    if (this.#busy || !this.loaded) return 0;
+    try {
+      const { leads, nextCursor } = await this.#page(null);
+      return this.#overlay(leads, nextCursor);
+    } catch {
+      return 0; // the next change, or the person, tries again
+    }
+  }
+
+  #overlay(page, nextCursor) {
+    const first = this.leads[0]?.id;
+    const last = this.leads.findIndex((one) => one.id === page.at(-1)?.id);
+    if (last >= 0 && nextCursor !== null) {
+      const ids = new Set(page.map((one) => one.id));
+      this.leads = [...page.map((one) => this.#same(one)), ...this.leads.slice(last + 1).filter((one) => !ids.has(one.id))];
+    } else {
+      this.leads = page.map((one) => this.#same(one));
+      this.cursor = nextCursor;
+    }
+    return Math.max(0, this.leads.findIndex((one) => one.id === first));
+  }
+
+  // The object that is there already, if nothing in it changed: then its row stays as it is.
+  #same(lead) {
+    const old = this.leads.find((one) => one.id === lead.id);
+    return old && JSON.stringify(old) === JSON.stringify(lead) ? old : lead;
+  }
+
+  patch(lead) {
+    this.leads = this.leads.map((one) => (one.id === lead.id ? lead : one));
+  }
+
+  drop(id) {
+    this.leads = this.leads.filter((one) => one.id !== id);
+  }
+}
+
+let current = null;
+
+// The list for these filters: the one that is loaded, or a fresh one.
+export function listFor(filters) {
+  const fresh = new LeadList(filters);
+  if (current?.key !== fresh.key) {
+    current?.stop();
+    current = fresh;
+  }
+  return current;
+}
+
+export const loadedList = () => current;

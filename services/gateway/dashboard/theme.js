@@ -1,0 +1,31 @@
+// Runs before the first paint, so that a chosen theme never flashes the other one.
+(() => {
+  const KEY = "pantry-theme";
+  const root = document.documentElement;
+
+  function stored() {
+    try {
+      const value = localStorage.getItem(KEY);
+      return value === "light" || value === "dark" ? value : "system";
+    } catch {
+      return "system"; // a browser may forbid storage; the page works without
+    }
+  }
+
+  function choose(theme) {
+    root.dataset.theme = theme;
+    try {
+      if (theme === "system") localStorage.removeItem(KEY);
+      else localStorage.setItem(KEY, theme);
+    } catch {
+      // Then the choice lasts as long as the page.
+    }
+    window.dispatchEvent(new Event("themechange"));
+  }
+
+  root.dataset.theme = stored();
+  window.pantryTheme = { current: () => root.dataset.theme, choose };
+  for (const query of ["(prefers-color-scheme: dark)", "print"]) {
+    matchMedia(query).addEventListener("change", () => window.dispatchEvent(new Event("themechange")));
+  }
+})();
