@@ -64,8 +64,8 @@ async def read_all(bootstrap: str, topics: Iterable[str]) -> AsyncIterator[Recor
             yield record
 
 
-async def read_newest(bootstrap: str, topic: str, most: int, see: Callable[[Record], None]) -> bool:
-    """Show `see` the newest `most` records of each partition at least, in its order; return whether older ones exist.
+async def read_newest(bootstrap: str, topic: str, most: int, see: Callable[[Record], None]) -> set[int]:
+    """Show `see` the newest `most` records of each partition at least, in its order; return which have older ones.
 
     What it costs doesn't grow with the topic.
     """
@@ -74,7 +74,7 @@ async def read_newest(bootstrap: str, topic: str, most: int, see: Callable[[Reco
         starts = {one: max(begin, end - most) for one, (begin, end) in bounds.items()}
         async for record in _read_from(consumer, starts, bounds):
             see(record)
-        return any(starts[one] > begin for one, (begin, _) in bounds.items())
+        return {one.partition for one, (begin, _) in bounds.items() if starts[one] > begin}
 
 
 async def read_one(bootstrap: str, topic: str, partition: int, offset: int) -> Record | None:

@@ -44,8 +44,8 @@ class Reading:
         found = letters.Newest(limit, reason)
         most = letters.EXAMINED_MAX // DEADLETTER.partitions if reason else limit
         async with self._turn():
-            older = await read_newest(self._bootstrap, DEADLETTER.name, most, found.see)
-        return found.letters(), older or found.more
+            cut = await read_newest(self._bootstrap, DEADLETTER.name, most, found.see)
+        return found.letters(cut)
 
     async def one(self, id_: str) -> DeadLetter:
         """The letter of this id. Raises `Refused` (404, 503)."""

@@ -1,7 +1,7 @@
 """Dead letters for who mends them: which are shown, what is told of each, and what may go back. All is pure."""
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -52,12 +52,13 @@ class Newest:
         self._limit, self._reason = limit, reason
         self._kept: list[tuple[str, int, int, DeadLetter]] = []
         self._bytes = 0
-        self.more = False
-        """Whether any had to be left out."""
+        self._first: dict[int, str] = {}
+        self._left_out = False
 
     def see(self, record: Record) -> None:
         """Take one into account."""
         letter = DeadLetter(record)
+        self._first.setdefault(record.partition, letter.header("x-failed-at"))
         if self._reason not in (None, letter.header("x-reason")):
             return
         heapq.heappush(self._kept, (letter.header("x-failed-at"), record.partition, record.offset, letter))
@@ -65,11 +66,16 @@ class Newest:
         while len(self._kept) > self._limit or (self._bytes > BYTES_MAX and len(self._kept) > 1):
             *_, oldest = heapq.heappop(self._kept)
             self._bytes -= len(oldest.record.value or b"")
-            self.more = True
+            self._left_out = True
 
-    def letters(self) -> list[DeadLetter]:
-        """Those that are left, newest first."""
-        return [letter for *_, letter in sorted(self._kept, key=lambda one: one[:3], reverse=True)]
+    def letters(self, cut: Collection[int]) -> tuple[list[DeadLetter], bool]:
+        """Those that are left, newest first, and whether there may be others; `cut` partitions were not seen whole.
+
+        Nothing is told from before the time from which on all partitions were seen: it would come with gaps.
+        """
+        seen_from = max((self._first[partition] for partition in cut if partition in self._first), default="")
+        newest = sorted(self._kept, key=lambda one: one[:3], reverse=True)
+        return [letter for at, _, _, letter in newest if at >= seen_from], bool(cut) or self._left_out
 
 
 def place_of(id_: str) -> tuple[int, int] | None:

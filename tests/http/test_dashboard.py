@@ -407,6 +407,17 @@ async def test_bytes_that_are_no_text_are_not_mended(browser: Browser, url: str)
     assert backend.sent[-1][2] == {}
 
 
+async def test_a_record_with_other_line_ends_goes_back_as_it_came_unless_it_was_mended(
+    browser: Browser, url: str
+) -> None:
+    backend = Backend(answers={"GET /v1/deadletters": (200, {"letters": [letter(1, value="{\r\n}")], "more": False})})
+    async with opened(browser, url, backend, "#/letters/0:99") as page:
+        await page.get_by_role("button", name="Replay…", exact=True).click()
+        await page.get_by_role("dialog").get_by_role("button", name="Replay", exact=True).click()
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+    assert backend.sent[-1][2] == {}
+
+
 async def test_no_value_becomes_markup(browser: Browser, url: str) -> None:
     evil = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
     hostile = whole_lead(

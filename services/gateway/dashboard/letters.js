@@ -121,14 +121,16 @@ function letterCard(letter, reason, replayed) {
   const told = h("p", { class: "soft", "aria-live": "polite" });
   const text = h("textarea", { id: "mended", class: "raw", rows: Math.min(24, Math.max(8, letter.value.split("\n").length + 2)), spellcheck: "false", "aria-describedby": "mended-told", value: letter.value, readonly: !letter.isText });
   told.id = "mended-told";
-  const go = button("Replay…", () => confirm(letter, text.value, replayed), { kind: "primary" });
+  // A textarea knows one kind of line end: what it shows of an untouched record may not be what came.
+  const came = text.value;
+  const go = button("Replay…", () => confirm(letter, text.value === came ? null : text.value, replayed), { kind: "primary" });
   const judge = () => {
-    const mended = text.value !== letter.value;
+    const mended = text.value !== came;
     setText(go.lastChild, mended ? "Replay mended…" : "Replay…");
     setText(told, letter.isText ? `${mended ? "Mended. " : ""}${fault(text.value)}` : "These bytes are no text: they can be replayed as they are, not mended here.");
     reset.hidden = !mended;
   };
-  const reset = button("Undo changes", () => { text.value = letter.value; judge(); text.focus(); }, { kind: "quiet" });
+  const reset = button("Undo changes", () => { text.value = came; judge(); text.focus(); }, { kind: "quiet" });
   text.addEventListener("input", judge);
   judge();
   return h(
@@ -155,7 +157,7 @@ function fault(value) {
 }
 
 async function confirm(letter, value, replayed) {
-  const mended = value !== letter.value;
+  const mended = value !== null;
   const again = letter.replayedAt ? " It was replayed before; an event that was handled once changes nothing." : "";
   const sent = await ask({
     title: `Replay to ${letter.topic}?`,
