@@ -1,6 +1,5 @@
 """`pantry insights`: the roll-ups made anew from the documents, or compared with them."""
 
-import asyncio
 import sys
 from zoneinfo import ZoneInfo
 
@@ -9,31 +8,34 @@ from rich.console import Console
 from rich.live import Live
 
 from services.insights.rebuild import SHOWN_MAX, Overtaken, Verdict, rebuild, until_quiet
-from services.terminal import Misused, database_of
+from services.terminal import Misused, with_storage
 from shared.settings import Settings
 from shared.storage import Storage
 
 insights_app = cyclopts.App(name="insights", help="The roll-ups behind dashboard and analytics.")
 _out = Console()
 _TRIES, _PAUSE_S = 5, 2.0
+# The embedded database reads a whole collection before it gives the first of it.
+_TIMEOUT_MS = 60_000
 
 
 @insights_app.command(name="rebuild")
 def insights_rebuild() -> None:
-    """Count every lead anew from the documents, in days of PANTRY_TIMEZONE. Figures stay readable meanwhile."""
-    settings = Settings()
-    url = database_of(settings)
+    """Count every lead anew from the documents, in days of PANTRY_TIMEZONE. The figures of before stay till it ends.
 
-    async def main() -> int:
-        storage, done = _storage(url, settings), 0
+    One that was interrupted is to be run again: it begins anew.
+    """
+    zone = ZoneInfo(Settings().timezone)
+
+    async def work(storage: Storage) -> int:
+        done = 0
         with Live(console=_out, transient=True) as live:
-            async for done in rebuild(storage, ZoneInfo(settings.timezone)):
+            async for done in rebuild(storage, zone):
                 live.update(f"{done:,} leads counted")
-        storage.close()
         return done
 
     try:
-        _out.print(f"{asyncio.run(main()):,} leads counted anew")
+        _out.print(f"{with_storage(work, timeout_ms=_TIMEOUT_MS):,} leads counted anew")
     except Overtaken:
         raise Misused("another rebuild was begun meanwhile: that one counts") from None
 
@@ -41,27 +43,12 @@ def insights_rebuild() -> None:
 @insights_app.command(name="verify")
 def insights_verify() -> None:
     """Recompute all figures from the documents and compare; exit status 1 when they differ."""
-    settings = Settings()
-    url = database_of(settings)
-
-    async def main() -> Verdict:
-        storage = _storage(url, settings)
-        try:
-            return await until_quiet(storage, _TRIES, _PAUSE_S)
-        finally:
-            storage.close()
-
     try:
-        verdict = asyncio.run(main())
+        verdict = with_storage(lambda storage: until_quiet(storage, _TRIES, _PAUSE_S), timeout_ms=_TIMEOUT_MS)
     except LookupError as error:
         raise Misused(f"{error}: is the insights worker running?") from None
     _tell(verdict)
     sys.exit(0 if verdict.equal else 1)
-
-
-def _storage(url: str, settings: Settings) -> Storage:
-    # The embedded database reads a whole collection before it gives the first of it.
-    return Storage(url, settings.mongo_database, timeout_ms=60_000)
 
 
 def _tell(verdict: Verdict) -> None:

@@ -30,13 +30,13 @@ def database_of(settings: Settings) -> str:
     return settings.mongo_url
 
 
-def with_storage(work: Callable[[Storage], Awaitable[_T]]) -> _T:
-    """What `work` makes of the database that the settings name. Raises `Misused`."""
+def with_storage(work: Callable[[Storage], Awaitable[_T]], *, timeout_ms: int = 5_000) -> _T:
+    """What `work` makes of the database that the settings name, bounded as `Storage` says. Raises `Misused`."""
     settings = Settings()
     url = database_of(settings)
 
     async def main() -> _T:
-        storage = Storage(url, settings.mongo_database)
+        storage = Storage(url, settings.mongo_database, timeout_ms=timeout_ms)
         try:
             return await work(storage)
         finally:

@@ -16,7 +16,7 @@ from faststream.kafka.annotations import KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
 
 from shared.broker import GRACE_S, Publisher, close, connect
-from shared.clock import Clock, system_clock
+from shared.clock import Clock, pause, system_clock
 from shared.collections import ORPHANS
 from shared.due import Alarm
 from shared.health import App, HttpServer, application
@@ -189,17 +189,15 @@ class Service:
         return float(self.metrics.lag.labels(name)._value.get())  # noqa: SLF001 - the client offers no other reading
 
     async def _keep_running(self, name: str, loop: Background) -> None:
-        pause = 0.1
+        seconds = 0.1
         while not self._stopping.is_set():
             try:
                 await loop(self._stopping)
             except Exception as error:  # noqa: BLE001 - a loop that died silently would stop the schedule for good
                 kind = "background.waits" if transient(error) else "background.failed"
                 _log.error(kind, worker=name, error=type(error).__name__)
-            try:
-                await asyncio.wait_for(self._stopping.wait(), pause)
-            except TimeoutError:
-                pause = min(pause * 2, self._settings.retry_max_s)
+            await pause(self._stopping, seconds)
+            seconds = min(seconds * 2, self._settings.retry_max_s)
 
     async def _monitor(self) -> None:
         while True:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from schemas.lead import Source, Status
-from shared.domain.rollups import BANDS, Window, seconds_of, unescaped
+from shared.domain.rollups import BAND_POINTS, BANDS, Window, seconds_of, unescaped
 
 _HOUR_S = 3_600
 _HOURS = (0, 1, 4, 24, 72, 168, 336, 720, 2_160)
@@ -15,7 +15,6 @@ _HOURS = (0, 1, 4, 24, 72, 168, 336, 720, 2_160)
 _INDUSTRIES_MAX = 50
 _OTHERS = "(others)"
 _TOP = 5
-_BAND_POINTS = 10
 _REACHED = {
     "contacted": (Status.CONTACTED, Status.QUALIFIED, Status.UNQUALIFIED, Status.CONVERTED),
     "qualified": (Status.QUALIFIED, Status.CONVERTED),
@@ -141,8 +140,8 @@ def _velocity(span: Span, elapsed: float) -> dict[str, Any]:
 
 
 def _band(totals: Counter[str], number: int) -> dict[str, int]:
-    lowest = number * _BAND_POINTS
-    highest = 100 if number == BANDS - 1 else lowest + _BAND_POINTS - 1
+    lowest = number * BAND_POINTS
+    highest = 100 if number == BANDS - 1 else lowest + BAND_POINTS - 1
     return {"from": lowest, "to": highest, "count": totals[f"band.{number}"]}
 
 

@@ -73,9 +73,7 @@ def _count(
         return
     (step.rows if row else step.new).append({"_id": lead_id, "v": step.version, "generation": step.generation, **fresh})
     for bucket, added in shift(counted, fresh.get("counts")).items():
-        total = step.deltas.setdefault(bucket, Counter())
-        for path, amount in added.items():
-            total[path] += amount
+        step.deltas.setdefault(bucket, Counter()).update(added)
 
 
 def _same(row: Mapping[str, Any], fresh: Mapping[str, Any]) -> bool:
@@ -86,6 +84,4 @@ def expected(leads: Iterable[Mapping[str, Any]], zone: tzinfo, into: dict[str, C
     """Add to `into` what the buckets must count of these leads."""
     for lead in leads:
         for bucket, added in shift(None, counts_for(lead, zone)).items():
-            total = into.setdefault(bucket, Counter())
-            for path, amount in added.items():
-                total[path] += amount
+            into.setdefault(bucket, Counter()).update(added)

@@ -41,7 +41,10 @@ async def place(storage: Storage, received: Sequence[Received], now: datetime) -
     # The worker may have answered in between, and another process seen it before the event stood aside.
     late = await _answered(storage, aside) | await _caused(storage, received)
     await _bring(storage, late)
-    await _forget(storage, {*named.values(), *placed.values(), *late.values(), *filter(None, map(lead_of, received))})
+    # Nobody answers for an input any more once its lead is erased: whoever was killed right here had placed it yet.
+    before = await storage.read(TIMELINE, (one.key for one in aside), fields=("leadId",))
+    met = {*named.values(), *placed.values(), *late.values(), *filter(None, map(lead_of, received))}
+    await _forget(storage, met | {row["leadId"] for row in before.values()})
 
 
 async def _answered(storage: Storage, inputs: Sequence[Received]) -> dict[str, str]:

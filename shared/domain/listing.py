@@ -13,11 +13,10 @@ from itertools import product
 from typing import Any
 
 from shared.domain.identity import email_key, plain
-from shared.domain.rollups import label
+from shared.domain.rollups import BAND_POINTS, label
 
 SHORT, LONG = 3, 8
 """Letters by which words are indexed; what is asked for must have as many, or be the whole word."""
-BAND = 10
 PERSONAL = ("key", "terms", "words", "prefixes")
 """The fields of a row that are about its person: they go when the lead is erased."""
 _WORD_MAX = 40
@@ -39,7 +38,7 @@ def moment_key(moment: datetime) -> str:
 def terms_of(status: str, source: str, owner: str | None, score: int | None) -> list[str]:
     """Every term that a lead stands under."""
     plain_ = [_term(*choice) for choice in product(("", status), ("", source), ("", label(owner)))]
-    return plain_ if score is None else [*plain_, *(_term(one, band=score // BAND) for one in ("", status))]
+    return plain_ if score is None else [*plain_, *(_term(one, band=score // BAND_POINTS) for one in ("", status))]
 
 
 def _term(status: str = "", source: str = "", owner: str = "", band: int | None = None) -> str:
@@ -61,7 +60,9 @@ class Question:
         """The terms of the leads wanted: several where bands of scores are, no two of which share a lead."""
         if self.min_score is None or self.source or self.owner:
             return (_term(self.status or "", self.source or "", label(self.owner) if self.owner else ""),)
-        return tuple(_term(self.status or "", band=band) for band in range(self.min_score // BAND, 100 // BAND + 1))
+        return tuple(
+            _term(self.status or "", band=band) for band in range(self.min_score // BAND_POINTS, 100 // BAND_POINTS + 1)
+        )
 
     @property
     def prefix(self) -> str | None:

@@ -20,6 +20,8 @@ WINDOWS = {"week": 7, "month": 30, "quarter": 90}
 NONE = "(none)"
 """The name under which leads without an industry or an owner are counted."""
 BANDS = 10
+BAND_POINTS = 10
+"""Bands of the score, and how many points wide each is; the highest takes 100 as well."""
 META = "meta"
 """The row of `insights` that says which generation of buckets is shown, which one is counted into (`building`), the
 zone of its days, and when a worker was last alive. Its other rows are shards."""
@@ -28,13 +30,9 @@ SHARD_IDS = ("shard:", "shard;")
 
 _WEEK = timedelta(days=7)
 _NAME_MAX = 60
-_BAND_POINTS = 10
 # Quantiles come from a histogram of logarithmic buckets (DDSketch): this much off at most, whatever the distribution.
 _ACCURACY = 0.01
 _LOG_GAMMA = math.log((1 + _ACCURACY) / (1 - _ACCURACY))
-
-Counts = Mapping[str, int]
-"""How much a lead adds to a bucket, by path; or a bucket's own numbers."""
 
 
 def counts_for(lead: Mapping[str, Any], zone: tzinfo) -> dict[str, Any]:
@@ -73,7 +71,7 @@ def contribution(facts: Mapping[str, Any]) -> Counter[str]:
     if facts["status"] == "converted":
         added.update((f"source.{source}.won", f"owner.{owner}.won"))
     score = facts.get("score")
-    added["unscored" if score is None else f"band.{min(BANDS - 1, score // _BAND_POINTS)}"] += 1
+    added["unscored" if score is None else f"band.{min(BANDS - 1, score // BAND_POINTS)}"] += 1
     added["score"] += score or 0
     if "took" in facts:
         added.update({"took": facts["took"], f"speed.{_speed(facts['took'])}": 1})
@@ -130,9 +128,8 @@ def shift(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> 
     changed: dict[str, Counter[str]] = {}
     for facts, sign in ((before, -1), (after, 1)):
         for bucket in buckets_of(facts["day"]) if facts else ():
-            counter = changed.setdefault(bucket, Counter())
-            for path, amount in contribution(facts or {}).items():
-                counter[path] += sign * amount
+            added = contribution(facts or {})
+            changed.setdefault(bucket, Counter()).update({path: sign * amount for path, amount in added.items()})
     return {bucket: kept for bucket, counter in changed.items() if (kept := _without_zeros(counter))}
 
 
@@ -197,6 +194,5 @@ def total(buckets: Iterable[Mapping[str, Any]]) -> Counter[str]:
     """What all of these buckets count together, by path."""
     added: Counter[str] = Counter()
     for bucket in buckets:
-        for path, amount in flattened(bucket):
-            added[path] += amount
+        added.update(dict(flattened(bucket)))
     return added

@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from deploy.local import LocalServers
 from schemas.topics import (
     ACTIVITIES,
@@ -20,10 +22,14 @@ from schemas.topics import (
     UPDATE,
 )
 from services.insights.counting import count, shard_of
+from services.insights.placing import place
 from services.insights.rebuild import Verdict, rebuild, verify
 from shared.clock import system_clock
+from shared.collections import ACTIVITIES as ACTIVITIES_DONE
 from shared.collections import INSIGHTS, LEADS, ROLLUPS, ROWS, TIMELINE, UNPLACED
+from shared.decoding import decode
 from shared.domain.rollups import META
+from shared.events import Received, Record
 from shared.storage import Storage
 from tests.builders import data, event, lead
 from tests.harness import Bench, bench, lead_id, until, until_told
@@ -237,3 +243,32 @@ async def _killed_at(on: Bench, step: int, ids: list[str], *, score: int) -> boo
 
 def _one_of_each_shard(leads: list[dict[str, Any]]) -> list[str]:
     return list({shard_of(one["_id"]): one["_id"] for one in leads}.values())
+
+
+async def test_what_a_killed_process_placed_of_an_erased_lead_goes_when_its_event_comes_again(
+    local: LocalServers,
+) -> None:
+    who = lead()["_id"]
+    call = {"type": "call", "createdBy": "sam"}
+    record = Record(ACTIVITIES.name, 0, 0, b"", event({"email": "ana@example.com", "activity": call}, ACTIVITIES, "a1"))
+    received = decode(record, "US")
+    assert isinstance(received, Received)
+    key = received.key
+    async with bench(local) as on:
+        await on.storage.insert_new(LEADS, [lead()])
+        await on.storage.insert_new(ACTIVITIES_DONE, [{"_id": received.key, "leadId": who}])
+
+        class Late(_Mortal):
+            """Held up before its first write, until the lead is erased; killed right after it."""
+
+            async def insert_new(self, collection: str, documents: list[dict[str, Any]]) -> None:
+                await on.storage.delete(LEADS, [who])
+                await on.storage.delete(ACTIVITIES_DONE, [key])
+                await on.storage.insert_new(collection, documents)
+                raise _Killed
+
+        with pytest.raises(_Killed):
+            await place(cast("Storage", Late(on.storage, 99)), [received], system_clock())
+        assert await on.count(TIMELINE) == 1
+        await place(on.storage, [received], system_clock())
+        assert await on.count(TIMELINE) == 0

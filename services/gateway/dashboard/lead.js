@@ -2,9 +2,10 @@
 import { ActionBar } from "./actionbar.js";
 import { get } from "./api.js";
 import { scoreMeter, statusBadge } from "./badges.js";
-import { clear, h, icon, paced } from "./dom.js";
+import { clear, h, icon } from "./dom.js";
 import { owners } from "./filters.js";
 import { companyOf, named, personOf, when } from "./format.js";
+import { keptFresh } from "./live.js";
 import { activitiesPanel, card, consentPanel, contactPanel, nurturePanel, predictionPanel, requirementsPanel, scorePanel } from "./panels.js";
 import { href } from "./router.js";
 import { empty, failed, skeleton } from "./states.js";
@@ -47,7 +48,7 @@ export function mount({ root, id, query, me, live, title }) {
   let names = [];
   owners(me).then((found) => { names = found; });
   let gone = false;
-  const bar = new ActionBar({ me, live, owners: () => names, changed: () => refresh(), erased });
+  const bar = new ActionBar({ me, live, owners: () => names, changed: () => fresh.again(), erased });
   const place = h("div", { class: "lead" });
   root.append(h("a", { class: "back no-print", href: href("leads", null, loadedList()?.filters) }, icon("back"), "Leads"), place);
 
@@ -96,10 +97,16 @@ export function mount({ root, id, query, me, live, title }) {
     }
   }
 
-  // Where there is no prediction, there is no panel.
+  // Where there is no prediction, there is no panel, and nobody asks again.
+  let predicts = true;
   async function predicted() {
-    const told = await ask("/prediction").catch(() => null);
-    slots.prediction.show(told, () => (told ? predictionPanel(told) : null));
+    if (!predicts) return;
+    try {
+      const told = await ask("/prediction");
+      slots.prediction.show(told, () => predictionPanel(told));
+    } catch (error) {
+      predicts = error.status !== 404;
+    }
   }
 
   function fail(error) {
@@ -116,12 +123,9 @@ export function mount({ root, id, query, me, live, title }) {
   }
 
   build();
-  load(false);
-  const refresh = paced(() => load(true), REFRESH_MS);
-  const deaf = live.listen(refresh);
+  const fresh = keptFresh(live, load, REFRESH_MS);
   return () => {
-    deaf();
-    refresh.cancel();
+    fresh.stop();
     aborting.abort();
   };
 }

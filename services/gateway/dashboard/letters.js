@@ -1,8 +1,9 @@
 // Dead letters: what no worker could use, why, and back to where it came from once it is mended.
 import { get, post, query as search } from "./api.js";
 import { ask } from "./dialogs.js";
-import { button, clear, h, icon, paced, say, setText } from "./dom.js";
+import { button, clear, h, icon, say, setText } from "./dom.js";
 import { counted, named, number, when } from "./format.js";
+import { keptFresh } from "./live.js";
 import { href, remember } from "./router.js";
 import { empty, failed, skeleton } from "./states.js";
 
@@ -93,13 +94,7 @@ export function mount({ root, id, query, live, title }) {
   }
 
   list.addEventListener("click", choose);
-  load(false);
-  const refresh = paced(() => load(true), REFRESH_MS);
-  const deaf = live.listen(refresh);
-  return () => {
-    deaf();
-    refresh.cancel();
-  };
+  return keptFresh(live, load, REFRESH_MS).stop;
 }
 
 function item(letter, isOpen, reason) {

@@ -1,4 +1,6 @@
 // What changed, as the server tells it; reconnects for ever, and says how the connection is.
+import { paced } from "./dom.js";
+
 const RETRY_MS = [1000, 2000, 5000, 10_000, 30_000];
 
 export class Live {
@@ -47,4 +49,16 @@ export class Live {
     // After a refusal the browser itself doesn't try again.
     if (this.#source.readyState === EventSource.CLOSED) setTimeout(() => this.#open(), wait);
   }
+}
+
+// Loads now, and `again` quietly after each change, no oftener than this, until `stop`.
+export function keptFresh(live, load, milliseconds) {
+  load(false);
+  const refresh = paced(() => load(true), milliseconds);
+  const deaf = live.listen(refresh);
+  const stop = () => {
+    deaf();
+    refresh.cancel();
+  };
+  return { again: refresh, stop };
 }

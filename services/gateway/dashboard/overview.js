@@ -1,9 +1,10 @@
 // The overview: how many leads, how good, how fast, from where, and how fresh these numbers are.
 import { get, sentence } from "./api.js";
 import { ChartCard } from "./charts.js";
-import { clear, h, icon, paced, say, setText } from "./dom.js";
+import { clear, h, icon, say, setText } from "./dom.js";
 import { countsFigure, funnelFigure, scoresFigure, seriesFigure, sourcesFigure, timesFigure } from "./figures.js";
 import { changeOf, clockTime, counted, dayOf, decimal, hours, named, number, ownerName, percent, seconds, when } from "./format.js";
+import { keptFresh } from "./live.js";
 import { href, remember } from "./router.js";
 import { failed, skeleton } from "./states.js";
 
@@ -73,12 +74,9 @@ export function mount({ root, query, live, title }) {
     load(false);
   }
 
-  load(false);
-  const refresh = paced(() => load(true), REFRESH_MS);
-  const deaf = live.listen(refresh);
+  const kept = keptFresh(live, load, REFRESH_MS);
   return () => {
-    deaf();
-    refresh.cancel();
+    kept.stop();
     aborting.abort();
     view?.destroy();
   };
