@@ -25,7 +25,7 @@ _LOOKS_APART_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How far counting is: the generation that is shown, and a version that every change makes another."""
+    """How far counting is: the generation that is shown, and a version that every change, once made, makes another."""
 
     generation: int
     building: int
@@ -55,8 +55,10 @@ class State:
 class Figures:
     """What is counted, as far as this process has read it."""
 
-    def __init__(self, storage: Storage, clock: Clock, timezone: str) -> None:
+    def __init__(self, storage: Storage, clock: Clock, timezone: str, *, looks_apart_s: float = _LOOKS_APART_S) -> None:
+        """`looks_apart_s`: a state this old is still taken for that of now."""
         self._storage, self._clock, self._zone = storage, clock, ZoneInfo(timezone)
+        self._looks_apart_s = looks_apart_s
         self._reading = asyncio.Lock()
         self._state: tuple[float, State] | None = None
         self._spans: dict[str, tuple[tuple[Any, ...], Span]] = {}
@@ -65,7 +67,7 @@ class Figures:
         """How far counting is, as it was a moment ago at most."""
         loop = asyncio.get_running_loop()
         async with self._reading:
-            if self._state is None or loop.time() - self._state[0] > _LOOKS_APART_S:
+            if self._state is None or loop.time() - self._state[0] > self._looks_apart_s:
                 self._state = (loop.time(), await self._read_state())
             return self._state[1]
 
@@ -75,7 +77,7 @@ class Figures:
             self._storage.find(
                 INSIGHTS,
                 {"_id": {"$gte": SHARD_IDS[0], "$lt": SHARD_IDS[1]}},
-                fields=("version", "eventAt", "countedAt"),
+                fields=("done", "eventAt", "countedAt"),
             ),
         )
         row = meta.get(META, {})
@@ -84,7 +86,7 @@ class Figures:
             row.get("generation", 1),
             row.get("building", 1),
             ZoneInfo(row["zone"]) if "zone" in row else self._zone,
-            tuple(sorted((one["_id"], one["version"]) for one in shards)),
+            tuple(sorted((one["_id"], one["done"]) for one in shards)),
             newest.get("eventAt"),
             newest.get("countedAt"),
             row.get("aliveAt"),

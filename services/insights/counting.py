@@ -1,8 +1,9 @@
 """Counting: each lead once, in its current state, whatever is redelivered, reordered or killed.
 
 Leads are divided into shards. A shard's row in `insights` says what its next version changes (`pending`) before
-anything is changed; whoever comes by first, be it another process, carries it out to its end. Rows and buckets know the
-version that they were last changed by, so that whatever comes late or twice finds itself done.
+anything is changed; whoever comes by first, be it another process, carries it out to its end, and says that it is
+`done`: who went by anything earlier would keep figures of a change that is under way. Rows and buckets know the version
+that they were last changed by, so that whatever comes late or twice finds itself done.
 
 A shard is read first and its leads later. Who stored a lead tells of it afterwards, so the last news of a lead finds it
 as it stays; and who read it before that meets a newer version of its shard, and reads again.
@@ -90,8 +91,13 @@ async def _begin(storage: Storage, shards: Sequence[str], zone: ZoneInfo, meta: 
     if meta is None:
         await beat(storage, zone)
         return
-    rows = [{"_id": shard, "version": 0, "generation": meta["building"], "pending": None} for shard in shards]
-    await storage.insert_new(INSIGHTS, rows)
+    await begin_shards(storage, shards, meta["building"])
+
+
+async def begin_shards(storage: Storage, shards: Sequence[str], generation: int) -> None:
+    """Store those of these shards that aren't there yet: nothing is counted of them."""
+    fresh = {"version": 0, "done": 0, "generation": generation, "pending": None}
+    await storage.insert_new(INSIGHTS, [{"_id": shard, **fresh} for shard in shards])
 
 
 async def beat(storage: Storage, zone: ZoneInfo, now: datetime | None = None) -> None:
@@ -106,8 +112,10 @@ async def carry_out(storage: Storage, shards: Sequence[Document]) -> None:
     if not shards:
         return
     await asyncio.gather(_store_rows(storage, shards), _change_buckets(storage, shards))
-    done = [Change(row["_id"], {"version": row["version"]}, {"$set": {"pending": None}}) for row in shards]
-    await storage.change(INSIGHTS, done)
+    done = [(row["_id"], row["version"]) for row in shards]
+    await storage.change(
+        INSIGHTS, [Change(id_, {"version": v}, {"$set": {"pending": None, "done": v}}) for id_, v in done]
+    )
 
 
 async def _store_rows(storage: Storage, shards: Sequence[Document]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.insights.counting import SHARDS, beat, carry_out, count, shard_of
+from services.insights.counting import SHARDS, beat, begin_shards, carry_out, count, shard_of
 from services.insights.domain import SECTIONS, expected, row_of
 from shared.collections import INSIGHTS, LEADS, ROLLUPS, ROWS
 from shared.domain.rollups import META, bucket_id, flattened
@@ -73,18 +73,17 @@ async def _begin(storage: Storage, zone: ZoneInfo) -> int:
 
 async def _move(storage: Storage, shards: list[str], generation: int) -> bool:
     """Let these shards count into this generation, once what they have begun is carried out."""
-    fresh = [{"_id": shard, "version": 0, "generation": generation, "pending": None} for shard in shards]
-    await storage.insert_new(INSIGHTS, fresh)
+    await begin_shards(storage, shards, generation)
     found = await storage.read(INSIGHTS, shards)
     await carry_out(storage, [row for row in found.values() if row["pending"]])
     behind = [row for row in found.values() if row["generation"] < generation]
-    moved = [
-        Change(
-            row["_id"], {"version": row["version"]}, {"$set": {"version": row["version"] + 1, "generation": generation}}
-        )
-        for row in behind
-    ]
-    return await storage.change(INSIGHTS, moved)
+    return await storage.change(INSIGHTS, [_moved(row, generation) for row in behind])
+
+
+def _moved(row: Document, generation: int) -> Change:
+    version = row["version"] + 1
+    moved = {"version": version, "done": version, "generation": generation}
+    return Change(row["_id"], {"version": row["version"]}, {"$set": moved})
 
 
 async def _show(storage: Storage, generation: int) -> None:
@@ -134,7 +133,7 @@ async def verify(storage: Storage) -> Verdict:
 
 async def _versions(storage: Storage) -> dict[str, Document]:
     shards = [f"shard:{number:02d}" for number in range(SHARDS)]
-    return await storage.read(INSIGHTS, [*shards, META], fields=("version", "generation", "zone"))
+    return await storage.read(INSIGHTS, [*shards, META], fields=("version", "done", "generation", "zone"))
 
 
 async def _rows_that_differ(storage: Storage, leads: list[Document], zone: ZoneInfo, generation: int) -> list[str]:

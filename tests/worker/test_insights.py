@@ -21,6 +21,7 @@ from schemas.topics import (
     QUALIFY,
     UPDATE,
 )
+from services.gateway.figures import Figures
 from services.insights.counting import count, shard_of
 from services.insights.placing import place
 from services.insights.rebuild import Verdict, rebuild, verify
@@ -209,6 +210,30 @@ async def test_counting_that_is_killed_at_any_step_is_brought_to_its_end_by_the_
             assert verdict.equal, (step, verdict.differences[:3])
             step += 1
         assert step > 8
+
+
+async def test_who_reads_figures_while_they_change_reads_the_new_ones_afterwards(local: LocalServers) -> None:
+    async with bench(local) as on:
+        figures = Figures(on.storage, system_clock, "UTC", looks_apart_s=0)
+
+        class Watched(_Mortal):
+            """Between any two calls, somebody looks."""
+
+            def __getattr__(self, name: str) -> Any:
+                made = super().__getattr__(name)
+
+                async def call(*args: Any, **kwargs: Any) -> Any:
+                    try:
+                        return await made(*args, **kwargs)
+                    finally:
+                        await figures.leads("week")
+
+                return call
+
+        for number in (1, 2, 3):
+            await on.storage.insert_new(LEADS, [lead(_id=f"lead-{number}", createdAt=system_clock())])
+            await count(cast("Storage", Watched(on.storage, 99)), [f"lead-{number}"], UTC)
+            assert (await figures.leads("week"))["totalLeads"] == number
 
 
 class _Killed(Exception):  # noqa: N818 - what happens to the process
