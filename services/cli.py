@@ -25,8 +25,9 @@ from services.keys_cli import keys_app
 from services.nurture_cli import nurture_app
 from services.people_cli import people_app, way_in
 from services.rules_cli import rules_app
-from services.running import connections, prepare, running, servers, stop_signals, unless
+from services.running import connections, prepare, running, servers, stop_signals
 from services.terminal import Misused, broker_of, database_of, gateway_secret_of
+from shared.clock import unless
 from shared.config import ConfigError
 from shared.log import create_topics, lag
 from shared.logs import configure

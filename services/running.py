@@ -2,9 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 from deploy.local import LocalServers, Servers
 from schemas.topics import TOPICS
@@ -47,16 +46,6 @@ async def running(
     """The named workers in this process, and a `front` for HTTP if there shall be one."""
     async with Service(settings, to, [WORKERS[name] for name in names], front=front) as service:
         yield service
-
-
-async def unless(told: asyncio.Event, work: Coroutine[Any, Any, Any]) -> None:
-    """Do `work`, but leave it where it is once `told` is set. Raises what `work` raises."""
-    working, waiting = asyncio.create_task(work), asyncio.create_task(told.wait())
-    await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
-    for task in (working, waiting):
-        task.cancel()
-    with suppress(asyncio.CancelledError):
-        await working
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """Time enters here, and nowhere else, so that a test can travel."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 from shared.domain.moments import stored
 
@@ -20,3 +22,13 @@ async def pause(stopping: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(stopping.wait(), seconds)
     except TimeoutError:
         return
+
+
+async def unless(told: asyncio.Event, work: Coroutine[Any, Any, Any]) -> None:
+    """Do `work`, but leave it where it is once `told` is set. Raises what `work` raises."""
+    working, waiting = asyncio.create_task(work), asyncio.create_task(told.wait())
+    await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
+    for task in (working, waiting):
+        task.cancel()
+    with suppress(asyncio.CancelledError):
+        await working

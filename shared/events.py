@@ -54,10 +54,15 @@ class Received:
         return Cause(self.key, event.id, event.correlationid or event.id, event.traceparent)
 
     @property
+    def lead_id(self) -> str | None:
+        """The lead that it names by its id; None where it names an address, or nobody yet."""
+        lead = getattr(self.payload, "lead", None)
+        return lead.id if lead else getattr(self.payload, "lead_id", None)
+
+    @property
     def ids(self) -> dict[str, str]:
         """What a log line says of it: ids, never data."""
-        lead = getattr(self.payload, "lead_id", None)
-        return ids_of(self.event) | ({"lead_id": lead} if lead else {})
+        return ids_of(self.event) | ({"lead_id": self.lead_id} if self.lead_id else {})
 
 
 def ids_of(event: CloudEvent) -> dict[str, str]:

@@ -28,7 +28,7 @@ def build(runtime: Runtime) -> Worker:
 
         async def attempt() -> bool:
             leads.clear()
-            leads.update(await read_leads(storage, {_lead_id(one) for one in received}))
+            leads.update(await read_leads(storage, {str(one.lead_id) for one in received}))
             now, load = runtime.clock(), await store.loads(storage, rules.current.owners)
             chosen = assign([leads[lead] for lead in first if lead in leads], rules.current, load)
             given = [(leads[lead], first[lead].key, choice) for lead, choice in chosen.items()]
@@ -48,18 +48,13 @@ def build(runtime: Runtime) -> Worker:
 
 
 async def _left(runtime: Runtime, received: Sequence[Received]) -> list[Shift]:
-    gone = {f"lead:{_lead_id(one)}" for one in received if one.record.topic == ERASED.name}
+    gone = {f"lead:{one.lead_id}" for one in received if one.record.topic == ERASED.name}
     tombstones = await erased(runtime.storage, gone, runtime.settings.erasure_pepper)
     return [shift for tombstone in tombstones.values() for shift in erased_shifts(tombstone)]
 
 
 def _is_first_score(received: Received) -> bool:
     return received.record.topic == SCORED.name and received.payload.previous_score is None
-
-
-def _lead_id(received: Received) -> str:
-    payload = received.payload
-    return str(payload.lead.id if received.record.topic == CONVERTED.name else payload.lead_id)
 
 
 def _caused(lead: Document, received: Received) -> bool:

@@ -135,7 +135,7 @@ def _settle(capture: Capture, view: View, plan: Plan, now: datetime, region: str
         row = _merge(capture, lead, matches, view, plan, now)
     else:
         lead = _create(capture, view, plan, now)
-        row = _row(capture, lead, "created")
+        row = _row(capture, lead, "created", now)
     shown = identity_of(lead, region) if matches else capture.identity
     _claim(capture.identity, lead, view, plan)
     _claim(shown, lead, view, plan)
@@ -216,7 +216,7 @@ def _merge(  # noqa: PLR0913 - the parts of one decision
         changes["status"] = status
     _apply(lead, changes, plan)
     (_, best), *others = matches
-    return _row(capture, lead, "merged") | {
+    return _row(capture, lead, "merged", now) | {
         "matchScore": best.score,
         "matchedOn": list(best.matched_on),
         "otherMatches": [lead_id for lead_id, _ in others],
@@ -251,13 +251,14 @@ def _claim(identity: Identity, lead: Mapping[str, Any], view: View, plan: Plan) 
             holders.append(lead["_id"])
 
 
-def _row(capture: Capture, lead: Mapping[str, Any], outcome: str) -> Document:
+def _row(capture: Capture, lead: Mapping[str, Any], outcome: str, now: datetime) -> Document:
     return {
         "_id": capture.key,
         "source": capture.event_source,
         "id": capture.event_id,
         "leadId": lead["_id"],
         "capturedAt": capture.captured_at,
+        "knownAt": now,
         "channel": capture.data["source"],
         "outcome": outcome,
         "ordinal": lead["captureCount"],

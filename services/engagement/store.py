@@ -10,11 +10,11 @@ from shared.leads import add_activities, change_leads, read_leads, revised
 from shared.storage import Change, Document, Storage
 
 
-async def record(storage: Storage, activities: Sequence[Document]) -> list[Document]:
-    """Store rows that aren't there yet, untallied; return all of them as they are stored."""
-    existed = await add_activities(storage, [{**one, "tallied": False} for one in activities])
-    stored = await storage.read(ACTIVITIES, existed)
-    return [stored.get(one["_id"], {**one, "tallied": False}) for one in activities]
+async def record(storage: Storage, activities: Sequence[Document], now: datetime) -> list[Document]:
+    """Store rows that aren't there yet, untallied, as known from `now` on; return all of them as they are stored."""
+    fresh = {one["_id"]: {**one, "knownAt": now, "tallied": False} for one in activities}
+    existed = await add_activities(storage, list(fresh.values()))
+    return list((fresh | await storage.read(ACTIVITIES, existed)).values())
 
 
 async def take_in_all(storage: Storage, activities: Sequence[Document], now: datetime) -> bool:

@@ -30,7 +30,7 @@ def build(runtime: Runtime) -> Worker:
         unique = {one.key: one for one in received}
         lead_of = await _find_leads(runtime, list(unique.values()))
         known = [_document(one, lead_of[key], triggers.current) for key, one in unique.items() if key in lead_of]
-        rows = await store.record(storage, known)
+        rows = await store.record(storage, known, clock())
         await settle(lambda: store.take_in_all(storage, rows, clock()))
         leads = await read_leads(storage, lead_of.values())
         lost = [one for key, one in unique.items() if lead_of.get(key) not in leads]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from schemas import topics
-from services.insights.timeline import TOLD, caused, lead_of, row_of
+from services.insights.timeline import TOLD, caused, row_of
 from shared.collections import ACTIVITIES, CAPTURES, COMMANDS, LEADS, TIMELINE, UNPLACED
 from shared.events import Received
 from shared.storage import Storage
@@ -30,7 +30,7 @@ _ANSWERS = {
 async def place(storage: Storage, received: Sequence[Received], now: datetime) -> None:
     """Put these events where they belong."""
     told = {one.key: one for one in received if one.record.topic in TOLD}
-    named = {key: lead for key, one in told.items() if (lead := lead_of(one))}
+    named = {key: one.lead_id for key, one in told.items() if one.lead_id}
     inputs = {key: one for key, one in told.items() if one.record.topic in _ANSWERS}
     placed = named | await _answered(storage, [one for key, one in inputs.items() if key not in named])
     there = await _existing(storage, placed.values())
@@ -43,7 +43,7 @@ async def place(storage: Storage, received: Sequence[Received], now: datetime) -
     await _bring(storage, late)
     # Nobody answers for an input any more once its lead is erased: whoever was killed right here had placed it yet.
     before = await storage.read(TIMELINE, (one.key for one in aside), fields=("leadId",))
-    met = {*named.values(), *placed.values(), *late.values(), *filter(None, map(lead_of, received))}
+    met = {*named.values(), *placed.values(), *late.values(), *(one.lead_id for one in received if one.lead_id)}
     await _forget(storage, met | {row["leadId"] for row in before.values()})
 
 

@@ -114,13 +114,6 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def lead_of(received: Received) -> str | None:
-    """The lead that an event names by its id; None where it names an address, or nobody yet."""
-    payload = received.payload
-    lead = getattr(payload, "lead", None)
-    return lead.id if lead else getattr(payload, "lead_id", None)
-
-
 def caused(rows: Iterable[Mapping[str, Any]], effects: Sequence[Received]) -> dict[str, str]:
     """The leads that events standing aside were about, by the events' keys, as their effects tell.
 

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 from schemas import topics
 from services.insights.counting import News, beat, count
 from services.insights.placing import clear, place
-from services.insights.timeline import lead_of
 from shared.clock import pause
 from shared.domain.moments import stored
 from shared.events import Received, Result
@@ -34,7 +33,7 @@ def build(runtime: Runtime) -> Worker:
         changing = [one for one in received if one.record.topic in _COUNTED]
         newest = max((one.event.time for one in changing), default=None)
         news = News(stored(newest), runtime.clock()) if newest else None
-        leads = filter(None, map(lead_of, changing))
+        leads = filter(None, (one.lead_id for one in changing))
         await asyncio.gather(place(storage, received, runtime.clock()), count(storage, leads, zone, news))
         return ()
 

@@ -32,12 +32,12 @@ def build(runtime: Runtime) -> Worker:
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
         unique = list({one.key: one for one in received if _matters(one)}.values())
-        leads = await read_leads(storage, (_lead_id(one) for one in unique))
+        leads = await read_leads(storage, (str(one.lead_id) for one in unique))
         over = _over(unique, leads)
-        known = [one for one in unique if _lead_id(one) in leads and _lead_id(one) not in over]
+        known = [one for one in unique if str(one.lead_id) in leads and str(one.lead_id) not in over]
         current = sequences.current
-        begun = await store.begun(storage, {_lead_id(one) for one in known if _is_first_score(one)})
-        wanted = [wanted for one in known for wanted in _wanted(one, leads[_lead_id(one)], current, begun)]
+        begun = await store.begun(storage, {str(one.lead_id) for one in known if _is_first_score(one)})
+        wanted = [wanted for one in known for wanted in _wanted(one, leads[str(one.lead_id)], current, begun)]
         events = await _enrol(runtime, wanted, current)
         await store.cancel(storage, over, runtime.clock())
         await store.cancel(storage, _no_mail(unique, leads, over), runtime.clock(), MAILED)
@@ -51,7 +51,7 @@ def _over(received: Collection[Received], leads: Mapping[str, Document]) -> dict
     """The leads among these that get no more steps, and why."""
     over = {lead_id: why for lead_id, lead in leads.items() if (why := ending(lead))}
     for one in received:
-        topic, lead_id = one.record.topic, _lead_id(one)
+        topic, lead_id = one.record.topic, str(one.lead_id)
         if topic == ERASED.name or (topic in _ENDING and lead_id not in leads):
             over[lead_id] = "the lead was erased"
     return over
@@ -60,7 +60,7 @@ def _over(received: Collection[Received], leads: Mapping[str, Document]) -> dict
 def _no_mail(received: Collection[Received], leads: Mapping[str, Document], over: Collection[str]) -> dict[str, str]:
     """The leads whose consent to mail these events took, and why; as long as the lead itself still says so."""
     told = [one for one in received if one.record.topic == UPDATED.name and "consent.email" in one.payload.changed]
-    ids = {_lead_id(one) for one in told if _lead_id(one) not in over}
+    ids = {str(one.lead_id) for one in told if str(one.lead_id) not in over}
     return {lead_id: why for lead_id in ids if (why := refused_mail(leads[lead_id]))}
 
 
@@ -108,11 +108,6 @@ def _events(
     cause = replace(received.cause, key=derive(received.key, enrolment["sequenceId"]))
     yield emit(ENROLLED, payload, cause=cause, key=enrolment["leadId"], source=f"/services/{NAME}", at=round_["at"])
     yield from (action_of(step, NAME) for step in own if step.get("atOnce") and step["state"] == SENT)
-
-
-def _lead_id(received: Received) -> str:
-    payload = received.payload
-    return str(payload.lead.id if received.record.topic == CONVERTED.name else payload.lead_id)
 
 
 def _matters(received: Received) -> bool:

@@ -34,7 +34,7 @@ def build(runtime: Runtime) -> Worker:
         causes = {one.key: one for one in received if _matters(one, rules.current)}
         by_lead: dict[str, list[Received]] = {}
         for one in causes.values():
-            by_lead.setdefault(_lead_id(one), []).append(one)
+            by_lead.setdefault(str(one.lead_id), []).append(one)
         decisions = await _score(runtime, by_lead, rules)
         at = runtime.clock()
         return [
@@ -99,11 +99,6 @@ def _carried(received: Sequence[Received]) -> Document:
     """
     lead = received[-1].payload.lead
     return {**plain(lead.model_dump(by_alias=True, exclude_none=True, exclude={"score"})), "_id": lead.id}
-
-
-def _lead_id(received: Received) -> str:
-    lead_id = getattr(received.payload, "lead_id", None)
-    return str(lead_id or received.payload.lead.id)
 
 
 def _reason(received: Received) -> str:
