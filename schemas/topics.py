@@ -68,16 +68,20 @@ CONVERT = _input("leads.convert", "Make a qualified lead an opportunity.", Conve
 ERASE = _input("leads.erase", "Erase a lead's personal data everywhere.", EraseLead, "erasure", "privacy desk")
 
 CREATED = _output("leads.created", "A capture matched no one.", outputs.LeadCreated, "capture", "scoring")
-MERGED = _output("leads.merged", "A capture matched a lead.", outputs.LeadMerged, "capture", "scoring")
+MERGED = _output("leads.merged", "A capture matched a lead.", outputs.LeadMerged, "capture", "scoring prediction")
 SCORED = _output(
-    "leads.scored", "The score differs, or is the lead's first.", outputs.LeadScored, "scoring", "assignment nurture"
+    "leads.scored",
+    "The score differs, or is the lead's first.",
+    outputs.LeadScored,
+    "scoring",
+    "assignment nurture prediction",
 )
 UPDATED = _output(
     "leads.updated",
     "Status, owner or consent changed by something without a topic of its own.",
     outputs.LeadUpdated,
     "capture engagement qualification",
-    "assignment nurture scoring",
+    "assignment nurture scoring prediction",
 )
 ASSIGNED = _output("leads.assigned", "A rule set the owner.", outputs.LeadAssigned, "assignment", "scoring")
 TRIGGERED = _output("leads.triggered", "Behaviour matched a trigger.", outputs.LeadTriggered, "engagement", "nurture")
@@ -92,12 +96,14 @@ CONVERTED = _output(
     "A lead became an opportunity.",
     outputs.LeadConverted,
     "conversion",
-    "opportunity-service assignment nurture scoring",
+    "opportunity-service assignment nurture scoring prediction",
 )
 REJECTED = _output(
     "leads.rejected", "A valid command broke a business rule.", outputs.LeadRejected, "qualification conversion erasure"
 )
-ERASED = _output("leads.erased", "Personal data is gone.", outputs.LeadErased, "erasure", "assignment nurture")
+ERASED = _output(
+    "leads.erased", "Personal data is gone.", outputs.LeadErased, "erasure", "assignment nurture prediction"
+)
 DEADLETTER = Topic(
     "leads.deadletter",
     "A record that no handler can use, as it came; the failure stands in its headers.",
@@ -115,7 +121,7 @@ RESCORE = Topic(
     outputs.RescoreRequested,
     "internal",
     ("engagement", "scoring"),
-    ("scoring", *_ALL_OUTPUTS),
+    ("scoring", "prediction", *_ALL_OUTPUTS),
     retention=timedelta(days=7),
 )
 

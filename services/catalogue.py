@@ -11,6 +11,8 @@ from services.insights import counting, placing
 from services.insights import worker as insights
 from services.nurture import store as nurture_store
 from services.nurture import worker as nurture
+from services.prediction import store as prediction_store
+from services.prediction import worker as prediction
 from services.qualification import worker as qualification
 from services.scoring import store as scoring_store
 from services.scoring import worker as scoring
@@ -18,7 +20,7 @@ from shared import leads, orphans
 from shared.storage import Storage
 from shared.worker import Build
 
-_MODULES = (capture, scoring, assignment, engagement, qualification, nurture, conversion, erasure, insights)
+_MODULES = (capture, scoring, assignment, engagement, qualification, nurture, conversion, erasure, insights, prediction)
 
 WORKERS: dict[str, Build] = {module.NAME: module.build for module in _MODULES}
 
@@ -28,5 +30,15 @@ TOPICS_OF: dict[str, tuple[str, ...]] = {module.NAME: tuple(t.name for t in modu
 
 async def create_indexes(storage: Storage) -> None:
     """Create the indexes that are missing, and nothing else."""
-    for owner in (leads, orphans, capture_store, scoring_store, nurture_store, gateway_store, counting, placing):
+    for owner in (
+        leads,
+        orphans,
+        capture_store,
+        scoring_store,
+        nurture_store,
+        gateway_store,
+        counting,
+        placing,
+        prediction_store,
+    ):
         await owner.create_indexes(storage)

@@ -40,6 +40,8 @@ indexes_app = cyclopts.App(name="indexes", help="MongoDB's indexes.")
 for _sub in (topics_app, indexes_app, deadletter_app, insights_app, keys_app, nurture_app, people_app, rules_app):
     app.command(_sub)
 app.command(import_file, name="import")
+# What only this command needs takes seconds to import.
+app.command("services.model_cli:model_app", name="model", help="The models that predict which leads convert.")
 _out = Console()
 _DEMO_ORPHAN_TTL_S = 5.0
 

@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     assignment_file: Path = Field(_CONFIG / "assignment.yaml", description="assignment rules")
     orphan_ttl: float = Field(900.0, gt=0, description="seconds that an event waits for a lead nobody knows yet")
     erasure_pepper: str = Field("", description="secret that the ids of tombstones are derived with")
+    prediction_horizon_days: int = Field(
+        90, ge=1, le=730, description="days from its scoring within which a lead is predicted to convert, or not"
+    )
     lease_s: float = Field(60.0, gt=0, description="how long a scheduler may hold a due step before another takes it")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")

@@ -41,6 +41,8 @@ PLACES = (
     Place(collections.UNPLACED, "events that name nobody yet, by their ids", None, Fate.KEPT),
     Place(collections.INSIGHTS, "rows on their way, until the lead's erasure is counted", None, Fate.KEPT),
     Place(collections.ROLLUPS, "numbers of leads", None, Fate.KEPT),
+    Place(collections.PREDICTIONS, "how likely it converts, and by which facts", "_id", Fate.DELETED),
+    Place(collections.MODELS, "what predictions are computed by: numbers, names of industries", None, Fate.KEPT),
     Place(collections.COMMANDS, "verdicts by the lead's id", "leadId", Fate.KEPT),
     Place(collections.TOMBSTONES, "that it was erased: its id, peppered hashes of its names", "leadId", Fate.KEPT),
     Place(collections.OWNERS, "numbers of open leads", None, Fate.KEPT),

@@ -29,7 +29,7 @@ from schemas.topics import (
 )
 from services.erasure import store
 from services.erasure.places import PLACES
-from shared.collections import CAPTURES, COMMANDS, IDENTITIES, LEADS, OWNERS, ROWS, TOMBSTONES
+from shared.collections import CAPTURES, COMMANDS, IDENTITIES, LEADS, OWNERS, PREDICTIONS, ROWS, TOMBSTONES
 from tests.builders import data, event
 from tests.harness import Bench, bench, lead_id, told, until, until_told
 
@@ -101,6 +101,7 @@ async def test_nothing_of_an_erased_lead_is_left_in_any_collection(
 
             async def settled() -> bool:
                 left = await on.count(ROWS, {"gone": True}) == 1 and await on.count(COMMANDS, {"done": True}) == 4
+                left = left and await on.count(PREDICTIONS) == 0
                 return left and not any(row["open"] for row in await on.storage.find(OWNERS, {}))
 
             await until(settled, "no owner and no figure counts it any more")

@@ -1,0 +1,187 @@
+"""Features: what was known of a lead at a moment, as a vector; one function for training and for predicting.
+
+The documents are written from the event log; each capture and activity says when it came to be known. What is decided
+after contact (status, qualification, owner, requirements, closing) is no feature, nor is the score, whose rules change;
+and nothing that tells who somebody is.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+Value = float | str | None
+Vector = dict[str, Value]
+Kind = Literal["number", "category"]
+
+_FREE_MAIL = frozenset(
+    "gmail.com googlemail.com outlook.com hotmail.com live.com yahoo.com ymail.com icloud.com me.com aol.com gmx.com "
+    "gmx.net gmx.de web.de mail.com proton.me protonmail.com yandex.ru mail.ru qq.com 163.com".split()
+)
+_ROLES = {
+    "owner": ("owner", "founder", "proprietor", "president", "ceo", "partner"),
+    "director": ("director", "chief", "vp", "vice president", "head of", "coo", "cfo"),
+    "buyer": ("purchas", "procure", "buyer", "supply"),
+    "chef": ("chef", "kitchen", "culinary", "cook"),
+    "manager": ("manager", "supervisor", "lead", "coordinator"),
+}
+_CAMPAIGNS = ("context.campaign", "context.utm_campaign", "context.event")
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_ENGAGEMENTS = {
+    "clicked_pricing": "clickedPricing",
+    "downloaded_whitepaper": "downloadedWhitepaper",
+    "visited_multiple_pages": "visitedMultiplePages",
+    "opened_email": "openedEmail",
+}
+_OTHER_ENGAGEMENTS = "otherEngagements"
+# What sales do with a lead; a follow-up is written when something was decided, and is none.
+_CONTACTS = {
+    "email": "salesEmails",
+    "call": "salesCalls",
+    "meeting": "salesMeetings",
+    "demo": "demos",
+    "proposal": "proposals",
+}
+_OTHER_ROLE = "other"
+_DAY = timedelta(days=1)
+
+KINDS: Mapping[str, Kind] = {
+    "source": "category",
+    "industry": "category",
+    "size": "category",
+    "revenue": "number",
+    "role": "category",
+    "hasPhone": "category",
+    "mail": "category",
+    "hasWebsite": "category",
+    "campaign": "category",
+    "captures": "number",
+    "channels": "number",
+    "weekday": "category",
+    "hour": "number",
+    "ageDays": "number",
+    "daysSinceCapture": "number",
+    "daysSinceEngagement": "number",
+    **dict.fromkeys((*_ENGAGEMENTS.values(), _OTHER_ENGAGEMENTS, *_CONTACTS.values()), "number"),
+    "daysSinceContact": "number",
+}
+"""What a vector holds; revenue is the decimal logarithm, days are counted to the moment of the vector."""
+_REVISION = 1
+"""Counts changes of what a feature means."""
+SCHEMA = hashlib.sha256(repr((_REVISION, *KINDS.items())).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is stored of a lead: its document, and its rows of `captures` and `activities`."""
+
+    lead: Mapping[str, Any]
+    captures: Sequence[Mapping[str, Any]]
+    activities: Sequence[Mapping[str, Any]]
+
+
+def vector(history: History, as_of: datetime) -> Vector:
+    """What was known of the lead at `as_of`: whatever came to be known later changes nothing."""
+    captures = [row for row in history.captures if "capturedAt" in row and _known(row, "capturedAt") <= as_of]
+    activities = [row for row in history.activities if _known(row, "at") <= as_of]
+    return {
+        **_who(_Then(history, as_of)),
+        **_captured(history.lead["createdAt"], captures, as_of),
+        **_engaged([row for row in activities if "engagement" in row], as_of),
+        **_contacted([row for row in activities if "engagement" not in row and row["type"] in _CONTACTS], as_of),
+    }
+
+
+def _known(row: Mapping[str, Any], otherwise: str) -> datetime:
+    at: datetime = row.get("knownAt") or row[otherwise]
+    return at
+
+
+class _Then:
+    """The lead's captured fields as they stood: a merge fills what was empty, and changes nothing else."""
+
+    def __init__(self, history: History, as_of: datetime) -> None:
+        later = (row for row in history.captures if "capturedAt" in row and _known(row, "capturedAt") > as_of)
+        self._lead, self._filled = history.lead, {path for row in later for path in row.get("filled") or ()}
+
+    def get(self, path: str) -> Any:
+        section, _, name = path.partition(".")
+        return None if path in self._filled else (self._lead.get(section) or {}).get(name)
+
+    @property
+    def source(self) -> str:
+        return str(self._lead["source"])
+
+
+def _who(then: _Then) -> Vector:
+    revenue = then.get("company.annualRevenue")
+    return {
+        "source": then.source,
+        "industry": _word(then.get("company.industry")),
+        "size": _word(then.get("company.size")),
+        "revenue": math.log10(max(1.0, revenue)) if revenue is not None else None,
+        "role": _role(then.get("contact.title")),
+        "hasPhone": _yes(then.get("contact.phone")),
+        "mail": _mail(then.get("contact.email")),
+        "hasWebsite": _yes(then.get("company.website")),
+        "campaign": _word(next(filter(None, map(then.get, _CAMPAIGNS)), None)),
+    }
+
+
+def _word(value: Any) -> str | None:
+    return " ".join(str(value).casefold().split())[:60] or None if value is not None else None
+
+
+def _yes(value: Any) -> str:
+    return "yes" if value else "no"
+
+
+def _role(title: Any) -> str | None:
+    words = _word(title)
+    if words is None:
+        return None
+    return next((role for role, parts in _ROLES.items() if any(part in words for part in parts)), _OTHER_ROLE)
+
+
+def _mail(address: Any) -> str | None:
+    if not address:
+        return None
+    return "free" if str(address).rpartition("@")[2].strip().casefold() in _FREE_MAIL else "work"
+
+
+def _captured(created: datetime, captures: Sequence[Mapping[str, Any]], as_of: datetime) -> Vector:
+    times = [row["capturedAt"] for row in captures]
+    first = min(times, default=created)
+    return {
+        "captures": float(max(1, len(captures))),
+        "channels": float(max(1, len({row.get("channel") for row in captures}))),
+        "weekday": _WEEKDAYS[first.weekday()],
+        "hour": float(first.hour),
+        "ageDays": _days(created, as_of),
+        "daysSinceCapture": _days(max(times, default=created), as_of),
+    }
+
+
+def _days(since: datetime, as_of: datetime) -> float:
+    # A producer's clock may be ahead.
+    return max(0.0, (as_of - since) / _DAY)
+
+
+def _engaged(rows: Sequence[Mapping[str, Any]], as_of: datetime) -> Vector:
+    actions = [str(row["engagement"]).casefold() for row in rows]
+    counts = {name: float(actions.count(action)) for action, name in _ENGAGEMENTS.items()}
+    others = float(len(actions) - sum(counts.values()))
+    return {**counts, _OTHER_ENGAGEMENTS: others, "daysSinceEngagement": _since(rows, as_of)}
+
+
+def _contacted(rows: Sequence[Mapping[str, Any]], as_of: datetime) -> Vector:
+    kinds = [row["type"] for row in rows]
+    counts = {name: float(kinds.count(kind)) for kind, name in _CONTACTS.items()}
+    return {**counts, "daysSinceContact": _since(rows, as_of)}
+
+
+def _since(rows: Iterable[Mapping[str, Any]], as_of: datetime) -> Value:
+    newest = max((row["at"] for row in rows), default=None)
+    return None if newest is None else _days(newest, as_of)

@@ -1,0 +1,170 @@
+"""Prediction's share of the database: each lead's prediction, what is known of leads, and the registry of models."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from services.prediction.features import History
+from shared.collections import ACTIVITIES, CAPTURES, LEADS, MODELS, PREDICTIONS, TIMELINE
+from shared.storage import Change, Document, Storage
+from shared.worker import settle
+
+LEAD_FIELDS = ("source", "status", "score", "company", "contact", "context", "createdAt")
+_CAPTURE_FIELDS = ("leadId", "capturedAt", "knownAt", "channel", "outcome", "ordinal", "filled")
+_ACTIVITY_FIELDS = ("leadId", "type", "at", "knownAt", "completedAt", "engagement")
+HEURISTIC = 0
+"""The number that stands for no model: predictions by the formula."""
+STANDING, TRAINING, PROGRESS = "standing", "training", "progress"
+"""The rows of `models` that are none: which of them counts, when the next one is trained, how far its leads are."""
+
+
+async def ask(storage: Storage, lead_ids: Iterable[str], at: datetime) -> None:
+    """Let these leads be predicted at this time, if it isn't earlier anyway; whoever has one in hand begins anew."""
+    ids = list(dict.fromkeys(lead_ids))
+    if not await storage.change(PREDICTIONS, [Change(one, {}, {"$min": {"wakeAt": at}}) for one in ids]):
+        await storage.insert_new(PREDICTIONS, [{"_id": one, "wakeAt": at} for one in ids])
+
+
+async def histories(storage: Storage, lead_ids: Iterable[str]) -> dict[str, History]:
+    """What is known of those of these leads that exist, by id."""
+    ids = list(lead_ids)
+    leads, captures, activities = await asyncio.gather(
+        storage.read(LEADS, ids, fields=LEAD_FIELDS),
+        storage.find_in(CAPTURES, "leadId", ids, fields=_CAPTURE_FIELDS),
+        storage.find_in(ACTIVITIES, "leadId", ids, fields=_ACTIVITY_FIELDS),
+    )
+    captured, done = _by_lead(captures), _by_lead(activities)
+    return {one: History(leads[one], captured.get(one, ()), done.get(one, ())) for one in ids if one in leads}
+
+
+def _by_lead(rows: Iterable[Document]) -> dict[str, list[Document]]:
+    found: dict[str, list[Document]] = {}
+    for row in rows:
+        found.setdefault(row["leadId"], []).append(row)
+    return found
+
+
+async def lost_at(storage: Storage, lead_ids: Iterable[str]) -> dict[str, datetime]:
+    """When those of these leads that the timeline tells it of were lost, the last time."""
+    found: dict[str, datetime] = {}
+    for row in await storage.find_in(TIMELINE, "leadId", lead_ids, fields=("leadId", "at", "details.changed")):
+        changes = (row.get("details") or {}).get("changed") or ()
+        if any(one["path"] == "status" and one.get("to") == "lost" for one in changes):
+            found[row["leadId"]] = max(row["at"], found.get(row["leadId"], row["at"]))
+    return found
+
+
+async def settle_rows(storage: Storage, rows: Sequence[Document], made: Mapping[str, Document], gone: set[str]) -> None:
+    """End the work on these claimed rows: `made` is what to store of each open lead, `gone` are leads that are no more.
+
+    The others are closed: their last prediction stays as it is. A row that was asked for meanwhile stays due.
+    """
+    await storage.delete(PREDICTIONS, gone)
+    ended = {"claim": ""}
+    await storage.change(
+        PREDICTIONS,
+        [
+            Change(
+                row["_id"],
+                {"claim": row["claim"], "wakeAt": row["wakeAt"]},
+                {"$set": {**made[row["_id"]], "closed": False}, "$unset": ended}
+                if row["_id"] in made
+                else {"$set": {"closed": True}, "$unset": {**ended, "wakeAt": "", "model": ""}},
+            )
+            for row in rows
+            if row["_id"] not in gone
+        ],
+    )
+
+
+async def under_other_models(storage: Storage, model: int, most: int) -> list[Document]:
+    """Up to `most` open leads' rows whose prediction is by another model than this one."""
+    for others in _others(model):
+        found = await storage.find(PREDICTIONS, others, fields=("wakeAt",), limit=most)
+        if found:
+            return found
+    return []
+
+
+async def count_under_others(storage: Storage, model: int) -> int:
+    """How many there are."""
+    return sum([await storage.count(PREDICTIONS, one) for one in _others(model)])
+
+
+def _others(model: int) -> list[Mapping[str, Any]]:
+    # An index serves what is below and what is above; "not equal" would read it all.
+    return [{"model": {"$lt": model}}, {"model": {"$gt": model}}]
+
+
+async def going_on(storage: Storage, model: int, now: datetime) -> None:
+    """Note that open leads are being brought under this model, and how many there are, once a job."""
+    held = await row(storage, PROGRESS)
+    if held.get("model") != model or "finishedAt" in held:
+        total = await count_under_others(storage, model)
+        await storage.put(MODELS, [{"_id": PROGRESS, "model": model, "total": total, "done": 0, "at": now}])
+
+
+async def renewed(storage: Storage, model: int, leads: int) -> None:
+    """Count so many leads that this model has reached."""
+    if leads:
+        await storage.change(MODELS, [Change(PROGRESS, {"model": model}, {"$inc": {"done": leads}})])
+
+
+async def finished(storage: Storage, model: int, now: datetime) -> None:
+    """Note that no open lead stands under another model."""
+    held = await row(storage, PROGRESS)
+    if held.get("model") == model and "finishedAt" not in held:
+        done = {"done": held["total"], "finishedAt": now}
+        await storage.change(MODELS, [Change(PROGRESS, {"model": model}, {"$set": done})])
+
+
+async def row(storage: Storage, name: str) -> Document:
+    """One of the rows that are no model; empty while there is none."""
+    return (await storage.read(MODELS, [name])).get(name, {})
+
+
+async def swap(storage: Storage, name: str, guard: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Set `new` on a row if `guard` holds for it, or it isn't there yet; False when another process was faster."""
+    if not await storage.insert_new(MODELS, [{"_id": name, **new}]):
+        return True
+    return await storage.change(MODELS, [Change(name, guard, {"$set": dict(new)})])
+
+
+async def move(storage: Storage, decide: Callable[[Document], Document]) -> Document:
+    """Change which models count, as `decide` says of the row as it stands; return the new one. Raises what it raises.
+
+    One row says it all, and its revision guards it: a reader meets the models of before, or those of after.
+    """
+    new: Document = {}
+
+    async def attempt() -> bool:
+        nonlocal new
+        standing = await row(storage, STANDING)
+        new = {**decide(standing), "revision": standing.get("revision", 0) + 1}
+        return await swap(storage, STANDING, {"revision": standing.get("revision")}, new)
+
+    await settle(attempt)
+    return new
+
+
+def model_id(version: int) -> str:
+    """The id of a model's document."""
+    return f"model:{version:06d}"
+
+
+async def model(storage: Storage, version: int) -> Document | None:
+    """A model of the registry; None where there is none of this number."""
+    return (await storage.read(MODELS, [model_id(version)])).get(model_id(version))
+
+
+async def models(storage: Storage, fields: Sequence[str] | None = None) -> list[Document]:
+    """All models, the newest first."""
+    query = {"_id": {"$gte": "model:", "$lt": "model;"}}
+    return await storage.find(MODELS, query, fields=fields, sort=(("_id", -1),))
+
+
+async def create_indexes(storage: Storage) -> None:
+    """The indexes that find leads whose prediction is not of now."""
+    await storage.create_index(PREDICTIONS, [("wakeAt", 1)], sparse=True)
+    await storage.create_index(PREDICTIONS, [("model", 1)], sparse=True)

@@ -1,0 +1,158 @@
+"""Prediction on real servers: leads are predicted as they come, and by a model of what others became."""
+
+import asyncio
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+from deploy.local import LocalServers
+from schemas.topics import ENGAGEMENTS, ERASE, UPDATE
+from services.prediction import store
+from services.prediction.job import LEASE
+from services.prediction.retraining import Retraining
+from services.prediction.standing import rolled_back
+from services.prediction.training import train
+from shared.clock import system_clock
+from shared.collections import ACTIVITIES, CAPTURES, LEADS, MODELS, PREDICTIONS
+from shared.domain.activities import activity
+from shared.storage import Document
+from shared.worker import Runtime
+from tests.builders import data, event, lead
+from tests.gateway import gateway, new_key
+from tests.harness import Bench, bench, lead_id, until
+
+HORIZON = 30
+WORKERS = ("capture", "scoring", "engagement", "qualification", "conversion", "erasure", "prediction")
+
+
+def _grown(
+    number: int, now: datetime, days_ago: float, rng: random.Random
+) -> tuple[Document, Document, list[Document]]:
+    """A lead of the past, its capture and what it did: referrals convert more often, and so does who saw the prices."""
+    source, looked = rng.choice(("website", "trade_show", "referral")), rng.random() < 0.4
+    created = now - timedelta(days=days_ago)
+    won = rng.random() < 0.08 + 0.35 * (source == "referral") + 0.3 * looked
+    closed = {"status": "converted", "convertedAt": created + timedelta(days=8)} if won else {"status": "contacted"}
+    who = f"past-{number:04d}"
+    document = lead(_id=who, source=source, createdAt=created, updatedAt=created, **closed)
+    captured = {"leadId": who, "capturedAt": created, "knownAt": created, "channel": source, "outcome": "created"}
+    at = created + timedelta(seconds=20)
+    seen = activity(f"a-{who}", who, "email", at, created_by="/mailer") | {
+        "engagement": "clicked_pricing",
+        "knownAt": at,
+    }
+    return document, {"_id": f"c-{who}", "ordinal": 1, **captured}, [seen] if looked else []
+
+
+async def _past(on: Bench, leads: int, now: datetime) -> None:
+    """So many leads of the past half year."""
+    rng = random.Random(5)
+    grown = [_grown(number, now, 180 - 180 * number / leads, rng) for number in range(leads)]
+    await on.storage.insert_new(LEADS, [one for one, _, _ in grown])
+    await on.storage.insert_new(CAPTURES, [one for _, one, _ in grown])
+    await on.storage.insert_new(ACTIVITIES, [one for _, _, some in grown for one in some])
+
+
+async def _predicted(on: Bench, who: str) -> Document:
+    row = (await on.storage.read(PREDICTIONS, [who])).get(who, {})
+    return row if "prediction" in row else {}
+
+
+async def _until_clicks(on: Bench, who: str, clicks: int) -> Document:
+    async def seen() -> bool:
+        row = await _predicted(on, who)
+        return bool(row) and row["prediction"]["vector"]["clickedPricing"] == clicks
+
+    await until(seen, f"a prediction that knows of {clicks} clicks")
+    return await _predicted(on, who)
+
+
+async def test_an_open_lead_is_predicted_and_again_when_more_is_known_and_no_longer_once_it_is_closed_or_erased(
+    local: LocalServers,
+) -> None:
+    who, other = lead_id("c1"), lead_id("c2")
+    async with bench(local) as on, on.running(*WORKERS), gateway(on) as caller:
+        key = await new_key(on)
+        await on.publish([event(data(), event_id="c1"), event(data(email="bo@example.com"), event_id="c2")])
+        first = await _until_clicks(on, who, 0)
+        clicked = event({"leadId": who, "action": "clicked_pricing"}, ENGAGEMENTS, "e1")
+        await on.publish([clicked, clicked], ENGAGEMENTS)
+        second = await _until_clicks(on, who, 1)
+        assert second["prediction"]["probability"] > first["prediction"]["probability"]
+        answer = await caller.call("GET", f"/v1/leads/{who}/prediction", key=key)
+        assert answer.status == 200
+        assert (answer.json["method"], answer.json["modelVersion"], answer.json["leadId"]) == ("heuristic", None, who)
+        assert [one["name"] for one in answer.json["factors"]] == ["looked at pricing once"]
+        await on.publish([event({"leadId": who, "requestedBy": "kim", "status": "lost"}, UPDATE, "u1")], UPDATE)
+        await on.publish([event({"leadId": other, "requestedBy": "desk"}, ERASE, "x1")], ERASE)
+
+        async def ended() -> bool:
+            rows = {row["_id"]: row for row in await on.storage.find(PREDICTIONS, {})}
+            return rows.keys() == {who} and rows[who]["closed"] and "wakeAt" not in rows[who]
+
+        await until(ended, "one lead closed, one gone")
+        assert (await caller.call("GET", f"/v1/leads/{who}/prediction", key=key)).status == 404
+
+
+async def test_a_model_of_what_leads_became_is_promoted_reaches_all_open_leads_and_can_be_taken_back(
+    local: LocalServers,
+) -> None:
+    now = system_clock()
+    async with bench(local) as on:
+        await _past(on, 1_200, now)
+        row = await train(on.storage, HORIZON, now)
+        assert (row["status"], row["version"]) == ("champion", 1), row["why"]
+        assert row["examples"] + row["censored"] == 1_200
+        assert row["censored"] > 100
+        model = await store.model(on.storage, 1)
+        assert model is not None
+        assert model["metrics"]["logistic"]["calibration_error"] <= 0.05
+        open_ = await on.count(LEADS, {"status": "contacted"})
+        async with on.running("prediction", prediction_horizon_days=HORIZON):
+            await _until_model(on, 1, open_)
+            likely, unlikely = await _extremes(on)
+            assert likely["source"] == "referral"
+            assert likely["clickedPricing"] == 1
+            assert unlikely["clickedPricing"] == 0
+            await store.move(on.storage, rolled_back)
+            await _until_model(on, 0, open_)
+
+
+async def _until_model(on: Bench, number: int, leads: int) -> None:
+    async def followed() -> bool:
+        return await on.count(PREDICTIONS, {"model": number}) == leads
+
+    await until(followed, f"{leads} leads under model {number}")
+
+
+async def _extremes(on: Bench) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The vectors of the likeliest lead and the least likely one."""
+    rows = [row for row in await on.storage.find(PREDICTIONS, {}) if "prediction" in row]
+    ordered = sorted((row["prediction"] for row in rows), key=lambda one: one["probability"])
+    return ordered[-1]["vector"], ordered[0]["vector"]
+
+
+async def test_one_process_trains_and_another_takes_over_where_it_was_killed(local: LocalServers) -> None:
+    async with bench(local) as on:
+        now = [system_clock()]
+
+        def retraining() -> Retraining:
+            publisher: Any = None
+            return Retraining(Runtime(on.settings, on.storage, publisher, lambda: now[0]))
+
+        first, second = retraining(), retraining()
+        # The first takes the job, and is killed.
+        await store.swap(on.storage, store.TRAINING, {}, {"claim": "dead", "wakeAt": now[0] + LEASE})
+        await second.step()
+        assert "trainedAt" not in await store.row(on.storage, store.TRAINING)
+        now[0] += LEASE
+        await asyncio.gather(first.step(), second.step())
+        row = await store.row(on.storage, store.TRAINING)
+        assert (row["trainedAt"], row["status"], row["examples"]) == (now[0], "too_few", 0)
+        now[0] += timedelta(hours=23)
+        await first.step()
+        assert (await store.row(on.storage, store.TRAINING))["trainedAt"] < now[0]
+        now[0] += timedelta(hours=1)
+        await first.step()
+        assert (await store.row(on.storage, store.TRAINING))["trainedAt"] == now[0]
+        assert await on.count(MODELS) == 1
