@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 Array = NDArray[np.float64]
 Labels = NDArray[np.bool_]
 
-BINS_MAX, BIN_MIN = 10, 100
+BINS_MAX, BIN_MIN = 10, 200
 """Calibration is judged in bins of equal mass: at most so many, each of so many examples, or chance would be judged."""
 
 

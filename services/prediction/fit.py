@@ -1,13 +1,10 @@
 """The process that fits a model: reads the examples as JSON, and writes what becomes of them."""
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-
-from threadpoolctl import threadpool_limits
 
 from services.prediction.drift import alarms
 from services.prediction.features import KINDS, SCHEMA
@@ -43,9 +40,8 @@ def _drift(champion: Mapping[str, Any], sample: Sample, recent: list[dict[str, A
 
 
 def main() -> None:
-    """Read a task, write its answer; one core is left to whoever else works here."""
-    with threadpool_limits(max(1, (os.cpu_count() or 2) - 1)):
-        json.dump(fitted(json.load(sys.stdin)), sys.stdout)
+    """Read a task, write its answer."""
+    json.dump(fitted(json.load(sys.stdin)), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@
 move the expected log-odds; what a lead's path through a tree adds up to belongs to the features it was split by.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from threadpoolctl import threadpool_limits
 
 from services.prediction.calibration import Array, Labels, probability
 from services.prediction.encoding import Encoder, Matrix, encoder_of, fitted
@@ -169,6 +171,17 @@ class Fit:
     unseen: Array
 
 
+def _one_thread(fitting: Callable[..., Fit]) -> Callable[..., Fit]:
+    # These matrices are small: two threads that wait for each other took fifty times as long on two busy cores.
+    @wraps(fitting)
+    def fitted_by_one(*args: Any) -> Fit:
+        with threadpool_limits(1):
+            return fitting(*args)
+
+    return fitted_by_one
+
+
+@_one_thread
 def fit_logistic(vectors: Sequence[Vector], labels: Labels, kinds: Mapping[str, Kind], seed: int) -> Fit:
     """Logistic regression, as strongly regularised as does best on unseen examples."""
     encoder = fitted(vectors, kinds, splines=True)
@@ -189,6 +202,7 @@ def _unseen(estimator: Any, matrix: Matrix, labels: Labels, seed: int) -> Array:
     return np.asarray(cross_val_predict(estimator, matrix, labels, cv=folds, method="decision_function"), dtype=float)
 
 
+@_one_thread
 def fit_boosting(vectors: Sequence[Vector], labels: Labels, kinds: Mapping[str, Kind], seed: int) -> Fit:
     """Gradient boosting of shallow trees."""
     encoder = fitted(vectors, kinds, splines=False)

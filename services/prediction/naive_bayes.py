@@ -24,25 +24,24 @@ class NaiveBayes:
     edges: Mapping[str, Array]
     won: Mapping[str, Counter[str]]
     lost: Mapping[str, Counter[str]]
-    prior: float
+    total_won: int
+    total_lost: int
 
     def probabilities(self, vectors: Sequence[Vector]) -> Array:
         """What it says of these vectors."""
         return probability(np.array([self._log_odds(vector) for vector in vectors]))
 
     def _log_odds(self, vector: Vector) -> float:
-        return self.prior + sum(self.weight(name, vector.get(name)) for name in self.won)
+        prior = float(np.log(self.total_won / self.total_lost))
+        return prior + sum(self.weight(name, vector.get(name)) for name in self.won)
 
     def weight(self, name: str, value: Value) -> float:
         """What a feature of this value adds to the log-odds."""
         if value is None:
             return 0.0
         word = _word(value, self.edges.get(name))
-        return float(np.log(_share(self.won[name], word)) - np.log(_share(self.lost[name], word)))
-
-
-def _share(counts: Counter[str], word: str) -> float:
-    return (counts[word] + _ADDED) / (counts.total() + _ADDED)
+        won, lost = (self.won[name][word] + _ADDED) / self.total_won, (self.lost[name][word] + _ADDED) / self.total_lost
+        return float(np.log(won) - np.log(lost))
 
 
 def _word(value: Value, edges: Array | None) -> str:
@@ -61,7 +60,7 @@ def naive_bayes(sample: Sample) -> NaiveBayes:
             value = vector.get(name)
             if value is not None:
                 (won if label else lost)[name][_word(value, edges.get(name))] += 1
-    return NaiveBayes(edges, won, lost, float(np.log(sample.base_rate / (1 - sample.base_rate))))
+    return NaiveBayes(edges, won, lost, sample.converted, len(sample.labels) - sample.converted)
 
 
 def _edges(sample: Sample, name: str) -> Array:
