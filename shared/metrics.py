@@ -40,6 +40,11 @@ class Metrics:
             ["worker"],
             registry=self.registry,
         )
+        self.drift = Gauge(
+            "pantry_prediction_drift_alarms",
+            "Features, and the rate of conversions, that are no longer what the model in use learned from.",
+            registry=self.registry,
+        )
         self.requests = Counter(
             "pantry_http_requests_total", "Requests to the gateway.", ["route", "status"], registry=self.registry
         )

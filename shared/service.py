@@ -72,7 +72,14 @@ class Service:
         )
         self._clock = clock
         self.publisher = Publisher(self.broker, self.metrics)
-        runtime = Runtime(settings, self.storage, self.publisher, clock, kafka_bootstrap=connections.kafka_bootstrap)
+        runtime = Runtime(
+            settings,
+            self.storage,
+            self.publisher,
+            clock,
+            kafka_bootstrap=connections.kafka_bootstrap,
+            metrics=self.metrics,
+        )
         self._leaving = runtime.leaving
         self.workers = [build(runtime) for build in builds]
         self._waiting = {worker.name: self._wait(worker) for worker in self.workers if worker.waits}

@@ -11,6 +11,7 @@ from shared.broker import Publisher
 from shared.clock import Clock
 from shared.due import Alarm
 from shared.events import Received, Result
+from shared.metrics import Metrics
 from shared.settings import Settings
 from shared.storage import Storage
 
@@ -68,6 +69,8 @@ class Runtime:
     """Set once the process begins to end: answers that would go on for ever end then."""
     kafka_bootstrap: str = ""
     """Where the broker is, for who reads the log aside from any consumer group."""
+    metrics: Metrics = field(default_factory=Metrics)
+    """The process's."""
 
 
 Build = Callable[[Runtime], Worker]

@@ -33,6 +33,11 @@ class Span:
     before: Counter[str]
     """What the window before it counts."""
 
+    @property
+    def earlier(self) -> "Span":
+        """The window before it, without a series, and with nothing known of what was before that."""
+        return Span(self.window.before, self.before, (), Counter())
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -54,6 +59,14 @@ class Head:
             "asOf": self.as_of,
             "rollup": self.rollup,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Both answers about a window, from the same numbers."""
+
+    leads: Mapping[str, Any]
+    conversions: Mapping[str, Any]
 
 
 def leads(span: Span, head: Head, elapsed: float) -> dict[str, Any]:

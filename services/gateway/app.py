@@ -12,6 +12,7 @@ from services.gateway import (
     form_routes,
     letter_routes,
     people_routes,
+    prediction_routes,
     read_routes,
     routes,
     webhook_routes,
@@ -52,9 +53,10 @@ def front(runtime: Runtime, metrics: Metrics, probes: App) -> App:
     )
     figures = Figures(runtime.storage, clock, settings.timezone)
     read = read_routes.routes(gateway, runtime.storage)
+    predicted = prediction_routes.routes(gateway, runtime.storage)
     analytics = analytics_routes.routes(gateway, figures, runtime.leaving)
     letters = letter_routes.routes(gateway, runtime.storage, runtime.kafka_bootstrap)
-    app = Around(application(gateway, read, analytics, letters), metrics, settings.http_body_max)
+    app = Around(application(gateway, read, predicted, analytics, letters), metrics, settings.http_body_max)
 
     async def answer(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         is_probe = scope["type"] == "http" and scope["path"].startswith(_PROBES)

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.gateway import analytics
-from services.gateway.analytics import Head, Span
+from services.gateway.analytics import Answers, Head, Span
 from shared.clock import Clock
 from shared.collections import INSIGHTS, ROLLUPS
 from shared.domain import rollups
@@ -104,6 +104,17 @@ class Figures:
         state, now = await self.state(), self._clock()
         span = await self._span(timeframe, state, now.astimezone(state.zone).date())
         return analytics.conversions(span, self._head(timeframe, state, now))
+
+    async def compared(self, timeframe: str) -> tuple[Answers, Answers]:
+        """Both answers about a window, and those about the window before it, all of one state."""
+        state, now = await self.state(), self._clock()
+        today = now.astimezone(state.zone)
+        span, head = await self._span(timeframe, state, today.date()), self._head(timeframe, state, now)
+        elapsed = analytics.elapsed_of(today.date(), today)
+        return (
+            Answers(analytics.leads(span, head, elapsed), analytics.conversions(span, head)),
+            Answers(analytics.leads(span.earlier, head, 1.0), analytics.conversions(span.earlier, head)),
+        )
 
     def _head(self, timeframe: str, state: State, now: datetime) -> Head:
         return Head(timeframe, state.zone.key, state.event_at, state.told(now))

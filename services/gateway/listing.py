@@ -16,7 +16,7 @@ from typing import Any
 from schemas.lead import Lead
 from services.gateway.domain import Fault, Invalid
 from services.gateway.history import told
-from shared.collections import ACTIVITIES, LEADS, PREDICTIONS, ROWS, STEPS, TIMELINE
+from shared.collections import ACTIVITIES, LEADS, ROWS, STEPS, TIMELINE
 from shared.domain.listing import Question, moment_key
 from shared.storage import Document, Storage
 
@@ -127,14 +127,6 @@ async def lead(storage: Storage, lead_id: str) -> Document | None:
 def _activity(document: Mapping[str, Any]) -> Document:
     fields = ("type", "description", "outcome", "scheduledAt", "completedAt", "createdBy", "at")
     return {"id": document["_id"], **{name: document[name] for name in fields if name in document}}
-
-
-async def prediction(storage: Storage, lead_id: str) -> Document | None:
-    """How likely an open lead converts, and why; None for any other, and while nothing is predicted yet."""
-    found = (await storage.read(PREDICTIONS, [lead_id], fields=("at", "closed", "prediction"))).get(lead_id, {})
-    if found.get("closed", True):
-        return None
-    return {"leadId": lead_id, "at": found["at"], **found["prediction"]}
 
 
 async def score(storage: Storage, lead_id: str) -> Document | None:

@@ -23,10 +23,10 @@ def routes(gateway: Gateway, storage: Storage) -> APIRouter:
     """The routes, on these parts."""
     router = APIRouter()
 
-    async def of_lead(request: Request, answer: Awaitable[Any], missing: str = "There is no such lead.") -> Response:
+    async def of_lead(request: Request, answer: Awaitable[Any]) -> Response:
         found = await answer
         if found is None:
-            raise Refused(404, missing)
+            raise Refused(404, "There is no such lead.")
         return fresh(request, found)
 
     @router.get("/v1/leads", **views.read("Leads", views.LeadPage))
@@ -60,14 +60,6 @@ def routes(gateway: Gateway, storage: Storage) -> APIRouter:
         """Why a lead has its score: each rule with what it looked at, and the changes so far. Scope `leads:read`."""
         await gateway.admit(request, Scope.READ)
         return await of_lead(request, listing.score(storage, lead_id))
-
-    @router.get("/v1/leads/{lead_id}/prediction", **views.read("Leads", views.Prediction))
-    async def get_prediction(request: Request, lead_id: str) -> Response:
-        """How likely an open lead is to convert within the horizon, and why. Scope `leads:read`."""
-        await gateway.admit(request, Scope.READ)
-        return await of_lead(
-            request, listing.prediction(storage, lead_id), "No open lead with a prediction has this id."
-        )
 
     @router.get("/v1/leads/{lead_id}/timeline", **views.read("Leads", views.Timeline))
     async def get_timeline(

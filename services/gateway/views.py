@@ -68,40 +68,6 @@ class LeadScore(Model):
     history: tuple[ScoreChange, ...]
 
 
-class Factor(Model):
-    """What makes a lead likelier to convert, or less: by its `weight` in log-odds, or in points of the formula."""
-
-    name: str
-    weight: float
-    feature: str
-    value: float | str | None
-
-
-class Prediction(Model):
-    """How likely an open lead converts within `horizon_days` of `at`.
-
-    `intercept`, the factors' weights and `other_factors` add up to `log_odds`, whose probability this is. By `method`
-    `heuristic` all are points of a formula, for want of outcomes to learn from: no probability, nothing calibrated.
-    """
-
-    lead_id: str
-    probability: float = Field(ge=0, le=1)
-    confidence: float = Field(ge=0, le=1)
-    confidence_words: Literal["low", "medium", "high"]
-    interval: tuple[float, float] | None
-    method: Literal["heuristic", "logistic", "boosting"]
-    model_version: int | None
-    horizon_days: int | None
-    base_rate: float | None
-    at: Moment
-    factors: tuple[Factor, ...]
-    intercept: float
-    other_factors: float
-    log_odds: float
-    recommended_actions: tuple[str, ...]
-    vector: Mapping[str, float | str | None]
-
-
 class TimelineEvent(Model):
     """An event that touched a lead; `causation_id` is the `event_id` of what caused it."""
 

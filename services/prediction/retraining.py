@@ -20,7 +20,7 @@ class Retraining:
     """Trains when it is due."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self._storage, self._clock = runtime.storage, runtime.clock
+        self._storage, self._clock, self._metrics = runtime.storage, runtime.clock, runtime.metrics
         self._days = runtime.settings.prediction_horizon_days
         self._claim = uuid.uuid4().hex
 
@@ -36,7 +36,8 @@ class Retraining:
         if is_due(row, self._days, now, await self._matured(row, now)):
             guard, taking = taken(row, self._claim, now)
             if await store.swap(self._storage, store.TRAINING, guard, taking):
-                await train(self._storage, self._days, now)
+                row = await train(self._storage, self._days, now)
+        self._metrics.drift.set(len(row.get("drift") or ()))
 
     async def _matured(self, row: Document, now: datetime) -> int:
         """How many leads' outcomes came to be known since the last training, as the roll-ups count leads by day."""

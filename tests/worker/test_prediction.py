@@ -108,8 +108,12 @@ async def test_a_model_of_what_leads_became_is_promoted_reaches_all_open_leads_a
         assert model is not None
         assert model["metrics"]["logistic"]["calibration_error"] <= 0.05
         open_ = await on.count(LEADS, {"status": "contacted"})
-        async with on.running("prediction", prediction_horizon_days=HORIZON):
+        async with on.running("prediction", prediction_horizon_days=HORIZON), gateway(on) as caller:
             await _until_model(on, 1, open_)
+            card = (await caller.call("GET", "/v1/model", key=await new_key(on))).json
+            assert (card["modelVersion"], card["model"]["examples"], card["drift"]) == (1, row["examples"], [])
+            assert card["model"]["judged"]["logLoss"] < card["model"]["baseRateJudged"]["logLoss"]
+            assert card["training"]["censored"] == row["censored"]
             likely, unlikely = await _extremes(on)
             assert likely["source"] == "referral"
             assert likely["clickedPricing"] == 1

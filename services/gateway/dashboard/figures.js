@@ -133,17 +133,23 @@ export function scoresFigure({ scoreDistribution: bands, averageScore, unscored 
   };
 }
 
+// As narrow as it can be: nine spans stand side by side on a phone.
+const inTwo = (label) => label.replace(/–|> /, (sign) => `${sign.trim()}\n`).replace(" ", "\u2009");
+
+// "Within under a minute" is nothing that people say.
+const within = (value) => `within ${hours(value).replace("under ", "")}`;
+
 export function timesFigure({ timeToConversion: bins, medianTimeToConversion: median, p90TimeToConversion: p90 }) {
   const total = bins.reduce((sum, one) => sum + one.count, 0);
   const label = (one) => span(one.fromHours, one.toHours);
   return {
-    summary: total && median !== null ? `Half convert within ${hours(median)}${p90 === null ? "" : `, nine in ten within ${hours(p90)}`}.` : "No lead of this time has converted yet.",
+    summary: total && median !== null ? `Half convert ${within(median)}${p90 === null ? "" : `, nine in ten ${within(p90)}`}.` : "No lead of this time has converted yet.",
     nothing: total === 0,
     head: ["Time to convert", "Leads"],
     rows: bins.map((one) => [label(one), number(one.count)]),
     option: (colours) => ({
       grid: GRID,
-      xAxis: names(colours, bins.map((one) => label(one).replace(/ (?=[hd]$)/, "\n")), { interval: 0, fontSize: 11, lineHeight: 14 }),
+      xAxis: names(colours, bins.map((one) => inTwo(label(one))), { interval: 0, hideOverlap: false, fontSize: 11, lineHeight: 14 }),
       yAxis: values(colours),
       series: [bar(colours, bins.map((one) => one.count), { barCategoryGap: "12%", barMaxWidth: 72 })],
       tooltip: { formatter: ([{ dataIndex: n }]) => tip(label(bins[n]), ["Converted", number(bins[n].count)]) },

@@ -11,11 +11,19 @@ const shortDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "sh
 const longDay = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 
+// Without a prototype: what people typed may be called as one of its members.
 const NAMES = {
+  __proto__: null,
   trade_show: "Trade show",
   social_media: "Social media",
   follow_up: "Follow-up",
   email: "E-mail",
+  not_json: "Not JSON",
+  not_cloudevent: "Not a CloudEvent",
+  "activity.recent": "Recent activities",
+  "activity.email": "E-mails",
+  "activity.call": "Calls",
+  "activity.meeting": "Meetings",
   within_month: "Within a month",
   within_quarter: "Within a quarter",
   "(none)": "None given",
@@ -49,6 +57,7 @@ const unit = (value, name) =>
     .format(value);
 
 export function hours(value) {
+  if (value * 60 < 1) return "under a minute";
   if (value < 1) return unit(Math.round(value * 60), "minute");
   return value < 48 ? unit(value, "hour") : unit(value / 24, "day");
 }

@@ -64,8 +64,9 @@ export function mount({ root, id, query, me, live, title }) {
 
   async function load(quietly) {
     if (gone) return;
+    let lead;
     try {
-      const lead = await ask("");
+      lead = await ask("");
       loadedList()?.patch(plain(lead));
       show(lead);
     } catch (error) {
@@ -73,7 +74,7 @@ export function mount({ root, id, query, me, live, title }) {
       if (error.name !== "AbortError" && quietly && error.status === 404) erased();
       return;
     }
-    await Promise.all([part("/score", slots.score, scorePanel, "Why this score"), part("/nurture", slots.nurture, nurturePanel, "Next nurture steps"), predicted(), timeline.load(aborting.signal)]);
+    await Promise.all([part("/score", slots.score, scorePanel, "Why this score"), part("/nurture", slots.nurture, nurturePanel, "Next nurture steps"), predicted(lead), timeline.load(aborting.signal)]);
   }
 
   function show(lead) {
@@ -97,15 +98,13 @@ export function mount({ root, id, query, me, live, title }) {
     }
   }
 
-  // Where there is no prediction, there is no panel, and nobody asks again.
-  let predicts = true;
-  async function predicted() {
-    if (!predicts) return;
+  // Only an open lead has a prediction, and a moment after it was captured.
+  async function predicted({ status }) {
     try {
-      const told = await ask("/prediction");
-      slots.prediction.show(told, () => predictionPanel(told));
+      const told = ["converted", "lost"].includes(status) ? null : await ask("/prediction");
+      slots.prediction.show(told, () => told && predictionPanel(told));
     } catch (error) {
-      predicts = error.status !== 404;
+      if (error.status === 404) slots.prediction.show(null, () => null);
     }
   }
 

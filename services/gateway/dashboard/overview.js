@@ -3,8 +3,9 @@ import { get, sentence } from "./api.js";
 import { ChartCard } from "./charts.js";
 import { clear, h, icon, say, setText } from "./dom.js";
 import { countsFigure, funnelFigure, scoresFigure, seriesFigure, sourcesFigure, timesFigure } from "./figures.js";
-import { changeOf, clockTime, counted, dayOf, decimal, hours, named, number, ownerName, percent, seconds, when } from "./format.js";
+import { changeOf, clockTime, counted, dayOf, decimal, hours, named, number, ownerName, percent, seconds, sentenceCase, when } from "./format.js";
 import { keptFresh } from "./live.js";
+import { modelCard } from "./model.js";
 import { href, remember } from "./router.js";
 import { failed, skeleton } from "./states.js";
 
@@ -34,21 +35,21 @@ export function mount({ root, query, live, title }) {
       if (!view) clear(body, h("div", { class: "tiles" }, Array.from({ length: 5 }, () => h("div", { class: "card" }, skeleton(2)))), h("div", { class: "card" }, skeleton(6)));
     }
     try {
-      const asked = [`/v1/analytics/leads?timeframe=${frame}`, `/v1/analytics/conversions?timeframe=${frame}`];
-      const [leads, conversions] = await Promise.all(asked.map((path) => get(path, aborting.signal)));
-      show(leads, conversions, quietly);
+      const asked = [`/v1/analytics/leads?timeframe=${frame}`, `/v1/analytics/conversions?timeframe=${frame}`, "/v1/model"];
+      const [leads, conversions, model] = await Promise.all(asked.map((path) => get(path, aborting.signal)));
+      show(leads, conversions, model, quietly);
     } catch (error) {
       if (error.name !== "AbortError") fail(error, quietly);
     }
   }
 
-  function show(leads, conversions, quietly) {
+  function show(leads, conversions, model, quietly) {
     if (!view) {
       view = built();
       clear(body, view.element);
     }
     body.removeAttribute("aria-busy");
-    view.show(leads, conversions);
+    view.show(leads, conversions, model);
     clear(freshness, fresh(leads));
     if (quietly && Date.now() - spoken > SPOKEN_MS) {
       spoken = Date.now();
@@ -122,10 +123,11 @@ function built() {
   };
   const statuses = new ChartCard("Status now");
   const owners = h("section", { class: "card owners", "aria-labelledby": "owners-title" });
-  const element = h("div", { class: "overview-in" }, h("div", { class: "tiles" }, tiles.map((one) => one.element)), h("div", { class: "charts" }, Object.values(cards).map((one) => one.element), statuses.element, owners));
+  const predictions = h("div", { class: "slot predictions" });
+  const element = h("div", { class: "overview-in" }, h("div", { class: "tiles" }, tiles.map((one) => one.element)), h("div", { class: "charts" }, Object.values(cards).map((one) => one.element), statuses.element, owners, predictions));
   return {
     element,
-    show(leads, conversions) {
+    show(leads, conversions, model) {
       showTiles(tiles, leads, conversions);
       cards.series.show(seriesFigure(leads));
       cards.funnel.show(funnelFigure(leads));
@@ -135,6 +137,7 @@ function built() {
       cards.industries.show(countsFigure(leads.byIndustry, ["industry", "industries", "Industry"]));
       statuses.show(countsFigure(leads.byStatus, ["status", "statuses", "Status"]));
       showOwners(owners, leads.byOwner);
+      clear(predictions, modelCard(model));
     },
     destroy() {
       for (const one of [...Object.values(cards), statuses]) one.destroy();
@@ -161,7 +164,7 @@ function showTiles([total, velocity, rate, score, time], leads, conversions) {
   put(score, leads.averageScore === null ? "–" : decimal(leads.averageScore), leads.unscored ? `${number(leads.unscored)} not scored yet` : "of 100");
   const median = conversions.medianTimeToConversion;
   const average = conversions.averageTimeToConversion;
-  put(time, median === null ? "–" : hours(median), median === null ? "none converted yet" : `average ${hours(average)}`);
+  put(time, median === null ? "–" : sentenceCase(hours(median)), median === null ? "none converted yet" : `average ${hours(average)}`);
 }
 
 function trend(change) {
@@ -177,13 +180,12 @@ function showOwners(place, byOwner) {
     h(
       "tr",
       {},
-      h("th", { scope: "row" }, h("a", { href: href("leads", null, { assignedTo: name }) }, ownerName(name))),
-      h("td", { class: "load" }, h("span", { class: "load-track", "aria-hidden": "true" }, h("span", { class: "load-bar", style: { width: `${(100 * one.open) / most}%` } })), h("span", { class: "figure" }, number(one.open))),
+      h("th", { scope: "row", class: "load" }, h("a", { href: href("leads", null, { assignedTo: name }) }, ownerName(name)), h("span", { class: "load-track", "aria-hidden": "true" }, h("span", { class: "load-bar", style: { width: `${(100 * one.open) / most}%` } }))),
+      h("td", { class: "figure" }, number(one.open)),
       h("td", { class: "figure" }, number(one.total)),
-      h("td", { class: "figure" }, number(one.converted)),
-      h("td", { class: "figure" }, one.total ? percent((100 * one.converted) / one.total) : "–"),
+      h("td", { class: "figure" }, number(one.converted), one.total ? h("span", { class: "soft rate" }, ` ${percent((100 * one.converted) / one.total)}`) : null),
     );
-  const head = h("tr", {}, ["Owner", "Open", "All", "Converted", "Rate"].map((text, n) => h("th", { scope: "col", class: n > 1 ? "figure" : null }, text)));
+  const head = h("tr", {}, ["Owner", "Open", "All", "Converted"].map((text, n) => h("th", { scope: "col", class: n ? "figure" : null }, text)));
   const focused = place.contains(document.activeElement) ? document.activeElement.textContent : null;
   clear(
     place,

@@ -1,6 +1,7 @@
 // The panels beside a lead's timeline: pure functions from what the server told to elements.
 import { h } from "./dom.js";
-import { ago, dateOf, money, named, number, roughly, sentenceCase, when } from "./format.js";
+import { evidenceOf } from "./evidence.js";
+import { ago, counted, dateOf, money, named, number, roughly, sentenceCase, when } from "./format.js";
 import { empty } from "./states.js";
 
 export function card(title, ...content) {
@@ -54,22 +55,23 @@ export function consentPanel({ consent, context = {} }) {
 }
 
 const plain = (value) => (typeof value === "number" ? number(value) : typeof value === "object" ? JSON.stringify(value) : String(value));
-const evidence = (found = {}) => Object.entries(found).map(([path, value]) => `${path} = ${plain(value)}`).join(", ");
 
 export function scorePanel(told) {
   if (!told || told.score === null) return card("Why this score", empty("Not scored yet", "The score appears as soon as the scoring worker has seen the lead."));
   const { score, breakdown, history = [], at, agesAt, ruleSet } = told;
   const sum = breakdown.reduce((total, one) => total + one.points, 0);
   const most = Math.max(1, ...breakdown.map((one) => Math.abs(one.points)));
-  const rules = breakdown.toSorted((a, b) => b.points - a.points).map(({ rule, points, evidence: found }) =>
-    h(
+  const line = ({ rule, points, evidence }) => {
+    const because = evidenceOf(rule, evidence);
+    return h(
       "li",
       { class: points < 0 ? "minus" : null },
       h("div", { class: "rule" }, h("span", {}, named(rule)), h("b", {}, `${points < 0 ? "−" : "+"}${number(Math.abs(points))}`)),
       h("span", { class: "rule-track", "aria-hidden": "true" }, h("span", { class: "rule-bar", style: { width: `${(100 * Math.abs(points)) / most}%` } })),
-      evidence(found) && h("p", { class: "evidence soft" }, evidence(found)),
-    ),
-  );
+      because && h("p", { class: "evidence soft" }, because),
+    );
+  };
+  const rules = breakdown.toSorted((a, b) => b.points - a.points).map(line);
   const clamped = sum === score ? null : `The parts make ${number(sum)}; a score stays within 0 and 100.`;
   return card(
     "Why this score",
@@ -105,14 +107,19 @@ export function activitiesPanel({ activities = [] }) {
   return card("Activities", activities.length ? h("ol", { class: "steps" }, activities.map(line)) : h("p", { class: "soft" }, "Nothing was done with this lead yet."));
 }
 
-export function predictionPanel({ probability, confidence, factors = [], recommendedActions = [], method }) {
+export function predictionPanel({ probability, confidenceWords, interval, method, modelVersion, horizonDays, baseRate, at, factors, recommendedActions }) {
   const most = Math.max(...factors.map((one) => Math.abs(one.weight)), 0.0001);
-  const factor = ({ name, weight }) => h("li", { class: weight < 0 ? "minus" : null }, h("div", { class: "rule" }, h("span", {}, named(name)), h("b", {}, weight < 0 ? "lowers" : "raises")), h("span", { class: "rule-track", "aria-hidden": "true" }, h("span", { class: "rule-bar", style: { width: `${(100 * Math.abs(weight)) / most}%` } })));
+  const factor = ({ name, weight }) => h("li", { class: weight < 0 ? "minus" : null }, h("div", { class: "rule" }, h("span", {}, sentenceCase(name)), h("b", {}, weight < 0 ? "lowers" : "raises")), h("span", { class: "rule-track", "aria-hidden": "true" }, h("span", { class: "rule-bar", style: { width: `${(100 * Math.abs(weight)) / most}%` } })));
+  const heuristic = method === "heuristic";
+  const says = heuristic
+    ? [h("strong", {}, number(Math.round(100 * probability))), h("span", { class: "soft" }, " of 100: a rough estimate by a formula, no probability")]
+    : [h("strong", {}, roughly(probability)), h("span", { class: "soft" }, ` likely to convert within ${counted(horizonDays, "day")}; ${confidenceWords} confidence`)];
   return card(
     "Prediction",
-    h("p", { class: "big-score" }, h("strong", {}, roughly(probability)), h("span", { class: "soft" }, ` likely to convert; confidence ${typeof confidence === "number" ? roughly(confidence) : confidence}`)),
+    h("p", { class: "big-score" }, says),
+    interval && h("p", { class: "soft" }, `Probably between ${roughly(interval[0])} and ${roughly(interval[1])}; of all leads, ${roughly(baseRate)} do.`),
     factors.length > 0 && h("ol", { class: "rules" }, factors.map(factor)),
-    recommendedActions.length > 0 && [h("h3", {}, "Worth doing"), listed(recommendedActions.map((one) => sentenceCase(String(one).replaceAll("_", " "))))],
-    method && h("p", { class: "note" }, `By ${method}.`),
+    recommendedActions.length > 0 && [h("h3", {}, "Worth doing"), listed(recommendedActions.map((one) => sentenceCase(one.replaceAll("_", " "))))],
+    h("p", { class: "note" }, heuristic ? `No model has proved itself on enough outcomes yet. Estimated ${ago(at)}.` : `By model ${modelVersion} (${method}), ${ago(at)}.`),
   );
 }

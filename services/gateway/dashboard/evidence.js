@@ -1,0 +1,35 @@
+// What made a rule give its points, as a person reads it.
+import { counted, named, number, sentenceCase, when } from "./format.js";
+
+const MOMENT = /^\d{4}-\d\d-\d\dT/;
+const WORD = /^[a-z]+(_[a-z]+)*$/;
+
+// What activities count for is no part of the lead: these parts have evidence of their own.
+const ACTIVITIES = {
+  __proto__: null,
+  "activity.recent": ({ completions, earliest }) => `${number(completions)} completed within 30 days, ${completions === 1 ? "on" : "the earliest on"} ${when(earliest)}`,
+  "activity.email": ({ count }) => counted(count, "e-mail"),
+  "activity.call": ({ count }) => counted(count, "call"),
+  "activity.meeting": ({ count }) => counted(count, "meeting"),
+};
+
+// One line; empty where the rule looked at nothing that is there.
+export function evidenceOf(rule, found = {}) {
+  return ACTIVITIES[rule]?.(found) ?? leaves(found).map(([path, value]) => `${words(path)}: ${said(value)}`).join(" · ");
+}
+
+const isPart = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
+function leaves(part, before = []) {
+  return Object.entries(part).flatMap(([name, value]) => (isPart(value) ? leaves(value, [...before, name]) : [[[...before, name], value]]));
+}
+
+const words = (path) => sentenceCase(path.join(" ").replaceAll(/([a-z])([A-Z])/g, "$1 $2").replaceAll("_", " ").toLowerCase());
+
+function said(value) {
+  if (Array.isArray(value)) return value.map(said).join(", ");
+  if (typeof value === "number") return number(value);
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (MOMENT.test(value)) return when(value);
+  return WORD.test(value) ? named(value) : String(value);
+}

@@ -1,0 +1,163 @@
+"""The dashboard's list of leads and a lead's page in a browser: masses, filters, commands and their outcomes."""
+
+import re
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.http.answers import HEURISTIC, PREDICTION, TIMELINE, happened, lead
+from tests.http.dashboard import AWAY, Backend, opened, settled
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_thousands_of_leads_are_a_few_rows_at_a_time(browser: Browser, url: str) -> None:
+    async with opened(browser, url, Backend(leads=[lead(n) for n in range(1, 3_001)]), "#/leads") as page:
+        table, rows = page.get_by_role("table", name="Leads"), page.locator(".rows [role=row]")
+        await expect(table).to_have_attribute("aria-rowcount", "-1")
+        await page.locator(".cell-lead a").first.focus()
+        count = page.locator(".page-head p")
+        while await count.inner_text() != "3,000 leads":
+            await page.keyboard.press("End")
+            assert await rows.count() < 60
+        await expect(table).to_have_attribute("aria-rowcount", "3001")
+        await page.keyboard.press("End")
+        row = page.locator("[role=row]:has(a:focus)")
+        await expect(row).to_have_attribute("aria-rowindex", "3001")
+        await page.keyboard.press("ArrowUp")
+        await expect(row).to_have_attribute("aria-rowindex", "3000")
+        await expect(row).to_be_in_viewport(ratio=1)
+        order = await rows.evaluate_all("all => all.map(one => Number(one.ariaRowIndex))")
+        assert order == sorted(order)
+        await page.keyboard.press("Home")
+        await expect(row).to_have_attribute("aria-rowindex", "2")
+        await page.get_by_role("searchbox").fill("ana 777")
+        await expect(count).to_have_text(re.compile(r"^\d{1,2} leads?$"))
+        assert await rows.count() < 60
+
+
+async def test_filters_live_in_the_address_and_come_back_with_it(browser: Browser, url: str) -> None:
+    backend = Backend()
+    async with opened(browser, url, backend, "#/leads") as page:
+        await page.get_by_label("Status").select_option("qualified")
+        await page.get_by_role("searchbox").fill("harbour cat")
+        await expect(page).to_have_url(re.compile(r"#/leads\?q=harbour\+cat&status=qualified$"))
+        await page.reload()
+        await expect(page.get_by_role("searchbox")).to_have_value("harbour cat")
+        await expect(page.get_by_label("Status")).to_have_value("qualified")
+        await expect(page.locator(".rows .badge").first).to_have_text("Qualified")
+        found = await page.locator(".page-head p").inner_text()
+        await page.goto(f"{url}/#/leads/lead-1")
+        await page.get_by_role("main").get_by_role("link", name="Leads", exact=True).click()
+        await expect(page.locator(".page-head p")).to_have_text(found)
+        await page.get_by_role("searchbox").fill("nobody of that name")
+        await page.get_by_role("button", name="Clear search and filters").click()
+        await expect(page.locator(".page-head p")).to_have_text("60 leads")
+        assert page.url.endswith("#/leads")
+
+
+async def test_a_command_is_sent_once_and_its_outcome_appears(browser: Browser, url: str) -> None:
+    backend = Backend(answers={"POST /v1/leads/lead-1/qualify": AWAY})
+    async with opened(browser, url, backend, "#/leads/lead-1") as page:
+        await page.get_by_role("button", name="Qualify").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_label("How").select_option("bant")
+        await dialog.get_by_label("Budget is confirmed").check()
+        await dialog.get_by_label("as a decision maker").check()
+        await dialog.get_by_label("Pain points").fill("Late deliveries\n\nNo stock view ")
+        await expect(dialog).to_contain_text("BANT 75 of 100: qualified.")
+        await dialog.get_by_role("button", name="Qualify").click()
+        await expect(dialog.get_by_role("alert")).to_contain_text("Try again in a moment")
+        backend.answers.clear()
+        await dialog.get_by_role("button", name="Qualify").click()
+        log = page.get_by_role("log")
+        await expect(log).to_contain_text("Waiting for the outcome")
+        done = happened(0, "leads.qualified", "Qualified by BANT, score 75", "command-1")
+        backend.answers["GET /v1/leads/lead-1/timeline"] = (200, {"events": [done, *TIMELINE], "nextCursor": None})
+        await expect(log).to_contain_text("Qualify done: Qualified by BANT, score 75")
+        await expect(page.locator(".timeline li").first).to_contain_text("Qualified by BANT, score 75")
+    (_, _, first, headers), (_, _, second, again) = backend.sent
+    assert first == second
+    assert headers["idempotency-key"] == again["idempotency-key"]
+    assert first["bant"]["need"] == {"painPoints": ["Late deliveries", "No stock view"]}
+    assert first["bant"]["budget"] == {"confirmed": True}
+
+
+async def test_a_rejection_is_told_by_its_reason(browser: Browser, url: str) -> None:
+    detail = "The lead is converted already."
+    no = happened(0, "leads.rejected", f"Change rejected: {detail}", "command-1", detail=detail)
+    backend = Backend(answers={"GET /v1/leads/lead-1/timeline": (200, {"events": [no], "nextCursor": None})})
+    async with opened(browser, url, backend, "#/leads/lead-1") as page:
+        await page.get_by_role("button", name="Close as lost").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_role("button", name="Close as lost").click()
+        await expect(dialog).to_contain_text("Reason is missing.")
+        await dialog.get_by_label("Reason").fill("Went to somebody else")
+        await dialog.get_by_role("button", name="Close as lost").click()
+        await expect(page.get_by_role("log")).to_contain_text(f"Close as lost rejected: {detail}")
+    assert backend.sent[0][:3] == ("PATCH", "/v1/leads/lead-1", {"status": "lost", "reason": "Went to somebody else"})
+
+
+async def test_erasing_takes_the_right_word_and_ends_at_an_empty_page(browser: Browser, url: str) -> None:
+    backend = Backend()
+    async with opened(browser, url, backend, "#/leads/lead-1") as page:
+        await page.get_by_role("button", name="Erase").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_role("textbox").fill("yes")
+        await dialog.get_by_role("button", name="Erase for ever").click()
+        await expect(dialog).to_contain_text("That is something else.")
+        assert backend.sent == []
+        backend.answers["GET /v1/leads/lead-1/timeline"] = (404, {"status": 404})
+        await dialog.get_by_role("textbox").fill("ana.reyes@bluefork.example")
+        await dialog.get_by_role("button", name="Erase for ever").click()
+        await expect(page.get_by_text("This lead is erased")).to_be_visible()
+    assert backend.sent[0][:2] == ("DELETE", "/v1/leads/lead-1")
+
+
+async def test_a_prediction_shows_only_where_there_is_one(browser: Browser, url: str) -> None:
+    backend = Backend()
+    async with opened(browser, url, backend, "#/leads/lead-1") as page:
+        await settled(page)
+        assert await page.get_by_role("heading", name="Prediction").count() == 0
+        backend.answers["GET /v1/leads/lead-1/prediction"] = (200, PREDICTION)
+        await page.reload()
+        panel = page.get_by_role("region", name="Prediction")
+        await expect(panel).to_contain_text("34% likely to convert within 90 days; medium confidence")
+        await expect(panel).to_contain_text("Probably between 28% and 41%; of all leads, 18% do.")
+        await expect(panel.locator(".rules > li")).to_have_text(
+            ["Looked at pricing 2 timesraises", "Free e-mail addresslowers"]
+        )
+        await expect(panel).to_contain_text("Offer a demo")
+
+
+async def test_an_estimate_by_the_formula_is_not_dressed_as_a_probability(browser: Browser, url: str) -> None:
+    backend = Backend(answers={"GET /v1/leads/lead-1/prediction": (200, HEURISTIC)})
+    async with opened(browser, url, backend, "#/leads/lead-1") as page:
+        panel = page.get_by_role("region", name="Prediction")
+        await expect(panel).to_contain_text("23 of 100: a rough estimate by a formula, no probability")
+        await expect(panel).to_contain_text("No model has proved itself on enough outcomes yet.")
+        assert "%" not in await panel.inner_text()
+
+
+async def test_why_a_score_is_what_it_is_stands_there_in_words(browser: Browser, url: str) -> None:
+    async with opened(browser, url, Backend(), "#/leads/lead-1", timezone_id="UTC") as page:
+        rules = page.get_by_role("region", name="Why this score").locator(".rules > li")
+        await expect(rules).to_have_text(
+            [
+                "Enterprise size+25Company size: Enterprise",
+                "High revenue+20Company annual revenue: 24,000,000",
+                "Calls+202 calls",
+                "Recent activities+51 completed within 30 days, on 2 Jan 2026, 03:04",
+                "Spring hall+4Source: Trade show · Consent email: yes · Requirements pain points: A, B",
+                "Free mail domain\u22122",
+            ]
+        )
+
+
+async def test_cause_and_effect_lead_to_one_another(browser: Browser, url: str) -> None:
+    async with opened(browser, url, Backend(), "#/leads/lead-1") as page:
+        call = page.locator("#event-event-180")
+        await call.get_by_role("link", name="Scored 72").click()
+        await expect(page.locator("#event-event-178")).to_be_focused()
+        await page.locator("#event-event-178").get_by_role("link", name="Call by kim").click()
+        await expect(call).to_be_focused()
