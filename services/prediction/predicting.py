@@ -9,8 +9,10 @@ import structlog
 
 from services.prediction import store
 from services.prediction.features import SCHEMA, History, Vector, vector
+from services.prediction.heuristic import by_heuristic
 from services.prediction.job import again_at
 from services.prediction.store import HEURISTIC
+from services.prediction.telling import Prediction
 from shared.collections import PREDICTIONS
 from shared.domain.statuses import OPEN
 from shared.due import claim
@@ -88,7 +90,7 @@ async def _made(
     }
 
 
-# numpy and scikit-learn take seconds to come: in a thread, and only where predictions are made.
+# numpy and scikit-learn take seconds to come: in a thread, and only where there is a model.
 
 
 def _served(document: Document | None) -> "Served | None":
@@ -101,10 +103,14 @@ def _predicted(
     champion: "Served | None", shadow: "Served | None", vectors: Sequence[Vector], scores: Sequence[int | None]
 ) -> tuple[list[Document], list[Document | None]]:
     """Each vector's prediction, and beside it what the shadow says."""
-    from services.prediction.serving import by_heuristic, by_model  # noqa: PLC0415
-
-    made = by_model(champion, vectors) if champion else by_heuristic(vectors, scores)
+    made = _by_model(champion, vectors) if champion else by_heuristic(vectors, scores)
     if shadow is None:
         return [one.document for one in made], [None] * len(made)
     others = map(float, shadow.probabilities(vectors))
     return [one.document for one in made], [{"model": shadow.version, "probability": one} for one in others]
+
+
+def _by_model(champion: "Served", vectors: Sequence[Vector]) -> Sequence[Prediction]:
+    from services.prediction.serving import by_model  # noqa: PLC0415
+
+    return by_model(champion, vectors)

@@ -37,6 +37,8 @@ def _done(kind: str) -> _Say:
 
 
 _SAYINGS: Mapping[str, _Say] = {
+    "score": lambda value: f"score {value or 0:.0f} of 100",
+    "facts": lambda value: f"{value or 0:.0%} of the company's facts known",
     "source": _known("came by {}", "unknown source"),
     "industry": _known("industry {}", "industry not known"),
     "size": _known("a {} company", "company size not known"),

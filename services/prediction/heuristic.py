@@ -1,0 +1,54 @@
+"""The heuristic: a formula that ranks leads while no model has proved itself. No probability, nothing learned."""
+
+from collections.abc import Sequence
+
+from services.prediction.features import Value, Vector
+from services.prediction.reasons import actions
+from services.prediction.telling import Prediction, factors, heaviest, words
+
+_POINTS = {
+    "clickedPricing": 0.15,
+    "salesMeetings": 0.12,
+    "demos": 0.12,
+    "proposals": 0.09,
+    "downloadedWhitepaper": 0.08,
+    "salesCalls": 0.08,
+    "visitedMultiplePages": 0.06,
+}
+"""What is worth how much, whatever its number; the score and known facts make up the rest to 1."""
+_SCORE, _FACTS = 0.25, 0.05
+_COMPANY = ("industry", "size", "revenue", "role")
+_TRUST = 0.3
+"""Confidence where every fact is known: never more than low."""
+
+
+def by_heuristic(vectors: Sequence[Vector], scores: Sequence[int | None]) -> list[Prediction]:
+    """A formula's values, 0…1, by score, engagement and contact: leads ranked by what sales people look at."""
+    return [_by_formula(vector, score or 0) for vector, score in zip(vectors, scores, strict=True)]
+
+
+def _by_formula(vector: Vector, score: int) -> Prediction:
+    known = sum(1 for name in _COMPANY if vector.get(name) is not None) / len(_COMPANY)
+    weights = {name: points if vector.get(name) else 0.0 for name, points in _POINTS.items()}
+    weights |= {"score": _SCORE * score / 100, "facts": _FACTS * known}
+    shown: dict[str, Value] = {**vector, "score": float(score), "facts": known}
+    value, confidence = sum(weights.values()), _TRUST * known
+    wanted = ((name, -points, 0.0) for name, points in _POINTS.items() if not vector.get(name))
+    return Prediction(
+        value,
+        {
+            "probability": value,
+            "confidence": confidence,
+            "confidenceWords": words(confidence),
+            "interval": None,
+            "method": "heuristic",
+            "modelVersion": None,
+            "horizonDays": None,
+            "baseRate": None,
+            "intercept": 0.0,
+            "logOdds": value,
+            **factors(weights, heaviest(weights), shown),
+            "recommendedActions": actions(wanted),
+            "vector": vector,
+        },
+    )
