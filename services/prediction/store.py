@@ -13,6 +13,7 @@ from shared.worker import settle
 LEAD_FIELDS = ("source", "status", "score", "company", "contact", "context", "createdAt")
 _CAPTURE_FIELDS = ("leadId", "capturedAt", "knownAt", "channel", "outcome", "ordinal", "filled")
 _ACTIVITY_FIELDS = ("leadId", "type", "at", "knownAt", "completedAt", "engagement")
+_MODELS_MAX = 100
 HEURISTIC = 0
 """The number that stands for no model: predictions by the formula."""
 STANDING, TRAINING, PROGRESS = "standing", "training", "progress"
@@ -162,6 +163,14 @@ async def models(storage: Storage, fields: Sequence[str] | None = None) -> list[
     """All models, the newest first."""
     query = {"_id": {"$gte": "model:", "$lt": "model;"}}
     return await storage.find(MODELS, query, fields=fields, sort=(("_id", -1),))
+
+
+async def forget_old(storage: Storage) -> None:
+    """Delete the oldest models of a long history, but for those that count, did, or run beside."""
+    standing = await row(storage, STANDING)
+    kept = {standing.get("champion"), standing.get("shadow"), *standing.get("previous", ())}
+    old = (await models(storage, fields=("version",)))[_MODELS_MAX:]
+    await storage.delete(MODELS, [one["_id"] for one in old if one["version"] not in kept])
 
 
 async def create_indexes(storage: Storage) -> None:

@@ -39,6 +39,7 @@ async def train(storage: Storage, horizon_days: int, now: datetime) -> Document:
     version = await _enter(storage, found["model"], now) if found["model"] else None
     if version:
         await _move(storage, version, found["model"]["status"])
+    await store.forget_old(storage)
     row = trained(found, version, collected.censored, horizon_days, now)
     await storage.put(MODELS, [{"_id": store.TRAINING, **row}])
     _log.info("model.trained", **{name: row[name] for name in ("version", "status", "examples", "converted")})
@@ -65,7 +66,7 @@ async def _fitted(task: Mapping[str, Any]) -> Document:
     words = (sys.executable, "-m", "services.prediction.fit")
     process = await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe, stderr=pipe)
     try:
-        told, wrong = await process.communicate(json.dumps(task, default=str).encode())
+        told, wrong = await process.communicate(await asyncio.to_thread(_told, task))
     finally:
         if process.returncode is None:
             process.kill()
@@ -73,6 +74,11 @@ async def _fitted(task: Mapping[str, Any]) -> Document:
         raise FitFailed(wrong.decode(errors="replace").strip().splitlines()[-1] if wrong else str(process.returncode))
     found: Document = json.loads(told)
     return found
+
+
+def _told(task: Mapping[str, Any]) -> bytes:
+    # In a thread: a hundred thousand vectors take seconds, in which nobody else would get a word in.
+    return json.dumps(task, default=str).encode()
 
 
 async def _enter(storage: Storage, model: Document, now: datetime) -> int:
