@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from shared.settings import Settings
-from shared.storage import Storage
+from shared.storage import Storage, Unavailable
 
 _T = TypeVar("_T")
 _PRINTED = "(`pantry up` prints where its own listens)"
@@ -39,6 +39,8 @@ def with_storage(work: Callable[[Storage], Awaitable[_T]], *, timeout_ms: int = 
         storage = Storage(url, settings.mongo_database, timeout_ms=timeout_ms)
         try:
             return await work(storage)
+        except Unavailable as error:
+            raise Misused(f"the database that PANTRY_MONGO_URL names does not answer ({error})") from None
         finally:
             storage.close()
 

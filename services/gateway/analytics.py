@@ -13,7 +13,8 @@ _HOUR_S = 3_600
 _HOURS = (0, 1, 4, 24, 72, 168, 336, 720, 2_160)
 """Where the histogram of times to conversion is cut: an hour, four, days, weeks, months."""
 _INDUSTRIES_MAX = 50
-_OTHERS = "(others)"
+OTHERS = "(others)"
+"""The name under which industries are counted together that are not among the most frequent."""
 _TOP = 5
 _REACHED = {
     "contacted": (Status.CONTACTED, Status.QUALIFIED, Status.UNQUALIFIED, Status.CONVERTED),
@@ -134,7 +135,7 @@ def _industries(totals: Counter[str]) -> dict[str, int]:
     found = {unescaped(path[9:]): count for path, count in totals.items() if path.startswith("industry.") and count}
     ranked = sorted(found.items(), key=lambda one: (-one[1], one[0]))
     others = sum(count for _, count in ranked[_INDUSTRIES_MAX:])
-    return dict(ranked[:_INDUSTRIES_MAX]) | ({_OTHERS: others} if others else {})
+    return dict(ranked[:_INDUSTRIES_MAX]) | ({OTHERS: others} if others else {})
 
 
 def _owners(totals: Counter[str]) -> dict[str, dict[str, int]]:

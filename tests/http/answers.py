@@ -192,7 +192,7 @@ PREDICTION = {
     "recommendedActions": ["offer_a_demo"],
     "vector": {"clickedPricing": 2.0, "mail": "free"},
 }
-MODEL = {
+MODEL: dict[str, Any] = {
     "method": "logistic",
     "modelVersion": 3,
     "model": {

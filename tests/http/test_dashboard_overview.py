@@ -173,7 +173,7 @@ async def test_a_formula_is_told_to_be_none_of_a_model(browser: Browser, url: st
         "converted": 9,
     }
     training = {**MODEL["training"], **few}
-    none = {
+    none: dict[str, Any] = {
         "method": "heuristic",
         "modelVersion": None,
         "model": None,

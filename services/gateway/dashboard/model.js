@@ -43,7 +43,7 @@ function cameTrue(calibration) {
 const hundredth = (value) => (value === null ? "–" : value.toFixed(2));
 
 function lastTraining({ at, status, why, examples, converted, censored }) {
-  const outcome = why.length && status !== "champion" ? `${OUTCOMES[status]} (${why.join("; ")})` : OUTCOMES[status];
+  const outcome = why.length && ["shadow", "refused"].includes(status) ? `${OUTCOMES[status]} (${why.join("; ")})` : OUTCOMES[status];
   const known = `${counted(examples, "lead")} with a known outcome, ${number(converted)} converted; the outcome of ${number(censored)} is to come.`;
   return `${sentenceCase(`last training ${ago(at)}`)}: ${outcome}. ${known}`;
 }
