@@ -204,3 +204,23 @@ async def until_told(on: Bench, topic: Topic, count: int) -> list[dict[str, Any]
 def lead_id(event_id: str) -> str:
     """The id that the lead of this capture will have."""
     return derive("lead", capture_key("/tests", event_id))
+
+
+class Killed(Exception):  # noqa: N818 - what happens to the process
+    """The process is no more."""
+
+
+class Mortal:
+    """A way to the database that ends at a call."""
+
+    def __init__(self, storage: Storage, at: int) -> None:
+        self._storage, self.left = storage, at
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            self.left -= 1
+            if self.left <= 0:
+                raise Killed
+            return await getattr(self._storage, name)(*args, **kwargs)
+
+        return call
