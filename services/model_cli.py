@@ -98,7 +98,7 @@ def _show(found: Evaluation, left_out: Mapping[str, str]) -> None:
     _out.print(bins)
     for column, auc in found.leaks.items():
         _say(f"too good to be true: {column} alone tells the outcome (AUC {auc}); if it is decided with it, --drop it")
-    _say("would be promoted" if found.best and not found.why else f"would be refused: {'; '.join(found.why)}")
+    _say("would be promoted" if found.promoted else f"would be refused: {'; '.join(found.why)}")
 
 
 @model_app.command(name="train")

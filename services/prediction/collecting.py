@@ -1,13 +1,13 @@
 """Collecting what a model learns from: each lead once, as it stood at one moment of its life (`labels`)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from services.prediction import store
 from services.prediction.features import Vector, vector
-from services.prediction.labels import Life, label, landmark
+from services.prediction.labels import Life, is_known, label, landmark
 from shared.collections import LEADS, PREDICTIONS
 from shared.domain.statuses import OPEN
 from shared.storage import Document, Storage
@@ -49,12 +49,15 @@ async def collect(storage: Storage, horizon: timedelta, now: datetime) -> Collec
     found, recent = Collected(), list[Moment]()
     async for page in storage.scan(LEADS, fields=_FIELDS, page=_PAGE):
         for life in await _lives(storage, page):
-            moment = _moment(life, horizon, now)
-            if moment:
+            at = landmark(life)
+            if at is None:
+                continue
+            moment = Moment(at, life.lead_id, label(life, at, horizon))
+            if is_known(at, horizon, now):
                 found.moments.append(moment)
             else:
                 found.censored += 1
-                recent += _of_these_weeks(life, now)
+            recent += [moment] if at <= now and now - _RECENT[0] <= life.created_at <= now - _RECENT[1] else []
         found.moments, recent = _newest(found.moments, EXAMPLES_MAX), _newest(recent, RECENT_MAX)
         await _ask_for_missing(storage, page, now)
     known = await _vectors(storage, sorted(found.moments)[-EXAMPLES_MAX:])
@@ -73,17 +76,6 @@ def _life(lead: Mapping[str, Any], lost: Mapping[str, datetime]) -> Life:
     # Where no timeline tells of it, a lost lead was last changed when it was lost, or later.
     closed = lost.get(lead["_id"], lead["updatedAt"]) if lead["status"] == "lost" else converted
     return Life(lead["_id"], lead["createdAt"], closed, converted)
-
-
-def _moment(life: Life, horizon: timedelta, now: datetime) -> Moment | None:
-    at = landmark(life, horizon, now)
-    return Moment(at, life.lead_id, label(life, at, horizon)) if at else None
-
-
-def _of_these_weeks(life: Life, now: datetime) -> Iterator[Moment]:
-    first, last = _RECENT
-    if now - first <= life.created_at <= now - last and (at := landmark(life, timedelta(0), now)):
-        yield Moment(at, life.lead_id, converted=False)
 
 
 def _newest(moments: list[Moment], most: int) -> list[Moment]:

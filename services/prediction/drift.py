@@ -16,6 +16,8 @@ RATE_RATIO = (0.67, 1.5)
 """How many times the base rate of training the rate of later examples may be."""
 RECENT_MIN, OUTCOMES_MIN = 200, 50
 """Below so many leads, or outcomes, chance alone would alarm."""
+_DEVIATIONS = 3.0
+"""So many standard deviations chance alone hardly moves a rate: of few conversions it moves the ratio a long way."""
 _BINS = 10
 _SMALLEST = 1e-3
 _FREQUENT = 0.02
@@ -83,7 +85,8 @@ def alarms(
             found.append({"what": name, "measure": "psi", "value": round(value, 3), "limit": PSI_MAX})
     if len(later.labels) >= OUTCOMES_MIN and base_rate:
         ratio = later.base_rate / base_rate
-        if not RATE_RATIO[0] <= ratio <= RATE_RATIO[1]:
+        by_chance = _DEVIATIONS * (base_rate * (1 - base_rate) / len(later.labels)) ** 0.5
+        if not RATE_RATIO[0] <= ratio <= RATE_RATIO[1] and abs(later.base_rate - base_rate) > by_chance:
             limit = RATE_RATIO[ratio > 1]
             found.append({"what": "base rate", "measure": "ratio", "value": round(ratio, 3), "limit": limit})
     return found

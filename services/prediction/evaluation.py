@@ -6,8 +6,8 @@ from typing import Any
 
 from sklearn.metrics import roc_auc_score
 
-from services.prediction.calibration import Array, Bin, bins
-from services.prediction.gate import Metrics, metrics, no_better, uncalibrated
+from services.prediction.calibration import Bin, bins
+from services.prediction.gate import Metrics, metrics
 from services.prediction.naive_bayes import NaiveBayes, naive_bayes
 from services.prediction.proposal import best, judge, split
 from services.prediction.sample import CONVERTED_MIN, Sample
@@ -18,15 +18,16 @@ LEAKING = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How each kind of model did on the later part; the `best` of ours, its calibration, and why it would be refused.
+    """How each kind of model did on the later part; the `best` of ours, its calibration, whether it would be promoted.
 
-    `best` None: nothing could be fitted.
+    `best` None: nothing could be fitted. `why` tells what was refused, of all kinds.
     """
 
     learned: Sample
     holdout: Sample
     by_model: Mapping[str, Metrics]
     best: str | None
+    promoted: bool
     calibration: tuple[Bin, ...]
     why: tuple[str, ...]
     leaks: Mapping[str, float]
@@ -40,7 +41,7 @@ class Evaluation:
             "metrics": {name: one.document() for name, one in self.by_model.items()},
             "best": self.best,
             "calibration": [{name: getattr(one, name) for name in Bin.__slots__} for one in self.calibration],
-            "promoted": self.best is not None and not self.why,
+            "promoted": self.promoted,
             "why": list(self.why),
             "leaks": dict(self.leaks),
         }
@@ -60,8 +61,7 @@ def evaluate(sample: Sample, seed: int = 0) -> Evaluation:
             "the earlier three quarters and in the rest"
         )
     judged, faults = judge(learned, holdout, seed)
-    name = best(judged, holdout, seed)
-    chosen = judged[name] if name else None
+    name, wrong = best(judged, holdout, seed)
     bayes = naive_bayes(learned)
     told = {**judged, "naive Bayes": bayes.probabilities(holdout.vectors)}
     return Evaluation(
@@ -69,8 +69,9 @@ def evaluate(sample: Sample, seed: int = 0) -> Evaluation:
         holdout,
         {one: metrics(predicted, holdout.labels) for one, predicted in told.items()},
         name,
-        () if chosen is None else tuple(bins(chosen, holdout.labels)),
-        (*faults, *(_objections(chosen, judged["base rate"], holdout, seed) if chosen is not None else ())),
+        name is not None and not wrong,
+        () if name is None else tuple(bins(judged[name], holdout.labels)),
+        (*faults, *wrong),
         _leaks(bayes, holdout),
     )
 
@@ -79,7 +80,3 @@ def _leaks(bayes: NaiveBayes, holdout: Sample) -> dict[str, float]:
     alone = {name: [bayes.weight(name, one.get(name)) for one in holdout.vectors] for name in holdout.kinds}
     found = {name: float(roc_auc_score(holdout.labels, weights)) for name, weights in alone.items()}
     return {name: round(auc, 3) for name, auc in found.items() if auc > LEAKING}
-
-
-def _objections(chosen: Array, base: Array, holdout: Sample, seed: int) -> list[str]:
-    return uncalibrated(chosen, holdout.labels) + no_better(chosen, holdout.labels, "the base rate", base, seed)

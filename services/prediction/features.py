@@ -7,6 +7,7 @@ and nothing that tells who somebody is.
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,12 +21,16 @@ _FREE_MAIL = frozenset(
     "gmail.com googlemail.com outlook.com hotmail.com live.com yahoo.com ymail.com icloud.com me.com aol.com gmx.com "
     "gmx.net gmx.de web.de mail.com proton.me protonmail.com yandex.ru mail.ru qq.com 163.com".split()
 )
+# Beginnings of words, or whole ones: a cook is no COO.
 _ROLES = {
-    "owner": ("owner", "founder", "proprietor", "president", "ceo", "partner"),
-    "director": ("director", "chief", "vp", "vice president", "head of", "coo", "cfo"),
-    "buyer": ("purchas", "procure", "buyer", "supply"),
-    "chef": ("chef", "kitchen", "culinary", "cook"),
-    "manager": ("manager", "supervisor", "lead", "coordinator"),
+    role: re.compile(rf"\b(?:{words})")
+    for role, words in {
+        "owner": r"owner|founder|proprietor|(?<!vice )president|ceo\b|partner\b",
+        "director": r"director|chief|vp\b|vice president|head of|coo\b|cfo\b",
+        "buyer": "purchas|procure|buyer|supply",
+        "chef": "chef|kitchen|culinary|cook",
+        "manager": r"manager|supervisor|lead\b|coordinator",
+    }.items()
 }
 _CAMPAIGNS = ("context.campaign", "context.utm_campaign", "context.event")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -68,7 +73,7 @@ KINDS: Mapping[str, Kind] = {
     "daysSinceContact": "number",
 }
 """What a vector holds; revenue is the decimal logarithm, days are counted to the moment of the vector."""
-_REVISION = 1
+_REVISION = 2
 """Counts changes of what a feature means."""
 SCHEMA = hashlib.sha256(repr((_REVISION, *KINDS.items())).encode()).hexdigest()[:12]
 
@@ -142,7 +147,7 @@ def _role(title: Any) -> str | None:
     words = _word(title)
     if words is None:
         return None
-    return next((role for role, parts in _ROLES.items() if any(part in words for part in parts)), _OTHER_ROLE)
+    return next((role for role, named in _ROLES.items() if named.search(words)), _OTHER_ROLE)
 
 
 def _mail(address: Any) -> str | None:

@@ -84,6 +84,11 @@ def uncalibrated(predicted: Array, labels: Labels) -> list[str]:
     return [f"calibration error {error:.3f} is over {ECE_MAX}"] if error > ECE_MAX else []
 
 
+def objections(predicted: Array, labels: Labels, base: Array, seed: int) -> list[str]:
+    """Why these probabilities of the holdout don't pass, in words: uncalibrated, or no better than the base rate's."""
+    return uncalibrated(predicted, labels) + no_better(predicted, labels, "the base rate", base, seed)
+
+
 def no_better(predicted: Array, labels: Labels, name: str, other: Array, seed: int) -> list[str]:
     """By what these probabilities of the holdout are not certainly better than the `other` ones, in words."""
     found = []

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from services.prediction.features import Value, Vector
 from services.prediction.reasons import actions
-from services.prediction.telling import Prediction, factors, heaviest, words
+from services.prediction.telling import Prediction, exact, factors, heaviest, words
 
 _POINTS = {
     "clickedPricing": 0.15,
@@ -31,6 +31,7 @@ def _by_formula(vector: Vector, score: int) -> Prediction:
     known = sum(1 for name in _COMPANY if vector.get(name) is not None) / len(_COMPANY)
     weights = {name: points if vector.get(name) else 0.0 for name, points in _POINTS.items()}
     weights |= {"score": _SCORE * score / 100, "facts": _FACTS * known}
+    weights = {name: exact(points) for name, points in weights.items()}
     shown: dict[str, Value] = {**vector, "score": float(score), "facts": known}
     value, confidence = sum(weights.values()), _TRUST * known
     wanted = ((name, -points, 0.0) for name, points in _POINTS.items() if not vector.get(name))

@@ -1,14 +1,14 @@
 """Proposing: models are fitted to the earlier examples, judged by the later ones, and the best is fitted to all."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from services.prediction.calibration import Array, Refused, bins, probability, sigmoid_of
-from services.prediction.gate import metrics, no_better, uncalibrated
+from services.prediction.gate import metrics, no_better, objections
 from services.prediction.models import Boosting, Fit, Logistic, fit_boosting, fit_logistic
 from services.prediction.registry import CHAMPION, REFUSED, SHADOW, Served
 from services.prediction.sample import Sample
@@ -56,17 +56,17 @@ def propose(sample: Sample, champion: Champion | None, horizon_days: int | None,
         return Proposal(None, REFUSED, ("too few outcomes to learn from and to be judged by",), {})
     judged, faults = judge(learned, holdout, seed)
     told = {name: metrics(one, holdout.labels).document() for name, one in judged.items()}
-    name = best(judged, holdout, seed)
+    name, wrong = best(judged, holdout, seed)
     if name is None:
         return Proposal(None, REFUSED, tuple(faults), told)
-    wrong = uncalibrated(judged[name], holdout.labels)
-    wrong += no_better(judged[name], holdout.labels, "the base rate", judged["base rate"], seed)
     rival, compared = _against(judged[name], champion, holdout, seed)
     status = REFUSED if wrong else SHADOW if rival else CHAMPION
     try:
         served = fit(sample, name, horizon_days, seed)
     except Refused as refused:
         return Proposal(None, REFUSED, (*faults, str(refused)), told)
+    # How far to trust it, the holdout tells: it is later than what its twin had learned from.
+    served = replace(served, calibration_error=told[name]["calibration_error"])
     return Proposal(served, status, (*faults, *wrong, *rival), told | compared)
 
 
@@ -86,13 +86,18 @@ def _candidates(sample: Sample) -> list[str]:
     return [Logistic.method, *([Boosting.method] if trees else [])]
 
 
-def best(judged: Mapping[str, Array], holdout: Sample, seed: int) -> str | None:
-    """Trees where they are certainly better, or alone; the simpler model otherwise."""
-    if Logistic.method not in judged:
-        return Boosting.method if Boosting.method in judged else None
-    trees = judged.get(Boosting.method)
-    better = trees is not None and not no_better(trees, holdout.labels, "", judged[Logistic.method], seed)
-    return Boosting.method if better else Logistic.method
+def best(judged: Mapping[str, Array], holdout: Sample, seed: int) -> tuple[str | None, list[str]]:
+    """The model to propose (None: there is none), and why it doesn't pass the gate.
+
+    Of those that pass, or of all where none does: trees where they are certainly better, or alone; else the simpler.
+    """
+    base, labels = judged["base rate"], holdout.labels
+    wrong = {name: objections(judged[name], labels, base, seed) for name in _FITTINGS if name in judged}
+    left = [name for name in wrong if not wrong[name]] or list(wrong)
+    if len(left) > 1:
+        trees, simpler = judged[Boosting.method], judged[Logistic.method]
+        left = [Logistic.method if no_better(trees, labels, "", simpler, seed) else Boosting.method]
+    return (left[0], wrong[left[0]]) if left else (None, [])
 
 
 def _against(
@@ -110,10 +115,18 @@ def _against(
 
 
 def fit(sample: Sample, name: str, horizon_days: int | None, seed: int) -> Served:
-    """A calibrated model of this kind, fitted to the whole sample; it has no version yet. Raises `Refused`."""
+    """A calibrated model of this kind, fitted to the whole sample; it has no version yet.
+
+    Raises `Refused`, also where those of the examples that it hadn't seen are foretold no better than by the base rate:
+    models are trained daily, and one sample of noise in eighty is lucky with its holdout; hardly any is with both.
+    """
     made = _FITTINGS[name](sample.vectors, sample.labels, sample.kinds, seed)
     sigmoid = sigmoid_of(made.unseen, sample.labels)
-    evidence = bins(probability(sigmoid.apply(made.unseen)), sample.labels)
+    unseen = probability(sigmoid.apply(made.unseen))
+    wrong = no_better(unseen, sample.labels, "the base rate", np.full(len(unseen), sample.base_rate), seed)
+    if wrong:
+        raise Refused(f"on examples that it had not seen, {wrong[0]}")
+    evidence = bins(unseen, sample.labels)
     return Served(
         version=0,
         model=made.model,

@@ -21,7 +21,10 @@ CHAMPION, SHADOW, REFUSED = "champion", "shadow", "refused"
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A model as it predicts; `evidence`: what came true of training examples by what was predicted of them, unseen."""
+    """A model as it predicts; `evidence`: what came true of training examples by what was predicted of them, unseen.
+
+    `calibration_error` is the holdout's, once it was judged by one.
+    """
 
     version: int
     model: Model

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from services.prediction.calibration import probability
 from services.prediction.features import Vector
 from services.prediction.registry import Served
-from services.prediction.telling import Prediction, factors, heaviest, words
+from services.prediction.telling import Prediction, exact, factors, heaviest, words
 
 _SOME_EXAMPLES = 200
 _ERROR_OF_NO_USE = 0.2
@@ -16,12 +18,13 @@ def by_model(served: Served, vectors: Sequence[Vector]) -> list[Prediction]:
     """The model's predictions of these vectors."""
     base, parts = served.model.parts(vectors)
     # The sigmoid stretches all parts alike: what adds up before it adds up behind it.
-    parts, intercept = parts * served.sigmoid.slope, served.sigmoid.slope * base + served.sigmoid.shift
-    log_odds = intercept + parts.sum(axis=1)
-    chances, features = probability(log_odds), served.model.features
+    parts, intercept = parts * served.sigmoid.slope, exact(served.sigmoid.slope * base + served.sigmoid.shift)
+    weighted = [dict(zip(served.model.features, map(exact, row), strict=True)) for row in parts.tolist()]
+    log_odds = [intercept + sum(weights.values()) for weights in weighted]
+    chances = probability(np.array(log_odds)).tolist()
     return [
-        _prediction(served, vector, dict(zip(features, map(float, row), strict=True)), intercept, float(odds), chance)
-        for vector, row, odds, chance in zip(vectors, parts, log_odds, map(float, chances), strict=True)
+        _prediction(served, vector, weights, intercept, odds, chance)
+        for vector, weights, odds, chance in zip(vectors, weighted, log_odds, chances, strict=True)
     ]
 
 

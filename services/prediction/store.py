@@ -23,8 +23,13 @@ STANDING, TRAINING, PROGRESS = "standing", "training", "progress"
 async def ask(storage: Storage, lead_ids: Iterable[str], at: datetime) -> None:
     """Let these leads be predicted at this time, if it isn't earlier anyway; whoever has one in hand begins anew."""
     ids = list(dict.fromkeys(lead_ids))
-    if not await storage.change(PREDICTIONS, [Change(one, {}, {"$min": {"wakeAt": at}}) for one in ids]):
+    if not await storage.change(PREDICTIONS, [_asked(one, at) for one in ids]):
         await storage.insert_new(PREDICTIONS, [{"_id": one, "wakeAt": at} for one in ids])
+
+
+def _asked(lead_id: str, at: datetime) -> Change:
+    # Without its claim, what is being made of the row right now is void.
+    return Change(lead_id, {}, {"$min": {"wakeAt": at}, "$unset": {"claim": ""}})
 
 
 async def histories(storage: Storage, lead_ids: Iterable[str]) -> dict[str, History]:

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from math import isfinite
 
 from services.prediction.features import Kind, Value
 from services.prediction.sample import Sample, sample_of
@@ -57,9 +58,10 @@ def _label(text: str, column: str, row: int) -> bool:
 
 def _time(text: str, column: str, row: int) -> datetime:
     try:
-        return datetime.fromisoformat((text or "").strip()).replace(tzinfo=None)
+        at = datetime.fromisoformat((text or "").strip())
     except ValueError:
         raise Unfit(f"row {row}, column {column!r}: {text!r} is no date as 2026-03-02 or 2026-03-02T12:00") from None
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _kind(texts: Sequence[str]) -> tuple[Kind | None, str]:
@@ -79,9 +81,11 @@ def _kind(texts: Sequence[str]) -> tuple[Kind | None, str]:
 
 def _number(text: str) -> float | None:
     try:
-        return float(text.replace(",", ""))
+        number = float(text.replace(",", ""))
     except ValueError:
         return None
+    # "inf", and what is too large for a number, can't be reckoned with.
+    return number if isfinite(number) else None
 
 
 def _value(text: str, kind: Kind) -> Value:

@@ -20,6 +20,11 @@ class Prediction:
     document: dict[str, Any]
 
 
+def exact(number: float) -> float:
+    """The nearest multiple of 2⁻⁴⁰: sums of such numbers, up to some thousands, have no error, in whatever order."""
+    return round(number * 2**40) / 2**40
+
+
 def heaviest(weights: Mapping[str, float]) -> list[str]:
     """The features that weigh most for, and most against, the heaviest first."""
     ordered = sorted(weights, key=lambda name: -weights[name])
