@@ -21,6 +21,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get("PANTRY_TEST_BACKEND", "embedded"),
         help="what runs broker and database; named servers (PANTRY_KAFKA_BOOTSTRAP, PANTRY_MONGO_URL) win",
     )
+    parser.addoption("--full", action="store_true", help="the loads of the published figures, not a part of them")
+
+
+@pytest.fixture
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether a load is to be as large as that of the published figures."""
+    return bool(request.config.getoption("--full"))
 
 
 @pytest.fixture
@@ -107,3 +114,12 @@ def local(request: pytest.FixtureRequest) -> LocalServers:
     shared: LocalServers = request.getfixturevalue("_shared")
     asyncio.run(empty(shared))
     return shared
+
+
+@pytest.fixture
+def session_ms(local: LocalServers) -> int:
+    """A short session of a consumer, for who joins a group twice.
+
+    The embedded broker lets nobody in before the session of whoever left is over; Apache Kafka allows none so short.
+    """
+    return 3_000 if local.servers.broker is Backend.EMBEDDED else 6_000

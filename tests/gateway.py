@@ -1,22 +1,28 @@
 """A gateway on a bench, keys for it, and a client."""
 
+import asyncio
 import base64
 import hmac
 import json
 import secrets
 import subprocess
+import sys
+import warnings
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, redirect_stderr
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.cookies import SimpleCookie
+from io import StringIO
 from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+import pytest
 
 from deploy.local.process import free_port
 from schemas.topics import Topic
+from services.cli import main
 from services.gateway import access, keys, people, people_store, store
 from services.gateway.access import Kind, Scope
 from services.gateway.app import front
@@ -159,6 +165,28 @@ async def _is_ready(http: aiohttp.ClientSession, url: str) -> bool:
             return answer.status == 200
     except aiohttp.ClientError:
         return False
+
+
+async def mistake(on: Bench, *words: str) -> str:
+    """What `pantry WORDS` says before it ends with status 2, run in this process: one of its own starts slowly."""
+    environment = {**on.environment, "PANTRY_GATEWAY_SECRET": SECRET, "COLUMNS": "200"}
+    with redirect_stderr(StringIO()) as told, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["pantry", *words])
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        status = await asyncio.to_thread(_status)
+    assert status == 2, (words, told.getvalue())
+    return told.getvalue()
+
+
+def _status() -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # Cyclopts wonders who reads the command line in a test
+            main()
+    except SystemExit as ended:
+        return ended.code
+    return 0
 
 
 def signed(secret: str, body: bytes, id_: str = "msg-1", at: datetime | None = None) -> dict[str, str]:
