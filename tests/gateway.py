@@ -8,8 +8,8 @@ import secrets
 import subprocess
 import sys
 import warnings
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, redirect_stderr
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.cookies import SimpleCookie
@@ -167,16 +167,33 @@ async def _is_ready(http: aiohttp.ClientSession, url: str) -> bool:
         return False
 
 
+async def typed(on: Bench, *words: str) -> str:
+    """What `pantry WORDS` says when it does what it was asked for."""
+    status, said, told = await _run(on, words)
+    assert status == 0, (words, told)
+    return said.strip()
+
+
 async def mistake(on: Bench, *words: str) -> str:
-    """What `pantry WORDS` says before it ends with status 2, run in this process: one of its own starts slowly."""
+    """What `pantry WORDS` says of a mistake of the user's."""
+    status, _, told = await _run(on, words)
+    assert status == 2, (words, told)
+    return told
+
+
+async def _run(on: Bench, words: Sequence[str]) -> tuple[Any, str, str]:
+    """A command's exit status and outputs, run in this process: one of its own takes a second to start."""
     environment = {**on.environment, "PANTRY_GATEWAY_SECRET": SECRET, "COLUMNS": "200"}
-    with redirect_stderr(StringIO()) as told, pytest.MonkeyPatch.context() as patch:
+    with (
+        redirect_stdout(StringIO()) as said,
+        redirect_stderr(StringIO()) as told,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setattr(sys, "argv", ["pantry", *words])
         for name, value in environment.items():
             patch.setenv(name, value)
         status = await asyncio.to_thread(_status)
-    assert status == 2, (words, told.getvalue())
-    return told.getvalue()
+    return status, said.getvalue(), told.getvalue()
 
 
 def _status() -> Any:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from services import report_cli
 from services.gateway.analytics import Answers
+from services.gateway.figures import Figures
 from services.gateway.report import drawing, words
 from services.gateway.report.content import Report, report, warning_of
 from services.gateway.report.drawing import Count, Share
@@ -357,9 +358,10 @@ def test_a_report_is_a_file_under_the_name_it_was_given(
 
 
 def test_a_database_that_is_away_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(_: object) -> None:
-        raise Unavailable("ServerSelectionTimeoutError")
+    async def away(_: Figures, timeframe: str) -> None:
+        raise Unavailable(timeframe)
 
-    monkeypatch.setattr(report_cli, "with_storage", away)
-    with pytest.raises(Misused, match="does not answer"):
+    monkeypatch.setenv("PANTRY_MONGO_URL", "mongodb://127.0.0.1:1")
+    monkeypatch.setattr(Figures, "compared", away)
+    with pytest.raises(Misused, match="PANTRY_MONGO_URL names does not answer"):
         command()

@@ -14,7 +14,7 @@ from schemas.topics import ENGAGEMENTS
 from services.terminal import Misused, gateway_secret_of
 from shared.settings import Settings
 from tests.builders import data
-from tests.gateway import SECRET, events, gateway, mistake, new_key, signed
+from tests.gateway import SECRET, events, gateway, mistake, new_key, signed, typed
 from tests.harness import Bench, bench, until
 
 
@@ -38,11 +38,11 @@ async def test_a_key_is_shown_once_listed_without_its_secret_rotated_and_revoked
 
         old = await _keys(on, "create", "hall-7", "--source", "trade_show", "--scope", "captures:write")
         assert await status(old) == 202
-        new = await _keys(on, "rotate", "hall-7", "--overlap-hours", "0")
+        new = await typed(on, "keys", "rotate", "hall-7", "--overlap-hours", "0")
         assert old != new
         await until(lambda: _is(status, new, 202), "the new secret")
         assert await status(old) == 401
-        await _keys(on, "revoke", "hall-7")
+        await typed(on, "keys", "revoke", "hall-7")
         listed = await _keys(on, "list")
         for word in ("hall-7", "trade_show", "revoked"):
             assert word in listed
@@ -53,7 +53,7 @@ async def test_a_key_is_shown_once_listed_without_its_secret_rotated_and_revoked
 
 async def test_a_webhooks_secret_as_it_is_shown_signs_what_the_gateway_takes(local: LocalServers) -> None:
     async with bench(local) as on, gateway(on) as caller:
-        secret = await _keys(on, "create", "mailer", "--kind", "webhook")
+        secret = await typed(on, "keys", "create", "mailer", "--kind", "webhook")
         body = b'{"email": "ana@example.com", "action": "opened_email"}'
         answer = await caller.post("/v1/webhooks/mailer", body, **signed(secret, body, at=datetime.now(UTC)))
         assert (answer.status, answer.json["accepted"]) == (202, 1)

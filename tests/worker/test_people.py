@@ -34,6 +34,7 @@ from tests.gateway import (
     new_key,
     session_of,
     sign_in,
+    typed,
 )
 from tests.harness import Bench, bench, until
 
@@ -296,22 +297,22 @@ async def test_people_are_made_changed_and_disabled_from_the_command_line(local:
         file = tmp_path / "password"
         file.write_text(f"{PASSWORD}\n")
         await _people(on, "create", "kim.catering", "--role", "sales", "--password-file", str(file))
-        link = await _people(on, "create", "robin", "--role", "viewer", "--link")
+        link = await typed(on, "people", "create", "robin", "--role", "viewer", "--link")
         sessions = [
             cookie_of(await sign_in(caller, name="kim.catering", password=PASSWORD)),
             cookie_of(await sign_in(caller, token=link.partition("/signin?token=")[2])),
         ]
         me = [(await caller.call("GET", "/v1/me", session=one)).json for one in sessions]
         assert [(one["name"], one["role"]) for one in me] == [("kim.catering", "sales"), ("robin", "viewer")]
-        again = (await _people(on, "link", "kim.catering")).partition("/signin?token=")[2]
+        again = (await typed(on, "people", "link", "kim.catering")).partition("/signin?token=")[2]
         assert (await sign_in(caller, token=again)).status == 303
-        await _people(on, "role", "robin", "admin")
+        await typed(on, "people", "role", "robin", "admin")
         file.write_text("another horse battery")
-        await _people(on, "password", "kim.catering", "--password-file", str(file))
+        await typed(on, "people", "password", "kim.catering", "--password-file", str(file))
         for session in sessions:
             await until(lambda session=session: _is(caller, session, 401), "the session's end")  # type: ignore[misc]
         assert (await sign_in(caller, name="kim.catering", password=PASSWORD)).status == 401
-        await _people(on, "disable", "robin")
+        await typed(on, "people", "disable", "robin")
         listed = await _people(on, "list")
         for word in ("kim.catering", "sales", "password or link", "robin", "admin"):
             assert word in listed
