@@ -114,12 +114,3 @@ def local(request: pytest.FixtureRequest) -> LocalServers:
     shared: LocalServers = request.getfixturevalue("_shared")
     asyncio.run(empty(shared))
     return shared
-
-
-@pytest.fixture
-def session_ms(local: LocalServers) -> int:
-    """A short session of a consumer, for who joins a group twice.
-
-    The embedded broker lets nobody in before the session of whoever left is over; Apache Kafka allows none so short.
-    """
-    return 3_000 if local.servers.broker is Backend.EMBEDDED else 6_000

@@ -207,7 +207,15 @@ def fit_boosting(vectors: Sequence[Vector], labels: Labels, kinds: Mapping[str, 
     """Gradient boosting of shallow trees."""
     encoder = fitted(vectors, kinds, splines=False)
     matrix = encoder.matrix(vectors)
-    estimator = HistGradientBoostingClassifier(
+    unseen = _unseen(_boosting(seed), matrix, labels, seed)
+    fit = _boosting(seed).fit(matrix, labels)
+    # scikit-learn offers no other way to its trees; a test compares ours with its own predictions.
+    trees = tuple(_tree(stage[0].nodes) for stage in fit._predictors)  # noqa: SLF001
+    return Fit(Boosting(encoder, float(fit._baseline_prediction.ravel()[0]), trees), unseen)  # noqa: SLF001
+
+
+def _boosting(seed: int) -> HistGradientBoostingClassifier:
+    return HistGradientBoostingClassifier(
         learning_rate=0.05,
         max_iter=300,
         max_leaf_nodes=8,
@@ -216,11 +224,6 @@ def fit_boosting(vectors: Sequence[Vector], labels: Labels, kinds: Mapping[str, 
         early_stopping=True,
         random_state=seed,
     )
-    unseen = _unseen(estimator, matrix, labels, seed)
-    fit = estimator.fit(matrix, labels)
-    # scikit-learn offers no other way to its trees; a test compares ours with its own predictions.
-    trees = tuple(_tree(stage[0].nodes) for stage in fit._predictors)  # noqa: SLF001
-    return Fit(Boosting(encoder, float(fit._baseline_prediction.ravel()[0]), trees), unseen)  # noqa: SLF001
 
 
 def _tree(nodes: Any) -> Tree:

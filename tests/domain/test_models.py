@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from services.prediction import models
 from services.prediction.calibration import Refused, bins, calibration_error, sigmoid_of
@@ -132,15 +131,7 @@ def test_our_trees_say_what_the_library_says() -> None:
     sample = planted(1_500)
     made = models.fit_boosting(sample.vectors, sample.labels, sample.kinds, 0)
     matrix = made.model.encoder.matrix(sample.vectors)  # type: ignore[attr-defined]
-    theirs = HistGradientBoostingClassifier(
-        learning_rate=0.05,
-        max_iter=300,
-        max_leaf_nodes=8,
-        min_samples_leaf=20,
-        l2_regularization=1.0,
-        early_stopping=True,
-        random_state=0,
-    ).fit(matrix, sample.labels)
+    theirs = models._boosting(0).fit(matrix, sample.labels)
     unseen = planted(500, seed=6)
     assert np.allclose(
         models.log_odds(made.model, unseen.vectors),

@@ -158,10 +158,10 @@ async def test_what_comes_late_brings_nothing_back_and_a_fresh_word_starts_anew(
 
 
 async def test_an_erasure_that_comes_before_its_lead_waits_and_one_whose_lead_never_comes_ends(
-    local: LocalServers, session_ms: int
+    local: LocalServers,
 ) -> None:
     async with bench(local) as on:
-        async with on.running("capture", "erasure", session_timeout_ms=session_ms):
+        async with on.running("capture", "erasure"):
             await on.publish([event({"email": OLD_EMAIL, **DESK}, ERASE, "x1")], ERASE)
             await on.publish([event({"email": OLD_EMAIL, **DESK}, ERASE, "x2")], ERASE)
 
@@ -174,7 +174,7 @@ async def test_an_erasure_that_comes_before_its_lead_waits_and_one_whose_lead_ne
             assert [one["leadId"] for one in erased] == [lead_id("c1")] * 2
             assert await on.count(LEADS) == 0
         strays = [event({"leadId": "nobody", **DESK}, ERASE, "x3"), event({"email": EMAIL, **DESK}, ERASE, "x4")]
-        async with on.running("erasure", orphan_ttl=1.0, session_timeout_ms=session_ms):
+        async with on.running("erasure", orphan_ttl=1.0):
             await on.publish(strays, ERASE)
             (rejected,) = await until_told(on, REJECTED, 1)
 

@@ -122,14 +122,12 @@ async def test_owners_open_leads_are_counted_without_error(local: LocalServers) 
         await until(counted, "40 open leads on the owners' accounts")
 
 
-async def test_steps_that_are_due_go_out_once_and_the_rest_waits_for_its_day(
-    local: LocalServers, session_ms: int
-) -> None:
+async def test_steps_that_are_due_go_out_once_and_the_rest_waits_for_its_day(local: LocalServers) -> None:
     async with bench(local) as on:
-        async with on.running("capture", "scoring", "nurture", session_timeout_ms=session_ms):
+        async with on.running("capture", "scoring", "nurture"):
             await on.publish([event(data(email=f"n{n}@example.com"), event_id=f"n{n}") for n in range(30)])
             await _until_count(on, ACTIONS, 30)
-        async with on.running("nurture", session_timeout_ms=session_ms):
+        async with on.running("nurture"):
             await on.publish([event(data(email="x@example.com"))])
         actions = [json.loads(record.value or b"") for record in await on.records(ACTIONS)]
         assert {one["data"]["stepId"] for one in actions} == {"welcome"}
@@ -138,11 +136,11 @@ async def test_steps_that_are_due_go_out_once_and_the_rest_waits_for_its_day(
         assert await on.count("nurture_steps", {"state": "scheduled"}) == 60
 
 
-async def test_two_schedulers_at_once_send_each_step_once(local: LocalServers, session_ms: int) -> None:
+async def test_two_schedulers_at_once_send_each_step_once(local: LocalServers) -> None:
     async with (
         bench(local) as on,
-        on.running("nurture", session_timeout_ms=session_ms),
-        on.running("capture", "scoring", "nurture", session_timeout_ms=session_ms),
+        on.running("nurture"),
+        on.running("capture", "scoring", "nurture"),
     ):
         await on.publish([event(data(email=f"s{n}@example.com")) for n in range(200)])
         await _until_count(on, ACTIONS, 200)

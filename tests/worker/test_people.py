@@ -342,13 +342,13 @@ async def test_what_can_not_be_is_told_in_a_sentence(local: LocalServers, tmp_pa
         assert await on.count("people") == 2
 
 
-async def test_up_prints_a_link_that_signs_its_first_user_in(local: LocalServers, session_ms: int) -> None:
+async def test_up_prints_a_link_that_signs_its_first_user_in(local: LocalServers) -> None:
     async with bench(local) as on, aiohttp.ClientSession() as http:
 
         async def dashboard() -> Answer:
             up = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "services.cli", "up"),
-                env={**on.environment, "PANTRY_GATEWAY_SECRET": SECRET, "PANTRY_SESSION_TIMEOUT_MS": str(session_ms)},
+                env={**on.environment, "PANTRY_GATEWAY_SECRET": SECRET},
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
             )

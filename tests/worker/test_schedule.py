@@ -255,18 +255,18 @@ async def test_triggers_enrol_once_a_bounce_stops_mail_only_and_an_erased_lead_g
 
 
 async def test_an_event_whose_handler_was_killed_between_steps_and_enrolment_comes_out_right(
-    local: LocalServers, session_ms: int
+    local: LocalServers,
 ) -> None:
     async with bench(local) as on:
         await on.storage.insert_new(LEADS, [lead(_id="a", score=10)])
-        async with on.running("nurture", session_timeout_ms=session_ms):
+        async with on.running("nurture"):
             await _tell(on, SCORED, _scored("a"), "scored")
             before = await _until_steps(on, 1, state="sent")
         (told,) = await on.records(ENROLLED)
         await on.storage.delete(ENROLMENTS, [one["_id"] for one in await on.storage.find(ENROLMENTS, {})])
         # By now the lead would be picked for another sequence, which its first score has done already.
         await on.storage.put(LEADS, [lead(_id="a", score=10, company={"name": "Blue Fork", "size": "enterprise"})])
-        async with on.running("nurture", session_timeout_ms=session_ms):
+        async with on.running("nurture"):
             await _tell(on, TRIGGERED, _triggered("a", "website_engagement"), "visit")
             await _tell(on, SCORED, _scored("a"), "scored")
 
@@ -284,7 +284,7 @@ async def test_an_event_whose_handler_was_killed_between_steps_and_enrolment_com
 
 
 async def test_steps_that_came_due_while_everything_was_down_go_out_late_in_order_and_not_in_a_burst(
-    local: LocalServers, session_ms: int
+    local: LocalServers,
 ) -> None:
     async with bench(local) as on:
         await on.storage.insert_new(LEADS, [_person(1)])
@@ -294,8 +294,8 @@ async def test_steps_that_came_due_while_everything_was_down_go_out_late_in_orde
         await on.storage.insert_new(ENROLMENTS, [enrolment])
         await on.storage.insert_new(STEPS, list(reversed(steps)))
         async with (
-            on.running("nurture", session_timeout_ms=session_ms),
-            on.running("nurture", session_timeout_ms=session_ms),
+            on.running("nurture"),
+            on.running("nurture"),
         ):
             await _until_steps(on, 1, state="sent", stepId="welcome")
 

@@ -104,7 +104,7 @@ async def _until_done(on: Bench, version: str) -> dict[str, Any]:
 
 
 async def test_a_score_falls_when_an_activity_leaves_the_window_with_no_event_from_outside(
-    local: LocalServers, file: Path, session_ms: int
+    local: LocalServers, file: Path
 ) -> None:
     async with bench(local) as on:
         now = _now()
@@ -114,8 +114,8 @@ async def test_a_score_falls_when_an_activity_leaves_the_window_with_no_event_fr
         documents = [_active(number, at - WINDOW, then - WINDOW, then) for number, at in enumerate(leaves.values())]
         ids = await _plant(on, [_scored(one, file, now) for one in documents])
         async with (
-            on.running("scoring", rules_file=file, session_timeout_ms=session_ms),
-            on.running("scoring", rules_file=file, session_timeout_ms=session_ms),
+            on.running("scoring", rules_file=file),
+            on.running("scoring", rules_file=file),
         ):
             leads = await _until_scores(on, ids, 15)
         asked, told = await _told(on, RESCORE), await _told(on, SCORED)
@@ -130,14 +130,14 @@ async def test_a_score_falls_when_an_activity_leaves_the_window_with_no_event_fr
 
 
 async def test_a_changed_rules_file_reaches_every_lead_while_live_leads_get_through(
-    local: LocalServers, file: Path, session_ms: int
+    local: LocalServers, file: Path
 ) -> None:
     async with bench(local) as on:
         old = _version(file)
         ids = await _plant(on, [_scored(one, file, _now()) for one in _people(600)])
         async with (
-            on.running("capture", "scoring", rules_file=file, session_timeout_ms=session_ms),
-            on.running("scoring", rules_file=file, session_timeout_ms=session_ms),
+            on.running("capture", "scoring", rules_file=file),
+            on.running("scoring", rules_file=file),
         ):
             assert (await _until_done(on, old))["total"] == 0
             _save(file, 30)
@@ -161,7 +161,7 @@ async def test_a_changed_rules_file_reaches_every_lead_while_live_leads_get_thro
 
 
 async def test_a_change_made_while_nothing_ran_is_followed_and_a_dead_process_s_job_is_taken_over(
-    local: LocalServers, file: Path, session_ms: int
+    local: LocalServers, file: Path
 ) -> None:
     async with bench(local) as on:
         now = _now()
@@ -174,10 +174,10 @@ async def test_a_change_made_while_nothing_ran_is_followed_and_a_dead_process_s_
         _save(file, 40)
         row = job.begun(_version(other), now) | {"claim": "dead", "wakeAt": now + 3 * SECOND, "total": 300, "done": 200}
         await on.storage.insert_new(RESCORING, [row])
-        async with on.running("scoring", rules_file=other, session_timeout_ms=session_ms):
+        async with on.running("scoring", rules_file=other):
             done = await _until_done(on, _version(other))
         assert (done["done"], done["total"], await _told(on, SCORED)) == (300, 300, [])
-        async with on.running("scoring", rules_file=file, session_timeout_ms=session_ms):
+        async with on.running("scoring", rules_file=file):
             for points in (40, 20, 40):  # what comes back is asked for anew
                 _save(file, points)
                 leads = await _until_scores(on, [*ids, *same], points)
