@@ -20,6 +20,7 @@ from services.prediction.tables import Unfit, table_of
 from services.prediction.training import FitFailed, train
 from services.terminal import Misused, with_storage
 from shared.clock import system_clock
+from shared.domain.registry import PROGRESS, STANDING, TRAINING
 from shared.settings import Settings
 from shared.storage import Document, Storage
 
@@ -157,7 +158,7 @@ def _called(standing: Mapping[str, Any]) -> str:
 
 
 async def _history(storage: Storage) -> tuple[Document, Document, Document, list[Document]]:
-    names = (store.STANDING, store.TRAINING, store.PROGRESS)
+    names = (STANDING, TRAINING, PROGRESS)
     standing, job, progress = [await store.row(storage, name) for name in names]
     return standing, job, progress, await store.models(storage, fields=_FIELDS)
 

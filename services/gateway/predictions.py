@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.collections import MODELS, PREDICTIONS
+from shared.domain.registry import HEURISTIC, PROGRESS, STANDING, TRAINING, model_id
 from shared.storage import Document, Storage
 
-_STANDING, _TRAINING, _PROGRESS = "standing", "training", "progress"
 _FIELDS = ("version", "at", "method", "window", "converted", "metrics", "status", "why", "served.evidence")
 _NUMBERS = ("served.examples", "served.baseRate", "served.horizonDays")
 _METRICS = {"auc": "auc", "brier": "brier", "logLoss": "log_loss", "calibrationError": "calibration_error"}
@@ -22,11 +22,11 @@ async def of_lead(storage: Storage, lead_id: str) -> Document | None:
 
 async def card(storage: Storage) -> Document:
     """The card of the model that counts, or of the formula while none does."""
-    rows = await storage.read(MODELS, (_STANDING, _TRAINING, _PROGRESS))
-    champion = rows.get(_STANDING, {}).get("champion")
-    id_ = f"model:{champion or 0:06d}"
+    rows = await storage.read(MODELS, (STANDING, TRAINING, PROGRESS))
+    champion = rows.get(STANDING, {}).get("champion")
+    id_ = model_id(champion or HEURISTIC)
     model = (await storage.read(MODELS, [id_], fields=(*_FIELDS, *_NUMBERS))).get(id_)
-    return {**_of_model(model), **_of_training(rows.get(_TRAINING, {})), "progress": _progress(rows.get(_PROGRESS))}
+    return {**_of_model(model), **_of_training(rows.get(TRAINING, {})), "progress": _progress(rows.get(PROGRESS))}
 
 
 def _of_model(model: Mapping[str, Any] | None) -> Document:

@@ -11,9 +11,9 @@ from services.prediction import store
 from services.prediction.features import SCHEMA, History, Vector, vector
 from services.prediction.heuristic import by_heuristic
 from services.prediction.job import again_at
-from services.prediction.store import HEURISTIC
 from services.prediction.telling import Prediction
 from shared.collections import PREDICTIONS
+from shared.domain.registry import HEURISTIC, STANDING
 from shared.domain.statuses import OPEN
 from shared.due import claim
 from shared.storage import Change, Document
@@ -40,7 +40,7 @@ class Predicting:
 
     async def take(self) -> int:
         """Predict a batch of what is due; return how many leads there were to see to."""
-        standing, now = await store.row(self._storage, store.STANDING), self._clock()
+        standing, now = await store.row(self._storage, STANDING), self._clock()
         champion = await self._model(standing.get("champion"))
         number = champion.version if champion else HEURISTIC
         rows = await claim(self._storage, PREDICTIONS, now, self._lease, BATCH)

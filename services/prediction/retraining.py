@@ -9,6 +9,7 @@ from services.prediction.job import is_due, maturing, taken
 from services.prediction.training import train
 from shared.clock import pause, unless
 from shared.collections import INSIGHTS, ROLLUPS
+from shared.domain.registry import TRAINING
 from shared.domain.rollups import META, bucket_id, day_bucket
 from shared.storage import Document
 from shared.worker import Runtime
@@ -32,10 +33,10 @@ class Retraining:
 
     async def step(self) -> None:
         """Train if it is due and no other process does."""
-        row, now = await store.row(self._storage, store.TRAINING), self._clock()
+        row, now = await store.row(self._storage, TRAINING), self._clock()
         if is_due(row, self._days, now, await self._matured(row, now)):
             guard, taking = taken(row, self._claim, now)
-            if await store.swap(self._storage, store.TRAINING, guard, taking):
+            if await store.swap(self._storage, TRAINING, guard, taking):
                 row = await train(self._storage, self._days, now)
         self._metrics.drift.set(len(row.get("drift") or ()))
 

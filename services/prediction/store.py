@@ -7,6 +7,7 @@ from typing import Any
 
 from services.prediction.features import History
 from shared.collections import ACTIVITIES, CAPTURES, LEADS, MODELS, PREDICTIONS, TIMELINE
+from shared.domain.registry import PROGRESS, STANDING, model_id
 from shared.storage import Change, Document, Storage
 from shared.worker import settle
 
@@ -14,10 +15,6 @@ LEAD_FIELDS = ("source", "status", "score", "company", "contact", "context", "cr
 _CAPTURE_FIELDS = ("leadId", "capturedAt", "knownAt", "channel", "outcome", "ordinal", "filled")
 _ACTIVITY_FIELDS = ("leadId", "type", "at", "knownAt", "completedAt", "engagement")
 _MODELS_MAX = 100
-HEURISTIC = 0
-"""The number that stands for no model: predictions by the formula."""
-STANDING, TRAINING, PROGRESS = "standing", "training", "progress"
-"""The rows of `models` that are none: which of them counts, when the next one is trained, how far its leads are."""
 
 
 async def ask(storage: Storage, lead_ids: Iterable[str], at: datetime) -> None:
@@ -152,11 +149,6 @@ async def move(storage: Storage, decide: Callable[[Document], Document]) -> Docu
 
     await settle(attempt)
     return new
-
-
-def model_id(version: int) -> str:
-    """The id of a model's document."""
-    return f"model:{version:06d}"
 
 
 async def model(storage: Storage, version: int) -> Document | None:

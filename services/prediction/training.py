@@ -17,6 +17,7 @@ from services.prediction.collecting import Collected, collect
 from services.prediction.job import trained
 from services.prediction.standing import promoted, shadowed
 from shared.collections import MODELS
+from shared.domain.registry import HEURISTIC, STANDING, TRAINING, model_id
 from shared.storage import Document, Storage
 from shared.worker import settle
 
@@ -33,15 +34,15 @@ async def train(storage: Storage, horizon_days: int, now: datetime) -> Document:
     Raises `FitFailed`, and `Unavailable` while the database is.
     """
     collected = await collect(storage, timedelta(days=horizon_days), now)
-    standing = await store.row(storage, store.STANDING)
-    champion = await store.model(storage, standing.get("champion") or store.HEURISTIC)
+    standing = await store.row(storage, STANDING)
+    champion = await store.model(storage, standing.get("champion") or HEURISTIC)
     found = await _fitted(_task(collected, champion, horizon_days, now))
     version = await _enter(storage, found["model"], now) if found["model"] else None
     if version:
         await _move(storage, version, found["model"]["status"])
     await store.forget_old(storage)
     row = trained(found, version, collected.censored, horizon_days, now)
-    await storage.put(MODELS, [{"_id": store.TRAINING, **row}])
+    await storage.put(MODELS, [{"_id": TRAINING, **row}])
     _log.info("model.trained", **{name: row[name] for name in ("version", "status", "examples", "converted")})
     for alarm in row["drift"]:
         _log.warning("prediction.drift", **alarm)
@@ -90,7 +91,7 @@ async def _enter(storage: Storage, model: Document, now: datetime) -> int:
         newest = await store.models(storage, fields=("version",))
         version = max((one["version"] for one in newest), default=0) + 1
         return not await storage.insert_new(
-            MODELS, [{**model, "_id": store.model_id(version), "version": version, "at": now}]
+            MODELS, [{**model, "_id": model_id(version), "version": version, "at": now}]
         )
 
     await settle(attempt)

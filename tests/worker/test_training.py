@@ -20,6 +20,7 @@ from services.terminal import Misused
 from shared.clock import system_clock
 from shared.collections import ACTIVITIES, CAPTURES, LEADS, MODELS, PREDICTIONS
 from shared.domain.activities import activity
+from shared.domain.registry import TRAINING
 from shared.storage import Document
 from shared.worker import Runtime
 from tests.builders import lead
@@ -113,19 +114,19 @@ async def test_one_process_trains_and_another_takes_over_where_it_was_killed(loc
 
         first, second = retraining(), retraining()
         # The first takes the job, and is killed.
-        await store.swap(on.storage, store.TRAINING, {}, {"claim": "dead", "wakeAt": now[0] + LEASE})
+        await store.swap(on.storage, TRAINING, {}, {"claim": "dead", "wakeAt": now[0] + LEASE})
         await second.step()
-        assert "trainedAt" not in await store.row(on.storage, store.TRAINING)
+        assert "trainedAt" not in await store.row(on.storage, TRAINING)
         now[0] += LEASE
         await asyncio.gather(first.step(), second.step())
-        row = await store.row(on.storage, store.TRAINING)
+        row = await store.row(on.storage, TRAINING)
         assert (row["trainedAt"], row["status"], row["examples"]) == (now[0], "too_few", 0)
         now[0] += timedelta(hours=23)
         await first.step()
-        assert (await store.row(on.storage, store.TRAINING))["trainedAt"] < now[0]
+        assert (await store.row(on.storage, TRAINING))["trainedAt"] < now[0]
         now[0] += timedelta(hours=1)
         await first.step()
-        assert (await store.row(on.storage, store.TRAINING))["trainedAt"] == now[0]
+        assert (await store.row(on.storage, TRAINING))["trainedAt"] == now[0]
         assert await on.count(MODELS) == 1
 
 
