@@ -23,6 +23,7 @@ def fitted(task: Mapping[str, Any]) -> dict[str, Any]:
     model = proposal.served and document_of(proposal.served, sample, proposal.status, proposal.why, proposal.metrics)
     return {
         "model": model,
+        "status": proposal.status,
         "examples": len(sample.labels),
         "converted": sample.converted,
         "why": list(proposal.why),

@@ -49,7 +49,6 @@ def trained(found: Mapping[str, Any], version: int | None, censored: int, horizo
 
     `version` None: there was no model to enter.
     """
-    told = {name: found[name] for name in ("examples", "converted", "why", "drift")}
-    status = found["model"]["status"] if found["model"] else "too_few"
+    told = {name: found[name] for name in ("status", "examples", "converted", "why", "drift")}
     how = {"horizonDays": horizon_days, "schema": SCHEMA}
-    return {"trainedAt": now, "version": version, "status": status, "censored": censored, **how, **told}
+    return {"trainedAt": now, "version": version, "censored": censored, **how, **told}

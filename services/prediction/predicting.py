@@ -71,9 +71,12 @@ class Predicting:
         await (store.going_on if found else store.finished)(self._storage, model, now)
         if not found:
             self._looked = (loop.time(), model)
-        due = [Change(row["_id"], {"wakeAt": row["wakeAt"]}, {"$set": {"wakeAt": now}}) for row in found]
-        await self._storage.change(PREDICTIONS, due)
-        return len(found)
+        # What another process has in hand is left to it: each would make void what the other is at.
+        free = [row for row in found if "claim" not in row]
+        due = {"$set": {"wakeAt": now}}
+        changes = [Change(row["_id"], {"wakeAt": row["wakeAt"], "claim": None}, due) for row in free]
+        await self._storage.change(PREDICTIONS, changes)
+        return len(free)
 
 
 async def _made(

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from services.prediction.calibration import Array, Refused, bins, probability, sigmoid_of
+from services.prediction.calibration import Array, Refused, bins, calibration_error, probability, sigmoid_of
 from services.prediction.gate import metrics, no_better, objections
 from services.prediction.models import Boosting, Fit, Logistic, fit_boosting, fit_logistic
-from services.prediction.registry import CHAMPION, REFUSED, SHADOW, Served
+from services.prediction.registry import CHAMPION, REFUSED, SHADOW, TOO_FEW, Served
 from services.prediction.sample import Sample
 
 HOLDOUT = 0.25
@@ -53,7 +53,7 @@ def propose(sample: Sample, champion: Champion | None, horizon_days: int | None,
     """
     learned, holdout = split(sample)
     if not (sample.enough and learned.judges and holdout.judges):
-        return Proposal(None, REFUSED, ("too few outcomes to learn from and to be judged by",), {})
+        return Proposal(None, TOO_FEW, ("too few outcomes to learn from and to be judged by",), {})
     judged, faults = judge(learned, holdout, seed)
     told = {name: metrics(one, holdout.labels).document() for name, one in judged.items()}
     name, wrong = best(judged, holdout, seed)
@@ -134,6 +134,6 @@ def fit(sample: Sample, name: str, horizon_days: int | None, seed: int) -> Serve
         evidence=evidence,
         base_rate=sample.base_rate,
         examples=len(sample.labels),
-        calibration_error=sum(one.count * abs(one.predicted - one.observed) for one in evidence) / len(sample.labels),
+        calibration_error=calibration_error(evidence),
         horizon_days=horizon_days,
     )

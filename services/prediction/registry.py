@@ -16,7 +16,7 @@ from services.prediction.sample import Sample
 
 Document = dict[str, Any]
 
-CHAMPION, SHADOW, REFUSED = "champion", "shadow", "refused"
+CHAMPION, SHADOW, REFUSED, TOO_FEW = "champion", "shadow", "refused", "too_few"
 
 
 @dataclass(frozen=True, slots=True)

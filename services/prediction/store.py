@@ -11,9 +11,9 @@ from shared.domain.registry import PROGRESS, STANDING, model_id
 from shared.storage import Change, Document, Storage
 from shared.worker import settle
 
-LEAD_FIELDS = ("source", "status", "score", "company", "contact", "context", "createdAt")
-_CAPTURE_FIELDS = ("leadId", "capturedAt", "knownAt", "channel", "outcome", "ordinal", "filled")
-_ACTIVITY_FIELDS = ("leadId", "type", "at", "knownAt", "completedAt", "engagement")
+_LEAD_FIELDS = ("source", "status", "score", "company", "contact", "context", "createdAt")
+_CAPTURE_FIELDS = ("leadId", "capturedAt", "knownAt", "channel", "filled")
+_ACTIVITY_FIELDS = ("leadId", "type", "at", "knownAt", "engagement")
 _MODELS_MAX = 100
 
 
@@ -33,7 +33,7 @@ async def histories(storage: Storage, lead_ids: Iterable[str]) -> dict[str, Hist
     """What is known of those of these leads that exist, by id."""
     ids = list(lead_ids)
     leads, captures, activities = await asyncio.gather(
-        storage.read(LEADS, ids, fields=LEAD_FIELDS),
+        storage.read(LEADS, ids, fields=_LEAD_FIELDS),
         storage.find_in(CAPTURES, "leadId", ids, fields=_CAPTURE_FIELDS),
         storage.find_in(ACTIVITIES, "leadId", ids, fields=_ACTIVITY_FIELDS),
     )
@@ -84,7 +84,7 @@ async def settle_rows(storage: Storage, rows: Sequence[Document], made: Mapping[
 async def under_other_models(storage: Storage, model: int, most: int) -> list[Document]:
     """Up to `most` open leads' rows whose prediction is by another model than this one."""
     for others in _others(model):
-        found = await storage.find(PREDICTIONS, others, fields=("wakeAt",), limit=most)
+        found = await storage.find(PREDICTIONS, others, fields=("wakeAt", "claim"), limit=most)
         if found:
             return found
     return []

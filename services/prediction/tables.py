@@ -74,7 +74,7 @@ def _kind(texts: Sequence[str]) -> tuple[Kind | None, str]:
     if numbers >= _NUMBERS * len(known):
         whole = all(text.lstrip("+-").isdigit() for text in known)
         return (None, "a number of its own in each row") if whole and len(words) == len(texts) else ("number", "")
-    if len(words) > max(_WORDS_MAX, 2) or len(words) * 2 > len(known):
+    if len(words) > _WORDS_MAX or len(words) * 2 > len(known):
         return None, f"{len(words)} different texts"
     return "category", ""
 

@@ -36,7 +36,7 @@ async def train(storage: Storage, horizon_days: int, now: datetime) -> Document:
     collected = await collect(storage, timedelta(days=horizon_days), now)
     standing = await store.row(storage, STANDING)
     champion = await store.model(storage, standing.get("champion") or HEURISTIC)
-    found = await _fitted(_task(collected, champion, horizon_days, now))
+    found = await _fitted(_task(collected, champion, horizon_days))
     version = await _enter(storage, found["model"], now) if found["model"] else None
     if version:
         await _move(storage, version, found["model"]["status"])
@@ -49,7 +49,7 @@ async def train(storage: Storage, horizon_days: int, now: datetime) -> Document:
     return row
 
 
-def _task(collected: Collected, champion: Document | None, horizon_days: int, now: datetime) -> Mapping[str, Any]:
+def _task(collected: Collected, champion: Document | None, horizon_days: int) -> Mapping[str, Any]:
     return {
         "vectors": collected.vectors,
         "labels": [one.converted for one in collected.moments],
@@ -57,7 +57,6 @@ def _task(collected: Collected, champion: Document | None, horizon_days: int, no
         "recent": collected.recent,
         "champion": champion,
         "horizonDays": horizon_days,
-        "now": now.isoformat(),
     }
 
 
@@ -71,6 +70,7 @@ async def _fitted(task: Mapping[str, Any]) -> Document:
     finally:
         if process.returncode is None:
             process.kill()
+            await process.wait()
     if process.returncode:
         raise FitFailed(wrong.decode(errors="replace").strip().splitlines()[-1] if wrong else str(process.returncode))
     found: Document = json.loads(told)

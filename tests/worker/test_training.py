@@ -161,6 +161,20 @@ async def test_predicting_that_is_killed_at_any_step_is_done_by_the_next_once_th
         assert step > 6
 
 
+async def test_what_another_process_has_in_hand_is_left_to_it_when_the_model_changes(local: LocalServers) -> None:
+    async with bench(local) as on:
+        now = system_clock()
+        row = {"model": 7, "wakeAt": now + timedelta(days=1)}
+        mine = {**row, "_id": "mine", "claim": "another process", "wakeAt": now + timedelta(seconds=30)}
+        await on.storage.insert_new(PREDICTIONS, [mine, {**row, "_id": "free"}])
+        publisher: Any = None
+        predicting = Predicting(Runtime(on.settings, on.storage, publisher, lambda: now))
+        assert await predicting.take() == 1
+        rows = await on.storage.read(PREDICTIONS, ["mine", "free"])
+        assert rows["mine"] == mine
+        assert rows["free"]["wakeAt"] == now
+
+
 async def test_the_commands_train_and_tell_and_take_back(
     local: LocalServers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
