@@ -168,7 +168,10 @@ def _stands(model: Mapping[str, Any], standing: Mapping[str, Any]) -> str:
         return "counts"
     if model["version"] == standing.get("shadow"):
         return "shadow"
-    return "counted before" if model["version"] in standing.get("previous", ()) else str(model["status"])
+    if model["version"] in standing.get("previous", ()):
+        return "counted before"
+    # Rolled back, overtaken by another shadow, or entered by a process that was killed before it could say so.
+    return "refused" if model["status"] == "refused" else "passed, not in use"
 
 
 @model_app.command(name="promote")
