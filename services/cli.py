@@ -137,12 +137,13 @@ def worker(*names: Annotated[str, Parameter(help=f"any of: {', '.join(WORKERS)}"
     configure(settings)
     to = connections(settings, broker_of(settings), database_of(settings), idempotence=True)
 
-    async def main() -> None:
+    async def main() -> bool:
         with stop_signals() as stop:
-            async with running(settings, to, names):
-                await stop.wait()
+            async with running(settings, to, names) as service:
+                await unless(service.stopped, stop.wait())
+                return service.stopped.is_set()
 
-    asyncio.run(main())
+    sys.exit(1 if asyncio.run(main()) else 0)
 
 
 @app.command(name="gateway")

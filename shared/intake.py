@@ -1,7 +1,8 @@
 """The one way to consume: decode each, handle as a batch, publish, then commit.
 
 Transient faults wait and try again, and nothing is skipped. Offsets are committed after the writes and the acknowledged
-publishes of all their records: killed anywhere, the batch comes again.
+publishes of all their records: killed anywhere, the batch comes again. The dead letters of a batch go out last, for
+too many of them stop the worker instead.
 """
 
 import asyncio
@@ -16,7 +17,9 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
+from shared.breaker import Tripped
 from shared.clock import pause
+from shared.decoding import Undecodable
 from shared.events import Received, Record, Unknown
 from shared.metrics import Metrics
 from shared.passage import Passage, transient
@@ -48,6 +51,8 @@ class Intake:
     retry_max_s: float = 5.0
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     advanced: Callable[[], None] = lambda: None
+    tripped: Callable[[Tripped], None] = lambda _: None
+    """Told that too much of a batch would go to the dead letter: the worker is to stop."""
 
     @property
     def _name(self) -> str:
@@ -61,6 +66,10 @@ class Intake:
             outcomes = await self._until_through(records)
         except Stopping:
             _rewind(consumer, records)
+            return
+        except Tripped as error:
+            _rewind(consumer, records)
+            self.tripped(error)
             return
         except Exception as error:  # noqa: BLE001 - an error that left here would let the next batch commit past this one
             _log.error("batch.rewound", worker=self._name, records=len(records), error=type(error).__name__)
@@ -92,27 +101,30 @@ class Intake:
         received, undecodable = self.passage.decode(inputs)
         if self.waiting:
             await self.waiting.release([record for record in records if self._is_arrival(record)], received)
-        outcomes = await self.passage.publish((), undecodable) + await self._in_lanes(received)
-        handled = len(inputs) - outcomes.total()
-        return outcomes + Counter(handled=handled, arrivals=len(records) - len(inputs))
+        waiting, refused = await self._in_lanes(received)
+        buried = await self.passage.bury([*undecodable, *refused], inputs)
+        handled = len(inputs) - waiting - buried.total()
+        return buried + Counter(handled=handled, waiting=waiting, arrivals=len(records) - len(inputs))
 
-    async def _in_lanes(self, received: Sequence[Received]) -> Counter[str]:
+    async def _in_lanes(self, received: Sequence[Received]) -> tuple[int, list[Undecodable]]:
         lanes = [self._lead_through(lane) for lane in _lanes(received, self.passage.worker.lanes)]
         # All of them end before the fault of any is told: the batch may be tried again at once.
         done = await asyncio.gather(*lanes, return_exceptions=True)
-        outcomes: Counter[str] = Counter()
+        waiting, refused = 0, []
         for one in done:
             if isinstance(one, BaseException):
                 raise one
-            outcomes += one
-        return outcomes
+            waiting += one[0]
+            refused += one[1]
+        return waiting, refused
 
-    async def _lead_through(self, received: Sequence[Received]) -> Counter[str]:
+    async def _lead_through(self, received: Sequence[Received]) -> tuple[int, list[Undecodable]]:
+        """Handle and publish; return how many wait for their lead, and what is at fault."""
         results = await self.passage.handle(received)
         unknown = sum(isinstance(one, Unknown) for one in results)
         if self.waiting:
             results = await self.waiting.part(results)
-        return await self.passage.publish(results) + Counter(waiting=unknown)
+        return unknown, await self.passage.publish(results)
 
     def _is_arrival(self, record: Record) -> bool:
         return self.waiting is not None and record.topic in _ARRIVALS

@@ -28,6 +28,12 @@ class Metrics:
         self.retries = Counter(
             "pantry_retries_total", "Tries that a server's absence made void.", ["worker"], registry=self.registry
         )
+        self.tripped = Gauge(
+            "pantry_worker_tripped",
+            "1 once the breaker stopped the worker: too many of its records would have gone to the dead letter.",
+            ["worker"],
+            registry=self.registry,
+        )
         self.lag = Gauge(
             "pantry_consumer_lag_records",
             "Records between the last commit and the partitions' ends, over what this process is assigned.",

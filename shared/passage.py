@@ -5,12 +5,13 @@ A handler that fails on a batch gets its events one by one, so that only the eve
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from schemas.reasons import DeadLetterReason
+from shared.breaker import Breaker
 from shared.broker import Publisher
 from shared.clock import Clock
 from shared.decoding import Undecodable, decode
@@ -37,6 +38,7 @@ class Passage:
     publisher: Publisher
     clock: Clock
     region: str
+    breaker: Breaker = field(default_factory=Breaker)
 
     def decode(self, records: Sequence[Record], *, final: bool = False) -> tuple[list[Received], list[Undecodable]]:
         """The valid events, and the records that are none; `final` events are at the end of their waiting."""
@@ -73,15 +75,25 @@ class Passage:
                 detail = where(error)
         return (Refused(received, DeadLetterReason.HANDLER_FAILED, detail),)
 
-    async def publish(self, results: Sequence[Result], undecodable: Sequence[Undecodable] = ()) -> Counter[str]:
-        """Publish what came of a passage, dead letters among it; return how many of those there were, by reason."""
-        refused = [_undecodable(one) for one in results if isinstance(one, Refused)]
-        outgoing = [one for one in results if isinstance(one, Outgoing)]
-        outgoing += [self._bury(one) for one in (*undecodable, *refused)]
-        await self.publisher.publish(self.worker.name, outgoing)
-        return Counter(one.reason.value for one in (*undecodable, *refused))
+    async def publish(self, results: Sequence[Result]) -> list[Undecodable]:
+        """Publish the events among these results; return what is at fault, for `bury`."""
+        await self.publisher.publish(self.worker.name, [one for one in results if isinstance(one, Outgoing)])
+        return [_undecodable(one) for one in results if isinstance(one, Refused)]
 
-    def _bury(self, fault: Undecodable) -> Outgoing:
+    async def bury(self, faults: Sequence[Undecodable], among: Sequence[Record]) -> Counter[str]:
+        """Publish the dead letters of these `faults` `among` the records of a passage; return how many, by reason.
+
+        Raises `Tripped` when they are too many, and none of them is published. One whose lead nobody knows is no sign
+        of a bad deploy, and counts as any good record.
+        """
+        bad = {_place(one.record) for one in faults if one.reason is not DeadLetterReason.LEAD_NOT_FOUND}
+        dead = [_place(record) in bad for record in among]
+        self.breaker.judge(dead)
+        await self.publisher.publish(self.worker.name, [self._letter(one) for one in faults])
+        self.breaker.note(dead)
+        return Counter(one.reason.value for one in faults)
+
+    def _letter(self, fault: Undecodable) -> Outgoing:
         _log.warning(
             "record.dead_lettered",
             worker=self.worker.name,
@@ -110,6 +122,10 @@ def given_up(results: Sequence[Result]) -> list[Result]:
 
 def _kind(unknown: Unknown) -> str:
     return "leadId" if unknown.name.startswith("lead:") else "email"
+
+
+def _place(record: Record) -> tuple[str, int, int]:
+    return record.topic, record.partition, record.offset
 
 
 def _undecodable(refused: Refused) -> Undecodable:

@@ -15,9 +15,11 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.annotations import KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
 
+from shared.breaker import Breaker, Tripped
 from shared.broker import GRACE_S, Publisher, close, connect
 from shared.clock import Clock, pause, system_clock
 from shared.collections import ORPHANS
+from shared.domain.breaker import Limits
 from shared.due import Alarm
 from shared.health import App, HttpServer, application
 from shared.intake import Intake
@@ -35,6 +37,11 @@ _MONITOR_S = 5.0
 # Records that Kafka has not acknowledged get this long once the process ends.
 _FLUSH_S = 5.0
 _STUCK_S = 60.0
+
+_THEN = (
+    "Nothing of this batch is committed, and none of it went to the dead letter. Mend the deploy, or whoever sends"
+    " these records, and start again; PANTRY_BREAKER_SHARE=1 PANTRY_BREAKER_IN_A_ROW=0 lets them through to there."
+)
 
 _log = structlog.get_logger()
 Batch = Sequence[ConsumerRecord[Any, Any]]
@@ -82,10 +89,15 @@ class Service:
         )
         self._leaving = runtime.leaving
         self.workers = [build(runtime) for build in builds]
+        self.stopped = asyncio.Event()
+        """Set once the breaker has stopped every worker of this process: there is nothing left to run it for."""
+        self._tripped: dict[str, str] = {}
+        self._ends = {worker.name: asyncio.Event() for worker in self.workers}
+        self._passages = {worker.name: self._passage(worker) for worker in self.workers}
+        self._leave: list[asyncio.Task[None]] = []
         self._waiting = {worker.name: self._wait(worker) for worker in self.workers if worker.waits}
         self._consumers = {worker.name: self._subscribe(worker) for worker in self.workers}
         self._advanced: dict[str, float] = {}
-        self._stopping = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._watch: list[asyncio.Task[None]] = []
         probes = application(self.stuck, self.unready, self.metrics.registry)
@@ -111,13 +123,14 @@ class Service:
         # What comes in by HTTP ends first: it needs the producer.
         self._http.should_exit = True
         await asyncio.gather(self._watch[-1], return_exceptions=True)
-        self._stopping.set()
+        for end in self._ends.values():
+            end.set()
         # What runs beside the consumers publishes too: it ends before the producer does.
         await asyncio.gather(*self._loops)
         # A question about offsets that outlives its consumer waits for an answer until it times out.
         self._watch[0].cancel()
         await close(self.broker, _FLUSH_S + (GRACE_S if self.workers else 0))
-        await asyncio.gather(*self._watch, return_exceptions=True)
+        await asyncio.gather(*self._watch, *self._leave, return_exceptions=True)
         self.storage.close()
         _log.info("service.stopped")
 
@@ -132,12 +145,12 @@ class Service:
         return {
             name: f"no progress for {now - since:.0f} s"
             for name, since in self._advanced.items()
-            if self._lag(name) and now - since > _STUCK_S
+            if self._lag(name) and now - since > _STUCK_S and name not in self._tripped
         }
 
     async def unready(self) -> dict[str, str]:
-        """Readiness: the servers that don't answer."""
-        wrong = {}
+        """Readiness: the workers that the breaker stopped, and the servers that don't answer."""
+        wrong = dict(self._tripped)
         if not await self.broker.ping(timeout=2.0):
             wrong["broker"] = "does not answer"
         try:
@@ -151,21 +164,25 @@ class Service:
     def _wait(self, worker: Worker) -> Waiting:
         settings = self._settings
         orphans = Orphans(self.storage, worker.name, timedelta(seconds=settings.orphan_ttl))
-        return Waiting(orphans, self.storage, self._passage(worker), settings.erasure_pepper)
+        return Waiting(orphans, self.storage, self._passages[worker.name], settings.erasure_pepper)
 
     def _passage(self, worker: Worker) -> Passage:
-        return Passage(worker, self.publisher, self._clock, self._settings.region)
+        settings = self._settings
+        breaker = Breaker(Limits(settings.breaker_share, settings.breaker_in_a_row))
+        return Passage(worker, self.publisher, self._clock, settings.region, breaker)
 
     def _alarm(self, waiting: Waiting) -> Alarm:
         return Alarm(self.storage, self._clock, ORPHANS, waiting.look, waiting.orphans.query)
 
     def _subscribe(self, worker: Worker) -> Any:
         intake = Intake(
-            self._passage(worker),
+            self._passages[worker.name],
             self.metrics,
             self._waiting.get(worker.name),
             retry_max_s=self._settings.retry_max_s,
+            stopping=self._ends[worker.name],
             advanced=lambda: self._mark(worker.name),
+            tripped=lambda why: self._trip(worker.name, why),
         )
         subscriber = self.broker.subscriber(
             *(topic.name for topic in worker.topics),
@@ -183,10 +200,22 @@ class Service:
 
         @subscriber
         async def take(message: KafkaMessage) -> None:
-            intake.stopping = self._stopping
-            await intake.take(cast("Batch", message.raw_message), cast("AIOKafkaConsumer", subscriber.consumer))
+            if worker.name not in self._tripped:  # what is fetched while it leaves its group comes to another
+                await intake.take(cast("Batch", message.raw_message), cast("AIOKafkaConsumer", subscriber.consumer))
 
         return subscriber
+
+    def _trip(self, name: str, why: Tripped) -> None:
+        """Stop this worker: it leaves its group, to which another process with a better deploy may belong."""
+        if name in self._tripped:
+            return
+        self._tripped[name] = f"stopped by its breaker: {why}"
+        _log.critical("worker.stopped", worker=name, why=str(why), then=_THEN)
+        self.metrics.tripped.labels(name).set(1)
+        self._ends[name].set()
+        self._leave.append(asyncio.create_task(self._consumers[name].stop()))
+        if self._tripped.keys() == self._ends.keys():
+            self.stopped.set()
 
     def _mark(self, name: str) -> None:
         self._advanced[name] = time.time()
@@ -196,20 +225,23 @@ class Service:
         return float(self.metrics.lag.labels(name)._value.get())  # noqa: SLF001 - the client offers no other reading
 
     async def _keep_running(self, name: str, loop: Background) -> None:
-        seconds = 0.1
-        while not self._stopping.is_set():
+        seconds, stopping = 0.1, self._ends[name]
+        while not stopping.is_set():
             try:
-                await loop(self._stopping)
+                await loop(stopping)
+            except Tripped as error:
+                self._trip(name, error)
             except Exception as error:  # noqa: BLE001 - a loop that died silently would stop the schedule for good
                 kind = "background.waits" if transient(error) else "background.failed"
                 _log.error(kind, worker=name, error=type(error).__name__)
-            await pause(self._stopping, seconds)
+            await pause(stopping, seconds)
             seconds = min(seconds * 2, self._settings.retry_max_s)
 
     async def _monitor(self) -> None:
         while True:
             for name, subscriber in self._consumers.items():
-                await self._measure(name, subscriber.consumer)
+                if name not in self._tripped:
+                    await self._measure(name, subscriber.consumer)
             await asyncio.sleep(_MONITOR_S)
 
     async def _measure(self, name: str, consumer: AIOKafkaConsumer) -> None:

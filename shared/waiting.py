@@ -71,11 +71,13 @@ class Waiting:
     async def _end(self, rows: Sequence[Document], *, final: bool) -> set[str]:
         if not rows:
             return set()
-        received, undecodable = self.passage.decode([record_of(row) for row in rows], final=final)
+        records = [record_of(row) for row in rows]
+        received, undecodable = self.passage.decode(records, final=final)
         results = await self.passage.handle(received)
         # A lead that was erased in between leaves its events waiting.
         still = {self.orphans.id_of(one) for one in results if isinstance(one, Unknown) and not final}
-        buried = await self.passage.publish(given_up(results) if final else results, undecodable)
+        refused = await self.passage.publish(given_up(results) if final else results)
+        buried = await self.passage.bury([*undecodable, *refused], records)
         ended = {row["_id"] for row in rows} - still
         await self.orphans.done(ended)
         _log.info("orphans.through", worker=self.passage.worker.name, records=len(ended), final=final, **buried)

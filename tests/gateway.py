@@ -149,7 +149,7 @@ async def gateway_process(on: Bench, **environment: str) -> AsyncIterator[tuple[
     """A `pantry gateway` process, once it answers, and its URL."""
     port = free_port()
     settings = {"PANTRY_HTTP_PORT": str(port), "PANTRY_GATEWAY_SECRET": SECRET, **environment}
-    process, url = on.pantry("gateway", **settings), f"http://127.0.0.1:{port}"
+    process, url = on.pantry("gateway", log=None, **settings), f"http://127.0.0.1:{port}"
     try:
         async with aiohttp.ClientSession() as http:
             await until(lambda: _is_ready(http, url), "the gateway's readiness")

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -41,8 +42,8 @@ class Bench:
             local.servers.mongo_url,
             idempotence=local.servers.idempotence,
         )
-        # The embedded broker lets nobody in before the session of whoever left is over; Apache allows none so short.
-        session_ms = 3_000 if local.servers.broker is Backend.EMBEDDED else 6_000
+        # The embedded broker lets nobody in before the session of whoever left is over.
+        session_ms = 3_000 if local.servers.broker in (Backend.EMBEDDED, Backend.APACHE) else 6_000
         self.settings = Settings(
             http_port=0, mongo_database="test", session_timeout_ms=session_ms, retry_max_s=0.5, log_level="error"
         )
@@ -68,9 +69,11 @@ class Bench:
             "PANTRY_LOG_LEVEL": "error",
         }
 
-    def pantry(self, *words: str, **settings: str) -> subprocess.Popen[bytes]:
-        """A process of the command, with these settings besides."""
-        return subprocess.Popen([sys.executable, "-m", "services.cli", *words], env=self.environment | settings)
+    def pantry(self, *words: str, log: Path | None = None, **settings: str) -> subprocess.Popen[bytes]:
+        """A process of the command, with these settings besides; `log` keeps what it logs."""
+        command = [sys.executable, "-m", "services.cli", *words]
+        with log.open("ab") if log else nullcontext() as file:
+            return subprocess.Popen(command, env=self.environment | settings, stderr=file)
 
     def process(self, *names: str) -> subprocess.Popen[bytes]:
         """A `pantry worker` process with these workers."""

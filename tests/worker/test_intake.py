@@ -71,7 +71,7 @@ async def test_2_000_random_and_mutated_records_are_each_handled_or_dead_lettere
     values += [_mutated(event(data(email=f"m{number}@example.com")), rng) for number in range(1_000)]
     valid = [value for value in values if isinstance(decode(Record(CAPTURED.name, 0, 0, None, value), "US"), Received)]
     bad = Counter(values) - Counter(valid)
-    async with bench(local) as on, on.running("capture"):
+    async with bench(local) as on, on.running("capture", breaker_share=1.0, breaker_in_a_row=0):
         await on.publish(values)
         dead = await _until_dead(on, bad.total())
         distinct = {(e["source"], e["id"]) for e in map(json.loads, valid)}
