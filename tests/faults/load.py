@@ -1,0 +1,250 @@
+"""The outside world under faults: people in disguises, those who sell to them, and all that goes wrong on the way in.
+
+What the demo's world does, but by clients that outlive any broker, with every fifth record delivered again later on
+another partition, in an order that the seed shuffles, and with a ledger for whoever judges afterwards.
+"""
+
+import asyncio
+import base64
+import heapq
+import json
+import random
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from aiokafka import ConsumerRecord
+
+from schemas.topics import (
+    CAPTURED,
+    CONVERTED,
+    CREATED,
+    DEADLETTER,
+    DISQUALIFIED,
+    ERASED,
+    MERGED,
+    QUALIFIED,
+    REJECTED,
+    RESCORE,
+    SCORED,
+    TOPICS,
+    UPDATED,
+)
+from services.demo.generator import Fed, Scenario, generate
+from services.demo.sales import closing, conversion, early, follow_up, strays
+from shared.clock import system_clock
+from tests.faults.transport import Letter, Sender, Watcher, event_in
+
+_OUTCOMES = (CREATED, MERGED, RESCORE, UPDATED, QUALIFIED, DISQUALIFIED, CONVERTED, REJECTED, ERASED)
+_SAYING = frozenset(topic.name for topic in _OUTCOMES)
+_WATCHED = (*(topic.name for topic in _OUTCOMES), SCORED.name, DEADLETTER.name)
+_SLICE, _TICK_S = 200, 0.1
+# In records, so that it is the seed that decides on the order, and not the machine.
+_SOON, _SOMETIME, _LATE = 20, 200, 400
+
+
+class Feeder:
+    """Feeds `people` from `seed` through Kafka alone, as an async context; another seed makes other people.
+
+    The ledger gets a JSON line for each record once it is acknowledged: `topic`, `key` and `value` in base64,
+    `expected` (the dead letter's reason, or null) and `person` (`SEED/NUMBER`, or null). Two things follow: a record
+    that no line tells of may be in a topic only if this process was killed, and a record may be there more often than
+    lines tell, for what is not acknowledged in time is sent again.
+    """
+
+    def __init__(
+        self,
+        kafka_bootstrap: str,
+        seed: int,
+        people: int,
+        ledger: Path,
+        *,
+        pace: float | None = None,
+        again: float = 0.2,
+        with_strays: bool = True,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        """`pace` is in records a second (None: as fast as it goes) and may be set at any time; `again` the share of
+        records that is delivered a second time. Strays name leads that nobody ever knows: they have their outcome only
+        once the setting `PANTRY_ORPHAN_TTL` is over. `options` are aiokafka's, for a broker that asks who one is.
+        """
+        self.pace = pace
+        self.scenario: Scenario = generate(people, seed, system_clock())
+        self.fed, self.seen = Counter[str](), Counter[str]()
+        self.leads: dict[str, int] = {}
+        self._again, self._with_strays, self._ledger = again, with_strays, ledger
+        self._rng = random.Random(f"{seed}/order")
+        self._sender = Sender(kafka_bootstrap, **(options or {}))
+        self._watcher = Watcher(kafka_bootstrap, _WATCHED, **(options or {}))
+        self._person_of = {fed.event_id: fed.person for fed in self.scenario.captures if fed.event_id}
+        self._queue: list[tuple[int, int, Fed, int | None]] = []
+        self._count = self._now = 0
+        self._open: dict[str, Fed] = {}
+        self._closed: set[str] = set()
+        self._bad: set[bytes] = set()
+        self._buried: set[bytes] = set()
+        self._scored: set[str] = set()
+        self._erased: set[int] = set()
+        self._told: set[str] = set()
+        self._news = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        await self._watcher.begin()
+        for number, fed in enumerate((*early(self.scenario), *self.scenario.captures)):
+            self._put(fed, number, _SOMETIME)
+        for fed in strays(self.scenario) if self._with_strays else ():
+            self._put(fed, 0, _SOMETIME)
+        self._tasks = [asyncio.create_task(self._feed()), asyncio.create_task(self._watch())]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._sender.close()
+
+    async def settled(self, deadline_s: float = 120.0) -> None:
+        """Wait until everything was fed and has its outcome. Raises `AssertionError` that tells what has none."""
+        try:
+            async with asyncio.timeout(deadline_s):
+                while not self.done:
+                    await self._woken()
+        except TimeoutError:
+            raise AssertionError(f"after {deadline_s:.0f} s {self.missing}") from None
+
+    async def given_up(self, quiet_s: float = 5.0) -> bool:
+        """Wait until everything has its outcome, or nothing is fed and nothing new comes any more; whether the former.
+
+        For runs that are known to be faulty.
+        """
+        try:
+            while not self.done:
+                async with asyncio.timeout(quiet_s):
+                    await self._woken()
+        except TimeoutError:
+            return False
+        return True
+
+    @property
+    def done(self) -> bool:
+        """Whether everything was fed and has its outcome; raises what feeding or watching ended with."""
+        for task in self._tasks:
+            if task.done():
+                task.result()
+        return not self._queue and not self._missing()
+
+    @property
+    def missing(self) -> str:
+        """What is still to come, in words."""
+        kinds, some = Counter(fed.topic for fed in self._open.values()), list(self._open)[:5]
+        return f"{len(self._queue)} to be fed; missing {dict(self._missing())}; records {dict(kinds)}, such as {some}"
+
+    def _missing(self) -> Counter[str]:
+        living = [lead for lead, person in self.leads.items() if person not in self._erased]
+        people = len(self.scenario.people) - len(set(self.leads.values()))
+        unscored = sum(lead not in self._scored for lead in living)
+        left = {"records": len(self._open), "dead letters": len(self._bad - self._buried)}
+        return +Counter({**left, "leads": people, "first scores": unscored})
+
+    async def _woken(self) -> None:
+        self._news.clear()
+        await self._news.wait()
+
+    def _put(self, fed: Fed, after: int, spread: int, partition: int | None = None) -> None:
+        due = after + self._rng.randint(0, spread)
+        heapq.heappush(self._queue, (due, self._count, fed, partition))
+        self._count += 1
+
+    async def _feed(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            began, pace = loop.time(), self.pace
+            size = _SLICE if pace is None else max(1, round(pace * _TICK_S))
+            await self._send([heapq.heappop(self._queue) for _ in range(min(size, len(self._queue)))])
+            tick = 0.0 if pace is None else size / pace
+            # Nothing to feed: what comes out next may give reason to.
+            await asyncio.sleep(max(0.0 if self._queue else 0.02, began + tick - loop.time()))
+
+    async def _send(self, due: Sequence[tuple[int, int, Fed, int | None]]) -> None:
+        fed = [one for _, _, one, _ in due]
+        for one in fed:
+            if one.expect is not None:
+                self._bad.add(one.value)
+            elif one.event_id and one.event_id not in self._closed and not self._is_gone(one):
+                self._open[one.event_id] = one
+        await self._sender.deliver([Letter(one.topic, one.key, one.value, partition) for *_, one, partition in due])
+        self._note(fed)
+        for now, _, one, partition in due:
+            self._now = max(self._now, now)
+            if partition is None and self._rng.random() < self._again:
+                self._put(one, now, _LATE, self._rng.randrange(TOPICS[one.topic].partitions))
+        self.fed.update(one.topic for one in fed)
+        if fed:
+            self._news.set()
+
+    def _note(self, fed: Sequence[Fed]) -> None:
+        with self._ledger.open("a") as ledger:
+            ledger.writelines(_line(one, self.scenario.seed) for one in fed)
+
+    async def _watch(self) -> None:
+        async for records in self._watcher.records():
+            for record in records:
+                self._see(record)
+
+    def _see(self, record: ConsumerRecord[Any, Any]) -> None:
+        event = event_in(record.value)
+        if record.topic == DEADLETTER.name:
+            self._buried.add(record.value or b"")
+            self._close(event.get("id"))
+        elif event["id"] not in self._told and self._is_ours(event):
+            self._told.add(event["id"])
+            self._hear(record.topic, event)
+        else:
+            return
+        self.seen[record.topic] += 1
+        self._news.set()
+
+    def _is_ours(self, event: dict[str, Any]) -> bool:
+        return event.get("subject") in self.leads or event.get("causationid") in self._open
+
+    def _hear(self, topic: str, event: dict[str, Any]) -> None:
+        if topic in _SAYING:
+            self._close(event.get("causationid"))
+        if topic == SCORED.name:
+            self._scored.add(event["subject"])
+        self._react(topic, event)
+
+    def _close(self, event_id: str | None) -> None:
+        if event_id in self._open:
+            del self._open[event_id]
+            self._closed.add(event_id)
+
+    def _react(self, topic: str, event: dict[str, Any]) -> None:
+        """What the world does once it hears this."""
+        lead = event["subject"]
+        person = self._person_of.get(event["causationid"])
+        if topic in (CREATED.name, MERGED.name) and person is not None and lead not in self.leads:
+            self.leads[lead] = person
+            for fed in follow_up(self.scenario, person, lead):
+                self._put(fed, self._now, _SOON)
+            for fed in closing(self.scenario, person, lead):
+                self._put(fed, self._now, _LATE)
+        elif topic == QUALIFIED.name:
+            for fed in conversion(self.scenario, self.leads[lead], lead):
+                self._put(fed, self._now, _SOMETIME)
+        elif topic == ERASED.name:
+            self._erased.add(self.leads[lead])
+            # A capture of a person who was erased has its outcome without a word.
+            self._open = {key: fed for key, fed in self._open.items() if not self._is_gone(fed)}
+
+    def _is_gone(self, fed: Fed) -> bool:
+        return fed.topic == CAPTURED.name and fed.person in self._erased
+
+
+def _line(fed: Fed, seed: int) -> str:
+    person = f"{seed}/{fed.person}" if fed.topic == CAPTURED.name and fed.person is not None else None
+    texts = {"key": fed.key, "value": fed.value}
+    coded = {name: None if it is None else base64.b64encode(it).decode() for name, it in texts.items()}
+    return json.dumps({"topic": fed.topic, **coded, "expected": fed.expect, "person": person}) + "\n"
