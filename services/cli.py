@@ -8,7 +8,7 @@ from typing import Annotated
 
 import cyclopts
 from cyclopts import Parameter
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -27,7 +27,7 @@ from services.people_cli import people_app, way_in
 from services.report_cli import report
 from services.rules_cli import rules_app
 from services.running import connections, prepare, running, servers, stop_signals
-from services.terminal import Misused, broker_of, database_of, gateway_secret_of
+from services.terminal import Misused, broker_of, database_of, gateway_secret_of, named, without_login
 from shared.clock import unless
 from shared.config import ConfigError
 from shared.log import create_topics, lag
@@ -61,14 +61,14 @@ def up(*, demo: bool = False) -> None:
     settings = _with_secret(Settings(), made=True)
     configure(settings)
     with servers(settings) as found:
-        to = connections(settings, found.kafka_bootstrap, found.mongo_url, idempotence=found.idempotence)
+        to = connections(settings, found)
 
         async def main() -> None:
             await prepare(settings, to)
             with stop_signals() as stop:
                 async with running(settings, to, front=gateway.front) as service:
                     url = service.http or ""
-                    inside = await way_in(service.storage, settings.gateway_secret or "", settings.public_url or url)
+                    inside = await way_in(service.storage, gateway_secret_of(settings), settings.public_url or url)
                     _tell(found, url, inside)
                     if demo:
                         seed = secrets.randbelow(10**6)
@@ -79,15 +79,16 @@ def up(*, demo: bool = False) -> None:
 
 
 def _tell(found: Servers, url: str, dashboard: str) -> None:
+    database = without_login(found.mongo_url)
     lines = (
         f"Kafka      {found.kafka_bootstrap}  ({found.broker})",
-        f"MongoDB    {found.mongo_url}  ({found.database})",
+        f"MongoDB    {database}  ({found.database})",
         f"Gateway    {url}/docs",
         f"Health     {url}/healthz  /readyz  /metrics",
         f"Workers    {', '.join(WORKERS)}",
         f"Dashboard  {dashboard}",
         "Ctrl-C stops everything. For commands in another terminal (pantry keys create makes a key for the gateway):",
-        f"export PANTRY_KAFKA_BOOTSTRAP='{found.kafka_bootstrap}' PANTRY_MONGO_URL='{found.mongo_url}'",
+        f"export PANTRY_KAFKA_BOOTSTRAP='{found.kafka_bootstrap}' PANTRY_MONGO_URL='{database}'",
     )
     _out.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
@@ -109,14 +110,14 @@ def demo(*, leads: int = 1_000, seed: int = 1, json: bool = False) -> None:
     settings = Settings().model_copy(update={"log_level": "error", "http_port": 0})
     configure(settings)
     with servers(settings) as found:
-        to = connections(settings, found.kafka_bootstrap, found.mongo_url, idempotence=found.idempotence)
+        to = connections(settings, found)
 
         async def main() -> bool:
             # A database of its own: the summary reconciles what this run did.
             # Events that name nobody get their outcome while one watches.
             news = {"mongo_database": f"{settings.mongo_database}_demo", "orphan_ttl": _DEMO_ORPHAN_TTL_S}
             own = settings.model_copy(update=news)
-            storage = Storage(to.mongo_url, own.mongo_database)
+            storage = Storage(to.mongo, own.mongo_database)
             await storage.drop()
             storage.close()
             await prepare(own, to)
@@ -135,7 +136,7 @@ def worker(*names: Annotated[str, Parameter(help=f"any of: {', '.join(WORKERS)}"
         raise Misused(f"name workers out of: {', '.join(WORKERS)}")
     settings = Settings()
     configure(settings)
-    to = connections(settings, broker_of(settings), database_of(settings), idempotence=True)
+    to = connections(settings, named(settings))
 
     async def main() -> bool:
         with stop_signals() as stop:
@@ -151,7 +152,7 @@ def run_gateway() -> None:
     """Run a gateway process: HTTP in front of the input topics; run as many as you like behind a load balancer."""
     settings = _with_secret(Settings())
     configure(settings)
-    to = connections(settings, broker_of(settings), database_of(settings), idempotence=True)
+    to = connections(settings, named(settings))
 
     async def main() -> None:
         with stop_signals() as stop:
@@ -166,7 +167,7 @@ def run_gateway() -> None:
 
 
 def _with_secret(settings: Settings, *, made: bool = False) -> Settings:
-    return settings.model_copy(update={"gateway_secret": gateway_secret_of(settings, made=made)})
+    return settings.model_copy(update={"gateway_secret": SecretStr(gateway_secret_of(settings, made=made))})
 
 
 @topics_app.command(name="apply")
@@ -181,10 +182,10 @@ def topics_apply() -> None:
 def indexes_apply() -> None:
     """Create the indexes that are missing; change nothing else."""
     settings = Settings()
-    url = database_of(settings)
+    mongo = database_of(settings)
 
     async def main() -> None:
-        storage = Storage(url, settings.mongo_database)
+        storage = Storage(mongo, settings.mongo_database)
         await create_indexes(storage)
         storage.close()
 
@@ -195,10 +196,10 @@ def indexes_apply() -> None:
 @app.command(name="lag")
 def show_lag() -> None:
     """Show how many records each worker has still to handle."""
-    bootstrap = broker_of(Settings())
+    kafka = broker_of(Settings())
     table = Table("worker", "topic", "records behind")
     for name, names in TOPICS_OF.items():
-        behind = asyncio.run(lag(bootstrap, f"pantry.{name}", names))
+        behind = asyncio.run(lag(kafka, f"pantry.{name}", names))
         for topic in names:
             table.add_row(name, topic, str(sum(count for part, count in behind.items() if part.topic == topic)))
     _out.print(table)
@@ -213,8 +214,8 @@ def main() -> None:
         sys.exit(2)
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_input=False):
-            place = "_".join(str(part) for part in fault["loc"]).upper()
-            Console(stderr=True).print(f"PANTRY_{place}: {fault['msg']}", style="red", markup=False)
+            place = "".join(f"PANTRY_{part}: ".upper() for part in fault["loc"][:1])
+            Console(stderr=True).print(f"{place}{fault['msg']}", style="red", markup=False)
         sys.exit(2)
 
 

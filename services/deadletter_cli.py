@@ -62,8 +62,8 @@ def deadletter_replay(
         A file with the mended record, to send instead of the one letter named.
 
     """
-    bootstrap = broker_of(Settings())
-    letters = asyncio.run(dead_letters.read(bootstrap))
+    kafka = broker_of(Settings())
+    letters = asyncio.run(dead_letters.read(kafka))
     if letter_ids:
         chosen = [_find(letters, letter_id) for letter_id in letter_ids]
     elif everything or reason:
@@ -72,7 +72,7 @@ def deadletter_replay(
         raise Misused("say which: ids as `pantry deadletter list` shows them, --reason WORD, or --all")
     if value is not None and len(chosen) != 1:
         raise Misused("--value mends one letter; name exactly one")
-    sent = asyncio.run(dead_letters.replay(bootstrap, chosen, value.read_bytes() if value else None))
+    sent = asyncio.run(dead_letters.replay(kafka, chosen, value.read_bytes() if value else None))
     _out.print(f"replayed {sent}")
 
 

@@ -23,6 +23,7 @@ from services.gateway.batches import Terms
 from services.gateway.tables import Table, Unreadable
 from services.imports import Plan, Reject
 from services.terminal import Misused, broker_of
+from shared.broker import Kafka
 from shared.events import Outgoing
 from shared.log import publishing
 from shared.settings import Settings
@@ -71,19 +72,19 @@ def import_file(  # noqa: PLR0913 - a command's options, each by name
 
     """
     settings = Settings()
-    bootstrap = None if dry_run else broker_of(settings)
+    kafka = None if dry_run else broker_of(settings)
     if rejects and rejects.resolve() == file.resolve():
         raise Misused("--rejects names the file that is imported; name another")
     table = _opened(file, sheet)
     mapping = _mapping(table.headers, mapped)
     terms = Terms(settings.region, source, imports.changed_at(file), _zone(zone))
     _show(table, mapping)
-    if bootstrap and not yes:
+    if kafka and not yes:
         _confirm()
     plan = Plan(table, mapping, terms, f"/imports/{quote(channel or file.name.partition('.')[0], safe='')}")
-    rejected = asyncio.run(_import(plan, bootstrap, idempotence=bool(settings.kafka_idempotence)))
-    _tell(plan, rejected, published="published" if bootstrap else "could be published")
-    if rejected and bootstrap:
+    rejected = asyncio.run(_import(plan, kafka, idempotence=bool(settings.kafka_idempotence)))
+    _tell(plan, rejected, published="published" if kafka else "could be published")
+    if rejected and kafka:
         _keep(rejects or imports.free_name(file), table, rejected)
     if rejected:
         sys.exit(1)
@@ -130,17 +131,17 @@ def _confirm() -> None:
         raise Misused("nothing was imported")
 
 
-async def _import(plan: Plan, bootstrap: str | None, *, idempotence: bool) -> list[Reject]:
+async def _import(plan: Plan, kafka: Kafka | None, *, idempotence: bool) -> list[Reject]:
     with Progress(console=_out, transient=True) as progress:
         task = progress.add_task("importing", total=len(plan.table.rows))
 
         def advance(rows: int) -> None:
             progress.advance(task, rows)
 
-        if bootstrap is None:
+        if kafka is None:
             return await imports.run(plan, _nowhere, advance)
         try:
-            async with publishing(bootstrap, idempotence=idempotence) as publish:
+            async with publishing(kafka, idempotence=idempotence) as publish:
                 return await imports.run(plan, publish, advance)
         except KafkaError as error:
             told = f"the broker did not take everything ({type(error).__name__})"

@@ -13,7 +13,7 @@ from services.terminal import Misused, database_of
 from shared.clock import system_clock
 from shared.leads import read_leads
 from shared.settings import Settings
-from shared.storage import Storage
+from shared.storage import Mongo, Storage
 
 nurture_app = cyclopts.App(name="nurture", help="What nurture does with a lead.")
 _out = Console()
@@ -39,9 +39,9 @@ def show(lead: str) -> None:
         _out.print(_table(story))
 
 
-async def stories_of(url: str, database: str, lead_id: str) -> list[Story] | None:
+async def stories_of(mongo: Mongo, database: str, lead_id: str) -> list[Story] | None:
     """The lead's rounds through sequences; None when nobody knows the lead."""
-    storage = Storage(url, database)
+    storage = Storage(mongo, database)
     try:
         lead = (await read_leads(storage, [lead_id])).get(lead_id)
         return tell(lead, *await store.of_lead(storage, lead_id), system_clock()) if lead else None

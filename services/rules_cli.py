@@ -19,7 +19,7 @@ from shared.clock import system_clock
 from shared.collections import LEADS
 from shared.config import load
 from shared.settings import Settings
-from shared.storage import Storage
+from shared.storage import Mongo, Storage
 
 rules_app = cyclopts.App(name="rules", help="Scoring rules: check them, try them, see how far leads follow them.")
 _out = Console()
@@ -69,12 +69,12 @@ def status() -> None:
     _say(asyncio.run(_told(database_of(settings), settings.mongo_database)))
 
 
-async def simulated(settings: Settings, url: str, new: RuleSet) -> Simulation:
-    """What `new` would change on all leads of the database at `url`. Raises `ConfigError`."""
+async def simulated(settings: Settings, mongo: Mongo, new: RuleSet) -> Simulation:
+    """What `new` would change on all leads of the database at `mongo`. Raises `ConfigError`."""
     assignment = load(settings.assignment_file, AssignmentRules)
     limits = thresholds(load(settings.sequences_file, Sequences), assignment)
     trial = Trial(load(settings.rules_file, RuleSet), new, assignment, limits, system_clock())
-    storage = Storage(url, settings.mongo_database)
+    storage = Storage(mongo, settings.mongo_database)
     try:
         async for leads in storage.scan(LEADS, fields=sorted(trial.sections)):
             trial.add(leads)
@@ -83,8 +83,8 @@ async def simulated(settings: Settings, url: str, new: RuleSet) -> Simulation:
     return trial.result()
 
 
-async def _told(url: str, database: str) -> str:
-    storage = Storage(url, database)
+async def _told(mongo: Mongo, database: str) -> str:
+    storage = Storage(mongo, database)
     try:
         return job.words(await store.job_row(storage))
     finally:

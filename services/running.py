@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager, contextmanager
 from deploy.local import LocalServers, Servers
 from schemas.topics import TOPICS
 from services.catalogue import WORKERS, create_indexes
+from shared.broker import kafka_of
 from shared.log import create_topics
 from shared.service import Connections, Front, Service
 from shared.settings import Settings
-from shared.storage import Storage
+from shared.storage import Storage, mongo_of
 
 
 @contextmanager
@@ -23,16 +24,16 @@ def servers(settings: Settings) -> Iterator[Servers]:
         yield local.servers
 
 
-def connections(settings: Settings, kafka_bootstrap: str, mongo_url: str, *, idempotence: bool) -> Connections:
+def connections(settings: Settings, found: Servers) -> Connections:
     """What a process connects to; the setting for idempotence wins over what is known of the broker."""
-    chosen = idempotence if settings.kafka_idempotence is None else settings.kafka_idempotence
-    return Connections(kafka_bootstrap, mongo_url, chosen)
+    chosen = found.idempotence if settings.kafka_idempotence is None else settings.kafka_idempotence
+    return Connections(kafka_of(settings, found.kafka_bootstrap), mongo_of(settings, found.mongo_url), chosen)
 
 
 async def prepare(settings: Settings, to: Connections) -> None:
     """Create the topics and indexes that are missing."""
-    await create_topics(to.kafka_bootstrap, TOPICS.values(), settings.topic_replication)
-    storage = Storage(to.mongo_url, settings.mongo_database)
+    await create_topics(to.kafka, TOPICS.values(), settings.topic_replication)
+    storage = Storage(to.mongo, settings.mongo_database)
     try:
         await create_indexes(storage)
     finally:

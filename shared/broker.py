@@ -2,27 +2,72 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from faststream.kafka import KafkaBroker
 from faststream.kafka.prometheus import KafkaPrometheusMiddleware
+from faststream.kafka.security import parse_security
+from faststream.security import BaseSecurity, SASLScram256, SASLScram512
 
+from shared.config import ConfigError
 from shared.events import Outgoing
 from shared.metrics import Metrics
+from shared.settings import Settings
 
 # The dead letter carries the largest record a broker takes (1 MiB by default) plus its headers.
 MAX_REQUEST_BYTES = 2 * 1024 * 1024
 GRACE_S = 30.0
 
 
-def connect(bootstrap: str, *, idempotence: bool, metrics: Metrics, client_id: str = "pantry") -> KafkaBroker:
+@dataclass(frozen=True, slots=True)
+class Kafka:
+    """Where Kafka is, and how to be let in; without `security` it lets everybody in."""
+
+    bootstrap: str
+    security: BaseSecurity | None = field(default=None, repr=False)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What each of aiokafka's clients is opened with."""
+        return {"bootstrap_servers": self.bootstrap, **parse_security(self.security)}
+
+
+def kafka_of(settings: Settings, bootstrap: str) -> Kafka:
+    """The Kafka at `bootstrap`, with the security that the settings name.
+
+    Raises `ConfigError` for a certificate or a key that can't be read.
+    """
+    encrypted = settings.kafka_security in {"ssl", "sasl_ssl"}
+    context = _ssl_context(settings) if encrypted else None
+    if settings.kafka_username is None or settings.kafka_password is None:
+        return Kafka(bootstrap, BaseSecurity(context) if encrypted else None)
+    sasl = SASLScram512 if settings.kafka_sasl_mechanism == "SCRAM-SHA-512" else SASLScram256
+    return Kafka(bootstrap, sasl(settings.kafka_username, settings.kafka_password.get_secret_value(), context))
+
+
+def _ssl_context(settings: Settings) -> ssl.SSLContext:
+    """Trusts the given authority alone, the system's when none is given; always checks the broker's name."""
+    try:
+        context = ssl.create_default_context(cafile=settings.kafka_ca_file)
+        if settings.kafka_certificate_file:
+            context.load_cert_chain(settings.kafka_certificate_file, settings.kafka_key_file)
+    except OSError as error:
+        names = "PANTRY_KAFKA_CA_FILE, PANTRY_KAFKA_CERTIFICATE_FILE, PANTRY_KAFKA_KEY_FILE"
+        raise ConfigError(f"what these name is no certificate or key in PEM: {names} ({error.strerror})") from None
+    return context
+
+
+def connect(kafka: Kafka, *, idempotence: bool, metrics: Metrics, client_id: str = "pantry") -> KafkaBroker:
     """A broker for one process: `acks=all`, one producer shared by all its workers.
 
     `linger_ms` stays small because a publish is awaited as a group: the group fills the batch, not the wait.
     """
     return KafkaBroker(
-        bootstrap,
+        kafka.bootstrap,
+        security=kafka.security,
         acks="all",
         enable_idempotence=idempotence,
         linger_ms=2,

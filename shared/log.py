@@ -8,13 +8,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from schemas.topics import DEADLETTER, Topic
-from shared.broker import MAX_REQUEST_BYTES
+from shared.broker import MAX_REQUEST_BYTES, Kafka
 from shared.events import Outgoing, Record
 
 
-async def create_topics(bootstrap: str, topics: Iterable[Topic], replication: int = 1) -> list[str]:
+async def create_topics(kafka: Kafka, topics: Iterable[Topic], replication: int = 1) -> list[str]:
     """Create the topics that are missing, and nothing else; return their names."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**kafka.options)
     await admin.start()
     try:
         there = set(await admin.list_topics())
@@ -34,10 +34,8 @@ def _new(topic: Topic, replication: int) -> NewTopic:
 
 
 @asynccontextmanager
-async def _reader(bootstrap: str, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest"
-    )
+async def _reader(kafka: Kafka, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(**kafka.options, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest")
     try:
         await consumer.start()
         yield consumer
@@ -56,20 +54,20 @@ async def _partitions(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> list
     return found
 
 
-async def read_all(bootstrap: str, topics: Iterable[str]) -> AsyncIterator[Record]:
+async def read_all(kafka: Kafka, topics: Iterable[str]) -> AsyncIterator[Record]:
     """At least every record that the topics hold at the time of the call, each partition in its order."""
-    async with _reader(bootstrap) as consumer:
+    async with _reader(kafka) as consumer:
         bounds = await _bounds(consumer, topics)
         async for record in _read_from(consumer, {one: begin for one, (begin, _) in bounds.items()}, bounds):
             yield record
 
 
-async def read_newest(bootstrap: str, topic: str, most: int, see: Callable[[Record], None]) -> set[int]:
+async def read_newest(kafka: Kafka, topic: str, most: int, see: Callable[[Record], None]) -> set[int]:
     """Show `see` the newest `most` records of each partition at least, in its order; return which have older ones.
 
     What it costs doesn't grow with the topic.
     """
-    async with _reader(bootstrap) as consumer:
+    async with _reader(kafka) as consumer:
         bounds = await _bounds(consumer, [topic])
         starts = {one: max(begin, end - most) for one, (begin, end) in bounds.items()}
         async for record in _read_from(consumer, starts, bounds):
@@ -77,9 +75,9 @@ async def read_newest(bootstrap: str, topic: str, most: int, see: Callable[[Reco
         return {one.partition for one, (begin, _) in bounds.items() if starts[one] > begin}
 
 
-async def read_one(bootstrap: str, topic: str, partition: int, offset: int) -> Record | None:
+async def read_one(kafka: Kafka, topic: str, partition: int, offset: int) -> Record | None:
     """The record at this offset, if the topic holds it."""
-    async with _reader(bootstrap) as consumer:
+    async with _reader(kafka) as consumer:
         bounds = await _bounds(consumer, [topic])
         place = TopicPartition(topic, partition)
         begin, end = bounds.get(place, (0, 0))
@@ -129,10 +127,10 @@ Publish = Callable[[Sequence[Outgoing]], Awaitable[None]]
 
 
 @asynccontextmanager
-async def publishing(bootstrap: str, *, idempotence: bool = False) -> AsyncIterator[Publish]:
+async def publishing(kafka: Kafka, *, idempotence: bool = False) -> AsyncIterator[Publish]:
     """A command's way to publish: it returns when all replicas in sync have the records. Raises `KafkaError`."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, acks="all", enable_idempotence=idempotence, max_request_size=MAX_REQUEST_BYTES
+        **kafka.options, acks="all", enable_idempotence=idempotence, max_request_size=MAX_REQUEST_BYTES
     )
 
     async def publish(records: Sequence[Outgoing]) -> None:
@@ -151,9 +149,9 @@ async def publishing(bootstrap: str, *, idempotence: bool = False) -> AsyncItera
         await producer.stop()
 
 
-async def lag(bootstrap: str, group: str, topics: Iterable[str]) -> dict[TopicPartition, int]:
+async def lag(kafka: Kafka, group: str, topics: Iterable[str]) -> dict[TopicPartition, int]:
     """How many records each partition holds that `group` has not committed."""
-    async with _reader(bootstrap, group) as consumer:
+    async with _reader(kafka, group) as consumer:
         partitions = await _partitions(consumer, list(topics))
         ends, begins = await asyncio.gather(consumer.end_offsets(partitions), consumer.beginning_offsets(partitions))
         consumer.assign(partitions)

@@ -16,7 +16,7 @@ from faststream.kafka.annotations import KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
 
 from shared.breaker import Breaker, Tripped
-from shared.broker import GRACE_S, Publisher, close, connect
+from shared.broker import GRACE_S, Kafka, Publisher, close, connect
 from shared.clock import Clock, pause, system_clock
 from shared.collections import ORPHANS
 from shared.domain.breaker import Limits
@@ -27,7 +27,7 @@ from shared.metrics import Metrics
 from shared.orphans import Orphans
 from shared.passage import Passage, transient
 from shared.settings import Settings
-from shared.storage import Storage, Unavailable
+from shared.storage import Mongo, Storage, Unavailable
 from shared.waiting import Waiting
 from shared.worker import Background, Build, Runtime, Worker
 
@@ -51,10 +51,10 @@ Front = Callable[[Runtime, Metrics, App], App]
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """Where the servers are, and whether the broker takes an idempotent producer."""
+    """The servers, and whether the broker takes an idempotent producer."""
 
-    kafka_bootstrap: str
-    mongo_url: str
+    kafka: Kafka
+    mongo: Mongo
     idempotence: bool
 
 
@@ -73,10 +73,8 @@ class Service:
         """Nothing is opened before the context is entered. `front` makes this process answer more than its probes."""
         self._settings = settings
         self.metrics = Metrics()
-        self.storage = Storage(connections.mongo_url, settings.mongo_database)
-        self.broker: KafkaBroker = connect(
-            connections.kafka_bootstrap, idempotence=connections.idempotence, metrics=self.metrics
-        )
+        self.storage = Storage(connections.mongo, settings.mongo_database)
+        self.broker: KafkaBroker = connect(connections.kafka, idempotence=connections.idempotence, metrics=self.metrics)
         self._clock = clock
         self.publisher = Publisher(self.broker, self.metrics)
         runtime = Runtime(
@@ -84,7 +82,7 @@ class Service:
             self.storage,
             self.publisher,
             clock,
-            kafka_bootstrap=connections.kafka_bootstrap,
+            kafka=connections.kafka,
             metrics=self.metrics,
         )
         self._leaving = runtime.leaving
@@ -164,7 +162,7 @@ class Service:
     def _wait(self, worker: Worker) -> Waiting:
         settings = self._settings
         orphans = Orphans(self.storage, worker.name, timedelta(seconds=settings.orphan_ttl))
-        return Waiting(orphans, self.storage, self._passages[worker.name], settings.erasure_pepper)
+        return Waiting(orphans, self.storage, self._passages[worker.name], settings.erasure_pepper.get_secret_value())
 
     def _passage(self, worker: Worker) -> Passage:
         settings = self._settings

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from schemas.topics import CREATED, MERGED, Topic
-from shared.broker import Publisher
+from shared.broker import Kafka, Publisher
 from shared.clock import Clock
 from shared.due import Alarm
 from shared.events import Received, Result
@@ -22,6 +22,7 @@ ARRIVALS = (CREATED, MERGED)
 """What tells that a lead exists, or is known by another name."""
 
 _ROUNDS = 50
+_NOWHERE = Kafka("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,8 @@ class Runtime:
     clock: Clock
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the process begins to end: answers that would go on for ever end then."""
-    kafka_bootstrap: str = ""
-    """Where the broker is, for who reads the log aside from any consumer group."""
+    kafka: Kafka = _NOWHERE
+    """For who reads the log aside from any consumer group."""
     metrics: Metrics = field(default_factory=Metrics)
     """The process's."""
 

@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 import pytest
+from pydantic import SecretStr
 
 from deploy.local.process import free_port
 from schemas.topics import Topic
@@ -92,7 +93,7 @@ class Caller:
 @asynccontextmanager
 async def gateway(on: Bench, *, workers: tuple[str, ...] = (), **settings: Any) -> AsyncIterator[Caller]:
     """A gateway process's insides in this one, and a caller."""
-    changed = on.settings.model_copy(update={"gateway_secret": SECRET, **settings})
+    changed = on.settings.model_copy(update={"gateway_secret": SecretStr(SECRET), **settings})
     async with running(changed, on.to, workers, front=front) as service, aiohttp.ClientSession() as http:
         yield Caller(http, service.http or "")
 
@@ -100,7 +101,7 @@ async def gateway(on: Bench, *, workers: tuple[str, ...] = (), **settings: Any) 
 @asynccontextmanager
 async def gateway_at(on: Bench, clock: Clock, **settings: Any) -> AsyncIterator[Caller]:
     """A gateway that goes by this clock."""
-    changed = on.settings.model_copy(update={"gateway_secret": SECRET, **settings})
+    changed = on.settings.model_copy(update={"gateway_secret": SecretStr(SECRET), **settings})
     async with Service(changed, on.to, (), clock=clock, front=front) as service, aiohttp.ClientSession() as http:
         yield Caller(http, service.http or "")
 

@@ -36,18 +36,13 @@ class Bench:
 
     def __init__(self, local: LocalServers) -> None:
         self.local = local
-        self.to: Connections = connections(
-            Settings(),
-            local.servers.kafka_bootstrap,
-            local.servers.mongo_url,
-            idempotence=local.servers.idempotence,
-        )
+        self.to: Connections = connections(Settings(), local.servers)
         # The embedded broker lets nobody in before the session of whoever left is over.
         session_ms = 3_000 if local.servers.broker in (Backend.EMBEDDED, Backend.APACHE) else 6_000
         self.settings = Settings(
             http_port=0, mongo_database="test", session_timeout_ms=session_ms, retry_max_s=0.5, log_level="error"
         )
-        self.storage = Storage(self.to.mongo_url, "test")
+        self.storage = Storage(self.to.mongo, "test")
 
     @asynccontextmanager
     async def running(self, *names: str, **settings: Any) -> AsyncIterator[None]:
@@ -60,8 +55,8 @@ class Bench:
         """The settings, as a process of the product's own reads them."""
         return {
             **os.environ,
-            "PANTRY_KAFKA_BOOTSTRAP": self.to.kafka_bootstrap,
-            "PANTRY_MONGO_URL": self.to.mongo_url,
+            "PANTRY_KAFKA_BOOTSTRAP": self.to.kafka.bootstrap,
+            "PANTRY_MONGO_URL": self.to.mongo.url,
             "PANTRY_MONGO_DATABASE": "test",
             "PANTRY_HTTP_PORT": "0",
             "PANTRY_SESSION_TIMEOUT_MS": str(self.settings.session_timeout_ms),
@@ -83,7 +78,7 @@ class Bench:
         self, values: Iterable[bytes | None], topic: Topic = CAPTURED, keys: Sequence[bytes] = ()
     ) -> None:
         """Publish records; without keys they spread over the partitions."""
-        producer = AIOKafkaProducer(bootstrap_servers=self.to.kafka_bootstrap, acks="all", max_request_size=2**21)
+        producer = AIOKafkaProducer(**self.to.kafka.options, acks="all", max_request_size=2**21)
         await producer.start()
         try:
             headers = [("content-type", CONTENT_TYPE.encode())]
@@ -97,7 +92,7 @@ class Bench:
 
     async def records(self, *topics: Topic) -> list[Record]:
         """Everything these topics hold."""
-        return [record async for record in read_all(self.to.kafka_bootstrap, [topic.name for topic in topics])]
+        return [record async for record in read_all(self.to.kafka, [topic.name for topic in topics])]
 
     async def count(self, collection: str, query: dict[str, Any] | None = None) -> int:
         return await self.storage.count(collection, query)
@@ -136,7 +131,7 @@ async def empty(local: LocalServers) -> None:
 
 @asynccontextmanager
 async def _without_groups(local: LocalServers) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=local.servers.kafka_bootstrap)
+    admin = AIOKafkaAdminClient(**connections(Settings(), local.servers).kafka.options)
     await admin.start()
     try:
         # A killed process is a member of its group until its session is over: the group can't be deleted before.
@@ -159,7 +154,7 @@ async def _no_topics(admin: AIOKafkaAdminClient) -> bool:
 
 
 async def _drop(local: LocalServers) -> None:
-    storage = Storage(local.servers.mongo_url, "test")
+    storage = Storage(connections(Settings(), local.servers).mongo, "test")
     await storage.drop()
     storage.close()
 

@@ -49,7 +49,7 @@ def build(runtime: Runtime) -> Worker:
 
 async def _left(runtime: Runtime, received: Sequence[Received]) -> list[Shift]:
     gone = {f"lead:{one.lead_id}" for one in received if one.record.topic == ERASED.name}
-    tombstones = await erased(runtime.storage, gone, runtime.settings.erasure_pepper)
+    tombstones = await erased(runtime.storage, gone, runtime.settings.erasure_pepper.get_secret_value())
     return [shift for tombstone in tombstones.values() for shift in erased_shifts(tombstone)]
 
 

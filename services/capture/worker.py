@@ -22,7 +22,7 @@ _log = structlog.get_logger()
 
 def build(runtime: Runtime) -> Worker:
     """The worker, ready to run."""
-    region, pepper = runtime.settings.region, runtime.settings.erasure_pepper
+    region, pepper = runtime.settings.region, runtime.settings.erasure_pepper.get_secret_value()
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
         causes = {one.key: one for one in received}

@@ -34,14 +34,14 @@ async def run(  # noqa: PLR0913 - the command's options
     """
     watched = settings.orphan_ttl < _PATIENCE_S
     scenario = generate(leads, seed, system_clock())
-    storage = Storage(to.mongo_url, settings.mongo_database)
+    storage = Storage(to.mongo, settings.mongo_database)
     try:
         before, began = await stored(storage), time.monotonic()
         with _live(console, quiet=as_json) as live:
-            world = World(to.kafka_bootstrap, scenario, lambda p: live.update(_progress(p)), with_strays=watched)
+            world = World(to.kafka, scenario, lambda p: live.update(_progress(p)), with_strays=watched)
             finished = await world.run(patience_s=_PATIENCE_S) and await _schedule_is_through(storage)
         seconds = time.monotonic() - began
-        account = await reconcile(to.kafka_bootstrap, storage, scenario, world.sent, before)
+        account = await reconcile(to.kafka, storage, scenario, world.sent, before)
     finally:
         storage.close()
     if as_json:

@@ -28,6 +28,7 @@ from schemas.topics import (
 )
 from services.demo.generator import Fed, Scenario
 from services.demo.sales import closing, conversion, early, follow_up, strays
+from shared.broker import Kafka
 
 WATCHED = (
     *(CREATED, MERGED, SCORED, ASSIGNED, ENROLLED, ACTIONS, TRIGGERED, UPDATED, QUALIFIED, DISQUALIFIED),
@@ -53,10 +54,10 @@ class World:
     """Web forms, scanners and sales people around the funnel."""
 
     def __init__(
-        self, bootstrap: str, scenario: Scenario, changed: Callable[[Progress], None], *, with_strays: bool
+        self, kafka: Kafka, scenario: Scenario, changed: Callable[[Progress], None], *, with_strays: bool
     ) -> None:
         """`changed` is called whenever there is progress; strays are events that name leads whom nobody ever knows."""
-        self._bootstrap, self._scenario, self._changed, self._with_strays = bootstrap, scenario, changed, with_strays
+        self._kafka, self._scenario, self._changed, self._with_strays = kafka, scenario, changed, with_strays
         self._person_of = {fed.event_id: fed.person for fed in scenario.captures if fed.event_id}
         self._open: set[str] = set()
         self._closed: set[str] = set()
@@ -69,9 +70,9 @@ class World:
 
     async def run(self, *, patience_s: float) -> bool:
         """Feed everything and wait until each record has its outcome; False after `patience_s` without progress."""
-        producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all", linger_ms=2)
+        producer = AIOKafkaProducer(**self._kafka.options, acks="all", linger_ms=2)
         consumer = AIOKafkaConsumer(
-            *(topic.name for topic in WATCHED), bootstrap_servers=self._bootstrap, auto_offset_reset="latest"
+            *(topic.name for topic in WATCHED), **self._kafka.options, auto_offset_reset="latest"
         )
         await producer.start()
         await consumer.start()

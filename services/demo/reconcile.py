@@ -32,6 +32,7 @@ from schemas.topics import (
     Topic,
 )
 from services.demo.generator import Fed, Scenario
+from shared.broker import Kafka
 from shared.log import read_all
 from shared.storage import Storage
 
@@ -101,22 +102,22 @@ async def stored(storage: Storage) -> dict[str, int]:
 
 
 async def reconcile(
-    bootstrap: str, storage: Storage, scenario: Scenario, sent: Sequence[Fed], before: Mapping[str, int]
+    kafka: Kafka, storage: Storage, scenario: Scenario, sent: Sequence[Fed], before: Mapping[str, int]
 ) -> Account:
     """Read both stores and compare with what was sent; `before` is what MongoDB held when nothing was."""
-    kafka = await _read(bootstrap, {fed.event_id for fed in sent if fed.event_id})
+    events = await _read(kafka, {fed.event_id for fed in sent if fed.event_id})
     mongo = {name: count - before[name] for name, count in (await stored(storage)).items()}
     bad = sum(fed.expect is not None for fed in sent)
-    dead = Counter([reason async for reason in _dead(bootstrap, sent)])
+    dead = Counter([reason async for reason in _dead(kafka, sent)])
     return Account(
         (
-            *_lines(len(scenario.people), _sent_ids(sent), kafka, mongo),
+            *_lines(len(scenario.people), _sent_ids(sent), events, mongo),
             Line("bad records and strays → dead letter", bad, dead.total(), None),
         ),
         dict(dead),
-        dict(Counter(event.data["reason"] for event in kafka[REJECTED.name].values())),
+        dict(Counter(event.data["reason"] for event in events[REJECTED.name].values())),
         dict(Counter(fed.disguise for fed in scenario.captures if fed.disguise != "plain")),
-        kafka.repeated,
+        events.repeated,
     )
 
 
@@ -181,9 +182,9 @@ class _Events(defaultdict[str, dict[str, CloudEvent]]):
         return self.count(UPDATED, reason="unsubscribed") + self.count(UPDATED, reason="bounced")
 
 
-async def _read(bootstrap: str, ours: set[str | None]) -> _Events:
+async def _read(kafka: Kafka, ours: set[str | None]) -> _Events:
     events = _Events()
-    async for record in read_all(bootstrap, [topic.name for topic in _OUTPUTS]):
+    async for record in read_all(kafka, [topic.name for topic in _OUTPUTS]):
         event = CloudEvent.model_validate_json(record.value or b"")
         if event.correlationid in ours:
             events.repeated += event.id in events[record.topic]
@@ -191,8 +192,8 @@ async def _read(bootstrap: str, ours: set[str | None]) -> _Events:
     return events
 
 
-async def _dead(bootstrap: str, sent: Sequence[Fed]) -> AsyncIterator[str]:
+async def _dead(kafka: Kafka, sent: Sequence[Fed]) -> AsyncIterator[str]:
     ours: Counter[Any] = Counter(fed.value for fed in sent if fed.expect)
-    async for record in read_all(bootstrap, [DEADLETTER.name]):
+    async for record in read_all(kafka, [DEADLETTER.name]):
         if ours[record.value]:
             yield next(value.decode() for name, value in record.headers if name == "x-reason")

@@ -22,7 +22,7 @@ _SOURCE = f"/services/{NAME}"
 
 def build(runtime: Runtime) -> Worker:
     """The worker, ready to run."""
-    region, pepper = runtime.settings.region, runtime.settings.erasure_pepper
+    region, pepper = runtime.settings.region, runtime.settings.erasure_pepper.get_secret_value()
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing | Unknown]:
         commands = {one.key: one for one in received}
@@ -55,7 +55,7 @@ async def _known(runtime: Runtime, commands: Sequence[Received]) -> Known:
         await storage.read(COMMANDS, (one.key for one in commands)),
         by_email,
         frozenset(await read_leads(storage, [*by_email.values(), *named])),
-        await erased(storage, names, runtime.settings.erasure_pepper),
+        await erased(storage, names, runtime.settings.erasure_pepper.get_secret_value()),
     )
 
 

@@ -39,7 +39,7 @@ def front(runtime: Runtime, metrics: Metrics, probes: App) -> App:
     settings, clock = runtime.settings, runtime.clock
     if not settings.gateway_secret:
         raise ConfigError("the gateway has no secret: PANTRY_GATEWAY_SECRET")
-    signer = Signer(settings.gateway_secret)
+    signer = Signer(settings.gateway_secret.get_secret_value())
     gate = Gate(runtime.storage, clock, signer)
     gateway = Gateway(
         gate,
@@ -55,7 +55,7 @@ def front(runtime: Runtime, metrics: Metrics, probes: App) -> App:
     read = read_routes.routes(gateway, runtime.storage)
     predicted = prediction_routes.routes(gateway, runtime.storage)
     analytics = analytics_routes.routes(gateway, figures, runtime.leaving)
-    letters = letter_routes.routes(gateway, runtime.storage, runtime.kafka_bootstrap)
+    letters = letter_routes.routes(gateway, runtime.storage, runtime.kafka)
     app = Around(application(gateway, read, predicted, analytics, letters), metrics, settings.http_body_max)
 
     async def answer(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:

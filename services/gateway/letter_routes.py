@@ -18,6 +18,7 @@ from services.gateway.domain import Fault, Invalid
 from services.gateway.gateway import JSON, Gateway, media_type, note
 from services.gateway.letters import LetterPage
 from services.gateway.views import read
+from shared.broker import Kafka
 from shared.collections import REPLAYS
 from shared.letters import DeadLetter
 from shared.log import read_newest, read_one
@@ -36,22 +37,22 @@ _MENDED = {
 class Reading:
     """Reads the topic for one process, for few at once: each time with a connection of its own."""
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap, self._turns = bootstrap, asyncio.Semaphore(_AT_ONCE)
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka, self._turns = kafka, asyncio.Semaphore(_AT_ONCE)
 
     async def newest(self, limit: int, reason: str | None) -> tuple[list[DeadLetter], bool]:
         """The newest letters, and whether there are more. Raises `Refused` (503)."""
         found = letters.Newest(limit, reason)
         most = letters.EXAMINED_MAX // DEADLETTER.partitions if reason else limit
         async with self._turn():
-            cut = await read_newest(self._bootstrap, DEADLETTER.name, most, found.see)
+            cut = await read_newest(self._kafka, DEADLETTER.name, most, found.see)
         return found.letters(cut)
 
     async def one(self, id_: str) -> DeadLetter:
         """The letter of this id. Raises `Refused` (404, 503)."""
         place = letters.place_of(id_)
         async with self._turn():
-            record = await read_one(self._bootstrap, DEADLETTER.name, *place) if place else None
+            record = await read_one(self._kafka, DEADLETTER.name, *place) if place else None
         if record is None:
             raise Refused(404, "There is no such dead letter.")
         return DeadLetter(record)
@@ -65,9 +66,9 @@ class Reading:
             raise Refused(503, "The event log is away.", {"Retry-After": "2"}) from None
 
 
-def routes(gateway: Gateway, storage: Storage, bootstrap: str) -> APIRouter:
+def routes(gateway: Gateway, storage: Storage, kafka: Kafka) -> APIRouter:
     """The routes, on these parts."""
-    router, reading = APIRouter(), Reading(bootstrap)
+    router, reading = APIRouter(), Reading(kafka)
 
     @router.get("/v1/deadletters", **read(_TAG, LetterPage))
     async def list_letters(

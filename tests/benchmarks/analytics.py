@@ -153,7 +153,7 @@ def told(found: list[float]) -> str:
 
 async def naive(on: Bench, days: int) -> list[float]:
     """The same question, asked of the documents."""
-    leads: Any = AsyncIOMotorClient(on.to.mongo_url)["test"][LEADS]
+    leads: Any = AsyncIOMotorClient(on.to.mongo.url)["test"][LEADS]
     window = {"createdAt": {"$gte": system_clock() - timedelta(days=days)}}
     group = {"_id": {"source": "$source", "status": "$status"}, "leads": {"$sum": 1}, "score": {"$sum": "$score"}}
 
@@ -190,7 +190,7 @@ async def measure(on: Bench) -> None:
 async def main(leads: int, local: LocalServers) -> None:
     """The whole run."""
     async with bench(local) as on:
-        on.storage = Storage(on.to.mongo_url, "test", timeout_ms=60_000)
+        on.storage = Storage(on.to.mongo, "test", timeout_ms=60_000)
         await load(on, leads)
         await measure(on)
         if leads <= _REBUILT_MAX:

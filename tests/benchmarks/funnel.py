@@ -55,7 +55,7 @@ def _spent(pid: int | None, before: float | None, count: int) -> float | None:
 async def _reading(on: Bench, topic: Topic, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(
         topic.name,
-        bootstrap_servers=on.to.kafka_bootstrap,
+        **on.to.kafka.options,
         group_id=group,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
@@ -74,7 +74,7 @@ def _database(on: Bench) -> int | None:
 
 async def bare(on: Bench, count: int) -> Figure:
     """The bare loop."""
-    producer = AIOKafkaProducer(bootstrap_servers=on.to.kafka_bootstrap, acks="all", linger_ms=2)
+    producer = AIOKafkaProducer(**on.to.kafka.options, acks="all", linger_ms=2)
     await producer.start()
     async with _reading(on, CAPTURED, "bare") as consumer:
         done, began = 0, time.perf_counter()

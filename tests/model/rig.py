@@ -15,6 +15,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, cast
 
+from pydantic import SecretStr
+
 from schemas.topics import Topic
 from services.catalogue import TOPICS_OF, WORKERS, create_indexes
 from shared.broker import Publisher
@@ -30,7 +32,7 @@ from shared.waiting import Waiting
 from shared.worker import Runtime, Worker
 from tests.builders import NOW, event
 
-SETTINGS = Settings(erasure_pepper="salt")
+SETTINGS = Settings(erasure_pepper=SecretStr("salt"))
 SOURCE = "/tests"
 LEASE = timedelta(seconds=61)
 """After this long nobody holds what a dead process held; anything that the contract gives a minute is done."""
@@ -126,7 +128,9 @@ class Process:
         worker = self._watched(WORKERS[name](Runtime(SETTINGS, storage, publisher, rig.clock)))
         passage = Passage(worker, publisher, rig.clock, SETTINGS.region)
         orphans = Orphans(storage, name, timedelta(seconds=SETTINGS.orphan_ttl))
-        waiting = Waiting(orphans, storage, passage, SETTINGS.erasure_pepper) if worker.waits else None
+        waiting = (
+            Waiting(orphans, storage, passage, SETTINGS.erasure_pepper.get_secret_value()) if worker.waits else None
+        )
         self._intake = Intake(passage, _METRICS, waiting)
         self._alarms = [alarm.take for alarm in worker.alarms]
         self._waiting = waiting

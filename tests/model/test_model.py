@@ -25,7 +25,7 @@ from schemas import topics
 from services.catalogue import WORKERS
 from services.insights.rebuild import verify
 from shared.domain.ids import derive
-from shared.storage import Storage
+from shared.storage import Mongo, Storage
 from tests.harness import capture_key
 from tests.model import laws
 from tests.model.history import Search, told_of
@@ -151,13 +151,13 @@ class Funnel(RuleBasedStateMachine):
     """Everything that can happen to leads."""
 
     runner: ClassVar[asyncio.Runner]
-    mongo_url: ClassVar[str]
+    mongo: ClassVar[Mongo]
     examples: ClassVar[int] = 0
 
     def __init__(self) -> None:
         super().__init__()
         Funnel.examples += 1
-        self.rig = Rig(Storage(self.mongo_url, f"model{Funnel.examples}"))
+        self.rig = Rig(Storage(self.mongo, f"model{Funnel.examples}"))
         self.world, self.last = World(), Look()
         self.explained: dict[str, Told] = {}
         self.nurture_paused = self.stirred = False
@@ -332,7 +332,7 @@ def funnel(tmp_path: Path) -> Iterator[type[Funnel]]:
     named = os.environ.get("PANTRY_MONGO_URL")
     servers = LocalServers("embedded", tmp_path, kafka_bootstrap="nowhere:0", mongo_url=named)
     with servers as local, asyncio.Runner() as runner:
-        Funnel.runner, Funnel.mongo_url = runner, local.servers.mongo_url
+        Funnel.runner, Funnel.mongo = runner, Mongo(local.servers.mongo_url)
         yield Funnel
     structlog.reset_defaults()
 

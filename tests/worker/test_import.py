@@ -15,6 +15,7 @@ from deploy.local import LocalServers
 from schemas.topics import CAPTURED
 from services.import_cli import import_file
 from services.terminal import Misused
+from shared.broker import Kafka
 from shared.log import create_topics, read_all
 
 CSV = (
@@ -79,11 +80,11 @@ def pantry(file: Path, *options: str) -> int:
     return 0
 
 
-def captured(bootstrap: str) -> dict[str, Any]:
+def captured(kafka: Kafka) -> dict[str, Any]:
     """The events in the topic by id, with the key that each has."""
 
     async def all_of_them() -> list[Any]:
-        return [one async for one in read_all(bootstrap, [CAPTURED.name])]
+        return [one async for one in read_all(kafka, [CAPTURED.name])]
 
     records = asyncio.run(all_of_them())
     events = [json.loads(record.value) | {"key": record.key.decode()} for record in records]
@@ -93,16 +94,16 @@ def captured(bootstrap: str) -> dict[str, Any]:
 def test_files_go_into_the_log_once_and_what_is_mended_follows(
     local: LocalServers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bootstrap = local.servers.kafka_bootstrap
-    monkeypatch.setenv("PANTRY_KAFKA_BOOTSTRAP", bootstrap)
-    asyncio.run(create_topics(bootstrap, [CAPTURED]))
+    kafka = Kafka(local.servers.kafka_bootstrap)
+    monkeypatch.setenv("PANTRY_KAFKA_BOOTSTRAP", kafka.bootstrap)
+    asyncio.run(create_topics(kafka, [CAPTURED]))
     file = tmp_path / "Spring fair.csv"
     file.write_text(CSV, newline="")
     options = ("--source", "trade_show", "--zone", "America/Chicago", "--yes")
 
     assert pantry(file, *options) == 1
     assert "read 3 = 2 published + 1 rejected" in capsys.readouterr().out
-    there = captured(bootstrap)
+    there = captured(kafka)
     ana, bo = sorted(there.values(), key=lambda event: event["data"]["contact"]["firstName"])
     assert (ana["source"], ana["key"]) == ("/imports/Spring%20fair", "ana@example.com")
     assert ana["time"] == "2026-05-16T14:03:00-05:00"
@@ -116,7 +117,7 @@ def test_files_go_into_the_log_once_and_what_is_mended_follows(
 
     os.utime(file, (0, 0))
     assert pantry(file, *options) == 1
-    assert captured(bootstrap).keys() == there.keys()
+    assert captured(kafka).keys() == there.keys()
 
     rejects = tmp_path / "Spring fair.csv.rejects.csv"
     assert (tmp_path / "Spring fair.csv.rejects2.csv").exists()
@@ -127,7 +128,7 @@ def test_files_go_into_the_log_once_and_what_is_mended_follows(
     mended = rejects.read_text("utf-8-sig").replace("cy@example,", "cy@example.com,").replace("Moss,", "Moss,Tin Pot")
     rejects.write_text(mended)
     assert pantry(rejects, *options) == 0
-    (cy,) = new(bootstrap, there)
+    (cy,) = new(kafka, there)
     assert (cy["key"], cy["source"]) == ("cy@example.com", ana["source"])
     assert cy["data"]["context"] == {"booth": "12"}
 
@@ -135,9 +136,9 @@ def test_files_go_into_the_log_once_and_what_is_mended_follows(
     people = [columns, ["Reyes, Dan", "Grill", "=5551234568", "@46158.5", "=12500.5", "x"]]
     book = workbook(tmp_path / "fair.xlsx", {"Notes": [["only a word"]], "People": people})
     meant = ("--map", "Deal size=requirements.budget", "--map", "Opt=", "--channel", "fair/2026")
-    there = captured(bootstrap)
+    there = captured(kafka)
     assert pantry(book, *options, *meant) == 0
-    (dan,) = new(bootstrap, there)
+    (dan,) = new(kafka, there)
     assert (dan["source"], dan["time"]) == ("/imports/fair%2F2026", "2026-05-16T12:00:00-05:00")
     assert dan["data"] == {
         "source": "trade_show",
@@ -147,8 +148,8 @@ def test_files_go_into_the_log_once_and_what_is_mended_follows(
     }
 
 
-def new(bootstrap: str, there: dict[str, Any]) -> list[Any]:
-    return [event for id_, event in captured(bootstrap).items() if id_ not in there]
+def new(kafka: Kafka, there: dict[str, Any]) -> list[Any]:
+    return [event for id_, event in captured(kafka).items() if id_ not in there]
 
 
 @pytest.fixture

@@ -105,9 +105,9 @@ async def test_a_mended_record_that_is_replayed_comes_through_once(local: LocalS
         await on.publish([json.dumps(broken).encode()])
         await _until_dead(on, 1)
         broken["data"]["company"] = {"name": "Blue Fork"}
-        (letter,) = await dead_letters.read(on.to.kafka_bootstrap)
+        (letter,) = await dead_letters.read(on.to.kafka)
         for _ in range(2):
-            await dead_letters.replay(on.to.kafka_bootstrap, [letter], json.dumps(broken).encode())
+            await dead_letters.replay(on.to.kafka, [letter], json.dumps(broken).encode())
 
         async def there() -> bool:
             return await on.count("leads") == 1

@@ -30,7 +30,7 @@ def _letter(number: int, value: bytes = b"{}", topic: str = CAPTURED.name, reaso
 
 
 async def _bury(on: Bench, buried: Sequence[Outgoing]) -> None:
-    async with publishing(on.to.kafka_bootstrap) as publish:
+    async with publishing(on.to.kafka) as publish:
         await publish(buried)
 
 
@@ -149,7 +149,7 @@ async def test_only_the_end_of_a_long_topic_is_read(local: LocalServers) -> None
         for start in range(0, 3_000, 500):
             await _bury(on, [_letter(number) for number in range(start, start + 500)])
         seen: list[Record] = []
-        assert await read_newest(on.to.kafka_bootstrap, DEADLETTER.name, 10, seen.append)
+        assert await read_newest(on.to.kafka, DEADLETTER.name, 10, seen.append)
         per_partition = {number: [one for one in seen if one.partition == number] for number in range(3)}
         # The embedded broker gives batches whole, and tells an end that may lie in the midst of one.
         assert all(10 <= len(part) <= 600 for part in per_partition.values())
@@ -158,8 +158,8 @@ async def test_only_the_end_of_a_long_topic_is_read(local: LocalServers) -> None
             whole = [one for one in everything if one.partition == number]
             assert part[-10:] == whole[-10:]
             for wanted in (whole[0], whole[len(whole) // 2], whole[-1]):
-                assert await read_one(on.to.kafka_bootstrap, DEADLETTER.name, number, wanted.offset) == wanted
-            assert await read_one(on.to.kafka_bootstrap, DEADLETTER.name, number, whole[-1].offset + 1) is None
+                assert await read_one(on.to.kafka, DEADLETTER.name, number, wanted.offset) == wanted
+            assert await read_one(on.to.kafka, DEADLETTER.name, number, whole[-1].offset + 1) is None
 
 
 async def test_without_kafka_it_says_so_and_who_may_not_see_them_does_not(own: LocalServers) -> None:

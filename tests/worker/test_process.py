@@ -29,7 +29,7 @@ async def test_sigterm_finishes_the_batch_commits_and_ends_with_0(
         finally:
             worker.kill()
         stored = await on.count("captures")
-        behind = sum((await lag(on.to.kafka_bootstrap, "pantry.capture", TOPICS_OF["capture"])).values())
+        behind = sum((await lag(on.to.kafka, "pantry.capture", TOPICS_OF["capture"])).values())
         figure(f"stopped after {stored} of 3000 captures, {behind} records behind")
         if local.servers.idempotence:  # the embedded broker doesn't tell the ends of partitions exactly
             assert behind == 3_000 - stored

@@ -65,9 +65,7 @@ async def _published(on: Bench) -> AsyncIterator[tuple[dict[str, datetime], Call
     Asking the database how far it is would cost it as much as the work that is measured.
     """
     published: dict[str, datetime] = {}
-    consumer = AIOKafkaConsumer(
-        ACTIONS.name, bootstrap_servers=on.to.kafka_bootstrap, group_id=None, auto_offset_reset="earliest"
-    )
+    consumer = AIOKafkaConsumer(ACTIONS.name, **on.to.kafka.options, group_id=None, auto_offset_reset="earliest")
     await consumer.start()
 
     async def until_there(count: int) -> None:
@@ -245,13 +243,13 @@ async def test_triggers_enrol_once_a_bounce_stops_mail_only_and_an_erased_lead_g
         await _tell(on, UPDATED, {"leadId": "c", "changed": changed, "by": "c", "reason": "unsubscribed"}, "left")
         left = await _until_steps(on, 2, leadId="c", state="cancelled")
         assert {step["why"] for step in left} == {"the lead unsubscribed"}
-        stories = await stories_of(on.to.mongo_url, "test", "a")
+        stories = await stories_of(on.to.mongo, "test", "a")
         assert stories is not None
         assert [story.heading.partition(" (")[0] for story in stories] == [
             "Getting to know each other",
             "A person calls, soon",
         ]
-        assert await stories_of(on.to.mongo_url, "test", "nobody") is None
+        assert await stories_of(on.to.mongo, "test", "nobody") is None
 
 
 async def test_an_event_whose_handler_was_killed_between_steps_and_enrolment_comes_out_right(
@@ -304,7 +302,7 @@ async def test_steps_that_came_due_while_everything_was_down_go_out_late_in_orde
                 return bool(guide["wakeAt"] > _now() + timedelta(hours=23))
 
             await until(spaced, "the second late step a day away")
-            stories = await stories_of(on.to.mongo_url, "test", "lead-1")
+            stories = await stories_of(on.to.mongo, "test", "lead-1")
         assert len(await on.records(ACTIONS)) == 1
         assert stories is not None
         words = {line.step: line.words for line in stories[0].lines}

@@ -322,7 +322,7 @@ async def test_simulating_rules_tells_what_they_would_change_and_changes_nothing
         new = _save(file.with_name("new.yaml"), 66, fax)
         settings = on.settings.model_copy(update={"rules_file": file})
         before = await on.storage.read(LEADS, ["chain-0", "lead-0000"])
-        found = await simulated(settings, on.to.mongo_url, load(new, RuleSet))
+        found = await simulated(settings, on.to.mongo, load(new, RuleSet))
         assert await on.storage.read(LEADS, ["chain-0", "lead-0000"]) == before
     assert (found.leads, found.changed) == (254, 254)
     assert (found.before[1], found.after[6], found.after[7]) == (254, 250, 4)
