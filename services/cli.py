@@ -24,6 +24,7 @@ from services.insights_cli import insights_app
 from services.keys_cli import keys_app
 from services.nurture_cli import nurture_app
 from services.people_cli import people_app, way_in
+from services.promises_cli import promises
 from services.report_cli import report
 from services.rules_cli import rules_app
 from services.running import connections, prepare, running, servers, stop_signals
@@ -41,6 +42,7 @@ indexes_app = cyclopts.App(name="indexes", help="MongoDB's indexes.")
 for _sub in (topics_app, indexes_app, deadletter_app, insights_app, keys_app, nurture_app, people_app, rules_app):
     app.command(_sub)
 app.command(import_file, name="import")
+app.command(promises)
 app.command(report)
 # What only this command needs takes seconds to import.
 app.command("services.model_cli:model_app", name="model", help="The models that predict which leads convert.")

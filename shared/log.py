@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from schemas.topics import DEADLETTER, Topic
 from shared.broker import MAX_REQUEST_BYTES, Kafka
+from shared.domain.promises import MIN_IN_SYNC
 from shared.events import Outgoing, Record
 
 
@@ -28,6 +29,8 @@ async def create_topics(kafka: Kafka, topics: Iterable[Topic], replication: int 
 
 def _new(topic: Topic, replication: int) -> NewTopic:
     config = {"retention.ms": str(topic.retention_ms)}
+    if replication > MIN_IN_SYNC:
+        config["min.insync.replicas"] = str(MIN_IN_SYNC)
     if topic is DEADLETTER:
         config["max.message.bytes"] = str(MAX_REQUEST_BYTES)
     return NewTopic(topic.name, topic.partitions, replication, topic_configs=config)

@@ -26,6 +26,7 @@ from shared.intake import Intake
 from shared.metrics import Metrics
 from shared.orphans import Orphans
 from shared.passage import Passage, transient
+from shared.promises import warn
 from shared.settings import Settings
 from shared.storage import Mongo, Storage, Unavailable
 from shared.waiting import Waiting
@@ -71,7 +72,7 @@ class Service:
         front: Front | None = None,
     ) -> None:
         """Nothing is opened before the context is entered. `front` makes this process answer more than its probes."""
-        self._settings = settings
+        self._settings, self._to = settings, connections
         self.metrics = Metrics()
         self.storage = Storage(connections.mongo, settings.mongo_database)
         self.broker: KafkaBroker = connect(connections.kafka, idempotence=connections.idempotence, metrics=self.metrics)
@@ -109,6 +110,9 @@ class Service:
         loops = [(worker.name, loop) for worker in self.workers for loop in _loops(worker)]
         loops += [(name, self._alarm(waiting).run) for name, waiting in self._waiting.items()]
         self._loops = [asyncio.create_task(self._keep_running(name, loop)) for name, loop in loops]
+        # Beside the rest: who may not ask, or finds a server away, works all the same.
+        asking = warn(self._to.kafka, self.storage, idempotence=self._to.idempotence)
+        self._asking = asyncio.create_task(asking)
         self._watch = [asyncio.create_task(self._monitor()), asyncio.create_task(self._http.serve())]
         while not self._http.started and not self._watch[-1].done():  # noqa: ASYNC110 - uvicorn offers no event for it
             await asyncio.sleep(0.01)
@@ -127,8 +131,9 @@ class Service:
         await asyncio.gather(*self._loops)
         # A question about offsets that outlives its consumer waits for an answer until it times out.
         self._watch[0].cancel()
+        self._asking.cancel()
         await close(self.broker, _FLUSH_S + (GRACE_S if self.workers else 0))
-        await asyncio.gather(*self._watch, *self._leave, return_exceptions=True)
+        await asyncio.gather(*self._watch, *self._leave, self._asking, return_exceptions=True)
         self.storage.close()
         _log.info("service.stopped")
 

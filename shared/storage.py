@@ -115,6 +115,19 @@ class Storage:
         """Close the connections."""
         self._client.close()
 
+    @property
+    def write_concern(self) -> Mapping[str, Any]:
+        """What a write waits for, in the database's own words: `w`, `j`."""
+        return dict(self._database.write_concern.document)
+
+    async def nodes(self) -> int | None:
+        """How many nodes the replica set has; 0 where there is none, None where a sharded cluster doesn't tell."""
+        async with _sorted_errors():
+            told = await self._client.admin.command("hello")
+        if told.get("msg") == "isdbgrid":
+            return None
+        return len(told.get("hosts", ())) if told.get("setName") else 0
+
     async def ping(self) -> None:
         """Raise `Unavailable` when the database doesn't answer."""
         async with _sorted_errors():

@@ -65,10 +65,10 @@ class Bench:
         }
 
     def pantry(self, *words: str, log: Path | None = None, **settings: str) -> subprocess.Popen[bytes]:
-        """A process of the command, with these settings besides; `log` keeps what it logs."""
+        """A process of the command, with these settings besides; `log` keeps what it says."""
         command = [sys.executable, "-m", "services.cli", *words]
         with log.open("ab") if log else nullcontext() as file:
-            return subprocess.Popen(command, env=self.environment | settings, stderr=file)
+            return subprocess.Popen(command, env=self.environment | settings, stdout=file, stderr=file)
 
     def process(self, *names: str) -> subprocess.Popen[bytes]:
         """A `pantry worker` process with these workers."""
