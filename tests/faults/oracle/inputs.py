@@ -1,0 +1,213 @@
+"""Laws of what goes in: all of it is there, each has one outcome, and what is no event is in the dead letter."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from tests.faults.oracle import normal
+from tests.faults.oracle.world import (
+    ACTIVITIES,
+    CAPTURED,
+    CONVERT,
+    CONVERTED,
+    CREATED,
+    DISQUALIFIED,
+    ENGAGEMENTS,
+    ERASE,
+    ERASED,
+    MERGED,
+    QUALIFIED,
+    QUALIFY,
+    REJECTED,
+    RESCORE,
+    TRIGGERED,
+    UPDATE,
+    UPDATED,
+    Event,
+    Record,
+    World,
+    differing,
+    grouped,
+)
+
+_REASONS = {
+    *("not_json", "not_cloudevent", "invalid_data", "unsupported_version", "too_large", "lead_not_found"),
+    "handler_failed",
+}
+_VERDICTS = {QUALIFY: (QUALIFIED, DISQUALIFIED), UPDATE: (UPDATED,), CONVERT: (CONVERTED,), ERASE: (ERASED,)}
+_REJECTIONS = {"lead_not_qualified", "already_converted", "lead_lost", "invalid_transition", "lead_not_found"}
+_TRIGGERS = {
+    "clicked_pricing": "high_intent_detected",
+    "downloaded_whitepaper": "content_engagement",
+    "visited_multiple_pages": "website_engagement",
+}
+_ENGAGED, _BANT, _BECAME = (
+    "Email engagement: ",
+    "BANT qualification completed - Score: ",
+    "Lead converted to opportunity ",
+)
+
+
+def fed(world: World) -> Iterator[str]:
+    """Every record that was acknowledged is in its topic."""
+    there = Counter((one.topic, one.key, one.value) for one, _ in world.inputs)
+    for line, count in Counter((one.topic, one.key, one.value) for one in world.ledger).items():
+        if there[line] < count:
+            yield f"{line[0]}: {count - there[line]} of {count} records with key {line[1]!r} are gone"
+
+
+def captures(world: World) -> Iterator[str]:
+    """Each capture has one row and is told once, of the same lead; of an erased lead, nothing need be told."""
+    unknown = 0
+    for name, event in world.accepted[CAPTURED].items():
+        rows, told = world.rows.get(name, ()), world.caused(event.id, CREATED, MERGED)
+        gone = not rows and world.lead_of_capture.get(name) in {None, *world.erased}
+        unknown += gone
+        if not gone and len(rows) != 1:
+            yield f"capture {event.id} has {len(rows)} rows"
+        if len(told) != 1 and not gone:
+            yield f"capture {event.id} was told {len(told)} times: {_words(told)}"
+        if rows and any(one.subject != rows[0]["leadId"] for one in told):
+            yield f"capture {event.id} is of lead {rows[0]['leadId']}, and was told of {told[0].subject}"
+    stripped = sum("id" not in one for one in world.collections["captures"])
+    if unknown != stripped:
+        yield f"{unknown} captures are of erased leads or of nobody, and {stripped} rows are of erased leads"
+    for name in world.rows.keys() - world.accepted[CAPTURED].keys():
+        yield f"a row is of capture {name}, which nobody fed"
+
+
+def activities(world: World) -> Iterator[str]:
+    """Each activity, engagement, BANT verdict and conversion is one row of its lead, and there is no other row."""
+    fed_, rows = _activities_fed(world), grouped((one["leadId"], _row(one)) for one in world.collections["activities"])
+    optional = _activities_fed(world, given_up=True)
+    for lead in {*fed_, *rows} - world.erased:
+        wanted, there = Counter(fed_.get(lead, ())), Counter(rows.get(lead, ()))
+        yield from (f"activities of {lead}: {one}" for one in differing(wanted, there - _some(optional, lead, wanted)))
+
+
+def _some(optional: Mapping[str, list[Any]], lead: str, wanted: Counter[Any]) -> Counter[Any]:
+    return Counter(one for one in optional.get(lead, ()) if not wanted[one])
+
+
+def _activities_fed(world: World, *, given_up: bool = False) -> Mapping[str, list[Any]]:
+    events = [*world.accepted[ACTIVITIES].values(), *world.accepted[ENGAGEMENTS].values()]
+    found = [(world.lead_named(one), _activity(one)) for one in events if (one.name in world.given_up) == given_up]
+    told = [] if given_up else [*world.told[QUALIFIED], *world.told[DISQUALIFIED]]
+    found += [
+        (one.subject, ("follow_up", f"{_BANT}{one.data['bantScore']}")) for one in told if one.data["method"] == "bant"
+    ]
+    became = [] if given_up else world.told[CONVERTED]
+    found += [(one.subject, ("follow_up", f"{_BECAME}{one.data['opportunityId']}")) for one in became]
+    return grouped(found)
+
+
+def _activity(event: Event) -> tuple[Any, ...]:
+    if event.record.topic == ENGAGEMENTS:
+        return "email", f"{_ENGAGED}{event.data['action']}"
+    it = event.data["activity"]
+    return it["type"], str(it.get("description")).strip(), it["createdBy"], normal.moment(it.get("completedAt"))
+
+
+def _row(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    type_, said = row.get("type"), str(row.get("description"))
+    if said.startswith((_ENGAGED, _BANT, _BECAME)):
+        return type_, said
+    return type_, said, row.get("createdBy"), normal.moment(row.get("completedAt"))
+
+
+def activities_told(world: World) -> Iterator[str]:
+    """Each activity and engagement asks for a new score once, and sets off what its action says, once."""
+    for event in (*world.accepted[ACTIVITIES].values(), *world.accepted[ENGAGEMENTS].values()):
+        lead = world.lead_named(event)
+        ended = lead in world.erased or event.name in world.given_up
+        asked, triggered = world.caused(event.id, RESCORE), world.caused(event.id, TRIGGERED)
+        wanted = _TRIGGERS.get(str(event.data.get("action")).casefold())
+        if len(asked) != 1 and not ended:
+            yield f"{event.record.topic} {event.id} asked for a score {len(asked)} times"
+        if len(triggered) != bool(wanted) and not ended:
+            yield f"{event.record.topic} {event.id} triggered {len(triggered)} times"
+        yield from (f"{event.id} triggered {one.data}" for one in triggered if one.data["trigger"] != wanted)
+        yield from (f"{event.id} was told of {one.subject}" for one in (*asked, *triggered) if one.subject != lead)
+
+
+def commands(world: World) -> Iterator[str]:
+    """Each command is carried out or rejected, once; of an erased lead, only its erasure need be told."""
+    for topic, verdicts in _VERDICTS.items():
+        for event in world.accepted[topic].values():
+            told = world.caused(event.id, *verdicts, REJECTED)
+            silent = topic != ERASE and world.lead_named(event) in world.erased
+            if len(told) != 1 and not (silent and not told):
+                yield f"{topic} {event.id} has {len(told)} outcomes: {_words(told)}"
+            yield from (f"{topic} {event.id}: {one}" for it in told for one in _rejection(world, event, it))
+
+
+def _rejection(world: World, command: Event, told: Event) -> Iterator[str]:
+    if told.record.topic != REJECTED:
+        return
+    said = told.data
+    if (said.get("command"), said.get("commandId")) != (command.record.topic, command.id):
+        yield f"its rejection says that it was {said.get('command')} {said.get('commandId')}"
+    if said.get("reason") not in _REJECTIONS:
+        yield f"it was rejected as {said.get('reason')}, which is no reason"
+    if said.get("reason") == "lead_not_found" and not _waited(world, command, told.record):
+        yield "it was rejected as lead_not_found, though its lead came in time"
+
+
+def _waited(world: World, event: Event, told: Record) -> bool:
+    """Whether the event's lead is unknown to this day, or gone, or came too late."""
+    lead = world.lead_named(event)
+    if lead is None or lead in world.erased or lead not in world.leads:
+        return True
+    return told.at - event.record.at >= timedelta(seconds=world.ttl_s)
+
+
+def dead_letters(world: World) -> Iterator[str]:
+    """What is no event is in the dead letter as it came, and says where it stood and why; nothing else is there."""
+    by_place = {record.place: (record, event) for record, event in world.inputs}
+    found = grouped((_place(one), one) for one in world.dead)
+    for record, event in world.inputs:
+        if event is None and record.place not in found:
+            yield f"{record.place} is no event, and not in the dead letter"
+    for place, letters in found.items():
+        if place not in by_place:
+            yield f"dead letters say that they stood at {place}, where nothing was"
+            continue
+        for letter in letters:
+            yield from (f"the dead letter of {place} {one}" for one in _faults(world, letter, *by_place[place]))
+
+
+def _place(letter: Record) -> tuple[Any, ...]:
+    text = [letter.headers.get(name, b"").decode(errors="replace") for name in ("x-topic", "x-partition", "x-offset")]
+    return text[0], *(int(one) if one.isdigit() else one for one in text[1:])
+
+
+def _faults(world: World, letter: Record, record: Record, event: Event | None) -> Iterator[str]:
+    headers = {name: value.decode(errors="replace") for name, value in letter.headers.items()}
+    reason, line = headers.get("x-reason"), world.line_of(record)
+    if (letter.key, letter.value) != (record.key, record.value):
+        yield "has another key or value than the record that stood there"
+    if reason not in _REASONS:
+        yield f"has the reason {reason}, which is none"
+    elif event is not None and (reason != "lead_not_found" or not _waited(world, event, letter)):
+        yield f"is of a valid event, and says {reason}"
+    elif event is None and line is not None and reason != line.expected:
+        yield f"says {reason}, and it is {line.expected}"
+    if not (headers.get("x-consumer", "").startswith("pantry.") and headers.get("x-attempts", "").isdigit()):
+        yield "doesn't say who failed at it, or how often"
+    if "x-detail" not in headers or normal.moment(headers.get("x-failed-at")) is None:
+        yield "doesn't say what was wrong, or when"
+
+
+def _words(told: list[Event]) -> str:
+    return ", ".join(f"{one.record.topic} {one.id} of {one.subject}" for one in told) or "nothing"
+
+
+def unlisted(world: World) -> int:
+    """How many records nobody's ledger tells of."""
+    return sum(world.line_of(record) is None for record, _ in world.inputs)
+
+
+def repeated_letters(world: World) -> int:
+    """How many dead letters are there again: harmless, after a kill."""
+    return len(world.dead) - len({_place(one) for one in world.dead})

@@ -1,0 +1,67 @@
+"""What the contract says of equal values (section 3, Identity), written down a second time, by somebody else."""
+
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+_SUFFIXES = {
+    *("inc", "incorporated", "llc", "ltd", "limited", "co", "company", "corp", "corporation", "gmbh", "ag", "sa", "sl"),
+    *("plc", "llp", "lp", "kg", "bv", "nv", "ab", "as", "oy", "srl", "spa", "sarl", "sas", "pty", "pllc", "aps", "asa"),
+}
+Person = tuple[str, str, str, str]
+
+
+def email(text: Any) -> str | None:
+    """Case-folded and trimmed; None where there is none."""
+    return str(text).strip().casefold() or None if text else None
+
+
+def phone(text: Any) -> str | None:
+    """A number of the default region, the United States, as E.164; None where there is none."""
+    digits = "".join(one for one in str(text or "") if one.isdigit())
+    if not digits:
+        return None
+    if str(text).strip().startswith("+"):
+        return f"+{digits}"
+    return f"+{digits}" if len(digits) == 11 and digits[0] == "1" else f"+1{digits}"
+
+
+def plain(text: Any) -> str:
+    """Without case and accents, each word apart from the next by one space."""
+    parts = unicodedata.normalize("NFD", str(text or "").casefold())
+    return " ".join("".join(one for one in parts if not unicodedata.combining(one)).split())
+
+
+def company(text: Any) -> str:
+    """Without case, accents, punctuation and legal suffixes."""
+    words = "".join(one if one.isalnum() else " " for one in plain(text).replace("'", "")).split()
+    while len(words) > 1 and words[-1] in _SUFFIXES:
+        words.pop()
+    return " ".join(words)
+
+
+def person(lead: Mapping[str, Any]) -> Person | None:
+    """Phone, company and both names, which together make two captures one person; None where one is missing."""
+    contact, firm = lead.get("contact") or {}, lead.get("company") or {}
+    parts = company(firm.get("name")), plain(contact.get("firstName")), plain(contact.get("lastName"))
+    number = phone(contact.get("phone"))
+    return (number, *parts) if number and all(parts) else None
+
+
+def moment(value: Any) -> datetime | None:
+    """A moment in UTC as exact as the database keeps one; None where it is none."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        return None
+    there = value.astimezone(UTC)
+    return there.replace(microsecond=there.microsecond // 1000 * 1000)
+
+
+def empty(value: Any) -> bool:
+    """Whether nothing is known: zero and False are something."""
+    return value is None or value in ("", [], {})

@@ -1,0 +1,92 @@
+"""Laws of nurture: each step out once, under one id, and none after the end (contract 3, Nurture)."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.faults.oracle import normal
+from tests.faults.oracle.world import ACTIONS, CONVERTED, ENROLLED, SCORED, UPDATED, Event, World, differing, grouped
+
+_PATIENCE = timedelta(seconds=90)
+"""A step that a killed process held goes out once its lease, a minute, is over; one in flight at the end does too."""
+Step = tuple[str, str, str]
+"""A lead, a sequence and a step of it."""
+
+
+def _step(of: Mapping[str, Any]) -> Step:
+    return of["leadId"], of["sequenceId"], of["stepId"]
+
+
+def sent(world: World) -> Iterator[str]:
+    """Each step that is sent went out under an id of its own, and what went out is sent."""
+    ids = {step: {one.data["actionId"] for one in events} for step, events in _actions(world).items()}
+    rows = grouped((_step(one), one) for one in world.collections["nurture_steps"])
+    for step in ids.keys() | rows.keys():
+        if step[0] not in world.living:
+            continue
+        out, states = len(ids.get(step, ())), Counter(one["state"] for one in rows.get(step, ()))
+        # One that is held by somebody who was killed may be out before it is marked, or be cancelled then.
+        most = states["sent"] + states["cancelled"] + states["scheduled"]
+        if out < states["sent"]:
+            yield f"{step} is sent {states['sent']} times, and {out} went out"
+        if out > most:
+            yield f"{step} went out under {out} ids, and is there {dict(states)}"
+
+
+def _actions(world: World) -> Mapping[Step, list[Event]]:
+    return grouped((_step(one.data), one) for one in world.told[ACTIONS])
+
+
+def same(world: World) -> Iterator[str]:
+    """What went out under one action id is one and the same."""
+    for action, events in grouped((one.data["actionId"], one) for one in world.told[ACTIONS]).items():
+        if len(events) > 1:
+            yield f"action {action} went out as {len(events)} events: {[one.id for one in events]}"
+
+
+def punctual(world: World) -> Iterator[str]:
+    """No step whose time has come stays behind, and none goes out early."""
+    for row in world.collections["nurture_steps"]:
+        late = row["state"] == "scheduled" and row.get("wakeAt", row["dueAt"]) < world.now - _PATIENCE
+        if late and row["leadId"] in world.living:
+            yield f"{_step(row)} was due {row['dueAt']}, and is scheduled still"
+    for event in world.told[ACTIONS]:
+        due = normal.moment(event.data["dueAt"])
+        if due and event.record.at < due - timedelta(seconds=2):
+            yield f"{_step(event.data)} went out {event.record.at}, and is due {due}"
+
+
+def enrolled(world: World) -> Iterator[str]:
+    """Each lead was enrolled after its first score, unless it had ended; the steps told are those that are there."""
+    for lead_id in world.living:
+        told = world.of_lead(lead_id, ENROLLED)
+        if not told and world.of_lead(lead_id, SCORED) and not _end(world, lead_id):
+            yield f"lead {lead_id} was never enrolled"
+        wanted = Counter((lead_id, one.data["sequenceId"], it["stepId"]) for one in told for it in one.data["steps"])
+        there = Counter(_steps_of(world).get(lead_id, ()))
+        yield from (f"steps: {one}" for one in differing(wanted, there))
+
+
+def _steps_of(world: World) -> Mapping[str, list[Step]]:
+    return grouped((one["leadId"], _step(one)) for one in world.collections["nurture_steps"])
+
+
+def ended(world: World) -> Iterator[str]:
+    """A lead that was converted, lost or unsubscribed gets no more than what was due by then."""
+    for event in world.told[ACTIONS]:
+        end, due = _end(world, str(event.subject)), normal.moment(event.data["dueAt"])
+        if end and due and event.time and due > end + _PATIENCE and event.time > end + _PATIENCE:
+            yield f"{_step(event.data)} went out {event.time}, and the lead ended {end}"
+
+
+def _end(world: World, lead_id: str) -> datetime | None:
+    """When the lead got its last; one that came back has no end."""
+    ends = [normal.moment(one.data["convertedAt"]) for one in world.of_lead(lead_id, CONVERTED)]
+    for one in world.of_lead(lead_id, UPDATED):
+        to = (one.data["changed"].get("status") or {}).get("to")
+        if to == "new":
+            return None
+        if to == "lost" or one.data.get("reason") == "unsubscribed":
+            ends.append(one.time)
+    return min((one for one in ends if one), default=None)

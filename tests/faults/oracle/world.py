@@ -1,0 +1,237 @@
+"""All that was fed, told and stored, as the laws look at it. No I/O here."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from tests.faults.oracle import normal
+
+CAPTURED, ACTIVITIES, ENGAGEMENTS = "leads.captured", "leads.activities", "leads.engagements"
+QUALIFY, UPDATE, CONVERT, ERASE = "leads.qualify", "leads.update", "leads.convert", "leads.erase"
+INPUTS = (CAPTURED, ACTIVITIES, ENGAGEMENTS, QUALIFY, UPDATE, CONVERT, ERASE)
+CREATED, MERGED, SCORED, UPDATED = "leads.created", "leads.merged", "leads.scored", "leads.updated"
+ASSIGNED, TRIGGERED, REJECTED, ERASED = "leads.assigned", "leads.triggered", "leads.rejected", "leads.erased"
+QUALIFIED, DISQUALIFIED, CONVERTED = "leads.qualified", "leads.disqualified", "leads.converted"
+ENROLLED, ACTIONS, RESCORE = "nurture.enrolled", "nurture.actions", "leads.rescore"
+OUTPUTS = (
+    *(CREATED, MERGED, SCORED, UPDATED, ASSIGNED, TRIGGERED, QUALIFIED, DISQUALIFIED, CONVERTED, REJECTED, ERASED),
+    *(ENROLLED, ACTIONS, RESCORE),
+)
+DEADLETTER = "leads.deadletter"
+COLLECTIONS = ("leads", "captures", "activities", "nurture_steps")
+
+Document = Mapping[str, Any]
+Name = tuple[str, str]
+"""An event's `source` and `id`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as it stands in its topic; `at` is when the broker got it."""
+
+    topic: str
+    partition: int
+    offset: int
+    at: datetime
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Where it stands."""
+        return self.topic, self.partition, self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the ledger: what was fed, and what is known of it."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    expected: str | None
+    person: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A CloudEvent (contract 1) in the record that it stands in."""
+
+    record: Record
+    id: str
+    source: str
+    type: str
+    subject: str | None
+    time: datetime | None
+    correlation: str | None
+    causation: str | None
+    data: Mapping[str, Any]
+
+    @property
+    def name(self) -> Name:
+        """What makes it this event and no other."""
+        return self.source, self.id
+
+
+def event_of(record: Record) -> Event | None:
+    """The event in a record; None where it holds none."""
+    try:
+        it = json.loads(record.value or b"")
+        return Event(
+            record,
+            *(it["id"], it["source"], it["type"], it.get("subject"), normal.moment(it.get("time"))),
+            *(it.get("correlationid"), it.get("causationid"), it["data"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+@dataclass(frozen=True)
+class World:
+    """What the judge saw at `now`; `ttl_s` is how long an event waits for a lead that nobody knows."""
+
+    records: Mapping[str, Sequence[Record]]
+    ledger: Sequence[Line]
+    collections: Mapping[str, Sequence[Document]]
+    now: datetime
+    ttl_s: float = 900.0
+
+    @cached_property
+    def leads(self) -> dict[str, Document]:
+        """The lead documents by id."""
+        return {one["_id"]: one for one in self.collections["leads"]}
+
+    @cached_property
+    def lines(self) -> dict[tuple[str, bytes | None, bytes | None], Line]:
+        """The ledger's lines, by what their records look like."""
+        return {(one.topic, one.key, one.value): one for one in self.ledger}
+
+    def line_of(self, record: Record) -> Line | None:
+        """What the ledger says of a record."""
+        return self.lines.get((record.topic, record.key, record.value))
+
+    @cached_property
+    def inputs(self) -> list[tuple[Record, Event | None]]:
+        """Every record that was fed, with its event where it is to be taken for one."""
+        return [(record, self._accepted(record)) for topic in INPUTS for record in self.records.get(topic, ())]
+
+    def _accepted(self, record: Record) -> Event | None:
+        line = self.line_of(record)
+        bad = line is not None and line.expected not in (None, "lead_not_found")
+        return None if bad else event_of(record)
+
+    @cached_property
+    def accepted(self) -> dict[str, dict[Name, Event]]:
+        """The valid inputs by topic, each event once: it is the same however often it was delivered."""
+        found: dict[str, dict[Name, Event]] = {topic: {} for topic in INPUTS}
+        for _, event in self.inputs:
+            if event is not None:
+                found[event.record.topic].setdefault(event.name, event)
+        return found
+
+    @cached_property
+    def outputs(self) -> dict[str, list[Event]]:
+        """All that was told, by topic, as often as it was told."""
+        found = {topic: [event_of(record) for record in self.records.get(topic, ())] for topic in OUTPUTS}
+        return {topic: [one for one in events if one is not None] for topic, events in found.items()}
+
+    @cached_property
+    def told(self) -> dict[str, list[Event]]:
+        """What was told by topic, each id once."""
+        return {
+            topic: list({one.id: one for one in reversed(events)}.values()) for topic, events in self.outputs.items()
+        }
+
+    @cached_property
+    def _by_cause(self) -> Mapping[tuple[str, str | None], list[Event]]:
+        return grouped(((topic, one.causation), one) for topic, events in self.told.items() for one in events)
+
+    @cached_property
+    def _by_lead(self) -> Mapping[tuple[str, str | None], list[Event]]:
+        return grouped(((topic, one.subject), one) for topic, events in self.told.items() for one in events)
+
+    def caused(self, event_id: str, *topics: str) -> list[Event]:
+        """What these topics tell that this event caused."""
+        return [one for topic in topics for one in self._by_cause.get((topic, event_id), ())]
+
+    def of_lead(self, lead_id: str, *topics: str) -> list[Event]:
+        """What these topics tell of a lead."""
+        return [one for topic in topics for one in self._by_lead.get((topic, lead_id), ())]
+
+    @cached_property
+    def erased(self) -> set[str]:
+        """The ids of the leads whose erasure was told."""
+        return {str(one.subject) for one in self.told[ERASED]}
+
+    @cached_property
+    def rows(self) -> dict[Name, list[Document]]:
+        """The rows of captures by their event; those that an erasure stripped name none."""
+        named = [one for one in self.collections["captures"] if "id" in one and "source" in one]
+        return dict(grouped(((one["source"], one["id"]), one) for one in named))
+
+    @cached_property
+    def lead_of_capture(self) -> dict[Name, str]:
+        """The lead that each capture came to, as far as anybody says."""
+        found = {}
+        for name, event in self.accepted[CAPTURED].items():
+            rows, told = self.rows.get(name, ()), self.caused(event.id, CREATED, MERGED)
+            if rows or told:
+                found[name] = str(rows[0]["leadId"] if rows else told[0].subject)
+        return found
+
+    @cached_property
+    def captures_of(self) -> Mapping[str, list[Event]]:
+        """The accepted captures of each lead."""
+        return grouped((lead, self.accepted[CAPTURED][name]) for name, lead in self.lead_of_capture.items())
+
+    @cached_property
+    def lead_of_email(self) -> dict[str, str]:
+        """The lead that each address leads to: a lead is known by all it was captured under."""
+        found = {}
+        for name, lead in self.lead_of_capture.items():
+            address = normal.email((self.accepted[CAPTURED][name].data.get("contact") or {}).get("email"))
+            if address:
+                found[address] = lead
+        return found
+
+    def lead_named(self, event: Event) -> str | None:
+        """The lead that an activity, an engagement or a command means."""
+        lead_id = event.data.get("leadId")
+        return str(lead_id) if lead_id else self.lead_of_email.get(normal.email(event.data.get("email")) or "")
+
+    @cached_property
+    def dead(self) -> Sequence[Record]:
+        """The dead letters."""
+        return self.records.get(DEADLETTER, ())
+
+    @cached_property
+    def given_up(self) -> set[Name]:
+        """The events that ended as `lead_not_found`, in the dead letter."""
+        letters = (one for one in self.dead if one.headers.get("x-reason") == b"lead_not_found")
+        return {event.name for event in map(event_of, letters) if event is not None}
+
+    @cached_property
+    def living(self) -> dict[str, Document]:
+        """The leads that nobody erased."""
+        return {lead_id: lead for lead_id, lead in self.leads.items() if lead_id not in self.erased}
+
+
+def grouped(pairs: Iterable[tuple[Any, Any]]) -> Mapping[Any, list[Any]]:
+    """The values by key, in their order."""
+    found: defaultdict[Any, list[Any]] = defaultdict(list)
+    for key, value in pairs:
+        found[key].append(value)
+    return found
+
+
+def differing(wanted: Counter[Any], there: Counter[Any]) -> Iterator[str]:
+    """What of one count is missing in the other, and what is too many, in words."""
+    for one, count in (wanted - there).items():
+        yield f"{count} missing of {one}"
+    for one, count in (there - wanted).items():
+        yield f"{count} too many of {one}"
