@@ -1,12 +1,13 @@
 """Nurture: what ends it for a lead, and what becomes of a step that is due (contract 3, Nurture)."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from schemas.outputs import NurtureAction, Recipient, Rendered
-from services.nurture.templates import RenderError, render
+from services.nurture.templates import RenderError, one_line, render
 from shared.domain.conditions import Condition, ConditionError, holds
 from shared.domain.identity import email_key
 
@@ -20,6 +21,8 @@ _LOOK_AGAIN = timedelta(seconds=2)
 _DAY = timedelta(days=1)
 # In the normal case the step before went out a moment after its time, and this one need not wait for that moment.
 _SLACK = timedelta(seconds=60)
+# Captures are checked far stricter; whatever way it came, what could end a mail's header or name others gets no mail.
+_ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f-\x9f,;:<>\"]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,8 @@ def _hindrance(step: Mapping[str, Any], lead: Mapping[str, Any]) -> str | None:
         return refused
     if step["action"] in MAILED and not contact.get("email"):
         return "the lead has no e-mail address"
+    if step["action"] in MAILED and not _address(contact):
+        return "the lead's e-mail address has what no address may have"
     if step["action"] == "call":
         if not contact.get("phone"):
             return "the lead has no phone number"
@@ -161,9 +166,14 @@ def _rendered(step: Mapping[str, Any], lead: Mapping[str, Any]) -> Rendered:
     return render(step["source"]["subject"], step["source"]["body"], values)
 
 
+def _address(contact: Mapping[str, Any]) -> str | None:
+    email: str | None = contact.get("email")
+    return email if email and _ADDRESS.fullmatch(email) else None
+
+
 def _action(step: Mapping[str, Any], lead: Mapping[str, Any], rendered: Rendered) -> NurtureAction:
     contact = lead.get("contact") or {}
-    name = " ".join(part for part in (contact.get("firstName"), contact.get("lastName")) if part)
+    name = one_line(" ".join(part for part in (contact.get("firstName"), contact.get("lastName")) if part))
     return NurtureAction(
         action_id=step["_id"],
         lead_id=step["leadId"],
@@ -172,6 +182,6 @@ def _action(step: Mapping[str, Any], lead: Mapping[str, Any], rendered: Rendered
         action=step["action"],
         template=step["template"],
         rendered=rendered,
-        to=Recipient(email=contact.get("email"), phone=contact.get("phone"), name=name or None),
+        to=Recipient(email=_address(contact), phone=one_line(contact.get("phone") or "") or None, name=name or None),
         due_at=step["dueAt"],
     )

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.nurture.templates import check
 from shared.domain.conditions import Condition
@@ -18,18 +18,17 @@ class _Config(BaseModel):
 
 
 class Template(_Config):
-    """A message: Jinja2 source of subject and plain-text body."""
+    """A message: source of subject and plain-text body, in the part of Jinja2 that `templates` knows."""
 
     subject: str = Field(max_length=500)
     body: str = Field(max_length=32_000)
 
-    @field_validator("subject", "body")
-    @classmethod
-    def _parses(cls, source: str) -> str:
-        fault = check(source)
-        if fault:
-            raise ValueError(f"template: {fault}")
-        return source
+    @property
+    def faults(self) -> Iterator[str]:
+        """Why subject or body can't be used."""
+        for part, source in (("subject", self.subject), ("body", self.body)):
+            if fault := check(source):
+                yield f"{part}, {fault}"
 
 
 class Step(_Config):
@@ -104,6 +103,13 @@ class Sequences(_Config):
             for step in sequence.steps:
                 if step.template not in self.templates:
                     yield f"sequence '{sequence.id}', step '{step.id}': there is no template '{step.template}'"
+        for name, template in self.templates.items():
+            for fault in template.faults:
+                yield f"template '{name}' ({self._users(name)}): {fault}"
+
+    def _users(self, template: str) -> str:
+        steps = [(one.id, step.id) for one in self.sequences for step in one.steps if step.template == template]
+        return "; ".join(f"sequence '{one}', step '{step}'" for one, step in steps) or "no step has it"
 
     def find(self, sequence_id: str) -> Sequence | None:
         """The sequence with this id, if the file has it."""
