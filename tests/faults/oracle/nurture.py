@@ -61,7 +61,7 @@ def enrolled(world: World) -> Iterator[str]:
     """Each lead was enrolled after its first score, unless it had ended; the steps told are those that are there."""
     for lead_id in world.living:
         told = world.of_lead(lead_id, ENROLLED)
-        if not told and world.of_lead(lead_id, SCORED) and not _end(world, lead_id):
+        if not told and world.of_lead(lead_id, SCORED) and not _ends(world, lead_id):
             yield f"lead {lead_id} was never enrolled"
         wanted = Counter((lead_id, one.data["sequenceId"], it["stepId"]) for one in told for it in one.data["steps"])
         there = Counter(_steps_of(world).get(lead_id, ()))
@@ -82,11 +82,21 @@ def ended(world: World) -> Iterator[str]:
 
 def _end(world: World, lead_id: str) -> datetime | None:
     """When the lead got its last; one that came back has no end."""
+    came_back = any("new" in _status_told(one) for one in world.of_lead(lead_id, UPDATED))
+    return None if came_back else min(_ends(world, lead_id), default=None)
+
+
+def _ends(world: World, lead_id: str) -> list[datetime]:
+    """The moments that ended nurture, one way or another."""
     ends = [normal.moment(one.data["convertedAt"]) for one in world.of_lead(lead_id, CONVERTED)]
-    for one in world.of_lead(lead_id, UPDATED):
-        to = (one.data["changed"].get("status") or {}).get("to")
-        if to == "new":
-            return None
-        if to == "lost" or one.data.get("reason") == "unsubscribed":
-            ends.append(one.time)
-    return min((one for one in ends if one), default=None)
+    ends += [one.time for one in world.of_lead(lead_id, UPDATED) if _ends_it(one)]
+    return [one for one in ends if one]
+
+
+def _ends_it(updated: Event) -> bool:
+    return "lost" in _status_told(updated) or updated.data.get("reason") == "unsubscribed"
+
+
+def _status_told(updated: Event) -> tuple[str, ...]:
+    change = updated.data["changed"].get("status")
+    return (change["to"],) if change else ()
