@@ -1,9 +1,11 @@
 """The envelope every record has, and the base of every payload."""
 
-from datetime import datetime
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 CONTENT_TYPE = "application/cloudevents+json"
@@ -33,6 +35,15 @@ def _iso_only(value: Any) -> Any:
     return value
 
 
+def _in_calendar(value: datetime) -> datetime:
+    # `9999-12-31T23:59:59-23:59` is a date, and can't be stored: everything here is kept in UTC.
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie in the years 1 to 9999 in UTC") from None
+    return value
+
+
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4_000)]
 OptionalWord = Annotated[Word | None, BeforeValidator(_blank_is_missing)]
@@ -40,8 +51,23 @@ OptionalText = Annotated[Text | None, BeforeValidator(_blank_is_missing)]
 WORDS_MAX = 50
 Words = Annotated[tuple[Word, ...], Field(max_length=WORDS_MAX)]
 LeadId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-Moment = Annotated[AwareDatetime, BeforeValidator(_iso_only)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_iso_only), AfterValidator(_in_calendar)]
 Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
+
+
+_LEVELS_MAX = 90
+_INTEGERS = range(-(2**63), 2**63)
+NOT_STORABLE = "holds what can't be kept: a number beyond 64 bits, a name with a NUL, or more than 90 levels"
+"""What is said of a free part that isn't `storable`."""
+
+
+def storable(value: Any, levels: int = _LEVELS_MAX) -> bool:
+    """Whether MongoDB keeps this free part, and JSON tells it again, as it is: it has at most 100 levels of its own."""
+    if isinstance(value, Mapping):
+        return levels > 0 and all("\0" not in name and storable(part, levels - 1) for name, part in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return levels > 0 and all(storable(part, levels - 1) for part in value)
+    return math.isfinite(value) if isinstance(value, float) else not isinstance(value, int) or value in _INTEGERS
 
 
 class CloudEvent(BaseModel):

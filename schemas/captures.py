@@ -9,7 +9,7 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.base import Amount, Model, OptionalText, OptionalWord, Word
+from schemas.base import NOT_STORABLE, Amount, Model, OptionalText, OptionalWord, Word, storable
 from schemas.lead import CompanySize, Consent, Requirements, Source
 
 _CONTEXT_ENTRIES = 50
@@ -82,6 +82,8 @@ class LeadCaptured(Model):
             return None
         if any(not key or key.startswith("$") or "." in key or "\0" in key for key in value):
             raise PydanticCustomError("context_key", "a name may neither be empty, start with $ nor contain a dot")
+        if not storable(value):
+            raise PydanticCustomError("context_value", NOT_STORABLE)
         if len(json.dumps(value).encode()) > _CONTEXT_BYTES:
             raise PydanticCustomError("context_size", "may have 8 KiB at most")
         return value

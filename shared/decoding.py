@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from schemas.base import ENVELOPE_LIMIT, CloudEvent
 from schemas.reasons import DeadLetterReason
@@ -30,10 +31,12 @@ def decode(record: Record, region: str) -> Received | Undecodable:
         detail = f"{len(value)} bytes are more than the {ENVELOPE_LIMIT} that a record may have"
         return Undecodable(record, DeadLetterReason.TOO_LARGE, detail)
     try:
-        event = CloudEvent.model_validate_json(value)
+        # NaN and Infinity are no JSON: published again they would be null, and the next reader would get another value.
+        event = CloudEvent.model_validate(from_json(value, allow_inf_nan=False))
     except ValidationError as error:
-        reason = DeadLetterReason.NOT_JSON if _is_syntax(error) else DeadLetterReason.NOT_CLOUDEVENT
-        return Undecodable(record, reason, explain(error))
+        return Undecodable(record, DeadLetterReason.NOT_CLOUDEVENT, explain(error))
+    except ValueError as error:
+        return Undecodable(record, DeadLetterReason.NOT_JSON, f"(record): Invalid JSON: {error}")
     return _decode_data(record, event, topic_of(record), region)
 
 
@@ -50,10 +53,6 @@ def _decode_data(record: Record, event: CloudEvent, topic: Topic, region: str) -
     except ValidationError as error:
         return Undecodable(record, DeadLetterReason.INVALID_DATA, explain(error, "data"), ids_of(event))
     return Received(record, event, payload, derive("cause", event.source, event.id))
-
-
-def _is_syntax(error: ValidationError) -> bool:
-    return any(fault["type"] == "json_invalid" for fault in error.errors(include_url=False, include_input=False))
 
 
 def explain(error: ValidationError, *prefix: str) -> str:

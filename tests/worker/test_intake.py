@@ -1,9 +1,6 @@
 """Bad records go to the dead letter alone, byte for byte; good ones go on."""
 
 import json
-import random
-from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 from deploy.local import LocalServers
@@ -11,7 +8,6 @@ from schemas.base import ENVELOPE_LIMIT
 from schemas.reasons import DeadLetterReason
 from schemas.topics import ACTIVITIES, CAPTURED, CREATED, DEADLETTER
 from services import dead_letters
-from shared.decoding import decode
 from shared.events import Received, Record
 from tests.builders import data, event
 from tests.harness import Bench, bench, until
@@ -61,41 +57,6 @@ async def test_each_reason_of_the_contract_ends_in_the_dead_letter_byte_for_byte
         assert _header(record, "x-topic") in (CAPTURED.name, ACTIVITIES.name)
         assert int(_header(record, "x-offset")) >= 0
         assert _header(record, "x-consumer").startswith("pantry.")
-
-
-async def test_2_000_random_and_mutated_records_are_each_handled_or_dead_lettered_byte_for_byte(
-    local: LocalServers, figure: Callable[[str], None]
-) -> None:
-    rng = random.Random(7)
-    values = [rng.randbytes(rng.randint(1, 400)) for _ in range(1_000)]
-    values += [_mutated(event(data(email=f"m{number}@example.com")), rng) for number in range(1_000)]
-    valid = [value for value in values if isinstance(decode(Record(CAPTURED.name, 0, 0, None, value), "US"), Received)]
-    bad = Counter(values) - Counter(valid)
-    async with bench(local) as on, on.running("capture", breaker_share=1.0, breaker_in_a_row=0):
-        await on.publish(values)
-        dead = await _until_dead(on, bad.total())
-        distinct = {(e["source"], e["id"]) for e in map(json.loads, valid)}
-
-        async def good() -> bool:
-            return await on.count("captures") == len(distinct)
-
-        await until(good, "every valid record captured")
-    figure(f"{len(valid)} of the mutated records were still valid events")
-    assert Counter(record.value for record in dead) == bad
-
-
-def _mutated(value: bytes, rng: random.Random) -> bytes:
-    body = bytearray(value)
-    for _ in range(rng.randint(1, 4)):
-        place = rng.randrange(len(body))
-        action = rng.randrange(3)
-        if action == 0:
-            body[place] = rng.randrange(256)
-        elif action == 1:
-            del body[place]
-        else:
-            body.insert(place, rng.randrange(256))
-    return bytes(body)
 
 
 async def test_a_mended_record_that_is_replayed_comes_through_once(local: LocalServers) -> None:
