@@ -140,13 +140,16 @@ def worker(*names: Annotated[str, Parameter(help=f"any of: {', '.join(WORKERS)}"
     configure(settings)
     to = connections(settings, named(settings))
 
-    async def main() -> bool:
-        with stop_signals() as stop:
-            async with running(settings, to, names) as service:
-                await unless(service.stopped, stop.wait())
-                return service.stopped.is_set()
+    async def work() -> None:
+        async with running(settings, to, names) as service:
+            await service.stopped.wait()
+        sys.exit(1)
 
-    sys.exit(1 if asyncio.run(main()) else 0)
+    async def main() -> None:
+        with stop_signals() as stop:
+            await unless(stop, work())
+
+    asyncio.run(main())
 
 
 @app.command(name="gateway")
@@ -156,14 +159,17 @@ def run_gateway() -> None:
     configure(settings)
     to = connections(settings, named(settings))
 
+    async def work() -> None:
+        async with running(settings, to, (), front=gateway.front) as service:
+            # What there is by now lives as long as the process, and the collector's rounds over all of it made the
+            # slowest answers slow: without them p99 at half load fell from a tenth of a second to a fiftieth.
+            gc.collect()
+            gc.freeze()
+            await service.stopped.wait()
+
     async def main() -> None:
         with stop_signals() as stop:
-            async with running(settings, to, (), front=gateway.front):
-                # What there is by now lives as long as the process, and the collector's rounds over all of it made the
-                # slowest answers slow: without them p99 at half load fell from a tenth of a second to a fiftieth.
-                gc.collect()
-                gc.freeze()
-                await stop.wait()
+            await unless(stop, work())
 
     asyncio.run(main())
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiokafka.client import AIOKafkaClient
 from faststream.kafka import KafkaBroker
 from faststream.kafka.prometheus import KafkaPrometheusMiddleware
 from faststream.kafka.security import parse_security
@@ -79,6 +80,15 @@ def connect(kafka: Kafka, *, idempotence: bool, metrics: Metrics, client_id: str
         logger=logging.getLogger("pantry.faststream"),
         log_level=logging.DEBUG,
     )
+
+
+async def reach(kafka: Kafka) -> None:
+    """Return when the broker answers us. Raises `KafkaError` when it doesn't, and leaves nothing open."""
+    client = AIOKafkaClient(**kafka.options)
+    try:
+        await client.bootstrap()
+    finally:
+        await client.close()
 
 
 async def close(broker: KafkaBroker, patience_s: float) -> None:

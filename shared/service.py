@@ -16,7 +16,7 @@ from faststream.kafka.annotations import KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
 
 from shared.breaker import Breaker, Tripped
-from shared.broker import GRACE_S, Kafka, Publisher, close, connect
+from shared.broker import GRACE_S, Kafka, Publisher, close, connect, reach
 from shared.clock import Clock, pause, system_clock
 from shared.collections import ORPHANS
 from shared.domain.breaker import Limits
@@ -104,9 +104,7 @@ class Service:
         self._http = HttpServer(app, settings.http_host, settings.http_port, trusted_proxies=settings.trusted_proxies)
 
     async def __aenter__(self) -> Self:
-        await self.broker.connect()
-        # All at once: joining a consumer group can take seconds, and FastStream's own start joins one after the other.
-        await asyncio.gather(*(subscriber.start() for subscriber in self._consumers.values()))
+        await self._connect()
         loops = [(worker.name, loop) for worker in self.workers for loop in _loops(worker)]
         loops += [(name, self._alarm(waiting).run) for name, waiting in self._waiting.items()]
         self._loops = [asyncio.create_task(self._keep_running(name, loop)) for name, loop in loops]
@@ -118,6 +116,26 @@ class Service:
             await asyncio.sleep(0.01)
         _log.info("service.started", workers=[worker.name for worker in self.workers], http=self._http.address)
         return self
+
+    async def _connect(self) -> None:
+        """Join the workers' groups; a broker that is away is waited for."""
+        seconds = 0.1
+        while True:
+            try:
+                await reach(self._to.kafka)
+                await self.broker.connect()
+                # All at once: joining can take seconds, and FastStream's own start joins one after the other.
+                joining = [subscriber.start() for subscriber in self._consumers.values()]
+                for error in await asyncio.gather(*joining, return_exceptions=True):
+                    if error:
+                        raise error
+            except (KafkaError, OSError) as error:
+                _log.warning("service.waits", broker=self._to.kafka.bootstrap, error=type(error).__name__)
+                await self.broker.stop()
+            else:
+                return
+            await asyncio.sleep(seconds)
+            seconds = min(seconds * 2, self._settings.retry_max_s)
 
     async def __aexit__(self, *_: object) -> None:
         _log.info("service.stopping")

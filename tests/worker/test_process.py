@@ -4,10 +4,13 @@ import asyncio
 import json
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from deploy.local import LocalServers
 from services.catalogue import TOPICS_OF
-from services.running import running
+from services.running import prepare, running
 from shared.log import lag
 from tests.builders import data, event
 from tests.harness import bench, stop, until
@@ -33,6 +36,36 @@ async def test_sigterm_finishes_the_batch_commits_and_ends_with_0(
         figure(f"stopped after {stored} of 3000 captures, {behind} records behind")
         if local.servers.idempotence:  # the embedded broker doesn't tell the ends of partitions exactly
             assert behind == 3_000 - stored
+
+
+async def test_a_process_that_begins_while_the_broker_is_away_waits_for_it_and_ends_when_asked_to(
+    own: LocalServers, tmp_path: Path
+) -> None:
+    if own.broker is None:
+        pytest.skip("the broker is another's: it can't be killed")
+    log, broker = tmp_path / "worker.log", own.broker
+
+    async def waits() -> bool:
+        return "service.waits" in log.read_text()
+
+    async with bench(own) as on:
+        await asyncio.to_thread(broker.kill)
+        worker = on.pantry("worker", "capture", log=log, PANTRY_LOG_LEVEL="warning")
+        try:
+            await until(waits, "the worker's waiting")
+            assert stop(worker) == 0
+            worker = on.process("capture")
+            await asyncio.to_thread(broker.start)
+            await prepare(on.settings, on.to)  # the embedded broker has forgotten its topics
+            await on.publish([event(data())])
+
+            async def captured() -> bool:
+                return await on.count("leads") == 1
+
+            await until(captured, "the lead")
+        finally:
+            worker.kill()
+            worker.wait()
 
 
 async def test_health_readiness_and_metrics_answer(local: LocalServers) -> None:
