@@ -5,9 +5,7 @@ another partition, in an order that the seed shuffles, and with a ledger for who
 """
 
 import asyncio
-import base64
 import heapq
-import json
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -17,11 +15,11 @@ from typing import Any, Self
 from aiokafka import ConsumerRecord
 
 from schemas.topics import (
-    CAPTURED,
     CONVERTED,
     CREATED,
     DEADLETTER,
     DISQUALIFIED,
+    ERASE,
     ERASED,
     MERGED,
     QUALIFIED,
@@ -34,6 +32,7 @@ from schemas.topics import (
 from services.demo.generator import Fed, Scenario, generate
 from services.demo.sales import closing, conversion, early, follow_up, strays
 from shared.clock import system_clock
+from tests.faults.deeds import erasure, line
 from tests.faults.transport import Letter, Sender, Watcher, event_in
 
 _OUTCOMES = (CREATED, MERGED, RESCORE, UPDATED, QUALIFIED, DISQUALIFIED, CONVERTED, REJECTED, ERASED)
@@ -186,7 +185,7 @@ class Feeder:
 
     def _note(self, fed: Sequence[Fed]) -> None:
         with self._ledger.open("a") as ledger:
-            ledger.writelines(_line(one, self.scenario.seed) for one in fed)
+            ledger.writelines(line(one, self.scenario.seed) for one in fed)
 
     async def _watch(self) -> None:
         async for records in self._watcher.records():
@@ -194,57 +193,50 @@ class Feeder:
                 self._see(record)
 
     def _see(self, record: ConsumerRecord[Any, Any]) -> None:
-        event = event_in(record.value)
+        told = event_in(record.value)
         if record.topic == DEADLETTER.name:
             self._buried.add(record.value or b"")
-            self._close(event.get("id"))
-        elif event["id"] not in self._told and self._is_ours(event):
-            self._told.add(event["id"])
-            self._hear(record.topic, event)
+            self._close(told.get("id"))
+        elif told["id"] not in self._told and self._is_ours(told):
+            self._told.add(told["id"])
+            self._hear(record.topic, told)
         else:
             return
         self.seen[record.topic] += 1
         self._news.set()
 
-    def _is_ours(self, event: dict[str, Any]) -> bool:
-        return event.get("subject") in self.leads or event.get("causationid") in self._open
+    def _is_ours(self, told: dict[str, Any]) -> bool:
+        return told.get("subject") in self.leads or told.get("causationid") in self._open
 
-    def _hear(self, topic: str, event: dict[str, Any]) -> None:
+    def _hear(self, topic: str, told: dict[str, Any]) -> None:
         if topic in _SAYING:
-            self._close(event.get("causationid"))
+            self._close(told.get("causationid"))
         if topic == SCORED.name:
-            self._scored.add(event["subject"])
-        self._react(topic, event)
+            self._scored.add(told["subject"])
+        self._react(topic, told)
 
     def _close(self, event_id: str | None) -> None:
         if event_id in self._open:
             del self._open[event_id]
             self._closed.add(event_id)
 
-    def _react(self, topic: str, event: dict[str, Any]) -> None:
+    def _react(self, topic: str, told: dict[str, Any]) -> None:
         """What the world does once it hears this."""
-        lead = event["subject"]
-        person = self._person_of.get(event["causationid"])
+        lead = told["subject"]
+        person = self._person_of.get(told["causationid"])
         if topic in (CREATED.name, MERGED.name) and person is not None and lead not in self.leads:
             self.leads[lead] = person
             for fed in follow_up(self.scenario, person, lead):
                 self._put(fed, self._now, _SOON)
-            for fed in closing(self.scenario, person, lead):
+            for fed in (*closing(self.scenario, person, lead), *erasure(self.scenario, person, lead)):
                 self._put(fed, self._now, _LATE)
         elif topic == QUALIFIED.name:
             for fed in conversion(self.scenario, self.leads[lead], lead):
                 self._put(fed, self._now, _SOMETIME)
         elif topic == ERASED.name:
             self._erased.add(self.leads[lead])
-            # A capture of a person who was erased has its outcome without a word.
+            # What is of a person who was erased may have its outcome without a word.
             self._open = {key: fed for key, fed in self._open.items() if not self._is_gone(fed)}
 
     def _is_gone(self, fed: Fed) -> bool:
-        return fed.topic == CAPTURED.name and fed.person in self._erased
-
-
-def _line(fed: Fed, seed: int) -> str:
-    person = f"{seed}/{fed.person}" if fed.topic == CAPTURED.name and fed.person is not None else None
-    texts = {"key": fed.key, "value": fed.value}
-    coded = {name: None if it is None else base64.b64encode(it).decode() for name, it in texts.items()}
-    return json.dumps({"topic": fed.topic, **coded, "expected": fed.expect, "person": person}) + "\n"
+        return fed.topic != ERASE.name and fed.person in self._erased

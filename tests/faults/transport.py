@@ -16,6 +16,7 @@ _HEADERS = [("content-type", CONTENT_TYPE.encode())]
 _AWAY = (KafkaError, OSError, TimeoutError)
 _ACK_S = 20.0
 _PAUSE_S = 0.3
+_LEAVE_S = 5.0
 # A consumer that fell silent for good (aio-libs/aiokafka#1037) looks like a topic without news: a new one tells.
 _SILENT_S = 10.0
 
@@ -146,12 +147,11 @@ class Watcher:
 
 
 async def _abandon(client: Any) -> None:
-    """Stop a client; one whose broker is away may fail at that, and nobody needs it any more."""
-    try:
-        async with asyncio.timeout(5):
-            await client.stop()
-    except _AWAY:
-        return
+    """Stop a client; one whose broker is away may fail at that, or leak the end of its own tasks, and nobody cares."""
+    stopping: asyncio.Task[None] = asyncio.ensure_future(client.stop())
+    await asyncio.wait({stopping}, timeout=_LEAVE_S)
+    if not stopping.cancel() and not stopping.cancelled():
+        stopping.exception()  # asked for, so that it is not reported as forgotten
 
 
 def event_in(value: bytes | None) -> dict[str, Any]:

@@ -59,17 +59,14 @@ def punctual(world: World) -> Iterator[str]:
 
 def enrolled(world: World) -> Iterator[str]:
     """Each lead was enrolled after its first score, unless it had ended; the steps told are those that are there."""
+    steps = grouped((one["leadId"], _step(one)) for one in world.collections["nurture_steps"])
     for lead_id in world.living:
         told = world.of_lead(lead_id, ENROLLED)
         if not told and world.of_lead(lead_id, SCORED) and not _ends(world, lead_id):
             yield f"lead {lead_id} was never enrolled"
         wanted = Counter((lead_id, one.data["sequenceId"], it["stepId"]) for one in told for it in one.data["steps"])
-        there = Counter(_steps_of(world).get(lead_id, ()))
+        there = Counter(steps.get(lead_id, ()))
         yield from (f"steps: {one}" for one in differing(wanted, there))
-
-
-def _steps_of(world: World) -> Mapping[str, list[Step]]:
-    return grouped((one["leadId"], _step(one)) for one in world.collections["nurture_steps"])
 
 
 def ended(world: World) -> Iterator[str]:

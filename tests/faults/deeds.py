@@ -1,0 +1,29 @@
+"""What the demo's people don't do and those of the tests do; and the ledger in which all of it is noted."""
+
+import base64
+import json
+import random
+
+from schemas.topics import CAPTURED, ERASE
+from services.demo.generator import Fed, Scenario, event
+
+_ERASED = 0.05
+
+
+def erasure(scenario: Scenario, number: int, lead_id: str) -> list[Fed]:
+    """Some who were called and written to want to be forgotten in the midst of it, be it by their address."""
+    rng = random.Random(f"{scenario.seed}/{number}/erasure")
+    if rng.random() >= _ERASED:
+        return []
+    them = scenario.people[number]
+    named = {"email": them.email} if them.by_email and rng.random() < 0.5 else {"leadId": lead_id}
+    data = {**named, "requestedBy": "privacy.desk"}
+    return [event(ERASE, data, rng, scenario.now, "/screens/privacy", lead_id, person=number)]
+
+
+def line(fed: Fed, seed: int) -> str:
+    """The ledger's line for a record: `topic`, `key` and `value` in base64, `expected`, `person`."""
+    person = f"{seed}/{fed.person}" if fed.topic == CAPTURED.name and fed.person is not None else None
+    texts = {"key": fed.key, "value": fed.value}
+    coded = {name: None if it is None else base64.b64encode(it).decode() for name, it in texts.items()}
+    return json.dumps({"topic": fed.topic, **coded, "expected": fed.expect, "person": person}) + "\n"
