@@ -21,6 +21,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get("PANTRY_TEST_BACKEND", "embedded"),
         help="what runs broker and database; named servers (PANTRY_KAFKA_BOOTSTRAP, PANTRY_MONGO_URL) win",
     )
+    parser.addoption("--seed", type=int, default=1, help="of the load and of what is broken; the same replays it")
+    parser.addoption("--minutes", type=float, default=0.4, help="how long the tests of faults break things")
     parser.addoption("--full", action="store_true", help="the loads of the published figures, not a part of them")
 
 

@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from aiokafka.errors import KafkaError
@@ -34,6 +34,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--token", default="", help="a key with the scope analytics:read")
     parser.add_argument("--no-lag", action="store_true", help="for a broker whose end offsets are not exact")
     parser.add_argument("--orphan-ttl", type=float, default=900.0, help="the setting PANTRY_ORPHAN_TTL")
+    parser.add_argument("--skew", type=float, default=0.0, help="seconds by which a worker's clock was wrong")
     parser.add_argument("--quiet", type=float, default=3.0, help="seconds without a change after which a fault stands")
     parser.add_argument("--patience", type=float, default=120.0, help="seconds after which the last look counts")
     parser.add_argument("--kafka-options", type=json.loads, default={}, help="aiokafka's, as JSON: who one is")
@@ -46,7 +47,8 @@ async def _look(of: argparse.Namespace) -> Verdict:
     answers = await reading.answers(of.gateway, of.token) if of.gateway else None
     records = await reading.records(of.kafka, **options)
     documents = await asyncio.to_thread(reading.documents, of.mongo, of.database)
-    world = World(records, reading.ledger(of.ledger), documents, datetime.now(UTC), of.orphan_ttl)
+    skew = timedelta(seconds=of.skew)
+    world = World(records, reading.ledger(of.ledger), documents, datetime.now(UTC), of.orphan_ttl, skew)
     return judge(world, answers, lag)
 
 

@@ -39,15 +39,16 @@ def stored(world: World) -> Iterator[str]:
     activities = grouped((one["leadId"], one) for one in world.collections["activities"])
     for lead_id, lead in world.living.items():
         own = activities.get(lead_id, [])
-        right = {formula(lead, own, at) for at in _moments(own, world.now)}
+        right = {formula(lead, own, at) for at in _moments(own, world.now - _LAG - world.skew, world.now + world.skew)}
         if lead.get("score") not in right:
             yield f"lead {lead_id} has the score {lead.get('score')}, and it is {sorted(right)}"
 
 
-def _moments(activities: Sequence[Document], now: datetime) -> Iterator[datetime]:
-    yield from (now, now - _LAG)
-    turns = [one["completedAt"] + _WINDOW for one in activities if one.get("completedAt")]
-    yield from (one for one in turns if now - _LAG < one <= now)
+def _moments(activities: Sequence[Document], begin: datetime, end: datetime) -> Iterator[datetime]:
+    """Those between which the formula's value does not change."""
+    yield from (begin, end)
+    completed = [one["completedAt"] for one in activities if one.get("completedAt")]
+    yield from (turn for one in completed for turn in (one, one + _WINDOW) if begin < turn <= end)
 
 
 def chain(world: World) -> Iterator[str]:

@@ -4,7 +4,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -93,13 +93,17 @@ def event_of(record: Record) -> Event | None:
 
 @dataclass(frozen=True)
 class World:
-    """What the judge saw at `now`; `ttl_s` is how long an event waits for a lead that nobody knows."""
+    """What the judge saw at `now`; `ttl_s` is how long an event waits for a lead that nobody knows.
+
+    A worker's clock may have been wrong by `skew`: what it took for now is no fault of its own.
+    """
 
     records: Mapping[str, Sequence[Record]]
     ledger: Sequence[Line]
     collections: Mapping[str, Sequence[Document]]
     now: datetime
     ttl_s: float = 900.0
+    skew: timedelta = field(default_factory=timedelta)
 
     @cached_property
     def leads(self) -> dict[str, Document]:

@@ -1,0 +1,69 @@
+"""How far each worker's consumer group is, asked of the broker itself; and how long one takes to come back."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Self, TypeVar
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from services.catalogue import TOPICS_OF
+from tests.harness import until
+
+_T = TypeVar("_T")
+Offsets = Mapping[TopicPartition, int]
+
+
+class Watch:
+    """A context: a connection of its own, past the proxies. It outlives the broker's absences."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, request_timeout_ms=5_000)
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5_000)
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        await self._admin.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+        await self._admin.close()
+
+    async def ends(self, worker: str) -> Offsets:
+        """Where the worker's topics end now; waits for a broker that is away."""
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in TOPICS_OF[worker]
+            for number in sorted(await self._patiently(lambda: self._partitions(topic)))  # noqa: B023 - awaited at once
+        ]
+        return await self._patiently(lambda: self._consumer.end_offsets(partitions))
+
+    async def behind(self, worker: str, ends: Offsets) -> int:
+        """How many records before these ends the worker has not committed."""
+        committed = await self._patiently(lambda: self._admin.list_consumer_group_offsets(f"pantry.{worker}"))
+        done = {place: one.offset for place, one in committed.items()}
+        return sum(max(0, end - max(0, done.get(place, 0))) for place, end in ends.items())
+
+    async def through(self, worker: str, ends: Offsets, deadline_s: float = 150.0) -> float:
+        """Wait until everything before these ends is committed; the seconds that it took."""
+        began = time.monotonic()
+
+        async def there() -> bool:
+            return await self.behind(worker, ends) == 0
+
+        await until(there, f"{worker} through what it had before it", deadline_s, every_s=0.2)
+        return time.monotonic() - began
+
+    async def _partitions(self, topic: str) -> set[int]:
+        await self._consumer.topics()
+        return self._consumer.partitions_for_topic(topic) or set()
+
+    async def _patiently(self, ask: Callable[[], Awaitable[_T]]) -> _T:
+        while True:
+            try:
+                return await ask()
+            except (KafkaError, OSError, TimeoutError):
+                await asyncio.sleep(0.3)
