@@ -15,6 +15,7 @@ from rich.table import Table
 from deploy.local import Servers
 from deploy.local.process import ServerFailed
 from schemas.topics import TOPICS
+from services.access_cli import access_app
 from services.catalogue import TOPICS_OF, WORKERS, create_indexes
 from services.deadletter_cli import deadletter_app
 from services.demo.command import run as run_demo
@@ -41,6 +42,7 @@ topics_app = cyclopts.App(name="topics", help="The Kafka topics.")
 indexes_app = cyclopts.App(name="indexes", help="MongoDB's indexes.")
 for _sub in (topics_app, indexes_app, deadletter_app, insights_app, keys_app, nurture_app, people_app, rules_app):
     app.command(_sub)
+app.command(access_app)
 app.command(import_file, name="import")
 app.command(promises)
 app.command(report)

@@ -12,8 +12,9 @@ from services.nurture.telling import Story, tell
 from services.terminal import Misused, database_of
 from shared.clock import system_clock
 from shared.leads import read_leads
+from shared.mongo import Mongo
 from shared.settings import Settings
-from shared.storage import Mongo, Storage
+from shared.storage import Storage
 
 nurture_app = cyclopts.App(name="nurture", help="What nurture does with a lead.")
 _out = Console()

@@ -18,8 +18,9 @@ from services.terminal import database_of
 from shared.clock import system_clock
 from shared.collections import LEADS
 from shared.config import load
+from shared.mongo import Mongo
 from shared.settings import Settings
-from shared.storage import Mongo, Storage
+from shared.storage import Storage
 
 rules_app = cyclopts.App(name="rules", help="Scoring rules: check them, try them, see how far leads follow them.")
 _out = Console()

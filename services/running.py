@@ -10,9 +10,10 @@ from schemas.topics import TOPICS
 from services.catalogue import WORKERS, create_indexes
 from shared.broker import kafka_of
 from shared.log import create_topics
+from shared.mongo import mongo_of
 from shared.service import Connections, Front, Service
 from shared.settings import Settings
-from shared.storage import Storage, mongo_of
+from shared.storage import Storage
 
 
 @contextmanager

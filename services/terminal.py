@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from deploy.local import Backend, Servers
 from shared.broker import Kafka, kafka_of
+from shared.mongo import Mongo, mongo_of
 from shared.settings import Settings
-from shared.storage import Mongo, Storage, Unavailable, mongo_of
+from shared.storage import Storage, Unavailable
 
 _T = TypeVar("_T")
 _PRINTED = "(`pantry up` prints where its own listens)"

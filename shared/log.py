@@ -3,14 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import for_code
+from aiokafka.protocol.admin import CreateAclsRequest
 
 from schemas.topics import DEADLETTER, Topic
 from shared.broker import MAX_REQUEST_BYTES, Kafka
+from shared.domain.access import Acl
 from shared.domain.promises import MIN_IN_SYNC
 from shared.events import Outgoing, Record
+
+# Of an ACL, as Kafka's protocol numbers them.
+_LITERAL, _ALLOW, _ANY_HOST = 3, 3, "*"
 
 
 async def create_topics(kafka: Kafka, topics: Iterable[Topic], replication: int = 1) -> list[str]:
@@ -34,6 +41,21 @@ def _new(topic: Topic, replication: int) -> NewTopic:
     if topic is DEADLETTER:
         config["max.message.bytes"] = str(MAX_REQUEST_BYTES)
     return NewTopic(topic.name, topic.partitions, replication, topic_configs=config)
+
+
+async def create_acls(kafka: Kafka, acls: Iterable[Acl]) -> None:
+    """Give these rights; those that are there stay. Raises `KafkaError` where we may not (`Alter` on the cluster)."""
+    admin = AIOKafkaAdminClient(**kafka.options)
+    await admin.start()
+    try:
+        for acl in acls:
+            what = (acl.resource, acl.name, _LITERAL, acl.principal, _ANY_HOST, acl.operation, _ALLOW)
+            answer: Any = await admin._send_request(CreateAclsRequest(*what))  # noqa: SLF001 - the client offers no method for it
+            for code, _ in answer.creation_responses:
+                if code:
+                    raise for_code(code)
+    finally:
+        await admin.close()
 
 
 @asynccontextmanager

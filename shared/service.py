@@ -24,11 +24,12 @@ from shared.due import Alarm
 from shared.health import App, HttpServer, application
 from shared.intake import Intake
 from shared.metrics import Metrics
+from shared.mongo import Mongo
 from shared.orphans import Orphans
 from shared.passage import Passage, transient
 from shared.promises import warn
 from shared.settings import Settings
-from shared.storage import Mongo, Storage, Unavailable
+from shared.storage import Storage, Unavailable
 from shared.waiting import Waiting
 from shared.worker import Background, Build, Runtime, Worker
 

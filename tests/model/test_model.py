@@ -25,7 +25,8 @@ from schemas import topics
 from services.catalogue import WORKERS
 from services.insights.rebuild import verify
 from shared.domain.ids import derive
-from shared.storage import Mongo, Storage
+from shared.mongo import Mongo
+from shared.storage import Storage
 from tests.harness import capture_key
 from tests.model import laws
 from tests.model.history import Search, told_of

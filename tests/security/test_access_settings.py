@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from services.terminal import without_login
 from shared.broker import Kafka, kafka_of
 from shared.config import ConfigError
+from shared.mongo import mongo_of
 from shared.settings import Settings
-from shared.storage import mongo_of
 
 SECRET = "a-secret-that-nobody-may-see"  # noqa: S105 - a canary
 SASL: dict[str, Any] = {

@@ -3,7 +3,8 @@
 import pytest
 
 from deploy.local import LocalServers
-from shared.storage import Change, Mongo, Storage
+from shared.mongo import Mongo
+from shared.storage import Change, Storage
 
 COUNT = 100
 

@@ -1,0 +1,56 @@
+"""`pantry access`: the rights that each process needs at Kafka and at MongoDB, shown and given."""
+
+import asyncio
+import json
+
+import cyclopts
+from aiokafka.errors import KafkaError
+
+from services.access import PROCESSES, acls, actions, user_of
+from services.terminal import Misused, broker_of, with_storage
+from shared.domain.access import Acl, role
+from shared.log import create_acls
+from shared.settings import Settings
+from shared.storage import Storage
+
+access_app = cyclopts.App(name="access", help="What each process may do at Kafka and at MongoDB, and nothing besides.")
+
+
+@access_app.command
+def kafka() -> None:
+    """Print the rights at Kafka, each as the options of Kafka's own `kafka-acls.sh`."""
+    for acl in _acls():
+        print(acl.command)  # noqa: T201 - the command's output, for programs
+
+
+@access_app.command
+def mongo() -> None:
+    """Print the roles at MongoDB as a list of `createRole` commands, for `PANTRY_MONGO_DATABASE`."""
+    lines = ",\n ".join(json.dumps(one) for one in _roles(Settings().mongo_database))
+    print(f"[{lines}]")  # noqa: T201 - the command's output, for programs
+
+
+@access_app.command
+def apply() -> None:
+    """Give all rights, as a user who may: at Kafka those that are missing, at MongoDB roles with exactly these."""
+    settings = Settings()
+
+    async def store(storage: Storage) -> None:
+        for one in _roles(settings.mongo_database):
+            await storage.set_role(one)
+
+    rights = _acls()
+    try:
+        asyncio.run(create_acls(broker_of(settings), rights))
+    except (KafkaError, OSError) as error:
+        raise Misused(f"the broker that PANTRY_KAFKA_BOOTSTRAP names gives no rights ({error})") from None
+    with_storage(store)
+    print(f"{len(rights)} rights at Kafka and {len(PROCESSES)} roles at MongoDB are there")  # noqa: T201 - as above
+
+
+def _acls() -> list[Acl]:
+    return sorted(acl for process in PROCESSES for acl in acls(process))
+
+
+def _roles(database: str) -> list[dict[str, object]]:
+    return [role(user_of(process), database, actions(process)) for process in PROCESSES]
