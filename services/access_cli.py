@@ -4,10 +4,9 @@ import asyncio
 import json
 
 import cyclopts
-from aiokafka.errors import KafkaError
 
 from services.access import PROCESSES, acls, actions, user_of
-from services.terminal import Misused, broker_of, with_storage
+from services.terminal import broker_of, with_storage
 from shared.domain.access import Acl, role
 from shared.log import create_acls
 from shared.settings import Settings
@@ -40,10 +39,7 @@ def apply() -> None:
             await storage.set_role(one)
 
     rights = _acls()
-    try:
-        asyncio.run(create_acls(broker_of(settings), rights))
-    except (KafkaError, OSError) as error:
-        raise Misused(f"the broker that PANTRY_KAFKA_BOOTSTRAP names gives no rights ({error})") from None
+    asyncio.run(create_acls(broker_of(settings), rights))
     with_storage(store)
     print(f"{len(rights)} rights at Kafka and {len(PROCESSES)} roles at MongoDB are there")  # noqa: T201 - as above
 

@@ -7,6 +7,7 @@ import sys
 from typing import Annotated
 
 import cyclopts
+from aiokafka.errors import KafkaError
 from cyclopts import Parameter
 from pydantic import SecretStr, ValidationError
 from rich.console import Console
@@ -33,7 +34,7 @@ from services.terminal import Misused, broker_of, database_of, gateway_secret_of
 from shared.clock import unless
 from shared.config import ConfigError
 from shared.log import create_topics, lag
-from shared.logs import configure
+from shared.logs import configure, guard
 from shared.settings import Settings
 from shared.storage import Storage
 
@@ -216,11 +217,21 @@ def show_lag() -> None:
 
 
 def main() -> None:
+    """Be the process that runs the command, and tell nothing of what it failed on."""
+    guard()
+    run()
+
+
+def run() -> None:
     """Run the command; a mistake of the user's is told in a sentence, exit status 2."""
     try:
         app()
     except (Misused, ServerFailed, ConfigError) as error:
         Console(stderr=True).print(str(error), style="red", markup=False, highlight=False)
+        sys.exit(2)
+    except KafkaError as error:
+        told = f"the broker that PANTRY_KAFKA_BOOTSTRAP names refused, or is away: {error}"
+        Console(stderr=True).print(told, style="red", markup=False, highlight=False)
         sys.exit(2)
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_input=False):

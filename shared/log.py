@@ -7,7 +7,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import for_code
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 from aiokafka.protocol.admin import CreateAclsRequest
 
 from schemas.topics import DEADLETTER, Topic
@@ -21,14 +21,21 @@ _LITERAL, _ALLOW, _ANY_HOST = 3, 3, "*"
 
 
 async def create_topics(kafka: Kafka, topics: Iterable[Topic], replication: int = 1) -> list[str]:
-    """Create the topics that are missing, and nothing else; return their names."""
+    """Create the topics that are missing, and nothing else; return their names.
+
+    Raises `KafkaError` when the broker refuses one: we may not make it, or it has more replicas than there are brokers.
+    """
     admin = AIOKafkaAdminClient(**kafka.options)
     await admin.start()
     try:
         there = set(await admin.list_topics())
         missing = [topic for topic in topics if topic.name not in there]
         if missing:
-            await admin.create_topics([_new(topic, replication) for topic in missing])
+            answer: Any = await admin.create_topics([_new(topic, replication) for topic in missing])
+            for name, code, *_ in answer.topic_errors:
+                # Another process may have made it in between.
+                if code and for_code(code) is not TopicAlreadyExistsError:
+                    raise for_code(code)(name)
         return [topic.name for topic in missing]
     finally:
         await admin.close()
@@ -48,14 +55,25 @@ async def create_acls(kafka: Kafka, acls: Iterable[Acl]) -> None:
     admin = AIOKafkaAdminClient(**kafka.options)
     await admin.start()
     try:
-        for acl in acls:
-            what = (acl.resource, acl.name, _LITERAL, acl.principal, _ANY_HOST, acl.operation, _ALLOW)
-            answer: Any = await admin._send_request(CreateAclsRequest(*what))  # noqa: SLF001 - the client offers no method for it
-            for code, _ in answer.creation_responses:
-                if code:
-                    raise for_code(code)
+        answer: Any = await admin._send_request(_CreateAcls(acls))  # noqa: SLF001 - the client offers no method for it
+        for code, _ in answer.creation_responses:
+            if code:
+                raise for_code(code)
     finally:
         await admin.close()
+
+
+class _CreateAcls(CreateAclsRequest):
+    """All of them at once; the client's own request has one, and each takes the broker a round of its log."""
+
+    def __init__(self, acls: Iterable[Acl]) -> None:
+        self._acls = [
+            (one.resource, one.name, _LITERAL, one.principal, _ANY_HOST, one.operation, _ALLOW) for one in acls
+        ]
+
+    def build(self, request_struct_class: type[Any]) -> Any:
+        """What goes over the wire, in each version that names the pattern's kind: 1 and above."""
+        return request_struct_class(self._acls)
 
 
 @asynccontextmanager
