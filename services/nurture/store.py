@@ -57,10 +57,13 @@ async def _adopted(storage: Storage, admissions: Sequence[Admission], known: set
     return [adopt(one, steps) if one in met else one for one in admissions]
 
 
-async def begun(storage: Storage, leads: Collection[str]) -> dict[tuple[str, str], str]:
-    """What these leads were enrolled in before: the sequence, by lead and cause."""
+async def begun(storage: Storage, leads: Collection[str]) -> Mapping[tuple[str, str], set[str]]:
+    """What these leads were enrolled in before: the sequences, by lead and cause."""
     steps = await storage.find_in(STEPS, "leadId", leads, fields=("leadId", "cause", "sequenceId"))
-    return {(step["leadId"], step["cause"]): step["sequenceId"] for step in steps}
+    found: dict[tuple[str, str], set[str]] = {}
+    for step in steps:
+        found.setdefault((step["leadId"], step["cause"]), set()).add(step["sequenceId"])
+    return found
 
 
 async def of_lead(storage: Storage, lead_id: str) -> tuple[list[Document], list[Document]]:

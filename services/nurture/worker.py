@@ -22,6 +22,7 @@ NAME = "nurture"
 TOPICS = (SCORED, TRIGGERED, CONVERTED, UPDATED, ERASED)
 _ENDING = frozenset(topic.name for topic in (CONVERTED, UPDATED, ERASED))
 _Wanted = tuple[Received, Wish]
+_Begun = Mapping[tuple[str, str], Collection[str]]
 
 
 def build(runtime: Runtime) -> Worker:
@@ -33,12 +34,11 @@ def build(runtime: Runtime) -> Worker:
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
         unique = list({one.key: one for one in received if _matters(one)}.values())
         leads = await read_leads(storage, (str(one.lead_id) for one in unique))
-        over = _over(unique, leads)
-        known = [one for one in unique if str(one.lead_id) in leads and str(one.lead_id) not in over]
-        current = sequences.current
-        begun = await store.begun(storage, {str(one.lead_id) for one in known if _is_first_score(one)})
+        over, current = _over(unique, leads), sequences.current
+        known = [one for one in unique if str(one.lead_id) in leads]
+        begun = await store.begun(storage, {str(one.lead_id) for one in known if _enrols(one)})
         wanted = [wanted for one in known for wanted in _wanted(one, leads[str(one.lead_id)], current, begun)]
-        events = await _enrol(runtime, wanted, current)
+        events = await _enrol(runtime, [one for one in wanted if _stands(*one, over, begun)], current)
         await store.cancel(storage, over, runtime.clock())
         await store.cancel(storage, _no_mail(unique, leads, over), runtime.clock(), MAILED)
         scheduler.alarm.wake()
@@ -118,14 +118,26 @@ def _is_first_score(received: Received) -> bool:
     return received.record.topic == SCORED.name and received.payload.previous_score is None
 
 
-def _wanted(
-    received: Received, lead: Document, sequences: config.Sequences, begun: Mapping[tuple[str, str], str]
-) -> Iterator[_Wanted]:
+def _enrols(received: Received) -> bool:
+    return received.record.topic == TRIGGERED.name or _is_first_score(received)
+
+
+def _stands(received: Received, wish: Wish, over: Collection[str], begun: _Begun) -> bool:
+    """Whether a wish is to be fulfilled: a lead that has ended is enrolled no more, but what was begun before is told.
+
+    Who was killed between writing and telling has a first step that is decided and out for good, and nobody else who
+    would tell of it.
+    """
+    lead_id = wish.lead["_id"]
+    return lead_id not in over or wish.sequence.id in begun.get((lead_id, received.key), ())
+
+
+def _wanted(received: Received, lead: Document, sequences: config.Sequences, begun: _Begun) -> Iterator[_Wanted]:
     """What this event wants its lead to be enrolled in."""
     payload = received.payload
     if _is_first_score(received):
         # Delivered again, a first score chooses what it chose before, whatever became of lead and file since.
-        before = begun.get((lead["_id"], received.key))
+        before = next(iter(begun.get((lead["_id"], received.key), ())), None)
         # The score told is the lead's first; the document may show a later one by now.
         chosen = sequences.find(before) if before else pick({**lead, "score": payload.score}, sequences)
         if chosen:
