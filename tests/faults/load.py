@@ -113,18 +113,17 @@ class Feeder:
         except TimeoutError:
             raise AssertionError(f"after {deadline_s:.0f} s {self.missing}") from None
 
-    async def given_up(self, quiet_s: float = 5.0) -> bool:
-        """Wait until everything has its outcome, or nothing is fed and nothing new comes any more; whether the former.
+    async def quiet(self, seconds: float) -> bool:
+        """Wait until for so long nothing was fed and nothing new was told; whether everything has its outcome then.
 
-        For runs that are known to be faulty.
+        For runs that are known to be faulty, which may never settle, and for what comes again after a kill.
         """
         try:
-            while not self.done:
-                async with asyncio.timeout(quiet_s):
+            while True:
+                async with asyncio.timeout(seconds):
                     await self._woken()
         except TimeoutError:
-            return False
-        return True
+            return self.done
 
     @property
     def done(self) -> bool:

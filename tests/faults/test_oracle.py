@@ -1,0 +1,153 @@
+"""The oracle itself: it shares nothing with what it judges, a healthy run satisfies it, and planted bugs do not."""
+
+import ast
+import asyncio
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from deploy.local import LocalServers
+from services.catalogue import WORKERS
+from tests.faults.bugs import BUGS
+from tests.faults.judging import Verdict, judge
+from tests.faults.load import Feeder
+from tests.gateway import gateway, new_key
+from tests.harness import Bench, bench, stop, until
+
+_ORACLE = Path(__file__).parent / "oracle"
+_FOREIGN = {"aiokafka", "pymongo"}
+_PEOPLE = 30
+_SHARE = 3
+_TTL_S = 3.0
+_QUIET_S = 3.0
+# A killed process keeps its partitions until its session is over.
+_QUIET_AFTER_KILL_S = 8.0
+_CRASHES = (
+    ("capture", "handle:1"),
+    ("capture", "write:leads:1"),
+    ("scoring", "published:2"),
+    ("nurture", "published:1"),
+    ("engagement", "write:leads:2"),
+)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """All bugs and crashes with --full, else some of them: others each day, and with each --seed."""
+    for name, everything in (("bug", sorted(BUGS)), ("crash", [" ".join(one) for one in _CRASHES])):
+        if name in metafunc.fixturenames:
+            full, seed = (metafunc.config.getoption(option) for option in ("--full", "--seed"))
+            rng = random.Random(f"{seed}/{datetime.now(UTC).date()}")
+            some = everything if full else rng.sample(everything, _SHARE if name == "bug" else 1)
+            metafunc.parametrize(name, some)
+
+
+def test_the_oracle_shares_no_code_with_the_product() -> None:
+    for path in _ORACLE.glob("*.py"):
+        for name in _imported(ast.parse(path.read_text())):
+            top = name.partition(".")[0]
+            own = name == "tests.faults.oracle" or name.startswith("tests.faults.oracle.")
+            assert own or top in _FOREIGN or top in sys.stdlib_module_names, f"{path.name} imports {name}"
+
+
+def _imported(tree: ast.AST) -> list[str]:
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [one.name for one in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "an import that doesn't say from where"
+            found.append(f"{node.module}")
+    return found
+
+
+async def test_a_healthy_run_is_lawful_and_the_oracle_saw_all_of_it(local: LocalServers, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    async with bench(local) as on, on.running(orphan_ttl=_TTL_S), gateway(on) as http:
+        for seed in (1, 2):
+            async with Feeder(local.servers.kafka_bootstrap, seed, _PEOPLE, ledger) as feeder:
+                await feeder.settled()
+        verdict = await _judged(on, ledger, http.url)
+    assert verdict.violations == []
+    assert verdict.counts["documents"]["leads"] == 2 * _PEOPLE - verdict.counts["erased"]
+    assert verdict.counts["records"]["leads.captured"] >= 2 * _PEOPLE
+    assert verdict.counts["unlistedRecords"] == 0
+
+
+async def test_a_worker_that_is_killed_breaks_no_law(local: LocalServers, tmp_path: Path, crash: str) -> None:
+    worker, point = crash.split()
+    assert (await _run(local, tmp_path, "none", (worker,), point)).violations == []
+
+
+async def test_a_planted_bug_is_caught(
+    local: LocalServers, tmp_path: Path, bug: str, figure: Callable[[str], None]
+) -> None:
+    planted = BUGS[bug]
+    verdict = await _run(local, tmp_path, bug, planted.workers, planted.crash, **planted.settings)
+    laws = Counter(one["law"] for one in verdict.violations)
+    figure(f"{planted.says} Caught by: {'; '.join(laws)}" if laws else f"{planted.says} NOT CAUGHT")
+    assert laws
+
+
+async def _run(
+    local: LocalServers, tmp_path: Path, bug: str, workers: Sequence[str], crash: str | None, **settings: str
+) -> Verdict:
+    """The verdict on a small load through these workers with a bug, and all others without."""
+    ledger, healthy = tmp_path / "ledger", [name for name in WORKERS if name not in workers]
+    async with (
+        bench(local) as on,
+        on.running(*healthy, orphan_ttl=_TTL_S),
+        gateway(on) as http,
+        Feeder(local.servers.kafka_bootstrap, 1, _PEOPLE, ledger, again=0.5) as feeder,
+    ):
+        if crash:
+            async with _planted(on, tmp_path / "killed", bug, workers, settings, "--crash", crash) as process:
+                assert await asyncio.to_thread(process.wait, 60) == -signal.SIGKILL
+        async with _planted(on, tmp_path / "alive", bug, workers, settings) as process:
+            await feeder.quiet(_QUIET_AFTER_KILL_S if crash else _QUIET_S)
+            verdict = await _judged(on, ledger, http.url)
+            assert await asyncio.to_thread(stop, process) == 0
+        return verdict
+
+
+@asynccontextmanager
+async def _planted(
+    on: Bench, log: Path, bug: str, workers: Sequence[str], settings: dict[str, str], *flags: str
+) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """A process with the bug, once it runs."""
+    process = _begun(on, log, [bug, *flags, *workers], settings)
+
+    async def started() -> bool:
+        return _says(log, b"service.started") or process.poll() is not None
+
+    try:
+        await until(started, "the process with the bug running")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _begun(on: Bench, log: Path, words: Sequence[str], settings: dict[str, str]) -> subprocess.Popen[bytes]:
+    more = {"PANTRY_ORPHAN_TTL": str(_TTL_S), "PANTRY_LOG_LEVEL": "info"} | settings
+    command = [sys.executable, "-m", "tests.faults.planted", *words]
+    with log.open("wb") as told:
+        return subprocess.Popen(command, env=on.environment | more, stdout=told, stderr=told)
+
+
+def _says(log: Path, words: bytes) -> bool:
+    return words in log.read_bytes()
+
+
+async def _judged(on: Bench, ledger: Path, url: str) -> Verdict:
+    servers, key = on.local.servers, await new_key(on)
+    flags = ["--gateway", url, "--token", key, "--orphan-ttl", str(_TTL_S), "--quiet", "3", "--patience", "15"]
+    inexact = [] if servers.idempotence else ["--no-lag"]
+    return await judge(servers.kafka_bootstrap, servers.mongo_url, "test", ledger, *flags, *inexact)
