@@ -43,9 +43,12 @@ class Watch:
 
     async def behind(self, worker: str, ends: Offsets) -> int:
         """How many records before these ends the worker has not committed."""
-        committed = await self._patiently(lambda: self._admin.list_consumer_group_offsets(f"pantry.{worker}"))
-        done = {place: one.offset for place, one in committed.items()}
-        return sum(max(0, end - max(0, done.get(place, 0))) for place, end in ends.items())
+        committed = await self._committed(worker)
+        return sum(max(0, end - committed.get(place, 0)) for place, end in ends.items())
+
+    async def done(self, worker: str) -> int:
+        """How many records the worker has committed in all."""
+        return sum((await self._committed(worker)).values())
 
     async def through(self, worker: str, ends: Offsets, deadline_s: float = 150.0) -> float:
         """Wait until everything before these ends is committed; the seconds that it took."""
@@ -56,6 +59,10 @@ class Watch:
 
         await until(there, f"{worker} through what it had before it", deadline_s, every_s=0.2)
         return time.monotonic() - began
+
+    async def _committed(self, worker: str) -> Offsets:
+        found = await self._patiently(lambda: self._admin.list_consumer_group_offsets(f"pantry.{worker}"))
+        return {place: max(0, one.offset) for place, one in found.items()}
 
     async def _partitions(self, topic: str) -> set[int]:
         await self._consumer.topics()

@@ -1,0 +1,60 @@
+"""What every test of faults begins and ends with: a cluster with topics and indexes, and the oracle's verdict on it."""
+
+import secrets
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientError, ClientSession
+
+from deploy.local import Backend, Servers
+from deploy.local.process import ServerFailed
+from deploy.local.servers import kafka_jars
+from services.gateway import access, keys, store
+from services.gateway.access import Kind, Scope
+from services.running import connections, prepare
+from shared.clock import system_clock
+from shared.mongo import Mongo
+from shared.settings import Settings
+from shared.storage import Storage
+from tests.faults.cluster import DATABASE, Cluster
+from tests.faults.judging import Verdict, judge
+from tests.harness import until
+
+ORPHANS_S = 30.0
+"""How long an event waits for a lead that nobody knows: the load's strays have their outcome after this."""
+
+
+def needs_kafka() -> None:
+    """Skip the test where Apache Kafka can't be had: zombies and rebalances of another broker would prove little."""
+    try:
+        kafka_jars()
+    except ServerFailed as error:
+        pytest.skip(f"needs Apache Kafka: {error}")
+
+
+async def prepared(one: Cluster) -> None:
+    """Topics and indexes are there."""
+    settings = Settings(mongo_database=DATABASE)
+    await prepare(settings, connections(settings, Servers(one.bootstrap, one.mongo_url, Backend.APACHE, Backend.NAMED)))
+
+
+async def judged(one: Cluster, ledger: Path, *more: str) -> Verdict:
+    """The oracle's verdict, on the figures that a gateway tells besides."""
+    secret, storage = secrets.token_urlsafe(24), Storage(Mongo(one.mongo_url), DATABASE)
+    try:
+        key = keys.made("oracle", Kind.SERVER, secret, system_clock(), scopes=tuple(Scope))
+        assert await store.create_key(storage, key)
+    finally:
+        storage.close()
+    url = one.gateway(PANTRY_GATEWAY_SECRET=secret)
+    await until(lambda: _answers(url), "the gateway's answer")
+    asked = ("--gateway", url, "--token", access.token(Kind.SERVER, "oracle", secret), "--orphan-ttl", str(ORPHANS_S))
+    return await judge(one.bootstrap, one.mongo_url, DATABASE, ledger, *asked, *more)
+
+
+async def _answers(url: str) -> bool:
+    try:
+        async with ClientSession() as http, http.get(f"{url}/readyz") as answer:
+            return answer.status == 200
+    except (ClientError, OSError):
+        return False
