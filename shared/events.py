@@ -8,7 +8,7 @@ from typing import Any
 from schemas.base import CONTENT_TYPE, ENVELOPE_LIMIT, CloudEvent, Model
 from schemas.reasons import DeadLetterReason
 from schemas.topics import DEADLETTER, TOPICS, Topic
-from shared.domain.ids import derive
+from shared.domain.ids import derive, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,12 @@ class Received:
     @property
     def ids(self) -> dict[str, str]:
         """What a log line says of it: ids, never data."""
-        return ids_of(self.event) | ({"lead_id": self.lead_id} if self.lead_id else {})
+        return ids_of(self.event) | ({"lead_id": shown(self.lead_id)} if self.lead_id else {})
 
 
 def ids_of(event: CloudEvent) -> dict[str, str]:
     """The ids by which an event is found again in logs and topics."""
-    return {"event_id": event.id, "correlation_id": event.correlationid or event.id}
+    return {"event_id": shown(event.id), "correlation_id": shown(event.correlationid or event.id)}
 
 
 @dataclass(frozen=True, slots=True)

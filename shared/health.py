@@ -50,6 +50,7 @@ class HttpServer(uvicorn.Server):
                 host=host,
                 port=port,
                 log_level="error",
+                log_config=None,  # it goes the way of all libraries' words
                 access_log=False,
                 lifespan="off",
                 ws="none",

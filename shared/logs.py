@@ -1,31 +1,109 @@
-"""Logging by structlog: JSON for machines, readable on a terminal.
+"""Logging by structlog: JSON for machines, readable on a terminal. Standard output stays the command's.
 
-Facts are keys. Personal data is never among them: ids of events and leads, counts, reasons, and paths of fields.
+Facts are keys. Personal data is never among them: ids of events and leads, counts, reasons, and paths of fields. Nor is
+the text of an error, whoever reports it (a crash, a thread, a library, a warning): it may quote a lead, or a password.
+The error's class and place stand for it.
 """
 
 import logging
 import sys
+import threading
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any
 
 import structlog
+from structlog.typing import EventDict
 
+from shared.passage import where
 from shared.settings import Settings
+
+_log = structlog.get_logger()
 
 
 def configure(settings: Settings) -> None:
-    """Set logging up for this process; log lines go to standard error, so that standard output stays the command's."""
+    """Set logging up for this process, as the settings say."""
     console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    _set_up(settings.log_level, console=console)
+
+
+def guard() -> None:
+    """Keep the texts of errors to this process, whatever becomes of it: the first thing that it does."""
+    _set_up("warning", console=sys.stderr.isatty())
+    sys.excepthook = lambda _, error, __: _crashed(error)
+    sys.unraisablehook = lambda told: _failed(told.exc_value, "unraisable")
+    threading.excepthook = lambda told: _failed(told.exc_value, "thread")
+    warnings.showwarning = _warned
+
+
+def _set_up(level: str, *, console: bool) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([] if console else [structlog.processors.dict_tracebacks]),
+            _without_texts,
             structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    # aiokafka and FastStream log through the standard library; their warnings matter, their chatter does not.
-    logging.basicConfig(stream=sys.stderr, level=logging.ERROR, format="%(levelname)s %(name)s %(message)s", force=True)
+    # aiokafka and FastStream log through the standard library; their errors matter, their chatter does not.
+    logging.basicConfig(level=logging.ERROR, handlers=[_Libraries()], force=True)
+
+
+class _Libraries(logging.Handler):
+    """What libraries log, as lines of our own."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        # Whoever logs an error often has its text in the message too.
+        said = {"error": _told(error)} if error else {"message": _message(record)}
+        _log.log(record.levelno, "library.told", library=record.name, **said)
+
+
+def _message(record: logging.LogRecord) -> str:
+    args = record.args if isinstance(record.args, tuple) else (record.args,)
+    if any(isinstance(one, BaseException) for one in args):
+        record.args = tuple(type(one).__name__ if isinstance(one, BaseException) else one for one in args)
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError):  # a mistake of the library's, which `logging` would tell with all that it was given
+        return str(record.msg)
+
+
+def _without_texts(_: Any, __: str, event: EventDict) -> EventDict:
+    """Of an error that a line is logged with, its class and place."""
+    told = event.pop("exc_info", None)
+    error = sys.exception() if told is True else told[1] if isinstance(told, tuple) else told
+    return {**event, "error": _told(error)} if isinstance(error, BaseException) else event
+
+
+def _crashed(error: BaseException) -> None:
+    if isinstance(error, KeyboardInterrupt):
+        return
+    stack = [f"{frame.f_globals.get('__name__')}:{line}" for frame, line in traceback.walk_tb(error.__traceback__)]
+    _log.critical("process.crashed", error=_told(error), stack=stack)
+
+
+def _failed(error: BaseException | None, kind: str) -> None:
+    if error is not None and not isinstance(error, SystemExit):
+        _log.error(f"{kind}.failed", error=_told(error))
+
+
+def _told(error: BaseException) -> str:
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return f"{where(error)}, after {_told(cause)}" if cause else where(error)
+
+
+def _warned(  # noqa: PLR0913 - the interface of `warnings`
+    message: Warning | str,  # noqa: ARG001 - it may quote what it warns of
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    _log.warning("library.warned", category=category.__name__, place=f"{Path(filename).name}:{lineno}")

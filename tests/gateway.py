@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from deploy.local.process import free_port
 from schemas.topics import Topic
-from services.cli import main
+from services.cli import run
 from services.gateway import access, keys, people, people_store, store
 from services.gateway.access import Kind, Scope
 from services.gateway.app import front
@@ -201,7 +201,7 @@ def _status() -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # Cyclopts wonders who reads the command line in a test
-            main()
+            run()
     except SystemExit as ended:
         return ended.code
     return 0

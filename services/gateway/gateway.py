@@ -19,6 +19,7 @@ from services.gateway.people import Person
 from services.gateway.signin import SignIn
 from services.gateway.signing import Signer
 from shared.clock import Clock
+from shared.domain.ids import shown
 from shared.events import Outgoing
 
 JSON = "application/json"
@@ -85,7 +86,7 @@ class Gateway:
         id_ = event_id(request) or id_ or str(uuid.uuid4())
         payload = domain.payload_of(topic, data, self.region)
         await self.door.publish([self.event(request, topic, key, payload, id_, self.clock())])
-        note(request, event_id=id_)
+        note(request, event_id=shown(id_))
         return JSONResponse({"eventId": id_}, 202)
 
     async def accept_all(

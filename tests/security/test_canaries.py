@@ -1,0 +1,292 @@
+"""Canaries in everything that comes in, and in every secret: none of them in a log, a metric, an error or a reason."""
+
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from deploy.local import LocalServers
+from deploy.local.process import free_port
+from schemas.topics import CAPTURED, DEADLETTER, ERASE
+from services.catalogue import WORKERS
+from services.gateway import access, keys, people, people_store, store
+from services.gateway.access import Kind, Scope
+from services.gateway.passwords import hash_of
+from services.gateway.people import Role
+from shared import collections
+from shared.clock import system_clock
+from shared.domain.ids import shown
+from shared.letters import DeadLetter
+from tests.builders import event
+from tests.faults.malformed import CANARY, INPUTS, malformed
+from tests.gateway import Caller
+from tests.harness import Bench, bench, lead_id, until
+from tests.security.canaries import (
+    BIRD,
+    CSV,
+    EMAIL,
+    FORM,
+    KEY,
+    PASSWORD,
+    SECRETS,
+    WRONG_CALLS,
+    about,
+    clean,
+    person,
+    quotes_nothing,
+)
+
+LOUD = {
+    "PANTRY_LOG_LEVEL": "debug",
+    "PANTRY_LOG_FORMAT": "json",
+    "PANTRY_ACK_TIMEOUT_S": "1",
+    "PANTRY_HTTP_BODY_MAX": "65536",
+    "PANTRY_BREAKER_SHARE": "1",
+    "PANTRY_BREAKER_IN_A_ROW": "0",
+    "PANTRY_ORPHAN_TTL": "5",
+    "PYTHONWARNINGS": "default",
+}
+MALFORMED = 400
+# Malformed records are made from the examples of the schemas, in which these stand for a person's data.
+_PERSONAL = re.compile(rb"(?<=: \")(ana|blue|sam|talked|asked|clicked|chose|privacy)[^\"]*", re.IGNORECASE)
+TOLD_BY_WORKERS = {
+    *(
+        "event.received",
+        "handler.failed",
+        "record.dead_lettered",
+        "batch.waits",
+        "background.failed",
+        "orphans.through",
+    ),
+    *("library.told", "library.warned", "thread.failed", "unraisable.failed", "process.talks"),
+}
+
+
+@contextmanager
+def talkative(on: Bench, log: Path, *words: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`pantry WORDS` with all that can go wrong; `log` has what it says, on both streams."""
+    command = [sys.executable, "-m", "tests.security.talkative", *words]
+    with log.open("ab") as file:
+        process = subprocess.Popen(command, env=on.environment | LOUD | SECRETS | settings, stdout=file, stderr=file)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def seed_secrets(on: Bench) -> dict[str, str]:
+    """Keys and a person whose secrets are canaries; the keys, as their owners have them."""
+    now = system_clock()
+    shop = keys.made("shop", Kind.SERVER, KEY, now, scopes=tuple(Scope))
+    form = keys.made("spring", Kind.FORM, KEY, now, origins=("https://blue.example",), title="Taste")
+    for one in (shop, form, keys.made("mailer", Kind.WEBHOOK, "1", now)):
+        assert await store.create_key(on.storage, one)
+    assert await people_store.create_person(on.storage, people.made("kim", Role.ADMIN, hash_of(PASSWORD), now))
+    return {"shop": access.token(Kind.SERVER, "shop", KEY), "form": access.token(Kind.FORM, "spring", KEY)}
+
+
+async def feed(on: Bench) -> None:
+    """Everything as it should be, of a known lead and of none; as a handler's trap; and all that is malformed."""
+    ids = [f"{BIRD}-{number}@example.com" for number in range(3)]
+    await on.publish([event(person(number), event_id=id_) for number, id_ in enumerate(ids)])
+    await until_stored(on, collections.LEADS, 3)
+    lead, trap = lead_id(ids[0]), f"{BIRD} trap"
+    for topic, payload in about(lead).items():
+        await on.publish([event(payload, topic, event_id=f"{BIRD} {topic.name}", subject=BIRD)], topic)
+    for topic, payload in about(f"{BIRD}@nobody.example").items():
+        await on.publish([event(payload, topic)], topic)
+    for topic, payload in {**about(lead, trap), CAPTURED: person(9, trap)}.items():
+        await on.publish([event(payload, topic, event_id=f"trap {EMAIL}")], topic, keys=[EMAIL.encode()])
+    bad = list(malformed(MALFORMED, seed=6))
+    for topic in INPUTS:
+        values = [one.value and _PERSONAL.sub(BIRD.encode(), one.value) for one in bad if one.topic is topic]
+        await on.publish(values, topic, keys=[f"{BIRD}{CANARY}".encode()] * len(values))
+    await on.publish([event({"email": EMAIL.replace("mail", "mail2"), "requestedBy": BIRD}, ERASE)], ERASE)
+
+
+async def call_rightly(caller: Caller, tokens: dict[str, str]) -> None:
+    """Calls that are accepted, under an id that is an address; what is said of a batch's bad lines quotes none."""
+    right = await caller.post("/v1/leads", person(4), key=tokens["shop"], Idempotency_Key=EMAIL, traceparent=BIRD)
+    assert right.status == 202, right.text
+    fields = f"_key={tokens['form']}&contact.firstName={BIRD}&contact.lastName={BIRD}&company.name={BIRD}"
+    form = f"{fields}&contact.email=form.{EMAIL}".encode()
+    posted = await caller.post("/v1/leads", form, media=FORM, Origin="https://blue.example")
+    assert posted.status == 202, posted.text
+    scans = f"First Name,Surname,E-mail,Organisation\n{BIRD},{BIRD},scan.{EMAIL},{BIRD}\n{BIRD},,{BIRD},\n".encode()
+    batch = await caller.post("/v1/scans", scans, media=CSV, key=tokens["shop"])
+    assert (batch.status, batch.json["accepted"], len(batch.json["rejected"])) == (202, 1, 1)
+    quotes_nothing("a batch", batch)
+
+
+async def call_wrongly(caller: Caller, tokens: dict[str, str]) -> None:
+    """No refusal quotes what it refuses."""
+    for method, path, body, more in WRONG_CALLS:
+        given = {"key": tokens["shop"], **more}
+        given |= {"Origin": caller.url} if given.pop("ours", False) else {}
+        answer = await caller.call(method, path, body, **given)
+        assert answer.status >= 400, (method, path, body, answer.text)
+        quotes_nothing(f"{method} {path} {more}", answer)
+
+
+async def break_servers(on: Bench, own: LocalServers, caller: Caller, tokens: dict[str, str], log: Path) -> None:
+    """The database goes and comes back, the broker goes, each with canaries under way."""
+    assert own.database
+    assert own.broker
+    own.database.kill()
+    await on.publish([event(person(7), event_id=f"away {EMAIL}")])
+    quotes_nothing("a read without a database", await caller.call("GET", f"/v1/leads/{BIRD}", key=tokens["shop"]))
+    await until_says(log, "batch.waits")
+    own.database.start()
+    await until_stored(on, collections.LEADS, 1, {"contact.email": EMAIL.replace("mail", "mail7")})
+    own.broker.kill()
+    away = await caller.post("/v1/leads", person(8), key=tokens["shop"], Idempotency_Key=f"8.{EMAIL}")
+    assert away.status == 503
+    quotes_nothing("a write without a broker", away)
+
+
+async def went_through(on: Bench) -> None:
+    """The canaries are where they belong: else there would be nothing to find elsewhere."""
+    lead = lead_id(f"{BIRD}-0@example.com")
+    (row,) = await on.storage.find(collections.LEADS, {"_id": lead})
+    assert row["contact"]["email"] == EMAIL.replace("mail", "mail0")
+    assert await on.count(collections.ACTIVITIES, {"leadId": lead, "description": BIRD}) == 1
+    assert await on.count(collections.STEPS, {"leadId": lead, "decided.to.email": row["contact"]["email"]}) == 1
+
+
+async def dead_letters(on: Bench) -> None:
+    """All that is malformed and each trap are there, byte for byte; no reason quotes them."""
+
+    async def letters() -> list[DeadLetter]:
+        return [DeadLetter(record) for record in await on.records(DEADLETTER)]
+
+    async def there() -> bool:
+        return Counter(one.header("x-reason") for one in await letters())["handler_failed"] >= len(INPUTS) - 1
+
+    await until(there, "the traps' dead letters", every_s=0.5)
+    found = await letters()
+    assert len(found) > MALFORMED
+    assert sum(BIRD.encode() in (one.record.value or b"") for one in found) > MALFORMED / 4
+    clean("a dead letter's reason", "\n".join(one.header("x-detail") for one in found))
+
+
+async def test_no_canary_is_in_any_log_metric_refusal_or_reason(own: LocalServers, tmp_path: Path) -> None:
+    logs = {name: tmp_path / f"{name}.log" for name in ("workers", "gateway")}
+    ports = {name: free_port() for name in logs}
+    async with bench(own) as on, aiohttp.ClientSession() as http:
+        tokens = await seed_secrets(on)
+        with ExitStack() as running:
+            for name, words in (("workers", ("worker", *WORKERS)), ("gateway", ("gateway",))):
+                running.enter_context(talkative(on, logs[name], *words, PANTRY_HTTP_PORT=str(ports[name])))
+            workers, gateway = (Caller(http, f"http://127.0.0.1:{port}") for port in ports.values())
+            await until_ready(workers)
+            await until_ready(gateway)
+            await feed(on)
+            await call_rightly(gateway, tokens)
+            await call_wrongly(gateway, tokens)
+            await dead_letters(on)
+            await went_through(on)
+            for caller in (workers, gateway):
+                clean("the metrics", (await caller.call("GET", "/metrics")).text)
+            await break_servers(on, own, gateway, tokens, logs["workers"])
+    said = {json.loads(line)["event"] for line in logs["workers"].read_text().splitlines()}
+    assert said >= TOLD_BY_WORKERS, TOLD_BY_WORKERS - said
+    for name, log in logs.items():
+        clean(f"the log of the {name}", log.read_text())
+
+
+ENDINGS: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
+    "a bug": (("crash",), {}, "process.crashed"),
+    "a secret too short": (("gateway",), {"PANTRY_GATEWAY_SECRET": BIRD}, "PANTRY_GATEWAY_SECRET"),
+    "a password with a slash": (("indexes", "apply"), {"PANTRY_MONGO_URL": f"mongodb://kim:{BIRD}/x@127.0.0.1:9/"}, ""),
+    "a password with an @": (
+        ("indexes", "apply"),
+        {"PANTRY_MONGO_URL": f"mongodb://kim:{BIRD}@{BIRD}@127.0.0.1:9/"},
+        "",
+    ),
+    "no database behind a login": (
+        ("keys", "list"),
+        {"PANTRY_MONGO_URL": f"mongodb://kim:{BIRD}@127.0.0.1:9/"},
+        "PANTRY_MONGO_URL",
+    ),
+    "no broker behind a login": (
+        ("lag",),
+        {
+            "PANTRY_KAFKA_BOOTSTRAP": "127.0.0.1:9",
+            "PANTRY_KAFKA_SECURITY": "sasl_plaintext",
+            "PANTRY_KAFKA_USERNAME": "kim",
+            "PANTRY_KAFKA_PASSWORD": BIRD,
+        },
+        "",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def endings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
+    """The exit status and words of each command that ends badly, all run at once."""
+    folder = tmp_path_factory.mktemp("endings")
+    environment = {"PATH": "/usr/bin:/bin", **LOUD, **SECRETS, "PANTRY_KAFKA_BOOTSTRAP": "127.0.0.1:9"}
+    running = {}
+    for name, (words, settings, _) in ENDINGS.items():
+        command = [sys.executable, "-m", "tests.security.talkative", *words]
+        with (folder / name).open("wb") as log:
+            running[name] = subprocess.Popen(command, env=environment | settings, stdout=log, stderr=log)
+    return {name: (process.wait(60), (folder / name).read_text()) for name, process in running.items()}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_a_command_that_ends_badly_quotes_neither_a_lead_nor_a_secret(
+    name: str, endings: dict[str, tuple[int, str]]
+) -> None:
+    status, said = endings[name]
+    assert status in {1, 2}
+    assert said.strip()
+    assert ENDINGS[name][2] in said
+    clean(name, said)
+
+
+@pytest.mark.parametrize("id_", ["order-17", "0198c0de-1f4e-7c39-9c0c-6b1c6f1f7a11", "msg:17/2", "a.b_c", "x" * 200])
+def test_an_id_that_is_one_is_logged_as_it_is(id_: str) -> None:
+    assert shown(id_) == id_
+
+
+@pytest.mark.parametrize("id_", [EMAIL, "+13125559876", "Ana Reyes", "Blue\nFork", "zoë", "a\0", ""])
+def test_an_id_that_somebody_s_name_number_or_address_was_taken_for_is_not(id_: str) -> None:
+    assert shown(id_) == "(not shown)"
+
+
+async def until_ready(caller: Caller) -> None:
+    async def ready() -> bool:
+        try:
+            return (await caller.call("GET", "/readyz")).status == 200
+        except aiohttp.ClientError:
+            return False
+
+    await until(ready, f"{caller.url} ready")
+
+
+async def until_stored(on: Bench, collection: str, count: int, query: dict[str, Any] | None = None) -> None:
+    async def there() -> bool:
+        return await on.count(collection, query) >= count
+
+    await until(there, f"{count} of {collection}")
+
+
+async def until_says(log: Path, words: str) -> None:
+    async def said() -> bool:
+        return words in _text(log)
+
+    await until(said, f"{words} in the log")
+
+
+def _text(log: Path) -> str:
+    return log.read_text()
