@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 
 from deploy.local import Backend, LocalServers
 from tests.harness import empty, wipe
@@ -62,6 +64,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long: takes a minute or more, and so begins before others")
     config.option.maxschedchunk = config.option.maxschedchunk or 1
+    # As in a process of the product's own: standard output is what a command says, and tests read it.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
