@@ -5,9 +5,12 @@ import json
 import random
 
 from schemas.topics import CAPTURED, ERASE
+from services.demo import words
 from services.demo.generator import Fed, Scenario, event
 
-_ERASED = 0.05
+_ERASED = _MOVED = 0.05
+_FEW = 3
+"""So many, at least, are among the first people, for a small load to have them."""
 
 
 def erasure(scenario: Scenario, number: int, lead_id: str) -> list[Fed]:
@@ -19,6 +22,19 @@ def erasure(scenario: Scenario, number: int, lead_id: str) -> list[Fed]:
     named = {"email": them.email} if them.by_email and rng.random() < 0.5 else {"leadId": lead_id}
     data = {**named, "requestedBy": "privacy.desk"}
     return [event(ERASE, data, rng, scenario.now, "/screens/privacy", lead_id, person=number)]
+
+
+def moved(scenario: Scenario) -> list[Fed]:
+    """Some come again from another company, without a phone: only their address, in capitals, says who they are."""
+    fed = []
+    for person in scenario.people:
+        rng = random.Random(f"{scenario.seed}/{person.number}/moved")
+        if person.by_email and (rng.random() < _MOVED or person.number < _FEW):
+            contact = {"firstName": person.first_name[0], "lastName": person.last_name, "email": person.email.upper()}
+            company = {"name": f"{rng.choice(words.COMPANY_FIRST)} Moving Kitchens"}
+            data = {"source": "website", "company": company, "contact": contact}
+            fed.append(event(CAPTURED, data, rng, scenario.now, "/forms/moved", person.email, person=person.number))
+    return fed
 
 
 def line(fed: Fed, seed: int) -> str:

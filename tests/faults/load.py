@@ -32,7 +32,7 @@ from schemas.topics import (
 from services.demo.generator import Fed, Scenario, generate
 from services.demo.sales import closing, conversion, early, follow_up, strays
 from shared.clock import system_clock
-from tests.faults.deeds import erasure, line
+from tests.faults.deeds import erasure, line, moved
 from tests.faults.transport import Letter, Sender, Watcher, event_in
 
 _OUTCOMES = (CREATED, MERGED, RESCORE, UPDATED, QUALIFIED, DISQUALIFIED, CONVERTED, REJECTED, ERASED)
@@ -76,7 +76,9 @@ class Feeder:
         self._rng = random.Random(f"{seed}/order")
         self._sender = Sender(kafka_bootstrap, **(options or {}))
         self._watcher = Watcher(kafka_bootstrap, _WATCHED, **(options or {}))
-        self._person_of = {fed.event_id: fed.person for fed in self.scenario.captures if fed.event_id}
+        self._captures = [*self.scenario.captures, *moved(self.scenario)]
+        self._rng.shuffle(self._captures)
+        self._person_of = {fed.event_id: fed.person for fed in self._captures if fed.event_id}
         self._queue: list[tuple[int, int, Fed, int | None]] = []
         self._count = self._now = 0
         self._open: dict[str, Fed] = {}
@@ -91,7 +93,7 @@ class Feeder:
 
     async def __aenter__(self) -> Self:
         await self._watcher.begin()
-        for number, fed in enumerate((*early(self.scenario), *self.scenario.captures)):
+        for number, fed in enumerate((*early(self.scenario), *self._captures)):
             self._put(fed, number, _SOMETIME)
         for fed in strays(self.scenario) if self._with_strays else ():
             self._put(fed, 0, _SOMETIME)
@@ -113,17 +115,19 @@ class Feeder:
         except TimeoutError:
             raise AssertionError(f"after {deadline_s:.0f} s {self.missing}") from None
 
-    async def quiet(self, seconds: float) -> bool:
+    async def quiet(self, seconds: float, *, unless_done: bool = False) -> bool:
         """Wait until for so long nothing was fed and nothing new was told; whether everything has its outcome then.
 
-        For runs that are known to be faulty, which may never settle, and for what comes again after a kill.
+        For runs that are known to be faulty, which may never settle (`unless_done`: and end at once when they do), and
+        for what comes again after a kill.
         """
         try:
-            while True:
+            while not (unless_done and self.done):
                 async with asyncio.timeout(seconds):
                     await self._woken()
         except TimeoutError:
             return self.done
+        return True
 
     @property
     def done(self) -> bool:

@@ -27,21 +27,19 @@ _FOREIGN = {"aiokafka", "pymongo"}
 _PEOPLE = 30
 _SHARE = 3
 _TTL_S = 3.0
-_QUIET_S = 3.0
-# A killed process keeps its partitions until its session is over.
-_QUIET_AFTER_KILL_S = 8.0
+# Longer than a killed process keeps its partitions.
+_QUIET_S = 8.0
 _CRASHES = (
-    ("capture", "handle:1"),
-    ("capture", "write:leads:1"),
-    ("scoring", "published:2"),
-    ("nurture", "published:1"),
-    ("engagement", "write:leads:2"),
+    "capture, before insert_new leads @ capture.store.save",
+    "scoring, after publishing @ shared.passage.Passage.publish",
+    "nurture, after publishing @ shared.passage.Passage.publish",
+    "engagement, after change leads @ shared.leads.change_leads",
 )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """All bugs and crashes with --full, else some of them: others each day, and with each --seed."""
-    for name, everything in (("bug", sorted(BUGS)), ("crash", [" ".join(one) for one in _CRASHES])):
+    for name, everything in (("bug", sorted(BUGS)), ("crash", _CRASHES)):
         if name in metafunc.fixturenames:
             full, seed = (metafunc.config.getoption(option) for option in ("--full", "--seed"))
             rng = random.Random(f"{seed}/{datetime.now(UTC).date()}")
@@ -82,7 +80,7 @@ async def test_a_healthy_run_is_lawful_and_the_oracle_saw_all_of_it(local: Local
 
 
 async def test_a_worker_that_is_killed_breaks_no_law(local: LocalServers, tmp_path: Path, crash: str) -> None:
-    worker, point = crash.split()
+    worker, _, point = crash.partition(", ")
     assert (await _run(local, tmp_path, "none", (worker,), point)).violations == []
 
 
@@ -111,7 +109,7 @@ async def _run(
             async with _planted(on, tmp_path / "killed", bug, workers, settings, "--crash", crash) as process:
                 assert await asyncio.to_thread(process.wait, 60) == -signal.SIGKILL
         async with _planted(on, tmp_path / "alive", bug, workers, settings) as process:
-            await feeder.quiet(_QUIET_AFTER_KILL_S if crash else _QUIET_S)
+            await feeder.quiet(_QUIET_S, unless_done=not crash)
             verdict = await _judged(on, ledger, http.url)
             assert await asyncio.to_thread(stop, process) == 0
         return verdict

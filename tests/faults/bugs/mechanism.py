@@ -29,7 +29,7 @@ def _by_chance(*_: str) -> str:
     return str(uuid.uuid4())
 
 
-@bug("capture", crash="handle:1")
+@bug("capture", crash="after the commit")
 def commits_before_it_writes() -> None:
     """Offsets are committed as soon as a batch is fetched."""
 
@@ -80,7 +80,7 @@ def publishes_and_forgets() -> None:
     swap(Publisher, "publish", make)
 
 
-@bug("scoring", crash="published:2")
+@bug("scoring", crash="after publishing @ shared.passage.Passage.publish")
 def ids_by_chance() -> None:
     """Output events have an id of their own each time that they are told."""
     swap(events, "derive", lambda _: _by_chance)
@@ -199,7 +199,7 @@ def does_not_wait_for_a_lead() -> None:
     swap(Waiting, "part", make)
 
 
-@bug("capture", crash="write:leads:1")
+@bug("capture", crash="before insert_new leads @ capture.store.save")
 def leads_by_chance() -> None:
     """A lead's id is drawn, whatever was reserved for it."""
     swap(capture, "_reserved", lambda _: lambda *_args: None)

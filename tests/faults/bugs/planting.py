@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """A bug of `workers`. Where it shows only after a kill, `crash` says when that comes (`tests.faults.planted`).
+    """A bug of `workers`. Where it shows only after a kill, `crash` names the point (`tests.faults.doomed`).
 
     `settings` are environment variables that let it show in a small load.
     """

@@ -9,7 +9,7 @@ from shared.events import Outgoing
 from tests.faults.bugs.planting import bug, swap
 
 
-@bug("nurture", crash="published:1")
+@bug("nurture", crash="after publishing @ shared.passage.Passage.publish")
 def sends_steps_under_another_id() -> None:
     """A step that goes out again has another action id."""
 

@@ -1,4 +1,7 @@
-"""The judge as a process of its own: looks until nothing is wrong, or nothing moves any more, and says what it found.
+"""The judge as a process of its own: looks until all is through and right, or nothing moves any more, and tells.
+
+What is on its way may be right or wrong yet. That nothing is on its way, consumer lag tells; where it isn't known, that
+nothing has moved for some seconds.
 
 It prints one JSON object, `{"violations": [{"law", "detail"}…], "counts": {…}}`. Its exit status is 0 without
 violations, 1 with some, and 2 where it could not look.
@@ -35,7 +38,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--no-lag", action="store_true", help="for a broker whose end offsets are not exact")
     parser.add_argument("--orphan-ttl", type=float, default=900.0, help="the setting PANTRY_ORPHAN_TTL")
     parser.add_argument("--skew", type=float, default=0.0, help="seconds by which a worker's clock was wrong")
-    parser.add_argument("--quiet", type=float, default=3.0, help="seconds without a change after which a fault stands")
+    parser.add_argument("--quiet", type=float, default=3.0, help="seconds without a change after which a look counts")
     parser.add_argument("--patience", type=float, default=120.0, help="seconds after which the last look counts")
     parser.add_argument("--kafka-options", type=json.loads, default={}, help="aiokafka's, as JSON: who one is")
     return parser.parse_args()
@@ -53,10 +56,10 @@ async def _look(of: argparse.Namespace) -> Verdict:
 
 
 async def _verdict(of: argparse.Namespace) -> Verdict:
-    """The first look without a violation, or the last of those that all found the same for a while."""
+    """The first look that found all through and right, or the last of those that all found the same for a while."""
     begun = since = time.monotonic()
     verdict = await _look(of)
-    while verdict.violations:
+    while verdict.violations or of.no_lag:
         now = time.monotonic()
         if now - since >= of.quiet or now - begun >= of.patience:
             break
