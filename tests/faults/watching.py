@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from schemas.topics import TOPICS
 from services.catalogue import TOPICS_OF
 from tests.harness import until
 
@@ -35,9 +36,7 @@ class Watch:
     async def ends(self, worker: str) -> Offsets:
         """Where the worker's topics end now; waits for a broker that is away."""
         partitions = [
-            TopicPartition(topic, number)
-            for topic in TOPICS_OF[worker]
-            for number in sorted(await self._patiently(lambda: self._partitions(topic)))  # noqa: B023 - awaited at once
+            TopicPartition(topic, number) for topic in TOPICS_OF[worker] for number in range(TOPICS[topic].partitions)
         ]
         return await self._patiently(lambda: self._consumer.end_offsets(partitions))
 
@@ -63,10 +62,6 @@ class Watch:
     async def _committed(self, worker: str) -> Offsets:
         found = await self._patiently(lambda: self._admin.list_consumer_group_offsets(f"pantry.{worker}"))
         return {place: max(0, one.offset) for place, one in found.items()}
-
-    async def _partitions(self, topic: str) -> set[int]:
-        await self._consumer.topics()
-        return self._consumer.partitions_for_topic(topic) or set()
 
     async def _patiently(self, ask: Callable[[], Awaitable[_T]]) -> _T:
         while True:

@@ -1,0 +1,79 @@
+"""A rolling restart under load: each new process comes up, the old one is asked to end, and nothing is lost."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from services.catalogue import WORKERS
+from tests.faults.cluster import Cluster, cluster
+from tests.faults.lives import Life
+from tests.faults.load import Feeder
+from tests.faults.running import ORPHANS_S, judged, needs_kafka, prepared
+from tests.faults.watching import Watch
+from tests.harness import until
+
+_PEOPLE, _PEOPLE_FULL = 150, 3_000
+_PACE = 60.0
+_LOOK_S = 0.25
+
+
+@pytest.mark.long
+@pytest.mark.timeout(0)
+async def test_a_rolling_restart_of_every_worker_under_load_loses_nothing(
+    seed: int, *, full: bool, tmp_path: Path, figure: Callable[[str], None]
+) -> None:
+    needs_kafka()
+    ledger = tmp_path / "ledger"
+    with cluster(tmp_path, PANTRY_ORPHAN_TTL=str(ORPHANS_S)) as one:
+        await prepared(one)
+        old = {worker: one.start(worker) for worker in WORKERS}
+        feeder = Feeder(one.bootstrap, seed, _PEOPLE_FULL if full else _PEOPLE, ledger, pace=_PACE)
+        async with Watch(one.bootstrap) as watch, feeder:
+            stalls = [asyncio.create_task(_longest_stall(watch, worker)) for worker in WORKERS]
+            for worker, life in old.items():
+                await _replace(one, worker, life)
+            feeder.pace = None
+            await feeder.settled()
+            for worker in WORKERS:
+                await watch.through(worker, await watch.ends(worker))
+            for stall in stalls:
+                stall.cancel()
+            longest = dict(zip(WORKERS, await asyncio.gather(*stalls), strict=True))
+        verdict = await judged(one, ledger)
+    told = ", ".join(f"{worker} {seconds:.1f} s" for worker, seconds in longest.items())
+    figure(f"the longest that a worker had records before it and committed none: {told}")
+    figure(f"{verdict.counts['repeatedEvents']} events published again under their ids")
+    assert verdict.violations == []
+
+
+async def _replace(one: Cluster, worker: str, old: Life) -> None:
+    """As an orchestrator does: the new process first, then the old one's end."""
+    log = old.birth.log
+    begun = log.read_text().count("service.started")
+    one.start(worker)
+
+    async def up() -> bool:
+        return log.read_text().count("service.started") > begun
+
+    await until(up, f"another {worker}")
+    old.signal(signal.SIGTERM)
+    assert await asyncio.to_thread(old.wait, 60) == 0, f"{worker} did not end as it was asked to"
+
+
+async def _longest_stall(watch: Watch, worker: str) -> float:
+    """In seconds, until it is cancelled."""
+    longest, since, before = 0.0, time.monotonic(), -1
+    try:
+        while True:
+            done = await watch.done(worker)
+            behind = await watch.behind(worker, await watch.ends(worker))
+            now = time.monotonic()
+            since = since if behind and done == before else now
+            longest, before = max(longest, now - since), done
+            await asyncio.sleep(_LOOK_S)
+    except asyncio.CancelledError:
+        return longest
