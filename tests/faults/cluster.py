@@ -61,6 +61,10 @@ class Cluster:
         """The living processes of this worker, or of the gateway."""
         return [life for life in self.lives if life.status is None and life.birth.name == name]
 
+    def url_by(self, way: str) -> str:
+        """The database's URL through the proxy of this name."""
+        return _url(self.ways[way].port)
+
     def clock(self, worker: str) -> Path:
         """The file that says by how many seconds this worker's clock is wrong."""
         return self.directory / f"{worker}.clock"
@@ -68,7 +72,7 @@ class Cluster:
     def _environment(self, name: str) -> dict[str, str]:
         return {
             "PANTRY_KAFKA_BOOTSTRAP": f"127.0.0.1:{self.ways[KAFKA].port}",
-            "PANTRY_MONGO_URL": _url(self.ways[name].port),
+            "PANTRY_MONGO_URL": self.url_by(name),
             "PANTRY_MONGO_DATABASE": DATABASE,
             "PANTRY_HTTP_PORT": "0",
             "PANTRY_SESSION_TIMEOUT_MS": str(round(SESSION_S * 1000)),
