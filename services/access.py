@@ -20,7 +20,7 @@ _ANY = ""
 _WAITS = {c.ORPHANS: "find insert update remove", c.IDENTITIES: "find", c.TOMBSTONES: "find"}
 """What each worker needs whose events wait for a lead that nobody knows yet."""
 _COMMANDED = {c.COMMANDS: "find insert update", c.LEADS: "find update", c.ACTIVITIES: "insert", **_WAITS}
-_LOOKS = dict.fromkeys((c.LEADS, c.ACTIVITIES, c.ENROLMENTS, c.STEPS, c.INSIGHTS, c.ROLLUPS, c.PREDICTIONS), "find")
+_LOOKS = dict.fromkeys((c.LEADS, c.ACTIVITIES, c.STEPS, c.INSIGHTS, c.ROLLUPS, c.PREDICTIONS), "find")
 
 _ACTIONS: Mapping[str, Mapping[str, str]] = {
     "capture": {
@@ -63,7 +63,7 @@ _ACTIONS: Mapping[str, Mapping[str, str]] = {
     },
     OPERATIONS: {
         **_LOOKS,
-        **dict.fromkeys((c.CAPTURES, c.TIMELINE, c.RESCORING), "find"),
+        **dict.fromkeys((c.CAPTURES, c.TIMELINE, c.ENROLMENTS, c.RESCORING), "find"),
         **dict.fromkeys((c.INSIGHTS, c.ROWS, c.KEYS, c.PEOPLE), "find insert update"),
         c.ROLLUPS: "find insert update remove",
         c.MODELS: "find insert update remove",
