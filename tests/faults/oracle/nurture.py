@@ -84,9 +84,12 @@ def _end(world: World, lead_id: str) -> datetime | None:
 
 
 def _ends(world: World, lead_id: str) -> list[datetime]:
-    """The moments that ended nurture, one way or another."""
+    """The moments that ended nurture, one way or another: when it was told, for that is when it was known.
+
+    The event's own time is that of its cause: a mailer may tell late whom it lost long ago.
+    """
     ends = [normal.moment(one.data["convertedAt"]) for one in world.of_lead(lead_id, CONVERTED)]
-    ends += [one.time for one in world.of_lead(lead_id, UPDATED) if _ends_it(one)]
+    ends += [one.record.at for one in world.of_lead(lead_id, UPDATED) if _ends_it(one)]
     return [one for one in ends if one]
 
 
