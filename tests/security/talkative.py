@@ -1,7 +1,8 @@
 """`python -m tests.security.talkative WORD…`: `pantry WORD…`, in which what can go wrong does, and quotes a lead.
 
 A handler raises for an event that says `trap`, with the whole event in the error's text. Tasks, threads, libraries and
-warnings tell a secret in all the ways that end on standard error. `crash` is a command that ends by such an error.
+warnings tell a secret in all the ways that end on standard error, and the database refuses a write with all that was to
+be written. `crash` is a command that ends by such an error.
 """
 
 import asyncio
@@ -15,6 +16,8 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
+from motor.motor_asyncio import AsyncIOMotorCollection
+from pymongo.errors import BulkWriteError
 
 from services import catalogue, cli
 from shared.events import Received, Result
@@ -44,6 +47,19 @@ def _talkative(build: Build) -> Build:
 
 async def _fail(_: asyncio.Event) -> None:
     raise QuotingError(SECRET) from ValueError(SECRET)
+
+
+def _refusing(write: Any) -> Any:
+    """The driver's way to write, which fails once, with all that was to be written in the error's text."""
+    refused: list[Sequence[Any]] = []
+
+    async def bulk_write(self: Any, requests: Sequence[Any], **more: Any) -> Any:
+        if not refused:
+            refused.append(requests)
+            raise BulkWriteError({"writeErrors": [{"code": 11_000, "errmsg": repr(requests)}]})
+        return await write(self, requests, **more)
+
+    return bulk_write
 
 
 def _raise() -> None:
@@ -92,6 +108,8 @@ def main() -> None:
     workers: dict[str, Build] = catalogue.WORKERS
     workers.update({name: _talkative(build) for name, build in workers.items()})
     workers["capture"] = _first_talks(workers["capture"])
+    collection: Any = AsyncIOMotorCollection
+    collection.bulk_write = _refusing(collection.bulk_write)
     cli.app.command(_raise, name="crash")
     sys.argv = ["pantry", *sys.argv[1:]]
     cli.main()

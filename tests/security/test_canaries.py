@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -231,16 +232,18 @@ ENDINGS: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
 
 
 @pytest.fixture(scope="module")
-def endings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
+def endings() -> dict[str, tuple[int, str]]:
     """The exit status and words of each command that ends badly, all run at once."""
-    folder = tmp_path_factory.mktemp("endings")
     environment = {"PATH": "/usr/bin:/bin", **LOUD, **SECRETS, "PANTRY_KAFKA_BOOTSTRAP": "127.0.0.1:9"}
-    running = {}
-    for name, (words, settings, _) in ENDINGS.items():
+
+    def end(words: tuple[str, ...], settings: dict[str, str]) -> tuple[int, str]:
         command = [sys.executable, "-m", "tests.security.talkative", *words]
-        with (folder / name).open("wb") as log:
-            running[name] = subprocess.Popen(command, env=environment | settings, stdout=log, stderr=log)
-    return {name: (process.wait(60), (folder / name).read_text()) for name, process in running.items()}
+        done = subprocess.run(command, env=environment | settings, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    with ThreadPoolExecutor() as pool:
+        running = {name: pool.submit(end, words, settings) for name, (words, settings, _) in ENDINGS.items()}
+    return {name: one.result() for name, one in running.items()}
 
 
 @pytest.mark.parametrize("name", ENDINGS)
