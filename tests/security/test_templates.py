@@ -20,70 +20,23 @@ from services.nurture.enrolment import Cause, Wish, enrol
 from services.nurture.scheduler import action_of
 from services.nurture.sequences import Sequences
 from services.nurture.telling import tell
-from services.nurture.templates import BODY_MAX, NODES_MAX, SUBJECT_MAX, check, one_line, render
+from services.nurture.templates import BODY_MAX, SUBJECT_MAX, check, one_line, render
 from shared.collections import LEADS, STEPS
 from shared.config import ConfigError, load
 from tests.builders import NOW, event, lead
 from tests.gateway import typed
 from tests.harness import bench, until_told
+from tests.security.sources import BOMBS, ENDS, FAIL_FOR_SOME, SSTI
 
 SHIPPED_FILE = Path("deploy/config/sequences.yaml")
 SHIPPED = load(SHIPPED_FILE, Sequences)
 LONG = "y" * 4_000
-
-BOMBS = {
-    "a text repeated": "{{ 'x' * 10**9 }}",
-    "a list repeated": "{{ [1] * 10**9 }}",
-    "a power": "{{ 10**10**10 }}",
-    "a format by %": "{{ '%1000000000d' % 1 }}",
-    "a format by name": "{{ '{:>1000000000}'.format(1) }}",
-    "a filter that pads": "{{ 'x'|center(1000000000) }}",
-    "a filter that indents": "{{ 'x'|indent(1000000000) }}",
-    "a filter that doubles, often": "{{ 'a'" + "|replace('a', 'aa')" * 25 + " }}",
-    "a filter by name": "{{ [1]|map('center', 1000000000) }}",
-    "a range": "{% for i in range(10**9) %}{% endfor %}",
-    "a function of Jinja's": "{{ lipsum(10**6) }}",
-    "a macro that calls itself": "{% macro m(n) %}{{ m(n) }}{% endmacro %}{{ m(1) }}",
-    "a loop that calls itself": "{% for x in lead recursive %}{{ loop(lead) }}{% endfor %}",
-    "a variable that grows": "{% set x = 'x' %}{% for a in lead %}{% set x = x ~ x %}{% endfor %}",
-    "another template": "{% include 'secrets' %}",
-    "another template's macros": "{% import 'secrets' as s %}",
-    "another template's frame": "{% extends 'secrets' %}",
-    "deep loops": "{% for a in lead %}" * 25 + "{% endfor %}" * 25,
-    "deep parentheses": "{{ " + "(" * 500 + "1" + ")" * 500 + " }}",
-    "deep conditions": "{% if lead %}" * 40 + "{% endif %}" * 40,
-    "a chain of signs": "{{ " + "-" * 1_000 + "1 }}",
-    "a chain of names": "{{ lead" + ".x" * 1_000 + " }}",
-    "a number too long to read": "{{ " + "9" * 5_000 + " }}",
-    "too many parts": "{{ lead }}" * NODES_MAX,
-    "no end": "{{ lead",
-}
-
-FAIL_FOR_SOME = {
-    "loops in loops": "{% for a in company.name %}{% for b in company.name %}.{% endfor %}{% endfor %}",
-    "a loop over a long text": "{% for a in lead.requirements.timeline %}{% if a %}{% endif %}{% endfor %}",
-    "a text joined by a text": "{{ lead.requirements.timeline | join(lead.requirements.timeline) }}",
-    "more than a body may have": "{{ lead.requirements.timeline }}" * 20,
-    "ten to a large power": "{{ 1 | round(1000000000, 'ceil') }}",
-    "a sum of what can't be summed": "{{ lead.score + company.name }}",
-    "a division by nothing": "{{ lead.score / 0 }}",
-}
 
 LARGE = lead(
     score=50,
     company={"name": "n" * 200},
     contact={"firstName": "Ana", "lastName": "Reyes", "email": "ana@example.com"},
     requirements={"timeline": LONG, "painPoints": ["p" * 200] * 50},
-)
-
-SSTI = (
-    *("{{ 7 * 7 }}", "{{7*7}}", "{% for a in (1, 2) %}x{% endfor %}", "{# gone #}", "${7*7}", "#{7*7}"),
-    *(
-        "{{ lead.__class__.__mro__ }}",
-        "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
-        "{% raw %}",
-        "%}{{ 1 }}",
-    ),
 )
 
 
@@ -168,25 +121,6 @@ def test_what_a_lead_says_comes_out_as_it_said_it_in_every_field(payload: str) -
     assert outcome.action.rendered.subject == payload
     assert outcome.action.rendered.body == "\n".join([payload] * 13)
     assert outcome.action.to.name == f"{payload} {payload}"
-
-
-ENDS = (
-    "\n",
-    "\r",
-    "\r\n",
-    "\0",
-    "\v",
-    "\f",
-    "\x1c",
-    "\x1d",
-    "\x1e",
-    "\x85",
-    "\u2028",
-    "\u2029",
-    "\x1b",
-    "\x7f",
-    "\ud800",
-)
 
 
 @pytest.mark.parametrize("end", ENDS, ids=ascii)
