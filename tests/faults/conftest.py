@@ -1,4 +1,8 @@
-"""What the tests of faults are told on the command line."""
+"""What the tests of faults are told on the command line, and where they keep their files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -11,3 +15,11 @@ def seed(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def minutes(request: pytest.FixtureRequest) -> float:
     return float(request.config.getoption("--minutes"))
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Path]:
+    """In memory where that can be: a process that is killed takes no file along, and disks that sync are slow."""
+    shared = Path("/dev/shm")  # noqa: S108 - a folder of the test's own is made in it
+    with TemporaryDirectory(dir=shared if shared.is_dir() else tmp_path) as made:
+        yield Path(made)

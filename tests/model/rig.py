@@ -252,7 +252,8 @@ class Rig:
 
     async def run(self, name: str, numbers: Sequence[int], accident: Accident | None = None) -> None:
         """Give these records to a process of this worker; they are pending no more, or taken ones delivered again."""
-        self.pending[name] = [number for number in self.pending[name] if number not in numbers]
+        given = set(numbers)
+        self.pending[name] = [number for number in self.pending[name] if number not in given]
         process = self._processes.get(name) or Process(name, self)
         records = [self.log[number].record for number in numbers]
         self.turn += 1
