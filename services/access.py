@@ -104,12 +104,13 @@ def acls(process: str) -> Iterator[Acl]:
     user = user_of(process)
     for operation, names in ((Operation.READ, reads(process)), (Operation.WRITE, writes(process))):
         yield from (Acl(user, Resource.TOPIC, name, operation) for name in names)
-    for name in TOPICS if process in {SETUP, OPERATIONS} else {*reads(process), *writes(process)}:
-        # Each process asks, as it begins, for the settings that its promises stand on.
-        yield Acl(user, Resource.TOPIC, name, Operation.DESCRIBE_CONFIGS)
-    if process == SETUP:
-        for name in TOPICS:
-            yield from (Acl(user, Resource.TOPIC, name, one) for one in (Operation.CREATE, Operation.DESCRIBE))
+    # Each process asks, as it begins, which topics there are and how they are kept: its promises stand on that.
+    for operation in (
+        Operation.DESCRIBE,
+        Operation.DESCRIBE_CONFIGS,
+        *((Operation.CREATE,) if process == SETUP else ()),
+    ):
+        yield from (Acl(user, Resource.TOPIC, name, operation) for name in TOPICS)
     if process in TOPICS_OF:
         yield Acl(user, Resource.GROUP, user, Operation.READ)
     if process == OPERATIONS:

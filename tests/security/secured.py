@@ -48,7 +48,7 @@ def kafka_settings(bootstrap: str, ca: Path, user: str) -> dict[str, str]:
 def mongo_settings(url: str, user: str) -> dict[str, str]:
     """The settings of a process that shows itself to MongoDB as this user."""
     return {
-        "PANTRY_MONGO_URL": f"{url}&authSource={'admin' if user == ADMINISTRATOR else DATABASE}",
+        "PANTRY_MONGO_URL": url,
         "PANTRY_MONGO_DATABASE": DATABASE,
         "PANTRY_MONGO_USERNAME": user,
         "PANTRY_MONGO_PASSWORD": PASSWORDS[user],
@@ -64,10 +64,9 @@ def kafka_as(user: str, bootstrap: str, ca: Path, **others: Any) -> Kafka:
 
 def make_users(url: str) -> None:
     """Each process's user at MongoDB, who has the role of its name and no other."""
-    login: dict[str, Any] = {"username": ADMINISTRATOR, "password": PASSWORDS[ADMINISTRATOR], "authSource": "admin"}
-    with MongoClient[dict[str, Any]](url, **login) as client:
+    with MongoClient[dict[str, Any]](url, username=ADMINISTRATOR, password=PASSWORDS[ADMINISTRATOR]) as client:
         for user in map(user_of, PROCESSES):
-            client[DATABASE].command("createUser", user, pwd=PASSWORDS[user], roles=[user])
+            client.admin.command("createUser", user, pwd=PASSWORDS[user], roles=[{"role": user, "db": DATABASE}])
 
 
 @contextmanager

@@ -137,8 +137,7 @@ async def stored(mongo: Mongo) -> AsyncIterator[Storage]:
 
 
 def _user(user: str, url: str) -> Mongo:
-    source = "admin" if user == ADMINISTRATOR else DATABASE
-    return Mongo(f"{url}&authSource={source}", user, PASSWORDS[user])
+    return Mongo(url, user, PASSWORDS[user])
 
 
 async def _done(storage: Storage, no_rights: Mapping[str, Any]) -> set[str]:
