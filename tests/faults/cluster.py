@@ -19,7 +19,7 @@ from tests.faults.proxy import Proxies, Way
 KAFKA = "kafka"
 DATABASE = "test"
 NAMES = (*WORKERS, "gateway")
-SESSION_S = 2.0
+SESSION_S = 3.0
 """Silence after which the broker takes a worker for dead."""
 
 _CONTROLLER = re.compile(r"CONTROLLER://[\w.:]+")

@@ -71,6 +71,11 @@ class Life:
         self._process.join(seconds)
         return self.status
 
+    @property
+    def frozen(self) -> bool:
+        """Whether it is stopped, and can be made to go on."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
     def resident(self) -> int | None:
         """The memory it has in RAM, in bytes, while it lives."""
         with suppress(OSError, IndexError):

@@ -1,6 +1,10 @@
 """What every test of faults begins and ends with: a cluster with topics and indexes, and the oracle's verdict on it."""
 
+import asyncio
+import itertools
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -18,10 +22,13 @@ from shared.settings import Settings
 from shared.storage import Storage
 from tests.faults.cluster import DATABASE, Cluster
 from tests.faults.judging import Verdict, judge
+from tests.faults.load import Feeder
 from tests.harness import until
 
 ORPHANS_S = 30.0
 """How long an event waits for a lead that nobody knows: the load's strays have their outcome after this."""
+
+_SETTLES_S = 300.0
 
 
 def needs_kafka() -> None:
@@ -36,6 +43,29 @@ async def prepared(one: Cluster) -> None:
     """Topics and indexes are there."""
     settings = Settings(mongo_database=DATABASE)
     await prepare(settings, connections(settings, Servers(one.bootstrap, one.mongo_url, Backend.APACHE, Backend.NAMED)))
+
+
+@asynccontextmanager
+async def people_coming(one: Cluster, seed: int, ledger: Path, people: int, pace: float) -> AsyncIterator[None]:
+    """So many people at a time, as long as the context lasts, at `pace` records a second; then until all is settled."""
+    over = asyncio.Event()
+
+    async def come() -> None:
+        for number in itertools.count():
+            feeder = Feeder(one.bootstrap, 1_000 * seed + number, people, ledger, pace=pace, with_strays=False)
+            async with feeder:
+                await feeder.settled(_SETTLES_S)
+            if over.is_set():
+                return
+
+    coming = asyncio.create_task(come())
+    try:
+        yield
+    except BaseException:
+        coming.cancel()
+        raise
+    over.set()
+    await coming
 
 
 async def judged(one: Cluster, ledger: Path, *more: str) -> Verdict:
