@@ -29,12 +29,12 @@ Tell = Callable[[str], None]
 @pytest.mark.long
 @pytest.mark.timeout(0)
 async def test_random_faults_lose_nothing_and_nothing_happens_twice(
-    seed: int, minutes: float, tmp_path: Path, figure: Tell
+    seed: int, minutes: float, directory: Path, figure: Tell
 ) -> None:
     needs_kafka()
-    people, ledger = round(80 + 1_240 * minutes), tmp_path / "ledger"
+    people, ledger = round(80 + 1_240 * minutes), directory / "ledger"
     faults = schedule(seed, round(12 + 11 * minutes), 60 * minutes, tuple(WORKERS))
-    with cluster(tmp_path, PANTRY_ORPHAN_TTL=str(ORPHANS_S)) as one:
+    with cluster(directory, PANTRY_ORPHAN_TTL=str(ORPHANS_S)) as one:
         await prepared(one)
         for worker in WORKERS:
             one.start(worker)

@@ -24,11 +24,11 @@ _LOOK_S = 0.25
 @pytest.mark.long
 @pytest.mark.timeout(0)
 async def test_a_rolling_restart_of_every_worker_under_load_loses_nothing(
-    seed: int, *, full: bool, tmp_path: Path, figure: Callable[[str], None]
+    seed: int, *, full: bool, directory: Path, figure: Callable[[str], None]
 ) -> None:
     needs_kafka()
-    ledger = tmp_path / "ledger"
-    with cluster(tmp_path, PANTRY_ORPHAN_TTL=str(ORPHANS_S)) as one:
+    ledger = directory / "ledger"
+    with cluster(directory, PANTRY_ORPHAN_TTL=str(ORPHANS_S)) as one:
         await prepared(one)
         old = {worker: one.start(worker) for worker in WORKERS}
         feeder = Feeder(one.bootstrap, seed, _PEOPLE_FULL if full else _PEOPLE, ledger, pace=_PACE)

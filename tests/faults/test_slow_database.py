@@ -36,10 +36,10 @@ def count_joins(file: Path) -> None:
 
 
 @pytest.mark.long
-async def test_a_slow_database_of_one_process_causes_no_rebalance(tmp_path: Path) -> None:
+async def test_a_slow_database_of_one_process_causes_no_rebalance(directory: Path) -> None:
     needs_kafka()
-    slow, quick = tmp_path / "slow.joins", tmp_path / "quick.joins"
-    with cluster(tmp_path, PANTRY_BATCH_MAX="50") as one:
+    slow, quick = directory / "slow.joins", directory / "quick.joins"
+    with cluster(directory, PANTRY_BATCH_MAX="50") as one:
         await prepared(one)
         lives = [_begin(one, slow, "capture"), _begin(one, quick, _ELSEWHERE)]
         await until(lambda: _both_in(slow, quick), "both processes in the group")
