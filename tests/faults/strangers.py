@@ -1,0 +1,76 @@
+"""People beside the load, who make rare things happen often: scores that age, erasures that overtake, bad records."""
+
+import asyncio
+import base64
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from schemas.topics import ACTIVITIES, CAPTURED, ENGAGEMENTS, ERASE, TOPICS, UPDATE, Topic
+from shared.clock import pause, system_clock
+from tests.builders import data, event
+from tests.faults.transport import Letter, Sender
+from tests.harness import lead_id
+
+_INPUTS = tuple(topic.name for topic in TOPICS.values() if topic.kind == "input")
+_WINDOW = timedelta(days=30)
+_SOON = timedelta(seconds=5)
+_EVERY_S = 2.0
+Told = tuple[Topic, str, bytes]
+"""Where to, the key, and what."""
+
+
+async def strangers(bootstrap: str, ledger: Path, stopping: asyncio.Event) -> None:
+    """Send some every second until told to stop; the ledger gets a line for each record that was acknowledged."""
+    sender, number = Sender(bootstrap), 0
+    try:
+        while not stopping.is_set():
+            letters = [Letter(topic.name, key.encode(), value) for topic, key, value in _people(number)]
+            await sender.deliver([*letters, *_bad(number)])
+            with ledger.open("a") as file:
+                file.writelines(_line(one, None) for one in letters)
+                file.writelines(_line(one, "not_json") for one in _bad(number))
+            number += 1
+            await pause(stopping, _EVERY_S)
+    finally:
+        await sender.close()
+
+
+def _people(number: int) -> Iterator[Told]:
+    now = system_clock()
+    ager, gone, known = (f"{name}{number}" for name in ("ager", "gone", "known"))
+    yield CAPTURED, ager, _capture(ager, ager)
+    done = {"type": "call", "createdBy": "sam", "completedAt": (now - _WINDOW + _SOON).isoformat()}
+    yield ACTIVITIES, ager, event({"leadId": lead_id(ager), "activity": done}, ACTIVITIES)
+    # Erased before anybody knows of it, and captured by forms that were filled in before that.
+    named = {"leadId": lead_id(gone), "requestedBy": "desk"}
+    yield ERASE, gone, event(named, ERASE, time=now.isoformat())
+    yield UPDATE, gone, event({"leadId": lead_id(gone), "requestedBy": "sam", "assignedTo": "kim"}, UPDATE)
+    yield CAPTURED, gone, _capture(gone, gone)
+    # Known, erased, and heard of once more.
+    yield CAPTURED, known, _capture(known, known)
+    if number >= 3:
+        before = f"known{number - 3}"
+        yield ERASE, before, event({"leadId": lead_id(before), "requestedBy": "desk"}, ERASE, time=now.isoformat())
+        yield ENGAGEMENTS, before, event({"leadId": lead_id(before), "action": "clicked_pricing"}, ENGAGEMENTS)
+    for name in (f"{who}{earlier}" for who in ("gone", "known") for earlier in range(max(0, number - 8), number - 3)):
+        yield CAPTURED, name, _capture(name, f"{name}.{number}")
+
+
+def _capture(name: str, event_id: str) -> bytes:
+    """A form that somebody filled in long ago."""
+    return event(data(email=f"{name}@strangers.example.com", last=name), event_id=event_id)
+
+
+def _bad(number: int) -> Iterator[Letter]:
+    topic = _INPUTS[number % len(_INPUTS)]
+    for one in range(3):
+        yield Letter(topic, b"bad", b'{"bad": %d.%d' % (number, one))
+
+
+def _line(one: Letter, expected: str | None) -> str:
+    key, value = (base64.b64encode(part or b"").decode() for part in (one.key, one.value))
+    # Whoever is captured is known by his key.
+    person = f"stranger/{(one.key or b'').decode()}" if one.topic == CAPTURED.name and not expected else None
+    return json.dumps({"topic": one.topic, "key": key, "value": value, "expected": expected, "person": person}) + "\n"
