@@ -54,9 +54,9 @@ def _refusing(write: Any) -> Any:
     refused: list[Sequence[Any]] = []
 
     async def bulk_write(self: Any, requests: Sequence[Any], **more: Any) -> Any:
-        if not refused:
+        if not refused and SECRET.partition(" ")[0] in repr(requests):
             refused.append(requests)
-            raise BulkWriteError({"writeErrors": [{"code": 11_000, "errmsg": repr(requests)}]})
+            raise BulkWriteError({"writeErrors": [{"code": 1, "errmsg": repr(requests)}]})
         return await write(self, requests, **more)
 
     return bulk_write
