@@ -15,6 +15,7 @@ from faststream.security import BaseSecurity, SASLScram256, SASLScram512
 
 from shared.config import ConfigError
 from shared.events import Outgoing
+from shared.header_names import read_any
 from shared.metrics import Metrics
 from shared.settings import Settings
 
@@ -29,6 +30,10 @@ class Kafka:
 
     bootstrap: str
     security: BaseSecurity | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        # Whoever reads from a Kafka comes by here.
+        read_any()
 
     @property
     def options(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@
 import asyncio
 import json
 import random
+import struct
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,6 +16,8 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.util import calc_crc32c
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +34,8 @@ from tests.harness import Bench, bench, stop, until
 _DECODED = frozenset(Reason) - {Reason.LEAD_NOT_FOUND, Reason.HANDLER_FAILED}
 _WORKERS = ("capture", "engagement", "qualification", "conversion", "erasure", "insights")
 _NO_BREAKER = {"PANTRY_BREAKER_SHARE": "1", "PANTRY_BREAKER_IN_A_ROW": "0"}
+_CRC = 17
+"""Where a batch of records has its checksum, which is of all that follows it."""
 Place = tuple[str, int, int]
 
 
@@ -199,3 +204,32 @@ async def test_running_workers_bury_each_malformed_record_once_byte_for_byte_and
     assert CANARY not in log.read_text()
     reasons = Counter(_headers(letter)["x-reason"] for letter in letters)
     figure(f"{len(letters):,} dead letters of as many malformed records, byte for byte: {dict(reasons.most_common())}")
+
+
+async def test_a_record_whose_header_names_are_no_text_holds_up_nobody(
+    local: LocalServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kafka takes any bytes for a name; this client sends text only, so that they are put into what it sends."""
+    build: Any = BatchBuilder._build
+
+    def unreadable(self: BatchBuilder) -> bytearray:
+        batch = bytearray(bytes(build(self)).replace(b"unreadable", b"\xff\xfe" * 5))
+        struct.pack_into(">I", batch, _CRC, calc_crc32c(bytes(batch[_CRC + 4 :])))
+        self._buffer = batch
+        return batch
+
+    monkeypatch.setattr(BatchBuilder, "_build", unreadable)
+    headers: list[tuple[str, bytes | None]] = [("unreadable", b"1"), ("plain", b"2")]
+    values = [event(data(email=f"n{number}@example.com")) for number in range(3)]
+    values.insert(1, b"no event")
+    async with bench(local) as on, on.running("capture"):
+        await _publish(on, [_Sent(CAPTURED, b"one partition", value, headers, frozenset()) for value in values])
+
+        async def through() -> bool:
+            return await on.count("captures") == 3 and len(await on.records(DEADLETTER)) == 1
+
+        await until(through, "three captures, and a dead letter")
+        (letter,) = await on.records(DEADLETTER)
+        assert letter.value == b"no event"
+        assert ("plain", b"2") in letter.headers
+        assert len(await on.records(CAPTURED)) == 4
