@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import disk_usage
 from tempfile import TemporaryDirectory
 
 import pytest
+
+_ROOM_B = 4 * 2**30
 
 
 @pytest.fixture
@@ -21,5 +24,6 @@ def minutes(request: pytest.FixtureRequest) -> float:
 def directory(tmp_path: Path) -> Iterator[Path]:
     """In memory where that can be: a process that is killed takes no file along, and disks that sync are slow."""
     shared = Path("/dev/shm")  # noqa: S108 - a folder of the test's own is made in it
-    with TemporaryDirectory(dir=shared if shared.is_dir() else tmp_path) as made:
+    roomy = shared.is_dir() and disk_usage(shared).free > _ROOM_B
+    with TemporaryDirectory(dir=shared if roomy else tmp_path) as made:
         yield Path(made)
