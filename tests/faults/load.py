@@ -197,6 +197,8 @@ class Feeder:
 
     def _see(self, record: ConsumerRecord[Any, Any]) -> None:
         told = event_in(record.value)
+        if record.topic == SCORED.name:
+            self._scored.add(told["subject"])  # topics are read in no order: it may come before the lead
         if record.topic == DEADLETTER.name:
             self._buried.add(record.value or b"")
             self._close(told.get("id"))
@@ -214,8 +216,6 @@ class Feeder:
     def _hear(self, topic: str, told: dict[str, Any]) -> None:
         if topic in _SAYING:
             self._close(told.get("causationid"))
-        if topic == SCORED.name:
-            self._scored.add(told["subject"])
         self._react(topic, told)
 
     def _close(self, event_id: str | None) -> None:
