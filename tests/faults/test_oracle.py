@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ import pytest
 
 from deploy.local import LocalServers
 from services.catalogue import WORKERS
-from tests.faults.bugs import BUGS
+from tests.faults.bugs import BUGS, Bug
 from tests.faults.judging import Verdict, judge
 from tests.faults.load import Feeder
 from tests.gateway import gateway, new_key
@@ -27,6 +27,8 @@ _FOREIGN = {"aiokafka", "pymongo"}
 _PEOPLE = 30
 _SHARE = 3
 _TTL_S = 3.0
+# Records a second: so slow that what is done comes after what it is done with, in batches of its own.
+_PACE = 80.0
 # Longer than a killed process keeps its partitions.
 _QUIET_S = 8.0
 _CRASHES = (
@@ -81,46 +83,48 @@ async def test_a_healthy_run_is_lawful_and_the_oracle_saw_all_of_it(local: Local
 
 async def test_a_worker_that_is_killed_breaks_no_law(local: LocalServers, tmp_path: Path, crash: str) -> None:
     worker, _, point = crash.partition(", ")
-    assert (await _run(local, tmp_path, "none", (worker,), point)).violations == []
+    none = Bug("none", "", (worker,), lambda: None, point, late=True)
+    assert (await _run(local, tmp_path, none)).violations == []
 
 
 async def test_a_planted_bug_is_caught(
     local: LocalServers, tmp_path: Path, bug: str, figure: Callable[[str], None]
 ) -> None:
     planted = BUGS[bug]
-    verdict = await _run(local, tmp_path, bug, planted.workers, planted.crash, **planted.settings)
+    verdict = await _run(local, tmp_path, planted)
     laws = Counter(one["law"] for one in verdict.violations)
     figure(f"{planted.says} Caught by: {'; '.join(laws)}" if laws else f"{planted.says} NOT CAUGHT")
     assert laws
 
 
-async def _run(
-    local: LocalServers, tmp_path: Path, bug: str, workers: Sequence[str], crash: str | None, **settings: str
-) -> Verdict:
-    """The verdict on a small load through these workers with a bug, and all others without."""
-    ledger, healthy = tmp_path / "ledger", [name for name in WORKERS if name not in workers]
-    async with (
-        bench(local) as on,
-        on.running(*healthy, orphan_ttl=_TTL_S),
-        gateway(on) as http,
-        Feeder(local.servers.kafka_bootstrap, 1, _PEOPLE, ledger, again=0.5) as feeder,
-    ):
-        if crash:
-            async with _planted(on, tmp_path / "killed", bug, workers, settings, "--crash", crash) as process:
-                assert await asyncio.to_thread(process.wait, 60) == -signal.SIGKILL
-        async with _planted(on, tmp_path / "alive", bug, workers, settings) as process:
-            await feeder.quiet(_QUIET_S, unless_done=not crash)
-            verdict = await _judged(on, ledger, http.url)
-            assert await asyncio.to_thread(stop, process) == 0
-        return verdict
+async def _run(local: LocalServers, tmp_path: Path, of: Bug) -> Verdict:
+    """The verdict on a small load through the bug's workers, and all others without it."""
+    ledger, healthy = tmp_path / "ledger", [name for name in WORKERS if name not in of.workers]
+    alive, feeder = tmp_path / "alive", Feeder(local.servers.kafka_bootstrap, 1, _PEOPLE, ledger, again=0.5)
+    async with bench(local) as on, on.running(*healthy, orphan_ttl=_TTL_S), gateway(on) as http:
+        if of.late:
+            async with feeder:
+                if of.crash:
+                    async with _planted(on, tmp_path / "killed", of, "--crash", of.crash) as process:
+                        assert await asyncio.to_thread(process.wait, 60) == -signal.SIGKILL
+                async with _planted(on, alive, of) as process:
+                    return await _end(on, of, feeder, process, ledger, http.url)
+        feeder.pace = _PACE
+        async with _planted(on, alive, of) as process, feeder:
+            return await _end(on, of, feeder, process, ledger, http.url)
+
+
+async def _end(on: Bench, of: Bug, feeder: Feeder, process: subprocess.Popen[bytes], ledger: Path, url: str) -> Verdict:
+    await feeder.quiet(_QUIET_S, unless_done=not of.crash)
+    verdict = await _judged(on, ledger, url)
+    assert await asyncio.to_thread(stop, process) == 0
+    return verdict
 
 
 @asynccontextmanager
-async def _planted(
-    on: Bench, log: Path, bug: str, workers: Sequence[str], settings: dict[str, str], *flags: str
-) -> AsyncIterator[subprocess.Popen[bytes]]:
+async def _planted(on: Bench, log: Path, of: Bug, *flags: str) -> AsyncIterator[subprocess.Popen[bytes]]:
     """A process with the bug, once it runs."""
-    process = _begun(on, log, [bug, *flags, *workers], settings)
+    process = _begun(on, log, [of.name, *flags, *of.workers], of.settings)
 
     async def started() -> bool:
         return _says(log, b"service.started") or process.poll() is not None
@@ -133,8 +137,8 @@ async def _planted(
         process.wait()
 
 
-def _begun(on: Bench, log: Path, words: Sequence[str], settings: dict[str, str]) -> subprocess.Popen[bytes]:
-    more = {"PANTRY_ORPHAN_TTL": str(_TTL_S), "PANTRY_LOG_LEVEL": "info"} | settings
+def _begun(on: Bench, log: Path, words: Sequence[str], settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    more = {"PANTRY_ORPHAN_TTL": str(_TTL_S), "PANTRY_LOG_LEVEL": "info", **settings}
     command = [sys.executable, "-m", "tests.faults.planted", *words]
     with log.open("wb") as told:
         return subprocess.Popen(command, env=on.environment | more, stdout=told, stderr=told)

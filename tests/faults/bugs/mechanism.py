@@ -206,7 +206,7 @@ def leads_by_chance() -> None:
     swap(capture, "_new_id", lambda _: lambda *_args: _by_chance())
 
 
-@bug("capture")
+@bug("capture", late=True)
 def finds_then_inserts() -> None:
     """No claims: a lead is looked for, and stored when there is none."""
 

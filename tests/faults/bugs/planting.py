@@ -9,7 +9,8 @@ from typing import Any
 class Bug:
     """A bug of `workers`. Where it shows only after a kill, `crash` names the point (`tests.faults.doomed`).
 
-    `settings` are environment variables that let it show in a small load.
+    `settings` are environment variables that let it show in a small load. A `late` process begins when all is fed:
+    there are bugs that only large batches show.
     """
 
     name: str
@@ -17,6 +18,7 @@ class Bug:
     workers: tuple[str, ...]
     plant: Callable[[], None]
     crash: str | None = None
+    late: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -25,13 +27,13 @@ BUGS: dict[str, Bug] = {}
 
 
 def bug(
-    *workers: str, crash: str | None = None, settings: Mapping[str, str] | None = None
+    *workers: str, crash: str | None = None, late: bool = False, settings: Mapping[str, str] | None = None
 ) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """Register a function that plants the bug it is named after, in these workers."""
 
     def register(plant: Callable[[], None]) -> Callable[[], None]:
         name = plant.__name__
-        BUGS[name] = Bug(name, plant.__doc__ or "", workers, plant, crash, settings or {})
+        BUGS[name] = Bug(name, plant.__doc__ or "", workers, plant, crash, late or crash is not None, settings or {})
         return plant
 
     return register

@@ -59,11 +59,11 @@ def fed(world: World) -> Iterator[str]:
 
 def captures(world: World) -> Iterator[str]:
     """Each capture has one row and is told once, of the same lead; of an erased lead, nothing need be told."""
-    unknown = 0
+    unknown: list[str] = []
     for name, event in world.accepted[CAPTURED].items():
         rows, told = world.rows.get(name, ()), world.caused(event.id, CREATED, MERGED)
         gone = not rows and world.lead_of_capture.get(name) in {None, *world.erased}
-        unknown += gone
+        unknown += [event.id] if gone else []
         if not gone and len(rows) != 1:
             yield f"capture {event.id} has {len(rows)} rows"
         if len(told) != 1 and not gone:
@@ -71,8 +71,9 @@ def captures(world: World) -> Iterator[str]:
         if rows and any(one.subject != rows[0]["leadId"] for one in told):
             yield f"capture {event.id} is of lead {rows[0]['leadId']}, and was told of {told[0].subject}"
     stripped = sum("id" not in one for one in world.collections["captures"])
-    if unknown != stripped:
-        yield f"{unknown} captures are of erased leads or of nobody, and {stripped} rows are of erased leads"
+    if len(unknown) != stripped:
+        some = ", ".join(unknown[:5])
+        yield f"{len(unknown)} captures are of erased leads or of nobody ({some}…), {stripped} rows are of erased leads"
     for name in world.rows.keys() - world.accepted[CAPTURED].keys():
         yield f"a row is of capture {name}, which nobody fed"
 
