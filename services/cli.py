@@ -30,7 +30,7 @@ from services.promises_cli import promises
 from services.report_cli import report
 from services.rules_cli import rules_app
 from services.running import connections, prepare, running, servers, stop_signals
-from services.terminal import Misused, broker_of, database_of, gateway_secret_of, named, without_login
+from services.terminal import Misused, broker_of, gateway_secret_of, named, with_storage, without_login
 from shared.clock import unless
 from shared.config import ConfigError
 from shared.log import create_topics, lag
@@ -192,15 +192,7 @@ def topics_apply() -> None:
 @indexes_app.command(name="apply")
 def indexes_apply() -> None:
     """Create the indexes that are missing; change nothing else."""
-    settings = Settings()
-    mongo = database_of(settings)
-
-    async def main() -> None:
-        storage = Storage(mongo, settings.mongo_database)
-        await create_indexes(storage)
-        storage.close()
-
-    asyncio.run(main())
+    with_storage(create_indexes)
     _out.print("indexes are there")
 
 

@@ -18,6 +18,7 @@ from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, DocumentTooLarge, InvalidOperation, PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from shared.config import ConfigError
 from shared.mongo import Mongo
 
 Document = dict[str, Any]
@@ -71,10 +72,13 @@ class Storage:
     """
 
     def __init__(self, mongo: Mongo, database: str, *, timeout_ms: int = 5_000) -> None:
-        """Connects on first use; `timeout_ms` bounds the search for a server and each answer."""
-        patience = {"serverSelectionTimeoutMS": timeout_ms, "socketTimeoutMS": timeout_ms * 6}
-        options: dict[str, Any] = {**patience, **mongo.login, "retryWrites": True, "appname": "pantry"}
-        self._client: Any = AsyncIOMotorClient(mongo.url, **options)
+        """Connects on first use; `timeout_ms` bounds each answer and the search for a server. Raises `ConfigError`."""
+        patience: Any = {"serverSelectionTimeoutMS": timeout_ms, "socketTimeoutMS": timeout_ms * 6}
+        try:
+            self._client: Any = AsyncIOMotorClient(mongo.url, appname="pantry", **patience, **mongo.login)
+        except (PyMongoError, OSError, ValueError) as error:
+            # Its text can quote the URL, and a password in it.
+            raise ConfigError(f"PANTRY_MONGO_URL is of no use: {type(error).__name__}") from None
         named = self._client.write_concern.document
         self._database = self._client.get_database(
             database,
@@ -131,11 +135,9 @@ class Storage:
     ) -> list[Document]:
         """The documents that fit `query`, which must be served by an index; `limit` 0 means all."""
         async with _sorted_errors():
-            cursor = self._database[collection].find(query, dict.fromkeys(fields, 1) if fields else None)
-            if sort:
-                cursor = cursor.sort(list(sort))
-            found: list[Document] = await cursor.limit(limit).to_list(None)
-            return found
+            shown = dict.fromkeys(fields, 1) if fields else None
+            cursor = self._database[collection].find(query, shown, sort=list(sort) or None, limit=limit)
+            return list(await cursor.to_list(None))
 
     async def insert_new(self, collection: str, documents: Sequence[Document]) -> set[str]:
         """Insert what isn't there yet; return the ids that were there before, untouched."""

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from services.terminal import without_login
 from shared.broker import Kafka, kafka_of
 from shared.config import ConfigError
-from shared.mongo import mongo_of
+from shared.mongo import Mongo, mongo_of
 from shared.settings import Settings
+from shared.storage import Storage
 
 SECRET = "a-secret-that-nobody-may-see"  # noqa: S105 - a canary
 SASL: dict[str, Any] = {
@@ -116,3 +117,18 @@ def test_the_command_tells_what_is_missing_in_a_sentence_and_no_secret() -> None
     done = subprocess.run(command, env=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "PANTRY_SECRETS_DIR: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"mongodb://capture:{SECRET}@mongo:{SECRET}/",
+        f"mongodb://cap@ture:{SECRET}@mongo/",
+        f"mongodb://capture:{SECRET}@mongo/?tls=true&tlsCAFile=/nowhere/ca.pem",
+    ],
+)
+def test_a_url_of_no_use_is_told_without_what_stands_in_it(url: str) -> None:
+    with pytest.raises(ConfigError, match="PANTRY_MONGO_URL") as caught:
+        Storage(Mongo(url), "test")
+    assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None
