@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import json
 import random
 import signal
 import subprocess
@@ -93,6 +94,7 @@ async def test_a_planted_bug_is_caught(
     planted = BUGS[bug]
     verdict = await _run(local, tmp_path, planted)
     laws = Counter(one["law"] for one in verdict.violations)
+    (tmp_path / "violations.json").write_text(json.dumps(verdict.violations, indent=1))
     figure(f"{planted.says} Caught by: {'; '.join(laws)}" if laws else f"{planted.says} NOT CAUGHT")
     assert laws
 
@@ -150,6 +152,6 @@ def _says(log: Path, words: bytes) -> bool:
 
 async def _judged(on: Bench, ledger: Path, url: str) -> Verdict:
     servers, key = on.local.servers, await new_key(on)
-    flags = ["--gateway", url, "--token", key, "--orphan-ttl", str(_TTL_S), "--quiet", "3", "--patience", "15"]
+    flags = ["--gateway", url, "--token", key, "--orphan-ttl", str(_TTL_S), "--quiet", "6", "--patience", "90"]
     inexact = [] if servers.idempotence else ["--no-lag"]
     return await judge(servers.kafka_bootstrap, servers.mongo_url, "test", ledger, *flags, *inexact)
