@@ -17,6 +17,9 @@ _INPUTS = tuple(topic.name for topic in TOPICS.values() if topic.kind == "input"
 _WINDOW = timedelta(days=30)
 _SOON = timedelta(seconds=5)
 _EVERY_S = 2.0
+_LATER = 3
+"""So many turns after somebody was captured, more comes of it."""
+_PHONES = ("+1 415 555 2671", "+1 213 373 4253")
 Told = tuple[Topic, str, bytes]
 """Where to, the key, and what."""
 
@@ -26,7 +29,8 @@ async def strangers(bootstrap: str, ledger: Path, stopping: asyncio.Event) -> No
     sender, number = Sender(bootstrap), 0
     try:
         while not stopping.is_set():
-            letters = [Letter(topic.name, key.encode(), value) for topic, key, value in _people(number)]
+            told = (*_people(number), *_namesakes(number))
+            letters = [Letter(topic.name, key.encode(), value) for topic, key, value in told]
             await sender.deliver([*letters, *_bad(number)])
             with ledger.open("a") as file:
                 file.writelines(_line(one, None) for one in letters)
@@ -50,17 +54,27 @@ def _people(number: int) -> Iterator[Told]:
     yield CAPTURED, gone, _capture(gone, gone)
     # Known, erased, and heard of once more.
     yield CAPTURED, known, _capture(known, known)
-    if number >= 3:
-        before = f"known{number - 3}"
+    if number >= _LATER:
+        before = f"known{number - _LATER}"
         yield ERASE, before, event({"leadId": lead_id(before), "requestedBy": "desk"}, ERASE, time=now.isoformat())
         yield ENGAGEMENTS, before, event({"leadId": lead_id(before), "action": "clicked_pricing"}, ENGAGEMENTS)
-    for name in (f"{who}{earlier}" for who in ("gone", "known") for earlier in range(max(0, number - 8), number - 3)):
+    for name in (f"{who}{earlier}" for who in ("gone", "known") for earlier in range(max(0, number - 8), number - _LATER)):
         yield CAPTURED, name, _capture(name, f"{name}.{number}")
 
 
-def _capture(name: str, event_id: str) -> bytes:
+def _namesakes(number: int) -> Iterator[Told]:
+    """Two at one company, with one name; later the second is captured by the phone of the first."""
+    one, two, last = f"one{number}", f"two{number}", f"namesake{number}"
+    yield CAPTURED, one, _capture(one, one, _PHONES[0], last)
+    yield CAPTURED, two, _capture(two, two, _PHONES[1], last)
+    if number >= _LATER:
+        before = number - _LATER
+        yield CAPTURED, f"two{before}", _capture(f"two{before}", f"swap{before}", _PHONES[0], f"namesake{before}")
+
+
+def _capture(name: str, event_id: str, phone: str | None = None, last: str | None = None) -> bytes:
     """A form that somebody filled in long ago."""
-    return event(data(email=f"{name}@strangers.example.com", last=name), event_id=event_id)
+    return event(data(email=f"{name}@strangers.example.com", phone=phone, last=last or name), event_id=event_id)
 
 
 def _bad(number: int) -> Iterator[Letter]:
