@@ -58,8 +58,9 @@ def _people(number: int) -> Iterator[Told]:
         before = f"known{number - _LATER}"
         yield ERASE, before, event({"leadId": lead_id(before), "requestedBy": "desk"}, ERASE, time=now.isoformat())
         yield ENGAGEMENTS, before, event({"leadId": lead_id(before), "action": "clicked_pricing"}, ENGAGEMENTS)
-    for name in (f"{who}{earlier}" for who in ("gone", "known") for earlier in range(max(0, number - 8), number - _LATER)):
-        yield CAPTURED, name, _capture(name, f"{name}.{number}")
+    for earlier in range(max(0, number - 8), number - _LATER):
+        for name in (f"gone{earlier}", f"known{earlier}"):
+            yield CAPTURED, name, _capture(name, f"{name}.{number}")
 
 
 def _namesakes(number: int) -> Iterator[Told]:
