@@ -54,14 +54,25 @@ def contents(world: World) -> Iterator[str]:
     """An id always says the same: only the document that it carries along may be a later one of the same lead."""
     for topic, events in world.outputs.items():
         for id_, same in grouped((one.id, one) for one in events).items():
-            if any(_said(one) != _said(same[0]) for one in same[1:]):
-                yield f"{topic} {id_} of {same[0].subject} says different things"
+            other = next((one for one in same if _said(one) != _said(same[0])), None)
+            if other:
+                erased = " (erased)" if same[0].subject in world.erased else ""
+                yield f"{topic} {id_} of {same[0].subject}{erased} says different things: {_differing(same[0], other)}"
 
 
 def _said(event: Event) -> tuple[Any, ...]:
     data = dict(event.data)
     lead = data.pop("lead", None) or {}
     return event.subject, event.causation, event.correlation, lead.get("id"), data
+
+
+def _differing(one: Event, other: Event) -> list[str]:
+    names = sorted(one.data.keys() | other.data.keys())
+    return [
+        f"{name}: {one.data.get(name)}, then {other.data.get(name)}"
+        for name in names
+        if name != "lead" and one.data.get(name) != other.data.get(name)
+    ]
 
 
 def later_documents(world: World) -> int:
