@@ -60,5 +60,6 @@ def lead(**fields: Any) -> dict[str, Any]:
         "revision": 1,
         "captureCount": 1,
         "seen": ["first"],
+        "decided": [{"key": "first", "outcome": "created", "ordinal": 1, "knownAt": NOW}],
     }
     return document | fields

@@ -13,6 +13,7 @@ from typing import Any
 
 from services.capture.late import is_fresh, leftovers, newest
 from services.capture.merging import MERGED_SECTIONS, copied, differences
+from services.capture.remembering import as_remembered, remembering
 from shared.domain.identity import Identity, Match, compare, identity_of
 from shared.domain.ids import derive
 from shared.domain.provenance import erased_row
@@ -63,7 +64,7 @@ class Plan:
     """What to write, in this order; and each capture's outcome, in the order of the captures.
 
     `releases` are claims that an erased lead no longer has. `rows` are new; `redecided` replace rows whose lead was
-    never written, or is erased.
+    never written, or is erased, or remembers otherwise.
     """
 
     releases: list[tuple[str, str]] = field(default_factory=list)
@@ -87,7 +88,9 @@ def decide(captures: Sequence[Capture], view: View, now: datetime, region: str) 
     plan = Plan()
     _release(view, plan, leftovers(view.claims, view.leads, view.tombstones))
     for capture in captures:
-        outcome = _recall(capture, view) or _bury(capture, view, plan) or _settle(capture, view, plan, now, region)
+        outcome = (
+            _recall(capture, view, plan) or _bury(capture, view, plan) or _settle(capture, view, plan, now, region)
+        )
         plan.outcomes.append(outcome)
     return plan
 
@@ -116,7 +119,7 @@ def _bury(capture: Capture, view: View, plan: Plan) -> Outcome | None:
     return Outcome(capture, buried, None)
 
 
-def _recall(capture: Capture, view: View) -> Outcome | None:
+def _recall(capture: Capture, view: View, plan: Plan) -> Outcome | None:
     row = view.rows.get(capture.key)
     if row and row.get("erased"):
         return Outcome(capture, row, None)
@@ -124,8 +127,12 @@ def _recall(capture: Capture, view: View) -> Outcome | None:
     if row is None or lead is None:
         return None
     # A row is written before its lead. The lead remembers its newest causes; an older one has long been applied.
-    applied = capture.key in lead["seen"] or row["ordinal"] <= lead["captureCount"] - SEEN_MAX
-    return Outcome(capture, row, lead) if applied else None
+    if capture.key not in lead["seen"] and row["ordinal"] > lead["captureCount"] - SEEN_MAX:
+        return None
+    right = as_remembered(row, capture.data, lead)
+    if right != row:
+        plan.redecided.append(right)
+    return Outcome(capture, right, lead)
 
 
 def _settle(capture: Capture, view: View, plan: Plan, now: datetime, region: str) -> Outcome:
@@ -140,6 +147,9 @@ def _settle(capture: Capture, view: View, plan: Plan, now: datetime, region: str
     _claim(capture.identity, lead, view, plan)
     _claim(shown, lead, view, plan)
     row["claims"] = list(dict.fromkeys([*capture.identity.claims, *shown.claims]))
+    lead["decided"] = remembering(row, lead)
+    if lead["_id"] in plan.sets:
+        plan.sets[lead["_id"]]["decided"] = lead["decided"]
     (plan.redecided if capture.key in view.rows else plan.rows).append(row)
     return Outcome(capture, row, copied(lead))
 

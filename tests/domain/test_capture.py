@@ -182,3 +182,18 @@ def test_the_builder_s_lead_is_what_capture_stores() -> None:
     store.take(capture("first"))
     (only,) = store.leads.values()
     assert set(lead()) == set(only)
+
+
+def test_a_row_that_a_slower_process_overwrote_is_told_and_put_right_as_the_lead_remembers_it() -> None:
+    faster, slower = Store(), Store()
+    faster.take(capture("a"))
+    # The slower one read the row, but not yet the lead: it takes the lead for one that was never written.
+    slower.view = View(deepcopy(faster.view.rows), deepcopy(faster.view.claims), {})
+    lost = slower.take(capture("b"), capture("a"))
+    assert [one.row["outcome"] for one in lost.outcomes] == ["created", "merged"]
+    # Its rows are there, its lead is not: the other's was there before. It decides anew.
+    slower.view.leads = deepcopy(faster.view.leads)
+    again = slower.take(capture("b"), capture("a"))
+    assert [one.row["outcome"] for one in again.outcomes] == ["merged", "created"]
+    assert slower.view.rows["a"] == faster.view.rows["a"]
+    assert slower.take(capture("a"), capture("b")).redecided == []
