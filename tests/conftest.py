@@ -8,10 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 import structlog
 
 from deploy.local import Backend, LocalServers
 from tests.harness import empty, wipe
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 _NAMED = (os.environ.get("PANTRY_KAFKA_BOOTSTRAP"), os.environ.get("PANTRY_MONGO_URL"))
 

@@ -102,7 +102,9 @@ async def _told(runtime: Runtime, wanted: Sequence[_Wanted], done: Mapping[str, 
 def _events(
     received: Received, enrolment: Document, round_: Mapping[str, Any], steps: Mapping[str, Document]
 ) -> Iterator[Outgoing]:
-    own = [steps[step_id] for step_id in round_["stepIds"] if step_id in steps]
+    if not steps.keys() >= set(round_["stepIds"]):
+        return  # the lead is erased in this moment: what is left of it is told no more
+    own = [steps[step_id] for step_id in round_["stepIds"]]
     payload = enrolled(enrolment, own)
     # One trigger can enrol in several sequences: each of its events has an id of its own.
     cause = replace(received.cause, key=derive(received.key, enrolment["sequenceId"]))
