@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 import structlog
+from hypothesis import settings
 
 from deploy.local import Backend, LocalServers
 from tests.harness import empty, wipe

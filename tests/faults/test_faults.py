@@ -22,7 +22,7 @@ from tests.faults.running import ORPHANS_S, judged, needs_kafka, prepared
 from tests.faults.schedule import schedule
 from tests.faults.watching import Watch
 
-_PATIENCE_S = 300.0
+_PATIENCE_S = 1_800.0
 Tell = Callable[[str], None]
 
 

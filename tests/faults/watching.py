@@ -49,7 +49,7 @@ class Watch:
         """How many records the worker has committed in all."""
         return sum((await self._committed(worker)).values())
 
-    async def through(self, worker: str, ends: Offsets, deadline_s: float = 600.0) -> float:
+    async def through(self, worker: str, ends: Offsets, deadline_s: float = 1_800.0) -> float:
         """Wait until everything before these ends is committed; the seconds that it took."""
         began = time.monotonic()
 
