@@ -106,6 +106,7 @@ async def passes(act: Awaitable[Any]) -> bool:
     return True
 
 
+@pytest.mark.usefixtures("over_tls")
 async def test_nobody_is_let_in_without_a_name_and_each_process_may_do_what_the_table_says_and_no_more(
     request: pytest.FixtureRequest, tmp_path: Path, figure: Callable[[str], None]
 ) -> None:

@@ -75,7 +75,7 @@ class Site:
 
 @pytest.mark.long
 @pytest.mark.timeout(400)  # it starts 13 processes, and may not be alone on the machine
-@pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")  # aiokafka does not wait for TLS to be closed
+@pytest.mark.usefixtures("over_tls")
 async def test_the_whole_funnel_runs_with_each_process_under_its_own_user_and_no_password_in_any_log(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
