@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="what runs broker and database; named servers (PANTRY_KAFKA_BOOTSTRAP, PANTRY_MONGO_URL) win",
     )
     parser.addoption("--seed", type=int, default=1, help="of the load and of what is broken; the same replays it")
-    parser.addoption("--minutes", type=float, default=0.4, help="how long the tests of faults break things")
+    parser.addoption("--minutes", type=float, default=0.25, help="how long the tests of faults break things")
     parser.addoption("--full", action="store_true", help="the loads of the published figures, not a part of them")
 
 
@@ -67,6 +67,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "thorough: runs only when it is named, or with --full")
     config.addinivalue_line("markers", "long: takes a minute or more, and so begins before others")
     config.option.maxschedchunk = config.option.maxschedchunk or 1
     # As in a process of the product's own: standard output is what a command says, and tests read it.

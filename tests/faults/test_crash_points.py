@@ -247,6 +247,7 @@ async def _load(one: Cluster, seed: int, ledger: Path) -> AsyncIterator[None]:
 
 
 @pytest.mark.long
+@pytest.mark.thorough
 @pytest.mark.timeout(0)
 async def test_killed_at_any_point_on_any_delivery_a_worker_loses_nothing_and_nothing_happens_twice(
     seed: int,

@@ -51,6 +51,7 @@ def disk(place: Path) -> Iterator[Disk]:
 
 
 @pytest.mark.long
+@pytest.mark.thorough
 async def test_a_dead_letter_without_room_commits_nothing_and_loses_nothing(tmp_path: Path) -> None:
     needs_kafka()
     bad = [b"not json %d " % number + b"x" * _BYTES for number in range(_BAD)]

@@ -22,6 +22,7 @@ _LOOK_S = 0.25
 
 
 @pytest.mark.long
+@pytest.mark.thorough
 @pytest.mark.timeout(0)
 async def test_a_rolling_restart_of_every_worker_under_load_loses_nothing(
     seed: int, *, full: bool, directory: Path, figure: Callable[[str], None]

@@ -36,6 +36,7 @@ def count_joins(file: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.thorough
 async def test_a_slow_database_of_one_process_causes_no_rebalance(directory: Path) -> None:
     needs_kafka()
     slow, quick = directory / "slow.joins", directory / "quick.joins"

@@ -59,6 +59,7 @@ def _is_usual(point: Point) -> bool:
 
 
 @pytest.mark.long
+@pytest.mark.thorough
 @pytest.mark.timeout(0)
 async def test_a_worker_that_is_frozen_while_another_takes_over_undoes_and_doubles_nothing(
     seed: int,
