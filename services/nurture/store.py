@@ -142,6 +142,14 @@ async def cancel(
         await storage.change_all(STEPS, pending, update)
 
 
+async def forget(storage: Storage, leads: Collection[str]) -> None:
+    """Delete all that is there of these leads, which were erased."""
+    if leads:
+        of_them = {"leadId": {"$in": sorted(leads)}}
+        await storage.delete_all(STEPS, of_them)
+        await storage.delete_all(ENROLMENTS, of_them)
+
+
 async def create_indexes(storage: Storage) -> None:
     """The indexes that the schedule needs."""
     await asyncio.gather(

@@ -10,12 +10,12 @@ from services.nurture import store
 from services.nurture.domain import MAILED, SENT, ending, refused_mail
 from services.nurture.enrolment import Admission, Cause, Wish, admit, begin, enrolled, news, pick, round_of
 from services.nurture.scheduler import Scheduler, action_of
-from shared.collections import ENROLMENTS, STEPS
+from shared.collections import ENROLMENTS, LEADS, STEPS
 from shared.config import Reloading
 from shared.domain.ids import derive
 from shared.events import Outgoing, Received, emit
 from shared.leads import read_leads
-from shared.storage import Document
+from shared.storage import Document, Storage
 from shared.worker import Runtime, Worker, settle
 
 NAME = "nurture"
@@ -41,10 +41,21 @@ def build(runtime: Runtime) -> Worker:
         events = await _enrol(runtime, [one for one in wanted if _stands(*one, over, begun)], current)
         await store.cancel(storage, over, runtime.clock())
         await store.cancel(storage, _no_mail(unique, leads, over), runtime.clock(), MAILED)
+        gone = await _gone(storage, {str(one.lead_id) for one in unique})
+        await store.forget(storage, gone)
         scheduler.alarm.wake()
-        return events
+        return [event for event in events if (event.key or b"").decode() not in gone]
 
     return Worker(NAME, TOPICS, handle, (sequences.watch,), (scheduler.alarm,), lanes=2)
+
+
+async def _gone(storage: Storage, lead_ids: Collection[str]) -> set[str]:
+    """Those of these leads that were erased by now.
+
+    Asked after all is written: an erasure deletes the lead first and what belongs to it then, so that either it finds
+    what was written here, or it is found here. A process that is killed in between gets the event again.
+    """
+    return set(lead_ids) - (await storage.read(LEADS, lead_ids, fields=("_id",))).keys()
 
 
 def _over(received: Collection[Received], leads: Mapping[str, Document]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from schemas.topics import ACTIVITIES, CAPTURED, ENGAGEMENTS, ERASE, TOPICS, UPDATE, Topic
+from schemas.topics import ACTIVITIES, CAPTURED, CONVERT, ENGAGEMENTS, ERASE, QUALIFY, TOPICS, UPDATE, Topic
 from shared.clock import pause, system_clock
 from tests.builders import data, event
 from tests.faults.transport import Letter, Sender
@@ -19,6 +19,12 @@ _SOON = timedelta(seconds=5)
 _EVERY_S = 2.0
 _LATER = 3
 """So many turns after somebody was captured, more comes of it."""
+_FIT = {
+    "budget": {"confirmed": True},
+    "authority": {"isDecisionMaker": True},
+    "need": {"painPoints": ["staff"]},
+    "timeline": {"urgency": "immediate"},
+}
 _PHONES = ("+1 415 555 2671", "+1 213 373 4253")
 Told = tuple[Topic, str, bytes]
 """Where to, the key, and what."""
@@ -29,11 +35,11 @@ async def strangers(bootstrap: str, ledger: Path, stopping: asyncio.Event) -> No
     sender, number = Sender(bootstrap), 0
     try:
         while not stopping.is_set():
-            told = (*_people(number), *_namesakes(number))
+            told = (*_people(number), *_namesakes(number), *_strays(number))
             letters = [Letter(topic.name, key.encode(), value) for topic, key, value in told]
             await sender.deliver([*letters, *_bad(number)])
             with ledger.open("a") as file:
-                file.writelines(_line(one, None) for one in letters)
+                file.writelines(_line(one, _expected(one)) for one in letters)
                 file.writelines(_line(one, "not_json") for one in _bad(number))
             number += 1
             await pause(stopping, _EVERY_S)
@@ -47,10 +53,16 @@ def _people(number: int) -> Iterator[Told]:
     yield CAPTURED, ager, _capture(ager, ager)
     done = {"type": "call", "createdBy": "sam", "completedAt": (now - _WINDOW + _SOON).isoformat()}
     yield ACTIVITIES, ager, event({"leadId": lead_id(ager), "activity": done}, ACTIVITIES)
+    fit = {"leadId": lead_id(ager), "requestedBy": "sam", "bant": _FIT}
+    yield QUALIFY, ager, event(fit, QUALIFY)
+    if number >= _LATER:
+        sold = {"leadId": lead_id(f"ager{number - _LATER}"), "requestedBy": "sam"}
+        yield CONVERT, f"ager{number - _LATER}", event(sold, CONVERT)
     # Erased before anybody knows of it, and captured by forms that were filled in before that.
     named = {"leadId": lead_id(gone), "requestedBy": "desk"}
     yield ERASE, gone, event(named, ERASE, time=now.isoformat())
     yield UPDATE, gone, event({"leadId": lead_id(gone), "requestedBy": "sam", "assignedTo": "kim"}, UPDATE)
+    yield CONVERT, gone, event({"leadId": lead_id(gone), "requestedBy": "sam"}, CONVERT)
     yield CAPTURED, gone, _capture(gone, gone)
     # Known, erased, and heard of once more.
     yield CAPTURED, known, _capture(known, known)
@@ -71,6 +83,21 @@ def _namesakes(number: int) -> Iterator[Told]:
     if number >= _LATER:
         before = number - _LATER
         yield CAPTURED, f"two{before}", _capture(f"two{before}", f"swap{before}", _PHONES[0], f"namesake{before}")
+
+
+def _strays(number: int) -> Iterator[Told]:
+    """What is said of somebody whom nobody ever knows: it waits as long as anything may."""
+    nobody = f"nobody{number}"
+    who = {"leadId": nobody, "requestedBy": "sam"}
+    yield ACTIVITIES, nobody, event({**who, "activity": {"type": "demo", "createdBy": "sam"}}, ACTIVITIES)
+    yield UPDATE, nobody, event({**who, "assignedTo": "kim"}, UPDATE)
+    yield CONVERT, nobody, event(who, CONVERT)
+    yield ERASE, nobody, event(who, ERASE)
+
+
+def _expected(one: Letter) -> str | None:
+    stray = one.topic == ACTIVITIES.name and (one.key or b"").startswith(b"nobody")
+    return "lead_not_found" if stray else None
 
 
 def _capture(name: str, event_id: str, phone: str | None = None, last: str | None = None) -> bytes:

@@ -35,10 +35,11 @@ from tests.faults.points import ELSEWHERE, STEPS, Point, points, step_of
 from tests.faults.running import ORPHANS_S, judged, needs_kafka, prepared
 from tests.faults.strangers import strangers
 from tests.faults.watching import Watch
+from tests.harness import until
 
 _SOURCES = Path(__file__).resolve().parent.parent.parent
 _NOT_WORKERS = ("services/gateway/", "services/demo/")
-_AT_ONCE = 3
+_AT_ONCE = 4
 _LANES, _PEOPLE, _PACE = 2, 25, 5.0
 _REACHED_S, _THROUGH_S, _ENDS_S, _SETTLED_S = 120.0, 300.0, 120.0, 1_800.0
 _HELD_S = 1_860
@@ -135,6 +136,7 @@ class _Stage:
         life = self.healthy.pop(worker, None)
         if life is None:
             return
+        await until(lambda: _hears(life), f"{worker} ready to be asked to end")
         life.signal(signal.SIGTERM)
         status = await asyncio.to_thread(life.wait, _ENDS_S)
         if status != 0:
@@ -180,6 +182,15 @@ class _Stage:
         at = time.monotonic() - self._began
         self.table.append(f"{at:6.0f} s {point.worker:13} {first:9} {second:9} {point.name}")
         print(self.table[-1], flush=True)
+
+
+async def _hears(life: Life) -> bool:
+    """Whether it does something of its own when it is asked to end (or has ended)."""
+    if life.status is not None:
+        return True
+    told = await asyncio.to_thread(Path(f"/proc/{life.pid}/status").read_text)
+    state = dict(line.split(":\t", 1) for line in told.splitlines())
+    return bool(int(state["SigCgt"], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def _rules(directory: Path) -> Path:
