@@ -33,7 +33,7 @@ _ACTIONS: Mapping[str, Mapping[str, str]] = {
     "assignment": {c.LEADS: "find update", c.OWNERS: "find insert update", c.TOMBSTONES: "find"},
     "engagement": {c.LEADS: "find update", c.ACTIVITIES: "find insert update remove", **_WAITS},
     "qualification": _COMMANDED,
-    "nurture": {c.LEADS: "find", c.ENROLMENTS: "find insert update", c.STEPS: "find insert update"},
+    "nurture": {c.LEADS: "find", **dict.fromkeys((c.ENROLMENTS, c.STEPS), "find insert update remove")},
     "conversion": _COMMANDED,
     "erasure": {
         **_WAITS,

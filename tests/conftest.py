@@ -40,6 +40,15 @@ def full(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
+def quiet() -> Iterator[None]:
+    """Without the log of what runs in this process, where it would be the slowest of all."""
+    usual = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    yield
+    structlog.configure(**usual)
+
+
+@pytest.fixture
 def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Tell a figure of this test: it is printed at the end of the run, whichever process the test ran in."""
     return lambda text: record_property("figure", text)

@@ -20,7 +20,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from deploy.local import Backend, LocalServers
 from schemas import topics
@@ -245,15 +244,9 @@ def _plain(end: Document, name: str) -> str:
     return _UUID.sub("ID", json.dumps(end, default=str, sort_keys=True).replace(name, "PERSON"))
 
 
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    yield
-    structlog.reset_defaults()
-
-
 @pytest.mark.long
 @pytest.mark.timeout(0)
+@pytest.mark.usefixtures("quiet")
 async def test_shuffled_histories_with_one_to_ten_copies_of_each_event_come_to_the_same_end(
     seed: int,
     full: bool,  # noqa: FBT001 - a fixture

@@ -1,10 +1,8 @@
 """An erasure that comes in the middle of an enrolment leaves nothing of it, wherever the middle is."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from deploy.local import Backend, LocalServers
 from schemas import topics
@@ -17,13 +15,7 @@ from tests.model.rig import Accident, Rig
 _STEPS_MAX = 30
 
 
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    yield
-    structlog.reset_defaults()
-
-
+@pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("dies", [False, True], ids=["paused", "killed"])
 async def test_a_lead_erased_between_any_two_steps_of_its_enrolment_keeps_no_nurture(
     directory: Path,

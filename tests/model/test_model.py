@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-import structlog
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -329,16 +328,15 @@ class Funnel(RuleBasedStateMachine):
 
 @pytest.fixture
 def funnel(tmp_path: Path) -> Iterator[type[Funnel]]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
     named = os.environ.get("PANTRY_MONGO_URL")
     servers = LocalServers("embedded", tmp_path, kafka_bootstrap="nowhere:0", mongo_url=named)
     with servers as local, asyncio.Runner() as runner:
         Funnel.runner, Funnel.mongo = runner, Mongo(local.servers.mongo_url)
         yield Funnel
-    structlog.reset_defaults()
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3_600)
+@pytest.mark.usefixtures("quiet")
 def test_any_interleaving_comes_to_what_the_contract_means(funnel: type[Funnel]) -> None:
     run_state_machine_as_test(funnel, settings=PROFILE)

@@ -225,5 +225,6 @@ async def test_a_step_whose_template_fails_is_skipped_and_what_follows_goes_out(
         sent = await until_told(on, ACTIONS, 1)
         assert [one["actionId"] for one in sent] == ["new"]
         told = await typed(on, "nurture", "show", "lead-0")
+    told = " ".join(told.replace("│", " ").split())  # as if no line were too narrow
     assert "template 'welcome' failed: TypeError" in told
     assert "template 'welcome' failed: line 1: Pow is not among" in told
