@@ -83,8 +83,8 @@ def pytest_configure(config: pytest.Config) -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests begin first: one that began last would run on alone.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long tests begin first: one that began last would run on alone. The thorough ones run only when they are named.
 
     Each process is given two tests at first and one by one from then on, so every second test is a long one.
     """
@@ -92,6 +92,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     long = [one for one in items if one.get_closest_marker("long") is not None]
     pairs = [one for pair in zip(long, rest, strict=False) for one in pair]
     items[:] = [*pairs, *long[len(rest) :], *rest[len(long) :]]
+    for item in items:
+        thorough = item.get_closest_marker("thorough") is not None
+        if thorough and not config.getoption("--full") and not any(_names(word, item) for word in config.args):
+            item.add_marker(pytest.mark.skip(reason="takes minutes: name its file or folder, or say --full"))
+
+
+def _names(word: str, item: pytest.Item) -> bool:
+    """Whether a word of the command names this test's file, or the folder that it is in."""
+    named = Path(word.partition("::")[0]).absolute()
+    return named in (item.path, item.path.parent)
 
 
 @contextmanager

@@ -27,12 +27,3 @@ def directory(tmp_path: Path) -> Iterator[Path]:
     roomy = shared.is_dir() and disk_usage(shared).free > _ROOM_B
     with TemporaryDirectory(dir=shared if roomy else tmp_path) as made:
         yield Path(made)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes minutes of Apache Kafka is for who names it, or wants all there is."""
-    if config.getoption("--full") or any("faults" in word for word in config.args):
-        return
-    for item in items:
-        if item.get_closest_marker("thorough"):
-            item.add_marker(pytest.mark.skip(reason="takes minutes: name tests/faults, or say --full"))

@@ -26,7 +26,7 @@ from tests.harness import Bench, bench, stop, until
 _ORACLE = Path(__file__).parent / "oracle"
 _FOREIGN = {"aiokafka", "pymongo"}
 _PEOPLE = 30
-_SHARE = 3
+_SHARE = 2
 _TTL_S = 3.0
 # Records a second: so slow that what is done comes after what it is done with, in batches of its own.
 _PACE = 80.0

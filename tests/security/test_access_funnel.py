@@ -74,6 +74,7 @@ class Site:
 
 
 @pytest.mark.long
+@pytest.mark.thorough
 @pytest.mark.timeout(400)  # it starts 13 processes, and may not be alone on the machine
 @pytest.mark.usefixtures("over_tls")
 async def test_the_whole_funnel_runs_with_each_process_under_its_own_user_and_no_password_in_any_log(
