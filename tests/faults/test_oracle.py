@@ -26,7 +26,7 @@ from tests.harness import Bench, bench, stop, until
 _ORACLE = Path(__file__).parent / "oracle"
 _FOREIGN = {"aiokafka", "pymongo"}
 _PEOPLE = 30
-_SHARE = 2
+_SHARE = 1
 _TTL_S = 3.0
 # Records a second: so slow that what is done comes after what it is done with, in batches of its own.
 _PACE = 80.0
@@ -46,7 +46,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if name in metafunc.fixturenames:
             full, seed = (metafunc.config.getoption(option) for option in ("--full", "--seed"))
             rng = random.Random(f"{seed}/{datetime.now(UTC).date()}")
-            some = everything if full else rng.sample(everything, _SHARE if name == "bug" else 1)
+            some = everything if full else rng.sample(everything, _SHARE)
             metafunc.parametrize(name, some)
 
 
