@@ -41,6 +41,8 @@ async def feed(on: Bench) -> None:
     await on.publish([event(person(number), event_id=id_) for number, id_ in enumerate(ids)])
     await until_stored(on, collections.LEADS, 3)
     lead, trap = lead_id(ids[0]), f"{BIRD} trap"
+    # What comes now ends the lead: it is to have had its first message.
+    await until_stored(on, collections.STEPS, 1, {"leadId": lead, "decided": {"$exists": True}})
     for topic, payload in about(lead).items():
         await on.publish([event(payload, topic, event_id=f"{BIRD} {topic.name}", subject=BIRD)], topic)
     for topic, payload in about(f"{BIRD}@nobody.example").items():
