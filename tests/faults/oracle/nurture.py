@@ -6,7 +6,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.faults.oracle import normal
-from tests.faults.oracle.world import ACTIONS, CONVERTED, ENROLLED, SCORED, UPDATED, Event, World, differing, grouped
+from tests.faults.oracle.world import (
+    ACTIONS,
+    CONVERTED,
+    ENROLLED,
+    RESCORE,
+    SCORED,
+    UPDATED,
+    Event,
+    World,
+    differing,
+    grouped,
+)
 
 _PATIENCE = timedelta(seconds=90)
 """A step that a killed process held goes out once its lease, a minute, is over; one in flight at the end does too."""
@@ -86,10 +97,12 @@ def _end(world: World, lead_id: str) -> datetime | None:
 def _ends(world: World, lead_id: str) -> list[datetime]:
     """The moments that ended nurture, one way or another: when it was told, for that is when it was known.
 
-    The event's own time is that of its cause: a mailer may tell late whom it lost long ago.
+    The event's own time is that of its cause: a mailer may tell late whom it lost long ago. An unsubscription by a lead
+    that had refused mail before changes no consent; only the new score it asks for tells of it.
     """
     ends = [normal.moment(one.data["convertedAt"]) for one in world.of_lead(lead_id, CONVERTED)]
     ends += [one.record.at for one in world.of_lead(lead_id, UPDATED) if _ends_it(one)]
+    ends += [one.record.at for one in world.of_lead(lead_id, RESCORE) if one.causation in world.unsubscriptions]
     return [one for one in ends if one]
 
 

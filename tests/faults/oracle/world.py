@@ -173,6 +173,12 @@ class World:
         return {str(one.subject) for one in self.told[ERASED]}
 
     @cached_property
+    def unsubscriptions(self) -> set[str]:
+        """The ids of the engagements by which a person wants no more mail."""
+        engagements = self.accepted[ENGAGEMENTS].values()
+        return {one.id for one in engagements if str(one.data["action"]).casefold() == "unsubscribed"}
+
+    @cached_property
     def rows(self) -> dict[Name, list[Document]]:
         """The rows of captures by their event; those that an erasure stripped name none."""
         named = [one for one in self.collections["captures"] if "id" in one and "source" in one]
