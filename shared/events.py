@@ -78,6 +78,8 @@ class Outgoing:
     key: bytes | None
     value: bytes | None
     headers: Mapping[str, str] = field(default_factory=dict)
+    cause: str | None = None
+    """The key of what caused it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ def emit(  # noqa: PLR0913 - an event's parts, each by name
     value = encode(event)
     if len(value) > ENVELOPE_LIMIT:
         raise ValueError(f"{topic.name} would have {len(value)} bytes; {ENVELOPE_LIMIT} are the limit")
-    return Outgoing(topic.name, key.encode(), value, {"content-type": CONTENT_TYPE})
+    return Outgoing(topic.name, key.encode(), value, {"content-type": CONTENT_TYPE}, cause.key)
 
 
 def encode(event: CloudEvent) -> bytes:

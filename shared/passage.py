@@ -77,7 +77,9 @@ class Passage:
 
     async def publish(self, results: Sequence[Result]) -> list[Undecodable]:
         """Publish the events among these results; return what is at fault, for `bury`."""
-        await self.publisher.publish(self.worker.name, [one for one in results if isinstance(one, Outgoing)])
+        events = [one for one in results if isinstance(one, Outgoing)]
+        await self.publisher.publish(self.worker.name, events)
+        self.worker.acknowledged(events)
         return [_undecodable(one) for one in results if isinstance(one, Refused)]
 
     async def bury(self, faults: Sequence[Undecodable], among: Sequence[Record]) -> Counter[str]:

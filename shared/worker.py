@@ -10,7 +10,7 @@ from schemas.topics import CREATED, MERGED, Topic
 from shared.broker import Kafka, Publisher
 from shared.clock import Clock
 from shared.due import Alarm
-from shared.events import Received, Result
+from shared.events import Outgoing, Received, Result
 from shared.metrics import Metrics
 from shared.settings import Settings
 from shared.storage import Storage
@@ -46,6 +46,8 @@ class Worker:
     lanes: int = 1
     """How many parts of a large batch are handled at the same time: while the database answers one, another is decided.
     Records of one key stay in one part. Worth it where parts seldom meet at the same document."""
+    acknowledged: Callable[[Sequence[Outgoing]], None] = lambda _: None
+    """Told what of the worker's events Kafka has."""
 
     @property
     def group(self) -> str:

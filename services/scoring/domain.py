@@ -1,6 +1,6 @@
 """Scoring: the rules and the formula (contract 3, Score), when it ages, and when a new score is told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -16,6 +16,9 @@ RECENT_POINTS = 5
 TYPE_POINTS = {"email": 2, "call": 10, "meeting": 20}
 LOG_MAX = 16
 """Newest changes a lead remembers: what one crash can deliver again."""
+
+UNTOLD = timedelta(days=7)
+"""How long a stored change may wait for being told: as long as Kafka keeps the requests for a score."""
 
 _FORMULA = "2"
 _ITSELF = frozenset({"score", "scoring"})
@@ -137,31 +140,58 @@ def ages_at(lead: Mapping[str, Any], now: datetime) -> datetime | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """What asks for a score: its key, the `reason` in a word, and what its event says of itself (contract 1)."""
+
+    key: str
+    reason: str
+    event_id: str
+    correlation_id: str
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A change to publish, decided `at` that time."""
+
+    cause: Cause
+    at: datetime
+    scored: LeadScored
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What scoring a lead comes to.
 
-    `update` (None: nothing to write) applies while `guard` holds; `told` are the (cause key, event) pairs to publish:
-    a new change, and again those that the batch's causes made before.
+    `update` (None: nothing to write) applies while `guard` holds; `told` are the changes to publish: a new one, those
+    that the batch's causes made before, and those that perhaps nobody has told.
     """
 
     lead_id: str
     update: Mapping[str, Any] | None
     guard: Mapping[str, Any]
-    told: tuple[tuple[str, LeadScored], ...]
+    told: tuple[Told, ...]
     errors: tuple[tuple[str, str], ...] = ()
 
 
-def decide(
-    lead: Mapping[str, Any], causes: Sequence[tuple[str, str]], rules: RuleSet, version: str, now: datetime
+def decide(  # noqa: PLR0913 - what a score depends on
+    lead: Mapping[str, Any],
+    causes: Sequence[Cause],
+    rules: RuleSet,
+    version: str,
+    now: datetime,
+    told_before: Collection[str] = (),
 ) -> Decision:
-    """Score `lead` because of `causes`, pairs of a cause's key and a reason in a word, in their order.
+    """Score `lead` because of `causes`, in their order. `version` is the `rule_set` that `rules` are.
 
-    `version` is the `rule_set` that `rules` are.
+    A change that others caused is told again unless its cause's key is in `told_before`. For a cause that came again,
+    after its offset was committed, may find what a later one is to tell; and who is killed then has stored a change
+    that no redelivery tells. Whatever made that change asks for a score itself, once it is stored: here.
     """
     held = lead.get("scoring") or {}
     log = {entry["cause"]: entry for entry in held.get("log", ())}
-    told = [(key, _event(lead["_id"], log[key])) for key, _ in causes if key in log]
-    fresh = [cause for cause in causes if cause[0] not in log]
+    fresh = [cause for cause in causes if cause.key not in log]
+    told = list(_again(lead["_id"], log, {one.key: one for one in causes}, told_before, now - UNTOLD))
     scored = score(lead, rules, now)
     basis = {"breakdown": [part.kept() for part in scored.breakdown], "ruleSet": version, "agesAt": ages_at(lead, now)}
     update = None
@@ -171,17 +201,33 @@ def decide(
     elif fresh:
         entry = _entry(lead, fresh[0], scored.value, basis, now)
         update = {"$set": {"score": scored.value, "scoring": _following(held, entry, basis)}}
-        told.append((fresh[0][0], _event(lead["_id"], entry)))
+        told.append(_told(lead["_id"], fresh[0], entry))
     return Decision(lead["_id"], update, _guard(lead, held), tuple(told), scored.errors)
 
 
+def _again(
+    lead_id: str,
+    log: Mapping[str, Mapping[str, Any]],
+    causes: Mapping[str, Cause],
+    told_before: Collection[str],
+    since: datetime,
+) -> Iterator[Told]:
+    for key, entry in log.items():
+        if key in causes:
+            yield _told(lead_id, causes[key], entry)
+        elif key not in told_before and entry["at"] > since and "eventId" in entry:
+            of_event = (entry["eventId"], entry["correlationId"], entry.get("traceparent"))
+            yield _told(lead_id, Cause(key, entry["reason"], *of_event), entry)
+
+
 def _entry(
-    lead: Mapping[str, Any], cause: tuple[str, str], value: int, basis: Mapping[str, Any], now: datetime
+    lead: Mapping[str, Any], cause: Cause, value: int, basis: Mapping[str, Any], now: datetime
 ) -> dict[str, Any]:
     """A change, as the lead's log keeps it."""
-    key, reason = cause
-    change = {"cause": key, "score": value, "previousScore": lead.get("score"), "reason": reason}
-    return {**change, "breakdown": basis["breakdown"], "at": now, "ruleSet": basis["ruleSet"]}
+    change = {"cause": cause.key, "score": value, "previousScore": lead.get("score"), "reason": cause.reason}
+    trace = {"traceparent": cause.traceparent} if cause.traceparent else {}
+    of_event = {"eventId": cause.event_id, "correlationId": cause.correlation_id, **trace}
+    return {**change, "breakdown": basis["breakdown"], "at": now, "ruleSet": basis["ruleSet"], **of_event}
 
 
 def _following(held: Mapping[str, Any], entry: Mapping[str, Any], basis: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,6 +260,7 @@ def _guard(lead: Mapping[str, Any], held: Mapping[str, Any]) -> dict[str, Any]:
     return {**scored, **as_read}
 
 
-def _event(lead_id: str, entry: Mapping[str, Any]) -> LeadScored:
+def _told(lead_id: str, cause: Cause, entry: Mapping[str, Any]) -> Told:
     fields = ("score", "previousScore", "breakdown", "reason")
-    return LeadScored.model_validate({"leadId": lead_id, **{name: entry[name] for name in fields}})
+    scored = LeadScored.model_validate({"leadId": lead_id, **{name: entry[name] for name in fields}})
+    return Told(cause, entry["at"], scored)

@@ -7,13 +7,15 @@ import structlog
 
 from schemas.lead import Lead
 from schemas.topics import ASSIGNED, CONVERTED, CREATED, DISQUALIFIED, MERGED, QUALIFIED, RESCORE, SCORED, UPDATED
+from services.scoring import domain
 from services.scoring.asking import Ageing
 from services.scoring.domain import Decision, RuleSet, decide, rule_set
 from services.scoring.evidence import plain
 from services.scoring.rescoring import Rescoring
+from services.scoring.told import Told
 from shared.collections import LEADS
 from shared.config import Reloading
-from shared.events import Outgoing, Received, emit
+from shared.events import Cause, Outgoing, Received, emit
 from shared.leads import read_leads
 from shared.storage import Change, Document
 from shared.worker import Runtime, Worker, settle
@@ -27,7 +29,7 @@ _log = structlog.get_logger()
 
 def build(runtime: Runtime) -> Worker:
     """The worker, ready to run. Raises `ConfigError` when the rules file is wrong."""
-    rules = Reloading(runtime.settings.rules_file, RuleSet)
+    rules, told = Reloading(runtime.settings.rules_file, RuleSet), Told()
     ageing, rescoring = Ageing(runtime, NAME), Rescoring(runtime, NAME, rules)
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
@@ -35,19 +37,21 @@ def build(runtime: Runtime) -> Worker:
         by_lead: dict[str, list[Received]] = {}
         for one in causes.values():
             by_lead.setdefault(str(one.lead_id), []).append(one)
-        decisions = await _score(runtime, by_lead, rules)
-        at = runtime.clock()
-        return [
-            emit(SCORED, scored, cause=causes[key].cause, key=scored.lead_id, source=_SOURCE, at=at)
-            for decision in decisions
-            for key, scored in decision.told
-        ]
+        decisions = await _score(runtime, by_lead, rules, told)
+        return [_event(one) for decision in decisions for one in decision.told]
 
-    return Worker(NAME, TOPICS, handle, (rules.watch, rescoring.run), (ageing.alarm,), lanes=2)
+    background, alarms = (rules.watch, rescoring.run), (ageing.alarm,)
+    return Worker(NAME, TOPICS, handle, background, alarms, lanes=2, acknowledged=told.note)
+
+
+def _event(told: domain.Told) -> Outgoing:
+    why = told.cause
+    cause = Cause(why.key, why.event_id, why.correlation_id, why.traceparent)
+    return emit(SCORED, told.scored, cause=cause, key=told.scored.lead_id, source=_SOURCE, at=told.at)
 
 
 async def _score(
-    runtime: Runtime, by_lead: Mapping[str, Sequence[Received]], rules: Reloading[RuleSet]
+    runtime: Runtime, by_lead: Mapping[str, Sequence[Received]], rules: Reloading[RuleSet], told: Told
 ) -> Sequence[Decision]:
     """Score these leads, and store what is new."""
     carried = {lead_id: _carried(theirs) for lead_id, theirs in by_lead.items() if _is_carried(theirs, rules.current)}
@@ -58,7 +62,7 @@ async def _score(
         for lead_id in left:
             decided.pop(lead_id, None)
         read = await read_leads(runtime.storage, left - carried.keys())
-        fresh = {one.lead_id: one for one in _decide({**read, **carried}, by_lead, rules, runtime.clock())}
+        fresh = {one.lead_id: one for one in _decide({**read, **carried}, by_lead, rules, told, runtime.clock())}
         decided.update(fresh)
         carried.clear()
         changes = [Change(one.lead_id, one.guard, one.update) for one in fresh.values() if one.update]
@@ -71,12 +75,16 @@ async def _score(
 
 
 def _decide(
-    leads: Mapping[str, Document], by_lead: Mapping[str, Sequence[Received]], rules: Reloading[RuleSet], now: datetime
+    leads: Mapping[str, Document],
+    by_lead: Mapping[str, Sequence[Received]],
+    rules: Reloading[RuleSet],
+    told: Told,
+    now: datetime,
 ) -> Iterator[Decision]:
     version = rule_set(rules.version)
     for lead_id, lead in leads.items():
-        causes = [(one.key, _reason(one)) for one in by_lead[lead_id]]
-        decision = decide(lead, causes, rules.current, version, now)
+        causes = [_cause(one) for one in by_lead[lead_id]]
+        decision = decide(lead, causes, rules.current, version, now, told.of(lead_id))
         for rule, why in decision.errors:
             _log.warning("rule.skipped", rule=rule, why=why, lead=lead_id)
         yield decision
@@ -99,6 +107,11 @@ def _carried(received: Sequence[Received]) -> Document:
     """
     lead = received[-1].payload.lead
     return {**plain(lead.model_dump(by_alias=True, exclude_none=True, exclude={"score"})), "_id": lead.id}
+
+
+def _cause(received: Received) -> domain.Cause:
+    cause = received.cause
+    return domain.Cause(cause.key, _reason(received), cause.event_id, cause.correlation_id, cause.traceparent)
 
 
 def _reason(received: Received) -> str:

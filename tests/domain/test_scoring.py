@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.scoring.domain import LOG_MAX, Rule, RuleSet, ages_at, decide, rule_set, score
+from services.scoring.domain import (
+    LOG_MAX,
+    UNTOLD,
+    Cause,
+    Decision,
+    Rule,
+    RuleSet,
+    ages_at,
+    decide,
+    rule_set,
+    score,
+)
 from shared.config import load
 from shared.domain.conditions import Condition, Operator
 from tests.builders import NOW, lead
@@ -97,6 +108,7 @@ def test_a_rule_set_looks_at_the_sections_that_its_enabled_rules_name() -> None:
 
 
 DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(
@@ -167,33 +179,70 @@ def fits(document: dict[str, Any], guard: Any) -> bool:
     return all(found.get(name, document.get(name)) == value for name, value in guard.items())
 
 
+def because(key: str, reason: str = "created") -> Cause:
+    return Cause(key, reason, f"event {key}", f"correlation {key}")
+
+
+def told(decision: Decision) -> list[tuple[str, int, int | None, str]]:
+    """What a decision tells: the cause, the score, the one before and the reason."""
+    parts = [(one.cause.key, one.scored) for one in decision.told]
+    return [(key, scored.score, scored.previous_score, scored.reason) for key, scored in parts]
+
+
 def rescored(document: dict[str, Any], key: str, now: datetime, rules: RuleSet = NOTHING) -> dict[str, Any]:
     """The lead once it is scored because of `key`, and all that this must be true of."""
-    decision = decide(document, [(key, "test")], rules, "v1", now)
+    decision = decide(document, [because(key)], rules, "v1", now)
     assert decision.update is None or fits(document, decision.guard)
     after = apply(document, decision.update)
     assert after["score"] == score(document, rules, now).value
     assert after["scoring"].get("agesAt") == ages_at(document, now)
-    assert decide(after, [(f"{key} again", "test")], rules, "v1", now).update is None
+    assert decide(after, [because(f"{key} again")], rules, "v1", now).update is None
     return after
 
 
 def test_the_first_score_is_told_even_if_it_is_zero() -> None:
-    decision = decide(lead(), [("c1", "created")], NOTHING, "v1", NOW)
-    ((cause, told),) = decision.told
-    assert (cause, told.score, told.previous_score, told.reason) == ("c1", 0, None, "created")
+    decision = decide(lead(), [because("c1", "created")], NOTHING, "v1", NOW)
+    ((cause, score, previous, reason),) = told(decision)
+    assert (cause, score, previous, reason) == ("c1", 0, None, "created")
 
 
 def test_an_unchanged_score_is_no_news_and_a_redelivered_cause_is_told_again_as_it_was() -> None:
-    first = decide(lead(), [("c1", "created")], SHIPPED, "v1", NOW)
+    first = decide(lead(), [because("c1", "created")], SHIPPED, "v1", NOW)
     scored = apply(lead(company={"size": "enterprise"}), first.update)
-    second = decide(scored, [("c2", "merged")], SHIPPED, "v1", NOW)
-    assert [(told.score, told.previous_score) for _, told in second.told] == [(25, 0)]
+    second = decide(scored, [because("c2", "merged")], SHIPPED, "v1", NOW)
+    assert told(second) == [("c1", 0, None, "created"), ("c2", 25, 0, "merged")]
     latest = apply(scored, second.update)
-    again = decide(latest, [("c1", "created"), ("c2", "merged")], SHIPPED, "v1", NOW)
+    again = decide(latest, [because("c1"), because("c2", "merged")], SHIPPED, "v1", NOW)
     assert again.update is None
-    assert [(cause, told.score, told.previous_score) for cause, told in again.told] == [("c1", 0, None), ("c2", 25, 0)]
-    assert decide(latest, [("c3", "merged")], SHIPPED, "v1", NOW).told == ()
+    assert told(again) == told(second)
+    assert [one.at for one in again.told] == [NOW, NOW]
+    assert decide(latest, [because("c3", "merged")], SHIPPED, "v1", NOW, {"c1", "c2"}).told == ()
+
+
+def test_a_change_that_perhaps_nobody_told_is_told_by_the_next_cause_as_it_would_have_been() -> None:
+    grown = lead(company={"size": "enterprise"})
+    first = apply(grown, decide(lead(), [because("c1"), because("c2")], SHIPPED, "v1", NOW).update)
+    # c2 came again after it was through, found what c3 is to tell, and whoever handled it was killed then.
+    cut = decide(first, [because("c2", "merged")], SHIPPED, "v1", NOW + SECOND, {"c1"})
+    last = decide(apply(first, cut.update), [because("c3", "merged")], SHIPPED, "v1", NOW + 2 * SECOND, {"c1"})
+    assert last.update is None
+    assert last.told == cut.told
+    assert told(last) == [("c2", 25, 0, "merged")]
+
+
+def test_a_change_is_told_again_as_long_as_its_cause_can_come_again() -> None:
+    document = rescored(lead(), "c1", NOW)
+    for age, again in ((UNTOLD - SECOND, ["c1"]), (UNTOLD, [])):
+        decision = decide(document, [because("c2")], NOTHING, "v1", NOW + age)
+        assert [one.cause.key for one in decision.told] == again
+
+
+def test_a_change_of_which_only_the_cause_s_key_is_known_is_told_by_that_cause_alone() -> None:
+    document = rescored(lead(), "c1", NOW)
+    (entry,) = document["scoring"]["log"]
+    del entry["eventId"], entry["correlationId"]
+    assert decide(document, [because("c2")], NOTHING, "v1", NOW).told == ()
+    assert told(decide(document, [because("c1")], NOTHING, "v1", NOW)) == [("c1", 0, None, "created")]
 
 
 def test_a_stored_score_says_when_it_ages_and_follows_then() -> None:
@@ -212,7 +261,7 @@ def test_other_rules_or_another_moment_of_ageing_with_the_same_sum_are_stored_an
 ) -> None:
     document = rescored(active(completed), "c1", NOW)
     held = apply(document, {"$set": {"scoring.agesAt": NOW + timedelta(seconds=60)}})
-    decision = decide(held, [("c2", "activity_aged")], NOTHING, "v2", NOW)
+    decision = decide(held, [because("c2", "activity_aged")], NOTHING, "v2", NOW, {"c1"})
     assert decision.told == ()
     after = apply(held, decision.update)
     assert after["scoring"]["ruleSet"] == "v2"
@@ -223,10 +272,10 @@ def test_other_rules_or_another_moment_of_ageing_with_the_same_sum_are_stored_an
 
 def test_a_writer_that_was_held_up_stores_nothing_over_a_newer_finding() -> None:
     document = rescored(lead(company={"size": "enterprise"}), "c1", NOW, SHIPPED)
-    held_up = decide({**document, "company": {}, "revision": 2}, [("c2", "updated")], SHIPPED, "v1", NOW)
+    held_up = decide({**document, "company": {}, "revision": 2}, [because("c2", "updated")], SHIPPED, "v1", NOW)
     assert held_up.update is not None
     back = {**document, "revision": 3}
-    assert decide(back, [("c3", "updated")], SHIPPED, "v1", NOW).update is None
+    assert decide(back, [because("c3", "updated")], SHIPPED, "v1", NOW).update is None
     assert not fits(back, held_up.guard)
     assert not fits({**document, "company": {}, "revision": 2, "assignedTo": "ana"}, held_up.guard)
     assert fits({**document, "company": {}, "revision": 2}, held_up.guard)
@@ -235,14 +284,14 @@ def test_a_writer_that_was_held_up_stores_nothing_over_a_newer_finding() -> None
 def test_a_score_that_differs_again_waits_for_a_cause_of_its_own() -> None:
     document = rescored(lead(), "c1", NOW, SHIPPED)
     grown = {**document, "company": {"size": "enterprise"}, "revision": 2}
-    again = decide(grown, [("c1", "created")], SHIPPED, "v1", NOW)
+    again = decide(grown, [because("c1", "created")], SHIPPED, "v1", NOW)
     assert again.update is None
-    assert [told.score for _, told in again.told] == [0]
+    assert [one.scored.score for one in again.told] == [0]
 
 
 def test_each_change_keeps_rule_points_and_evidence_and_the_event_has_none_of_the_evidence() -> None:
     document = active([DAY, 2 * DAY], call=1) | {"company": {"size": "enterprise", "industry": "catering"}}
-    decision = decide(document, [("c1", "created")], SHIPPED, "v1", NOW)
+    decision = decide(document, [because("c1", "created")], SHIPPED, "v1", NOW)
     after = apply(document, decision.update)
     parts = [
         {"rule": "enterprise_size", "points": 25, "evidence": {"company": {"size": "enterprise"}}},
@@ -251,8 +300,8 @@ def test_each_change_keeps_rule_points_and_evidence_and_the_event_has_none_of_th
         {"rule": "activity.call", "points": 10, "evidence": {"count": 1}},
     ]
     assert after["scoring"]["breakdown"] == after["scoring"]["log"][0]["breakdown"] == parts
-    ((_, told),) = decision.told
-    assert told.wire()["breakdown"] == [{"rule": one["rule"], "points": one["points"]} for one in parts]
+    (one,) = decision.told
+    assert one.scored.wire()["breakdown"] == [{"rule": one["rule"], "points": one["points"]} for one in parts]
 
 
 def test_what_a_score_stands_on_is_the_file_s_version_and_the_program_s() -> None:
@@ -264,6 +313,6 @@ def test_the_log_of_changes_is_bounded() -> None:
     document = lead()
     for number in range(40):
         rules = RuleSet(rules=(rule("only", number + 1),))
-        document = apply(document, decide(document, [(f"c{number}", "rules")], rules, f"v{number}", NOW).update)
+        document = apply(document, decide(document, [because(f"c{number}")], rules, f"v{number}", NOW).update)
     assert len(document["scoring"]["log"]) == LOG_MAX
     assert document["scoring"]["seq"] == 40

@@ -16,12 +16,14 @@ from services.rules_cli import simulated
 from services.running import running
 from services.scoring import job, store
 from services.scoring.asking import PAGE, Ageing
-from services.scoring.domain import WINDOW, RuleSet, decide, rule_set
+from services.scoring.domain import WINDOW, Cause, RuleSet, decide, rule_set
 from services.scoring.rescoring import Rescoring
+from services.scoring.worker import build
 from shared.broker import Publisher
 from shared.collections import LEADS, RESCORING
 from shared.config import Reloading, load
-from shared.events import Outgoing
+from shared.events import Outgoing, Record
+from shared.passage import Passage
 from shared.service import Service
 from shared.worker import Runtime
 from tests.builders import data, event, lead
@@ -59,7 +61,13 @@ def _version(file: Path) -> str:
 
 def _scored(document: dict[str, Any], file: Path, at: datetime, version: str | None = None) -> dict[str, Any]:
     """The lead as scoring left it then."""
-    decision = decide(document, [("planted", "created")], load(file, RuleSet), version or _version(file), at)
+    decision = decide(
+        document,
+        [Cause("planted", "created", "planted", "planted")],
+        load(file, RuleSet),
+        version or _version(file),
+        at,
+    )
     assert decision.update is not None
     return {**document, **decision.update["$set"]}
 
@@ -225,6 +233,23 @@ async def test_what_was_taken_and_never_asked_for_is_asked_for_again_under_the_s
     assert len(requests) == 2
 
 
+async def test_a_change_that_a_killed_process_stored_is_told_by_whoever_scores_the_lead_next_and_then_no_more(
+    local: LocalServers, file: Path
+) -> None:
+    async with bench(local) as on, _idle(on) as service:
+        now = _now()
+        await _plant(on, [_scored(lead(), file, now)])
+        settings = on.settings.model_copy(update={"rules_file": file})
+        worker = build(Runtime(settings, service.storage, service.publisher, lambda: now + SECOND))
+        passage = Passage(worker, service.publisher, lambda: now, "US")
+        for number in range(3):
+            asked = event({"leadId": "lead-1", "reason": "asked"}, RESCORE, str(number))
+            received, _ = passage.decode([Record(RESCORE.name, 0, number, b"lead-1", asked)])
+            await passage.publish(await passage.handle(received))
+        (told,) = [json.loads(one.value or b"") for one in await on.records(SCORED)]
+    assert (told["causationid"], told["data"]["score"], told["data"]["reason"]) == ("planted", 10, "created")
+
+
 async def test_a_job_asks_for_the_next_page_only_when_the_last_one_is_through(local: LocalServers, file: Path) -> None:
     async with bench(local) as on, _idle(on) as service:
         now, old = _now(), _version(file)
@@ -254,9 +279,8 @@ async def _answer(on: Bench, rules: Reloading[RuleSet], now: datetime) -> None:
     """Score what was asked for, as the worker does."""
     ids = {json.loads(record.value or b"")["data"]["leadId"] for record in await on.records(RESCORE)}
     leads = await on.storage.read(LEADS, ids)
-    decisions = [
-        decide(one, [("asked", "rules_changed")], rules.current, rule_set(rules.version), now) for one in leads.values()
-    ]
+    asked = Cause("asked", "rules_changed", "asked", "asked")
+    decisions = [decide(one, [asked], rules.current, rule_set(rules.version), now) for one in leads.values()]
     updates = [{"_id": one.lead_id, **one.update["$set"]} for one in decisions if one.update]
     await on.storage.put(LEADS, [{**leads[one["_id"]], **one} for one in updates])
 
