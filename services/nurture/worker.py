@@ -20,7 +20,6 @@ from shared.worker import Runtime, Worker, settle
 
 NAME = "nurture"
 TOPICS = (SCORED, TRIGGERED, CONVERTED, UPDATED, ERASED)
-_ENDING = frozenset(topic.name for topic in (CONVERTED, UPDATED, ERASED))
 _Wanted = tuple[Received, Wish]
 _Begun = Mapping[tuple[str, str], Collection[str]]
 
@@ -34,7 +33,8 @@ def build(runtime: Runtime) -> Worker:
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
         unique = list({one.key: one for one in received if _matters(one)}.values())
         leads = await read_leads(storage, (str(one.lead_id) for one in unique))
-        over, current = _over(unique, leads), sequences.current
+        over = {lead_id: why for lead_id, lead in leads.items() if (why := ending(lead))}
+        current = sequences.current
         known = [one for one in unique if str(one.lead_id) in leads]
         begun = await store.begun(storage, {str(one.lead_id) for one in known if _enrols(one)})
         wanted = [wanted for one in known for wanted in _wanted(one, leads[str(one.lead_id)], current, begun)]
@@ -58,20 +58,10 @@ async def _gone(storage: Storage, lead_ids: Collection[str]) -> set[str]:
     return set(lead_ids) - (await storage.read(LEADS, lead_ids, fields=("_id",))).keys()
 
 
-def _over(received: Collection[Received], leads: Mapping[str, Document]) -> dict[str, str]:
-    """The leads among these that get no more steps, and why."""
-    over = {lead_id: why for lead_id, lead in leads.items() if (why := ending(lead))}
-    for one in received:
-        topic, lead_id = one.record.topic, str(one.lead_id)
-        if topic == ERASED.name or (topic in _ENDING and lead_id not in leads):
-            over[lead_id] = "the lead was erased"
-    return over
-
-
 def _no_mail(received: Collection[Received], leads: Mapping[str, Document], over: Collection[str]) -> dict[str, str]:
     """The leads whose consent to mail these events took, and why; as long as the lead itself still says so."""
     told = [one for one in received if one.record.topic == UPDATED.name and "consent.email" in one.payload.changed]
-    ids = {str(one.lead_id) for one in told if str(one.lead_id) not in over}
+    ids = {str(one.lead_id) for one in told} & (leads.keys() - over)
     return {lead_id: why for lead_id in ids if (why := refused_mail(leads[lead_id]))}
 
 

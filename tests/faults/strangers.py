@@ -19,6 +19,10 @@ _SOON = timedelta(seconds=5)
 _EVERY_S = 2.0
 _LATER = 3
 """So many turns after somebody was captured, more comes of it."""
+_FORGOTTEN = 6
+"""So many turns after they were captured, people are erased: there are some to erase though capture is away a while."""
+_REAPPEAR = (4, 6, 9, 13, 19, 28, 40)
+"""So many turns after they were captured, forms come that erased people filled in before: some of them any time."""
 _FIT = {
     "budget": {"confirmed": True},
     "authority": {"isDecisionMaker": True},
@@ -66,11 +70,11 @@ def _people(number: int) -> Iterator[Told]:
     yield CAPTURED, gone, _capture(gone, gone)
     # Known, erased, and heard of once more.
     yield CAPTURED, known, _capture(known, known)
-    if number >= _LATER:
-        before = f"known{number - _LATER}"
+    if number >= _FORGOTTEN:
+        before = f"known{number - _FORGOTTEN}"
         yield ERASE, before, event({"leadId": lead_id(before), "requestedBy": "desk"}, ERASE, time=now.isoformat())
         yield ENGAGEMENTS, before, event({"leadId": lead_id(before), "action": "clicked_pricing"}, ENGAGEMENTS)
-    for earlier in range(max(0, number - 8), number - _LATER):
+    for earlier in (number - turns for turns in _REAPPEAR if turns <= number):
         for name in (f"gone{earlier}", f"known{earlier}"):
             yield CAPTURED, name, _capture(name, f"{name}.{number}")
 

@@ -16,7 +16,7 @@ import time
 from asyncio import FIRST_COMPLETED
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -150,11 +150,10 @@ class _Stage:
             yield
             return
         worker, point = beside
-        async with self._locks[worker]:
-            await self.retire(worker)
-            await self.dies(worker, point)
-            yield
-            await self.recover(worker)
+        await self.retire(worker)
+        await self.dies(worker, point)
+        yield
+        await self.recover(worker)
 
     async def meet(self, worker: str, of: Sequence[Point]) -> None:
         """Kill this worker at each of these points, on both deliveries."""
@@ -165,13 +164,16 @@ class _Stage:
             await self.recover(worker)
         for point in of:
             if not point.once:
-                async with self._locks[worker]:
+                async with AsyncExitStack() as held:
+                    # In one order, whoever asks: those who die beside others don't die at points of their own then.
+                    for one in sorted({worker, *(point.beside or ())[:1]}):
+                        await held.enter_async_context(self._locks[one])
                     await self._meet(point)
 
     async def _meet(self, point: Point) -> None:
-        # Who dies beside does so while this one still works, and gives it reason to.
+        # Who dies beside leaves work to this one, which must not have done it before it can be killed at it.
+        await self.retire(point.worker)
         async with self.dead(point.beside):
-            await self.retire(point.worker)
             self._note(point, [await self.dies(point.worker, name) for name in point.deliveries])
             await self.recover(point.worker)
 
