@@ -184,6 +184,15 @@ class Storage:
             async with _sorted_errors():
                 await self._database[collection].bulk_write([DeleteOne({"_id": one}) for one in wanted], ordered=False)
 
+    async def delete_guarded(self, collection: str, guards: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Delete these documents while their guards, by id, hold; False when any wasn't there like that (others go)."""
+        if not guards:
+            return True
+        async with _sorted_errors():
+            deletions = [DeleteOne({"_id": id_, **guard}) for id_, guard in guards.items()]
+            result = await self._database[collection].bulk_write(deletions, ordered=False)
+        return bool(result.deleted_count == len(guards))
+
     async def delete_all(self, collection: str, query: Mapping[str, Any]) -> int:
         """Delete every document that fits `query` (an index must serve it); return how many."""
         async with _sorted_errors():

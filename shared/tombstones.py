@@ -4,11 +4,12 @@ A tombstone's id is derived from a name (`lead:ID`, `email:…`, `pcn:…`) and 
 name itself isn't kept. `at` is when the erasure began, `leadId` whom it erased.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from shared.collections import IDENTITIES, TOMBSTONES
 from shared.domain.ids import derive
-from shared.storage import Document, Storage
+from shared.storage import Change, Document, Storage
+from shared.worker import settle
 
 
 def tombstone_id(name: str, pepper: str) -> str:
@@ -22,12 +23,21 @@ async def erased(storage: Storage, names: Iterable[str], pepper: str) -> dict[st
     return {by_id[id_]: row for id_, row in (await storage.read(TOMBSTONES, by_id)).items()}
 
 
-async def release(storage: Storage, claims: Sequence[str], lead_id: str) -> None:
-    """Take claims from an erased lead: those that lead only to it go, shared ones lose it."""
-    if not claims:
-        return
-    some = {"_id": {"$in": list(claims)}}
-    # A reader takes the first holder of a claim, so a claim with none must not be seen: those go whole, and first.
-    await storage.delete_all(IDENTITIES, {**some, "leadIds": [lead_id]})
-    await storage.change_all(IDENTITIES, {**some, "leadIds": lead_id}, {"$pull": {"leadIds": lead_id}})
-    await storage.delete_all(IDENTITIES, {**some, "leadIds": []})
+async def release(storage: Storage, leaving: Iterable[tuple[str, str]]) -> None:
+    """Take claims from erased leads, pairs of a claim and a lead: those that lead to nobody else go, others lose it."""
+    by_claim: dict[str, set[str]] = {}
+    for claim, lead_id in leaving:
+        by_claim.setdefault(claim, set()).add(lead_id)
+
+    async def attempt() -> bool:
+        rows = await storage.read(IDENTITIES, by_claim)
+        held = {claim: row["leadIds"] for claim, row in rows.items() if not by_claim[claim].isdisjoint(row["leadIds"])}
+        left = {claim: [one for one in holders if one not in by_claim[claim]] for claim, holders in held.items()}
+        # A reader takes the first holder of a claim, so a claim with none must not be seen: those go whole.
+        nobodys = {claim: {"leadIds": held[claim]} for claim, others in left.items() if not others}
+        shared = [
+            Change(c, {"leadIds": held[c]}, {"$set": {"leadIds": others}}) for c, others in left.items() if others
+        ]
+        return all([await storage.delete_guarded(IDENTITIES, nobodys), await storage.change(IDENTITIES, shared)])
+
+    await settle(attempt)

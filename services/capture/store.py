@@ -31,8 +31,7 @@ async def save(storage: Storage, plan: Plan) -> bool:
     the e-mail, so that two captures of one person under two e-mails contend for the former and agree before either
     e-mail is bound. Before that, what an erased lead left is taken away: a claim that leads to it can't be made.
     """
-    for lead_id in {lead: None for _, lead in plan.releases}:
-        await release(storage, [claim for claim, lead in plan.releases if lead == lead_id], lead_id)
+    await release(storage, plan.releases)
     for prefix in ("pcn:", "email:"):
         if not await _claim(storage, {c: lead for c, lead in plan.claims.items() if c.startswith(prefix)}):
             return False

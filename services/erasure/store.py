@@ -12,7 +12,7 @@ from shared.leads import read_leads
 from shared.storage import Change, Storage
 from shared.tombstones import release, tombstone_id
 
-_OF_WORKER = {"worker": "erasure"}
+_WORKER = "erasure"
 # What can't be emptied by a lead's id alone: one is guarded, one is shared, and in one an erasure may wait itself.
 _TAKEN_APART = (collections.LEADS, collections.IDENTITIES, collections.ORPHANS)
 
@@ -33,13 +33,12 @@ async def erase(storage: Storage, verdicts: Sequence[Document], region: str, pep
     ids = sorted({row["leadId"] for row in verdicts})
     leads, captures = await asyncio.gather(read_leads(storage, ids), _captures(storage, ids))
     leaving = farewells(verdicts, leads, captures, region)
-    for one in leaving:
-        await _bury(storage, one, pepper)
-    if not all([await _delete_lead(storage, one) for one in leaving]):
+    await _bury(storage, leaving, pepper)
+    if not await _delete_leads(storage, leaving):
         return False
-    for one in leaving:
-        await release(storage, [name for name in one.names if not name.startswith("lead:")], one.lead_id)
-        await _end_waiting(storage, one)
+    claims = [(name, one.lead_id) for one in leaving for name in one.names if not name.startswith("lead:")]
+    await release(storage, claims)
+    await _end_waiting(storage, leaving)
     await _purge(storage, ids)
     rows = [erased_row(row["_id"], row["leadId"]) for row in await _captures(storage, ids)]
     await storage.put(collections.CAPTURES, rows)
@@ -51,30 +50,34 @@ async def _captures(storage: Storage, lead_ids: Sequence[str]) -> list[Document]
     return await storage.find_in(collections.CAPTURES, "leadId", lead_ids, fields=("leadId", "claims"))
 
 
-async def _bury(storage: Storage, leaving: Farewell, pepper: str) -> None:
-    stones = {tombstone_id(name, pepper): leaving.tombstone(name) for name in leaving.names}
+async def _bury(storage: Storage, leaving: Sequence[Farewell], pepper: str) -> None:
+    stones: dict[str, Document] = {}
+    for one in sorted(leaving, key=lambda one: one.at):
+        stones |= {tombstone_id(name, pepper): one.tombstone(name) for name in one.names}
     there = await storage.insert_new(collections.TOMBSTONES, [{"_id": id_, **stone} for id_, stone in stones.items()])
     # A name can be erased again after a new beginning; the latest erasure counts, and an earlier one come late doesn't.
-    newer = [Change(id_, {"at": {"$lte": leaving.at}}, {"$set": stones[id_]}) for id_ in there]
+    newer = [Change(id_, {"at": {"$lte": stones[id_]["at"]}}, {"$set": stones[id_]}) for id_ in there]
     await storage.change(collections.TOMBSTONES, newer)
 
 
-async def _delete_lead(storage: Storage, leaving: Farewell) -> bool:
-    """Delete the lead as it was read: what its tombstone says of its account and its names must be the last word."""
-    if leaving.lead is None:
-        return True
-    number = (leaving.account or {}).get("number")
-    as_read = {"_id": leaving.lead_id, "revision": leaving.lead["revision"], "assignment.account.number": number}
-    return bool(await storage.delete_all(collections.LEADS, as_read))
+async def _delete_leads(storage: Storage, leaving: Sequence[Farewell]) -> bool:
+    """Delete the leads as they were read: what tombstones say of their accounts and names must be the last word."""
+    as_read = {
+        one.lead_id: {"revision": one.lead["revision"], "assignment.account.number": (one.account or {}).get("number")}
+        for one in leaving
+        if one.lead is not None
+    }
+    return await storage.delete_guarded(collections.LEADS, as_read)
 
 
-async def _end_waiting(storage: Storage, leaving: Farewell) -> None:
-    by_name = {"name": {"$in": sorted(leaving.names)}}
+async def _end_waiting(storage: Storage, leaving: Sequence[Farewell]) -> None:
+    began = {name: one.at for one in leaving for name in one.names}
+    rows = await storage.find_in(collections.ORPHANS, "name", began, fields=("name", "worker"))
     # Another command to erase the same lead has an outcome of its own, at once.
-    await storage.change_all(
-        collections.ORPHANS, {**by_name, **_OF_WORKER}, {"$set": {"endsAt": leaving.at, "wakeAt": leaving.at}}
-    )
-    await storage.delete_all(collections.ORPHANS, {**by_name, "worker": {"$ne": _OF_WORKER["worker"]}})
+    own = [(row["_id"], began[row["name"]]) for row in rows if row["worker"] == _WORKER]
+    at_once = [Change(id_, {}, {"$set": {"endsAt": at, "wakeAt": at}}) for id_, at in own]
+    await storage.change(collections.ORPHANS, at_once)
+    await storage.delete(collections.ORPHANS, [row["_id"] for row in rows if row["worker"] != _WORKER])
 
 
 async def _purge(storage: Storage, lead_ids: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -25,8 +25,8 @@ from shared import intake
 from shared.broker import Publisher
 from shared.storage import Storage
 
-WRITES = ("insert_new", "put", "change", "change_all", "delete", "delete_all")
-_OF_MANY = frozenset({"insert_new", "put", "change", "delete"})
+WRITES = ("insert_new", "put", "change", "change_all", "delete", "delete_guarded", "delete_all")
+_OF_MANY = frozenset({"insert_new", "put", "change", "delete", "delete_guarded"})
 """Writes of several documents; of none, they ask the database nothing."""
 _PRODUCT = ("services.", "shared.")
 
@@ -84,7 +84,7 @@ def _who(frame: FrameType | None) -> str:
 def _writing(doom_: Doom, method: str, write: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     # No coroutine itself: a coroutine runs in whatever task awaits it, and no longer knows who called.
     def wrapped(self: Storage, collection: str, what: Any, *more: Any) -> Awaitable[Any]:
-        what = list(what) if method in _OF_MANY else what
+        what = list(what) if isinstance(what, Iterator) else what
         if not what and method in _OF_MANY:
             return write(self, collection, what, *more)
         step = f"{method} {collection} @ {_who(sys._getframe(1))}"

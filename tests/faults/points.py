@@ -18,8 +18,8 @@ _WAITS = (
     "delete orphans @ shared.orphans.Orphans.done",
 )
 _RELEASES = (
-    "delete_all identities @ shared.tombstones.release",
-    "change_all identities @ shared.tombstones.release",
+    "delete_guarded identities @ shared.tombstones.release.attempt",
+    "change identities @ shared.tombstones.release.attempt",
 )
 _CARRIES_OUT = (
     "insert_new commands @ shared.commands._attempt",
@@ -89,10 +89,10 @@ STEPS: Mapping[str, tuple[str, ...]] = {
         "insert_new commands @ erasure.store.begin",
         "insert_new tombstones @ erasure.store._bury",
         "change tombstones @ erasure.store._bury",
-        "delete_all leads @ erasure.store._delete_lead",
+        "delete_guarded leads @ erasure.store._delete_leads",
         *_RELEASES,
-        "change_all orphans @ erasure.store._end_waiting",
-        "delete_all orphans @ erasure.store._end_waiting",
+        "change orphans @ erasure.store._end_waiting",
+        "delete orphans @ erasure.store._end_waiting",
         "delete_all activities @ erasure.store._purge",
         "delete_all enrolments @ erasure.store._purge",
         "delete_all nurture_steps @ erasure.store._purge",
@@ -164,7 +164,9 @@ _AFTER = {
     ("capture", "put captures @ capture.store.save"): "after insert_new captures @ capture.store.save",
     ("erasure", "change tombstones @ erasure.store._bury"): "after insert_new tombstones @ erasure.store._bury",
 }
-_BESIDE = {("capture", step): ("erasure", "after delete_all leads @ erasure.store._delete_lead") for step in _RELEASES}
+_BESIDE = {
+    ("capture", step): ("erasure", "after delete_guarded leads @ erasure.store._delete_leads") for step in _RELEASES
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,13 +80,20 @@ def _people(number: int) -> Iterator[Told]:
 
 
 def _namesakes(number: int) -> Iterator[Told]:
-    """Two at one company, with one name; later the second is captured by the phone of the first."""
+    """Two at one company, with one name; later the second is captured by the phone of the first, then erased."""
     one, two, last = f"one{number}", f"two{number}", f"namesake{number}"
     yield CAPTURED, one, _capture(one, one, _PHONES[0], last)
     yield CAPTURED, two, _capture(two, two, _PHONES[1], last)
     if number >= _LATER:
         before = number - _LATER
         yield CAPTURED, f"two{before}", _capture(f"two{before}", f"swap{before}", _PHONES[0], f"namesake{before}")
+    if number >= _FORGOTTEN:
+        left = f"two{number - _FORGOTTEN}"
+        named = {"leadId": lead_id(left), "requestedBy": "desk"}
+        yield ERASE, left, event(named, ERASE, time=system_clock().isoformat())
+    for earlier in (number - turns for turns in _REAPPEAR if turns <= number):
+        again = _capture(f"two{earlier}", f"two{earlier}.{number}", _PHONES[0], f"namesake{earlier}")
+        yield CAPTURED, f"two{earlier}", again
 
 
 def _strays(number: int) -> Iterator[Told]:

@@ -14,7 +14,7 @@ ACTIONS = {
     "insert_new": ("insert",),
     "put": ("insert", "update"),
     **dict.fromkeys(("change", "change_all"), ("update",)),
-    **dict.fromkeys(("delete", "delete_all"), ("remove",)),
+    **dict.fromkeys(("delete", "delete_guarded", "delete_all"), ("remove",)),
 }
 """What MongoDB asks a user to be allowed, by the method of `Storage`."""
 
