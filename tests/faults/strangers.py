@@ -21,7 +21,7 @@ _LATER = 3
 """So many turns after somebody was captured, more comes of it."""
 _FORGOTTEN = 6
 """So many turns after they were captured, people are erased: there are some to erase though capture is away a while."""
-_REAPPEAR = (4, 6, 9, 13, 19, 28, 40)
+_REAPPEAR = (4, 7, 12, 20, 33)
 """So many turns after they were captured, forms come that erased people filled in before: some of them any time."""
 _FIT = {
     "budget": {"confirmed": True},
@@ -75,8 +75,7 @@ def _people(number: int) -> Iterator[Told]:
         yield ERASE, before, event({"leadId": lead_id(before), "requestedBy": "desk"}, ERASE, time=now.isoformat())
         yield ENGAGEMENTS, before, event({"leadId": lead_id(before), "action": "clicked_pricing"}, ENGAGEMENTS)
     for earlier in (number - turns for turns in _REAPPEAR if turns <= number):
-        for name in (f"gone{earlier}", f"known{earlier}"):
-            yield CAPTURED, name, _capture(name, f"{name}.{number}")
+        yield CAPTURED, f"known{earlier}", _capture(f"known{earlier}", f"known{earlier}.{number}")
 
 
 def _namesakes(number: int) -> Iterator[Told]:
