@@ -28,6 +28,9 @@ from tests.harness import until
 ORPHANS_S = 30.0
 """How long an event waits for a lead that nobody knows: the load's strays have their outcome after this."""
 
+_QUIET_S = ORPHANS_S + 15
+"""Nothing moves for so long only if nothing waits for a lead any more either: what is missing then stays so."""
+
 _SETTLES_S = 300.0
 
 
@@ -78,8 +81,9 @@ async def judged(one: Cluster, ledger: Path, *more: str) -> Verdict:
         storage.close()
     url = one.gateway(PANTRY_GATEWAY_SECRET=secret)
     await until(lambda: _answers(url), "the gateway's answer")
-    asked = ("--gateway", url, "--token", access.token(Kind.SERVER, "oracle", secret), "--orphan-ttl", str(ORPHANS_S))
-    return await judge(one.bootstrap, one.mongo_url, DATABASE, ledger, *asked, *more)
+    figures = ("--gateway", url, "--token", access.token(Kind.SERVER, "oracle", secret))
+    waits = ("--orphan-ttl", str(ORPHANS_S), "--quiet", str(_QUIET_S), "--patience", str(4 * _QUIET_S))
+    return await judge(one.bootstrap, one.mongo_url, DATABASE, ledger, *figures, *waits, *more)
 
 
 async def _answers(url: str) -> bool:
