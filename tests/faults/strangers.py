@@ -29,6 +29,7 @@ _FIT = {
     "need": {"painPoints": ["staff"]},
     "timeline": {"urgency": "immediate"},
 }
+_NAMESAKES = ("one", "two")
 _PHONES = ("+1 415 555 2671", "+1 213 373 4253")
 Told = tuple[Topic, str, bytes]
 """Where to, the key, and what."""
@@ -80,7 +81,7 @@ def _people(number: int) -> Iterator[Told]:
 
 def _namesakes(number: int) -> Iterator[Told]:
     """Two at one company, with one name; later the second is captured by the phone of the first, then erased."""
-    one, two, last = f"one{number}", f"two{number}", f"namesake{number}"
+    one, two, last = *(f"{name}{number}" for name in _NAMESAKES), f"namesake{number}"
     yield CAPTURED, one, _capture(one, one, _PHONES[0], last)
     yield CAPTURED, two, _capture(two, two, _PHONES[1], last)
     if number >= _LATER:
@@ -123,6 +124,8 @@ def _bad(number: int) -> Iterator[Letter]:
 
 def _line(one: Letter, expected: str | None) -> str:
     key, value = (base64.b64encode(part or b"").decode() for part in (one.key, one.value))
-    # Whoever is captured is known by his key.
-    person = f"stranger/{(one.key or b'').decode()}" if one.topic == CAPTURED.name and not expected else None
+    # Whoever is captured is known by his key; of namesakes with one phone, the order decides whether they are one.
+    name = (one.key or b"").decode()
+    known = one.topic == CAPTURED.name and not expected and not name.startswith(_NAMESAKES)
+    person = f"stranger/{name}" if known else None
     return json.dumps({"topic": one.topic, "key": key, "value": value, "expected": expected, "person": person}) + "\n"

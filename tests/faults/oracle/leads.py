@@ -43,16 +43,18 @@ def _shared(what: str, found: Mapping[Hashable, list[str]]) -> Iterator[str]:
 def persons(world: World) -> Iterator[str]:
     """All captures of one person came to one lead, and a lead is one person's, as far as the ledger says whose."""
     leads: dict[str, set[str]] = {}
+    anybodys: set[str] = set()
     for record, event in world.inputs:
         line = world.line_of(record) if record.topic == CAPTURED else None
-        if line and line.person and event and event.name in world.lead_of_capture:
-            leads.setdefault(line.person, set()).add(world.lead_of_capture[event.name])
+        if line and event and event.name in world.lead_of_capture:
+            theirs = leads.setdefault(line.person, set()) if line.person else anybodys
+            theirs.add(world.lead_of_capture[event.name])
     yield from (f"person {one} is {len(ids)} leads: {sorted(ids)}" for one, ids in leads.items() if len(ids) > 1)
     owners = grouped((lead, one) for one, ids in leads.items() for lead in ids)
     yield from (f"lead {lead} is {len(them)} people: {them}" for lead, them in owners.items() if len(them) > 1)
     unlisted = any(line is None for line in (world.line_of(record) for record, _ in world.inputs))
     if leads and not unlisted:
-        yield from (f"lead {one} is nobody's" for one in world.living.keys() - owners.keys())
+        yield from (f"lead {one} is nobody's" for one in world.living.keys() - owners.keys() - anybodys)
 
 
 def created(world: World) -> Iterator[str]:
