@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from schemas.outputs import LeadScored
+from schemas.topics import RESCORE
 from services.scoring.evidence import evidence
 from shared.domain.conditions import Condition, ConditionError, hold_all
 
@@ -17,7 +18,7 @@ TYPE_POINTS = {"email": 2, "call": 10, "meeting": 20}
 LOG_MAX = 16
 """Newest changes a lead remembers: what one crash can deliver again."""
 
-UNTOLD = timedelta(days=7)
+UNTOLD = RESCORE.retention
 """How long a stored change may wait for being told: as long as Kafka keeps the requests for a score."""
 
 _FORMULA = "2"
