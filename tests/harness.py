@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
@@ -93,6 +93,23 @@ class Bench:
     async def records(self, *topics: Topic) -> list[Record]:
         """Everything these topics hold."""
         return [record async for record in read_all(self.to.kafka, [topic.name for topic in topics])]
+
+    @asynccontextmanager
+    async def reading(self, topic: Topic, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+        """A consumer that begins with the first record of this topic, and commits nothing by itself."""
+        consumer = AIOKafkaConsumer(
+            topic.name,
+            **self.to.kafka.options,
+            group_id=group,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            fetch_max_wait_ms=100,
+        )
+        await consumer.start()
+        try:
+            yield consumer
+        finally:
+            await consumer.stop()
 
     async def count(self, collection: str, query: dict[str, Any] | None = None) -> int:
         return await self.storage.count(collection, query)

@@ -12,12 +12,11 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 
 from deploy.local import LocalServers
 from schemas.topics import CAPTURED, CREATED, ENROLLED, REJECTED, SCORED, Topic
@@ -51,23 +50,6 @@ def _spent(pid: int | None, before: float | None, count: int) -> float | None:
     return None if now is None or before is None else (now - before) / count
 
 
-@asynccontextmanager
-async def _reading(on: Bench, topic: Topic, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(
-        topic.name,
-        **on.to.kafka.options,
-        group_id=group,
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-        fetch_max_wait_ms=100,
-    )
-    await consumer.start()
-    try:
-        yield consumer
-    finally:
-        await consumer.stop()
-
-
 def _database(on: Bench) -> int | None:
     return on.local.database.pid if on.local.database else None
 
@@ -76,7 +58,7 @@ async def bare(on: Bench, count: int) -> Figure:
     """The bare loop."""
     producer = AIOKafkaProducer(**on.to.kafka.options, acks="all", linger_ms=2)
     await producer.start()
-    async with _reading(on, CAPTURED, "bare") as consumer:
+    async with on.reading(CAPTURED, "bare") as consumer:
         done, began = 0, time.perf_counter()
         own, used = time.process_time(), _cpu(_database(on))
         while done < count:
@@ -101,7 +83,7 @@ async def rate(on: Bench, topic: Topic, workers: Sequence[str], count: int, skip
 
     The workers run in one process that is started for it.
     """
-    async with _reading(on, topic) as consumer:
+    async with on.reading(topic) as consumer:
         process, used = on.process(*workers), _cpu(_database(on))
         started = 0.0
         seen: list[tuple[float, int]] = []
@@ -132,7 +114,7 @@ async def together(on: Bench, count: int) -> Figure:
 async def latency(on: Bench, samples: int = 20) -> list[float]:
     """Seconds from publishing a capture to reading its `nurture.enrolled`, one after the other on an idle system."""
     found: list[float] = []
-    async with on.running("capture", "scoring", "nurture"), _reading(on, ENROLLED) as consumer:
+    async with on.running("capture", "scoring", "nurture"), on.reading(ENROLLED) as consumer:
         for number in range(samples):
             began = time.perf_counter()
             await on.publish([event(data(email=f"latency.{number}@example.com"))])

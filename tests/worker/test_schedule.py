@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer
 
 from deploy.local import LocalServers
 from schemas.topics import ACTIONS, ENROLLED, ERASED, SCORED, TRIGGERED, UPDATED, Topic
@@ -65,23 +64,19 @@ async def _published(on: Bench) -> AsyncIterator[tuple[dict[str, datetime], Call
     Asking the database how far it is would cost it as much as the work that is measured.
     """
     published: dict[str, datetime] = {}
-    consumer = AIOKafkaConsumer(ACTIONS.name, **on.to.kafka.options, group_id=None, auto_offset_reset="earliest")
-    await consumer.start()
+    async with on.reading(ACTIONS) as consumer:
 
-    async def until_there(count: int) -> None:
-        async def there() -> bool:
-            for records in (await consumer.getmany(timeout_ms=100)).values():
-                for record in records:
-                    at = datetime.fromtimestamp(record.timestamp / 1_000, UTC)
-                    published.setdefault(json.loads(record.value or b"")["data"]["actionId"], at)
-            return len(published) >= count
+        async def until_there(count: int) -> None:
+            async def there() -> bool:
+                for records in (await consumer.getmany(timeout_ms=100)).values():
+                    for record in records:
+                        at = datetime.fromtimestamp(record.timestamp / 1_000, UTC)
+                        published.setdefault(json.loads(record.value or b"")["data"]["actionId"], at)
+                return len(published) >= count
 
-        await until(there, f"{count} actions", PATIENCE_S)
+            await until(there, f"{count} actions", PATIENCE_S)
 
-    try:
         yield published, until_there
-    finally:
-        await consumer.stop()
 
 
 @dataclass
