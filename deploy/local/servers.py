@@ -141,7 +141,8 @@ def _secantus(directory: Path, port: int, *more: str) -> list[str]:
         raise ServerFailed(_extra_missing("database"))
     directory.parent.mkdir(parents=True, exist_ok=True)
     flags = ["--host", "127.0.0.1", "--port", str(port), "--storage-path", str(directory), "--log-level", "WARNING"]
-    return [str(program), *flags, *more]
+    # A replica set of one keeps a second copy of all that is written, erased people too, for members that never come.
+    return [str(program), *flags, "--standalone", *more]
 
 
 def _extra_missing(part: str) -> str:

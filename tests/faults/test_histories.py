@@ -236,7 +236,8 @@ def _end(stored: Mapping[str, Sequence[Document]], told: Mapping[str, Counter[st
 def _is_fixed(topic: str, shape: str) -> bool:
     """Whether the order has no say in how often this topic tells of such a lead."""
     if ENDS_AS[shape] is None:
-        return topic in (topics.CREATED.name, topics.ERASED.name)
+        # Who stored a lead that was erased before he told of it has nothing left to tell.
+        return topic == topics.ERASED.name
     return topic != topics.ENROLLED.name or shape not in _LEAVING
 
 
