@@ -1,5 +1,6 @@
 """The nurture worker: a first score or a trigger enrols a lead; its steps go out when they are due."""
 
+import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -32,11 +33,13 @@ def build(runtime: Runtime) -> Worker:
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
         unique = list({one.key: one for one in received if _matters(one)}.values())
-        leads = await read_leads(storage, (str(one.lead_id) for one in unique))
+        leads, begun = await asyncio.gather(
+            read_leads(storage, (str(one.lead_id) for one in unique)),
+            store.begun(storage, {str(one.lead_id) for one in unique if _enrols(one)}),
+        )
         over = {lead_id: why for lead_id, lead in leads.items() if (why := ending(lead))}
         current = sequences.current
         known = [one for one in unique if str(one.lead_id) in leads]
-        begun = await store.begun(storage, {str(one.lead_id) for one in known if _enrols(one)})
         wanted = [wanted for one in known for wanted in _wanted(one, leads[str(one.lead_id)], current, begun)]
         events = await _enrol(runtime, [one for one in wanted if _stands(*one, over, begun)], current)
         await store.cancel(storage, over, runtime.clock())

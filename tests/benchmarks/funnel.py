@@ -1,9 +1,12 @@
-"""Captures a second, beside a bare loop on the same servers in the same run.
+"""Captures a second, beside bare loops on the same servers in the same run.
 
 `python -m tests.benchmarks.funnel [--backend embedded|apache] [captures]` prints the figures; nothing is asserted.
-The bare loop is the least one could write: getmany, JSON, one bulk write of the same documents, produce. Each worker is
-measured in a process of its own working through what the one before it left, then all of them in one process. Beside
-each rate stands what it cost in CPU, of the worker's process and of the embedded database's: the latter has one core.
+A bare loop is the least one could write: getmany, JSON, one bulk write, produce; it reads nothing, guards nothing and
+has no index. There are three: each capture's data replaced by its id as one document; the documents that the funnel
+makes of a capture, as they stand in the end, replaced by id; and the same inserted, which is far faster here.
+Each worker is measured in a process of its own working through what the one before it left, then all of them in one.
+Beside each rate stand its ratio to each loop, and what it cost in CPU, of the worker's process and of the embedded
+database's: the latter has one core.
 """
 
 import argparse
@@ -12,16 +15,19 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
 from deploy.local import LocalServers
 from schemas.topics import CAPTURED, CREATED, ENROLLED, REJECTED, SCORED, Topic
+from shared.collections import CAPTURES, ENROLMENTS, IDENTITIES, LEADS, STEPS
 from shared.logs import configure
 from shared.settings import Settings
+from shared.storage import Document
 from tests.builders import data, event
 from tests.harness import Bench, bench, stop
 
@@ -54,17 +60,41 @@ def _database(on: Bench) -> int | None:
     return on.local.database.pid if on.local.database else None
 
 
-async def bare(on: Bench, count: int) -> Figure:
-    """The bare loop."""
+_Documents = Callable[[Mapping[str, Any]], Mapping[str, Sequence[Document]]]
+"""Of a capture's event, the documents to store, by collection."""
+_Write = Callable[[str, Sequence[Document]], Awaitable[object]]
+"""How to store documents in a collection."""
+
+
+def _one(event: Mapping[str, Any]) -> Mapping[str, Sequence[Document]]:
+    return {"leads": [{"_id": event["id"], **event["data"]}]}
+
+
+async def _stored(on: Bench) -> _Documents:
+    """The documents that the funnel stored, each with the capture of whose lead it is."""
+    of_lead: dict[str, dict[str, list[Document]]] = {}
+    for collection in (LEADS, CAPTURES, IDENTITIES, ENROLMENTS, STEPS):
+        async for page in on.storage.scan(collection):
+            for one in page:
+                lead_id = one["_id"] if collection == LEADS else one.get("leadId") or one["leadIds"][0]
+                of_lead.setdefault(lead_id, {}).setdefault(collection, []).append(one)
+    by_event = {capture["id"]: theirs for theirs in of_lead.values() for capture in theirs[CAPTURES]}
+    return lambda event: by_event[event["id"]]
+
+
+async def bare(on: Bench, count: int, name: str, documents: _Documents, write: _Write) -> Figure:
+    """The bare loop, as the consumer group `name`, which its collections are named by too."""
     producer = AIOKafkaProducer(**on.to.kafka.options, acks="all", linger_ms=2)
     await producer.start()
-    async with on.reading(CAPTURED, "bare") as consumer:
+    async with on.reading(CAPTURED, name) as consumer:
         done, began = 0, time.perf_counter()
         own, used = time.process_time(), _cpu(_database(on))
         while done < count:
             for records in (await consumer.getmany(timeout_ms=100, max_records=500)).values():
-                events = [json.loads(record.value or b"") for record in records]
-                await on.storage.put("bare", [{"_id": one["id"], **one["data"]} for one in events])
+                made = [documents(json.loads(record.value or b"")) for record in records]
+                found = {collection for one in made for collection in one}
+                writes = [(of, [document for one in made for document in one.get(of, ())]) for of in found]
+                await asyncio.gather(*[write(f"{name}.{of}", some) for of, some in writes])
                 sent = [await producer.send(REJECTED.name, record.value, key=record.key) for record in records]
                 await asyncio.gather(*sent)
                 done += len(records)
@@ -129,13 +159,16 @@ async def main(backend: str, count: int) -> None:
     with tempfile.TemporaryDirectory() as directory, LocalServers(backend, Path(directory) / "a") as local:
         async with bench(local) as on:
             await on.publish([event(data(email=f"b{n}@example.com")) for n in range(count)])
-            base = await bare(on, count)
-            figures = {"bare loop": base}
-            figures |= {f"{name} alone": figure for name, figure in (await alone(on, count)).items()}
+            put, insert = on.storage.put, on.storage.insert_new
+            loops = {"one document, replaced": await bare(on, count, "one", _one, put)}
+            figures = {f"{name} alone": figure for name, figure in (await alone(on, count)).items()}
+            stored = await _stored(on)
+            loops["the funnel's, replaced"] = await bare(on, count, "same", stored, put)
+            loops["the funnel's, inserted"] = await bare(on, count, "new", stored, insert)
             figures["all three in one process"] = await together(on, count)
             print(f"broker {local.servers.broker}, database {local.servers.database}, {count} captures")
-            for name, figure in figures.items():
-                print(f"{name:<26}{_told(figure, base)}")
+            for name, figure in {**loops, **figures}.items():
+                print(f"{name:<26}{_told(figure, list(loops.values()))}")
     with tempfile.TemporaryDirectory() as directory, LocalServers(backend, Path(directory) / "b") as local:
         async with bench(local) as on:
             spread = await latency(on)
@@ -143,10 +176,10 @@ async def main(backend: str, count: int) -> None:
             print(f"one capture to {ENROLLED.name} when idle: median {half * 1000:.0f} ms, worst {most * 1000:.0f} ms")
 
 
-def _told(figure: Figure, base: Figure) -> str:
+def _told(figure: Figure, loops: Sequence[Figure]) -> str:
     database = "" if figure.database is None else f", database {figure.database * 1e6:5.0f} µs"
-    ratio = f"ratio {figure.rate / base.rate:.2f}"
-    return f"{figure.rate:8.0f} captures/s   {ratio}   CPU a capture: own {figure.own * 1e6:5.0f} µs{database}"
+    ratios = " ".join(f"{figure.rate / one.rate:5.2f}" for one in loops)
+    return f"{figure.rate:8.0f} captures/s   ratios {ratios}   CPU a capture: own {figure.own * 1e6:5.0f} µs{database}"
 
 
 if __name__ == "__main__":
