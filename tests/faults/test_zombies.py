@@ -22,7 +22,7 @@ from shared import intake
 from tests.faults.cluster import Cluster, cluster
 from tests.faults.doomed import doom
 from tests.faults.lives import Life
-from tests.faults.points import Point, points
+from tests.faults.points import points
 from tests.faults.running import ORPHANS_S, judged, needs_kafka, people_coming, prepared
 from tests.faults.watching import Watch
 from tests.harness import until
@@ -39,7 +39,7 @@ _USUAL = {
     "qualification": ("insert_new commands", "change leads", "change commands", _TELLS, "the commit"),
     "nurture": ("insert_new nurture_steps", "insert_new enrolments", _TELLS, "the commit"),
     "conversion": ("insert_new commands", "change leads", "change commands", _TELLS, "the commit"),
-    "erasure": ("insert_new tombstones", "delete_all leads", "put captures", _TELLS, "the commit"),
+    "erasure": ("insert_new tombstones", "delete_guarded leads", "put captures", _TELLS, "the commit"),
     "insights": ("change rollups", "insert_new timeline @ insights.placing.place", "the commit"),
     "prediction": ("insert_new predictions", "the commit"),
 }
@@ -48,14 +48,14 @@ _USUAL = {
 def _chosen(seed: int, *, full: bool) -> dict[str, list[str]]:
     """Before which steps each worker freezes."""
     rng = random.Random(f"zombies/{seed}")
-    of = {
-        worker: [p.name for p in points(worker) if p.name.startswith("before") and _is_usual(p)] for worker in WORKERS
-    }
+    of = {worker: [name for step in _USUAL[worker] for name in _before(worker, step)] for worker in WORKERS}
     return of if full else {worker: [rng.choice(names)] for worker, names in of.items()}
 
 
-def _is_usual(point: Point) -> bool:
-    return any(point.name.startswith(f"before {step}") for step in _USUAL[point.worker])
+def _before(worker: str, step: str) -> list[str]:
+    found = [point.name for point in points(worker) if point.name.startswith(f"before {step}")]
+    assert found, f"{worker} has no step {step}"
+    return found
 
 
 @pytest.mark.long
