@@ -50,7 +50,7 @@ app.command(report)
 # What only this command needs takes seconds to import.
 app.command("services.model_cli:model_app", name="model", help="The models that predict which leads convert.")
 _out = Console()
-_DEMO_ORPHAN_TTL_S = 5.0
+_DEMO_ORPHAN_TTL_S = 10.0
 
 
 @app.command

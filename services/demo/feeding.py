@@ -61,7 +61,8 @@ class World:
         self._person_of = {fed.event_id: fed.person for fed in scenario.captures if fed.event_id}
         self._open: set[str] = set()
         self._closed: set[str] = set()
-        self._bad = 0
+        self._bad = Counter[bytes]()
+        self._valid: dict[bytes, str] = {}
         self._told: set[str] = set()
         self._leads: dict[str, int] = {}
         self._steps: defaultdict[str, set[str]] = defaultdict(set)
@@ -103,7 +104,8 @@ class World:
     async def _send(self, producer: AIOKafkaProducer, records: Sequence[Fed]) -> None:
         self._open |= {fed.event_id for fed in records if fed.event_id}
         self._open -= self._closed
-        self._bad += sum(fed.expect is not None for fed in records)
+        self._bad.update(fed.value for fed in records if fed.expect)
+        self._valid |= {fed.value: fed.event_id for fed in records if fed.event_id}
         pending = [await producer.send(fed.topic, fed.value, key=fed.key, headers=_HEADERS) for fed in records]
         await asyncio.gather(*pending)
         self.sent.extend(records)
@@ -135,11 +137,14 @@ class World:
         seen = self.progress.seen
         created = len(self._leads)
         everybody = all(seen[topic.name] >= created for topic in (SCORED, ASSIGNED, ENROLLED))
-        return not self._open and everybody and seen[DEADLETTER.name] >= self._bad
+        return not self._open and everybody and not +self._bad
 
     def _see(self, record: Any) -> list[Fed]:
         if record.topic == DEADLETTER.name:
             self.progress.seen[record.topic] += 1
+            self._bad[record.value] -= 1
+            if record.value in self._valid:
+                self._end(self._valid[record.value])
             return []
         event = CloudEvent.model_validate_json(record.value)
         if event.id in self._told:
@@ -147,9 +152,12 @@ class World:
         self._told.add(event.id)
         self.progress.seen[record.topic] += 1
         if record.topic in _OUTCOMES:
-            self._closed.add(str(event.causationid))
-            self._open.discard(str(event.causationid))
+            self._end(str(event.causationid))
         return self._react(record.topic, event)
+
+    def _end(self, event_id: str) -> None:
+        self._closed.add(event_id)
+        self._open.discard(event_id)
 
     def _react(self, topic: str, event: CloudEvent) -> list[Fed]:
         lead_id = str(event.subject)

@@ -1,5 +1,7 @@
 """What a new user does first."""
 
+import asyncio
+import io
 import json
 import os
 import signal
@@ -7,7 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from rich.console import Console
+
 from deploy.local import LocalServers
+from schemas.topics import DEADLETTER
+from services.catalogue import WORKERS
+from services.demo.command import run as run_demo
+from tests.harness import bench, until
 
 
 def _environment(local: LocalServers) -> dict[str, str]:
@@ -57,3 +65,25 @@ def test_the_demo_reconciles_every_record_and_ends_with_0(local: LocalServers, t
         "too_large",
         "lead_not_found",
     }
+
+
+async def test_on_a_machine_so_slow_that_events_wait_too_long_for_their_leads_the_demo_still_reconciles(
+    local: LocalServers,
+) -> None:
+    async with bench(local) as on:
+        settings = on.settings.model_copy(update={"orphan_ttl": 0.5})
+        async with on.running("engagement", orphan_ttl=0.5), asyncio.TaskGroup() as group:
+            told = io.StringIO()
+            demo = group.create_task(
+                run_demo(settings, on.to, leads=40, seed=1, console=Console(file=told), as_json=True)
+            )
+
+            async def too_late() -> bool:
+                return len(await on.records(DEADLETTER)) > 1  # one is of a stray, which nobody ever knows
+
+            await until(too_late, "a dead letter of an event that waited for its lead")
+            async with on.running(*(name for name in WORKERS if name != "engagement"), orphan_ttl=0.5):
+                assert await demo
+    account = json.loads(told.getvalue())
+    assert account["reconciled"]
+    assert account["bad_by_reason"]["lead_not_found"] > 1
