@@ -5,7 +5,7 @@ An output names its lead. An input may name an address, or a lead that nobody kn
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from schemas import topics
@@ -39,8 +39,9 @@ async def place(storage: Storage, received: Sequence[Received], now: datetime) -
     aside = [one for key, one in inputs.items() if key not in placed]
     await storage.insert_new(UNPLACED, [{**row_of(one), "expiresAt": now + _KEPT} for one in aside])
     # The worker may have answered in between, and another process seen it before the event stood aside.
-    late = await _answered(storage, aside) | await _caused(storage, received)
-    await _bring(storage, late)
+    effects = await _caused(storage, received)
+    late = await _answered(storage, aside) | effects
+    await _bring(storage, late, effects)
     # Nobody answers for an input any more once its lead is erased: whoever was killed right here had placed it yet.
     before = await storage.read(TIMELINE, (one.key for one in aside), fields=("leadId",))
     met = {*named.values(), *placed.values(), *late.values(), *(one.lead_id for one in received if one.lead_id)}
@@ -67,15 +68,19 @@ async def _caused(storage: Storage, received: Sequence[Received]) -> dict[str, s
     return caused(rows, effects)
 
 
-async def _bring(storage: Storage, leads: Mapping[str, str]) -> None:
-    """Bring events that stand aside to their leads."""
+async def _bring(storage: Storage, leads: Mapping[str, str], had_effects: Collection[str]) -> None:
+    """Bring events that stand aside to their leads.
+
+    A capture is noted before its lead is stored: one whose lead isn't there stays aside, until what it caused is told.
+    After that, a lead that isn't there was erased.
+    """
     rows = await storage.read(UNPLACED, leads)
     there = await _existing(storage, leads.values())
     found = [{**row, "leadId": leads[key]} for key, row in rows.items() if leads[key] in there]
     for row in found:
         del row["expiresAt"]
     await storage.insert_new(TIMELINE, found)
-    await storage.delete(UNPLACED, rows)
+    await storage.delete(UNPLACED, [key for key in rows if leads[key] in there or key in had_effects])
 
 
 async def _forget(storage: Storage, lead_ids: Iterable[str]) -> None:

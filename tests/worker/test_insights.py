@@ -10,10 +10,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from deploy.local import LocalServers
+from schemas.lead import Lead
+from schemas.outputs import LeadCreated
 from schemas.topics import (
     ACTIVITIES,
+    CAPTURED,
     CONVERT,
     CONVERTED,
+    CREATED,
     ENROLLED,
     ERASE,
     ERASED,
@@ -27,10 +31,10 @@ from services.insights.placing import place
 from services.insights.rebuild import Verdict, rebuild, verify
 from shared.clock import system_clock
 from shared.collections import ACTIVITIES as ACTIVITIES_DONE
-from shared.collections import INSIGHTS, LEADS, ROLLUPS, ROWS, TIMELINE, UNPLACED
+from shared.collections import CAPTURES, INSIGHTS, LEADS, ROLLUPS, ROWS, TIMELINE, UNPLACED
 from shared.decoding import decode
 from shared.domain.rollups import META
-from shared.events import Received, Record
+from shared.events import Received, Record, emit
 from shared.storage import Storage
 from tests.builders import data, event, lead
 from tests.harness import Bench, Killed, Mortal, bench, lead_id, until, until_told
@@ -256,9 +260,8 @@ async def test_what_a_killed_process_placed_of_an_erased_lead_goes_when_its_even
 ) -> None:
     who = lead()["_id"]
     call = {"type": "call", "createdBy": "sam"}
-    record = Record(ACTIVITIES.name, 0, 0, b"", event({"email": "ana@example.com", "activity": call}, ACTIVITIES, "a1"))
-    received = decode(record, "US")
-    assert isinstance(received, Received)
+    told = event({"email": "ana@example.com", "activity": call}, ACTIVITIES, "a1")
+    received = _decoded(Record(ACTIVITIES.name, 0, 0, b"", told))
     key = received.key
     async with bench(local) as on:
         await on.storage.insert_new(LEADS, [lead()])
@@ -278,3 +281,26 @@ async def test_what_a_killed_process_placed_of_an_erased_lead_goes_when_its_even
         assert await on.count(TIMELINE) == 1
         await place(on.storage, [received], system_clock())
         assert await on.count(TIMELINE) == 0
+
+
+async def test_a_capture_that_is_seen_while_its_lead_is_being_stored_stands_in_the_timeline(
+    local: LocalServers,
+) -> None:
+    who = lead()["_id"]
+    captured = _decoded(Record(CAPTURED.name, 0, 0, b"", event(data(), event_id="c1")))
+    news = LeadCreated(lead=Lead.of(lead()))
+    told = emit(CREATED, news, cause=captured.cause, key=who, source="/services/capture", at=system_clock())
+    created = _decoded(Record(told.topic, 0, 0, told.key, told.value))
+    async with bench(local) as on:
+        await on.storage.insert_new(CAPTURES, [{"_id": captured.key, "leadId": who}])
+        await place(on.storage, [captured], system_clock())
+        await on.storage.insert_new(LEADS, [lead()])
+        await place(on.storage, [created], system_clock())
+        assert sorted(await _topics(on, who)) == ["leads.captured", "leads.created"]
+        assert await on.count(UNPLACED) == 0
+
+
+def _decoded(record: Record) -> Received:
+    received = decode(record, "US")
+    assert isinstance(received, Received)
+    return received
