@@ -1,6 +1,7 @@
 """No payload crashes the intake: each malformed one ends in the dead letter, once, for a reason that fits it.
 
-`--full` takes the loads of the published figures: 1,000,000 payloads to the decoder, and as many to running workers.
+`--full` takes the loads of the published figures: 1,000,000 payloads to the decoder, and as many to running workers;
+those on Apache Kafka (`--backend apache`), for what the embedded broker holds makes it slow.
 """
 
 import asyncio
