@@ -2,7 +2,7 @@
 
 import gc
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from shutil import disk_usage
 from tempfile import TemporaryDirectory
@@ -12,13 +12,25 @@ import pytest
 _ROOM_B = 4 * 2**30
 
 
-@pytest.fixture(autouse=True)
-def leaks() -> Iterator[None]:
+def _forgive_leaks() -> None:
     """A client whose broker is killed amid its words can leave a connection open: that is no fault of a test's."""
-    yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None, object, object]:
+    """Once the test's loop is closed, and what was logged of its clients is forgotten."""
+    done = yield
+    _forgive_leaks()
+    return done
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure() -> None:
+    """What something held on to until the end of the run, which would fail for it."""
+    _forgive_leaks()
 
 
 @pytest.fixture
