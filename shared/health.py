@@ -16,6 +16,8 @@ Probe = Callable[[], Awaitable[dict[str, str]]]
 
 # Requests under way when the process is told to stop get this long to end.
 _GRACE_S = 15
+# Longer than load balancers keep an idle connection (a minute, mostly): who closes first never cuts a request off.
+_KEEP_ALIVE_S = 75
 
 
 def application(live: Probe, ready: Probe, registry: CollectorRegistry) -> App:
@@ -53,6 +55,7 @@ class HttpServer(uvicorn.Server):
                 log_config=None,  # it goes the way of all libraries' words
                 access_log=False,
                 lifespan="off",
+                timeout_keep_alive=_KEEP_ALIVE_S,
                 ws="none",
                 http="httptools",
                 server_header=False,
