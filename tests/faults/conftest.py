@@ -28,9 +28,11 @@ def pytest_runtest_teardown() -> Generator[None, object, object]:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_unconfigure() -> None:
-    """What something held on to until the end of the run, which would fail for it."""
-    _forgive_leaks()
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """What something held on to until the end of a run of these tests alone, which would fail for it."""
+    here = Path(__file__).parent
+    if all(Path(one.partition("::")[0]).absolute().is_relative_to(here) for one in config.args):
+        _forgive_leaks()
 
 
 @pytest.fixture

@@ -232,6 +232,7 @@ def _end(stored: Mapping[str, Sequence[Document]], told: Mapping[str, Counter[st
         "claims": sum(lead_id_ in one["leadIds"] for one in stored["identities"]),
         "predicted": sum(one["_id"] == lead_id_ for one in stored["predictions"]),
         "told": sorted(one for one in told.get(lead_id_, Counter()).items() if _is_fixed(one[0], history.shape)),
+        "created twice": told.get(lead_id_, Counter())[topics.CREATED.name] > 1,
     }
     if history.shape not in _LEAVING:
         end["enrolments"] = _rows(stored, "enrolments", lead_id_, "sequenceId", "round")

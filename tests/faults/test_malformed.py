@@ -39,7 +39,7 @@ _WORKERS = ("capture", "engagement", "qualification", "conversion", "erasure", "
 _NO_BREAKER = {"PANTRY_BREAKER_SHARE": "1", "PANTRY_BREAKER_IN_A_ROW": "0"}
 _CRC = 17
 """Where a batch of records has its checksum, which is of all that follows it."""
-_ROUND = 10_000
+_ROUND, _GOOD = 10_000, 200
 Place = tuple[str, int, int]
 
 
@@ -202,10 +202,10 @@ class _Burials:
 
 
 def _mixed(count: int, rng: random.Random) -> Iterator[list[_Sent]]:
-    """So many malformed records in rounds, with a good one among a hundred."""
+    """So many malformed records in rounds, with good ones among them."""
     bad = malformed(count, seed=5)
     while some := [_dressed(one, rng) for one in islice(bad, _ROUND)]:
-        good = [event(data(email=f"good{rng.getrandbits(64)}@example.com")) for _ in range(len(some) // 100)]
+        good = [event(data(email=f"good{rng.getrandbits(64)}@example.com")) for _ in range(_GOOD)]
         fine = [_Sent(CAPTURED, b"%d" % number, value, [], frozenset()) for number, value in enumerate(good)]
         yield rng.sample([*some, *fine], len(some) + len(fine))
 
