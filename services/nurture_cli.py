@@ -8,11 +8,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.nurture import store
-from services.nurture.telling import Story, tell
+from services.nurture.telling import Story, consent_lines, tell
 from services.terminal import Misused, database_of
 from shared.clock import system_clock
+from shared.domain.permission import Policy
 from shared.leads import read_leads
 from shared.mongo import Mongo
+from shared.policies import policy_of
 from shared.settings import Settings
 from shared.storage import Storage
 
@@ -31,21 +33,27 @@ def show(lead: str) -> None:
 
     """
     settings = Settings()
-    stories = asyncio.run(stories_of(database_of(settings), settings.mongo_database, lead))
-    if stories is None:
+    found = asyncio.run(story_of(database_of(settings), settings.mongo_database, lead, policy_of(settings)))
+    if found is None:
         raise Misused(f"there is no lead {lead}")
+    consent, stories = found
+    for line in consent:
+        _out.print(line)
     if not stories:
         _out.print("nothing has enrolled this lead yet")
     for story in stories:
         _out.print(_table(story))
 
 
-async def stories_of(mongo: Mongo, database: str, lead_id: str) -> list[Story] | None:
-    """The lead's rounds through sequences; None when nobody knows the lead."""
+async def story_of(mongo: Mongo, database: str, lead_id: str, policy: Policy) -> tuple[list[str], list[Story]] | None:
+    """What may go to the lead, and its rounds through sequences; None when nobody knows the lead."""
     storage = Storage(mongo, database)
     try:
         lead = (await read_leads(storage, [lead_id])).get(lead_id)
-        return tell(lead, *await store.of_lead(storage, lead_id), system_clock()) if lead else None
+        if lead is None:
+            return None
+        stories = tell(lead, *await store.of_lead(storage, lead_id), system_clock(), policy)
+        return consent_lines(lead, policy), stories
     finally:
         storage.close()
 

@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     ack_timeout_s: float = Field(10.0, gt=0, description="seconds that a request waits for Kafka's acknowledgement")
     timezone: str = Field("UTC", description="zone of the days and weeks that leads are counted by, as Europe/Vienna")
     region: str = Field("US", pattern=r"^[A-Z]{2}$", description="region of phone numbers without a country code")
+    consent_policy: Literal["opt_out", "opt_in"] = Field(
+        "opt_out", description="where nothing was stated: opt_out lets mail and calls go, opt_in does not"
+    )
     batch_max: int = Field(500, ge=1, le=10_000, description="most records that one batch takes")
     session_timeout_ms: int = Field(10_000, ge=1_000, description="silence after which a consumer's partitions move")
     breaker_share: float = Field(

@@ -9,12 +9,9 @@ from typing import Any
 from schemas.outputs import NurtureAction, Recipient, Rendered
 from services.nurture.templates import RenderError, one_line, render
 from shared.domain.conditions import Condition, ConditionError, holds
-from shared.domain.identity import email_key
+from shared.domain.permission import MAILED, Policy, departure, hindrance
 
 SCHEDULED, SENT, SKIPPED, CANCELLED = "scheduled", "sent", "skipped", "cancelled"
-MAILED = ("email", "content")
-"""The actions that send mail."""
-
 _SHOWN = ("company", "contact", "requirements", "score", "source", "status", "assignedTo")
 _OVER = {"converted": "the lead was converted", "lost": "the lead was lost"}
 _LOOK_AGAIN = timedelta(seconds=2)
@@ -43,28 +40,30 @@ class Judged:
 
 
 def judge(
-    step: Mapping[str, Any], lead: Mapping[str, Any] | None, previous: Mapping[str, Any] | None, now: datetime
+    step: Mapping[str, Any],
+    lead: Mapping[str, Any] | None,
+    previous: Mapping[str, Any] | None,
+    now: datetime,
+    policy: Policy,
 ) -> Judged:
     """What becomes of a step that is due, or whose sender was silent until its lease ended.
 
     `previous` is the nearest step before it that wasn't cancelled, if there is one.
     """
-    over = ending(lead)
+    over = ending(lead, policy)
     if lead is None or over:
         return Judged(CANCELLED, f"{over}{'; it may have gone out before' if 'decided' in step else ''}")
     if "decided" in step:
         return Judged(SENT, step["why"])
-    judged = _timed(step, previous, now) or _content(step, lead)
+    judged = _timed(step, previous, now) or _content(step, lead, policy)
     return replace(judged, last_sent_at=_last_sent(previous)) if judged.state == SKIPPED else judged
 
 
-def ending(lead: Mapping[str, Any] | None) -> str | None:
+def ending(lead: Mapping[str, Any] | None, policy: Policy) -> str | None:
     """Why this lead gets no more steps, or None."""
     if lead is None:
         return "the lead is gone"
-    if any(refusal["reason"] == "unsubscribed" for refusal in lead.get("refusals") or ()):
-        return _OVER.get(lead["status"], "the lead unsubscribed")
-    return _OVER.get(lead["status"])
+    return _OVER.get(lead["status"]) or departure(lead, policy)
 
 
 def _timed(step: Mapping[str, Any], previous: Mapping[str, Any] | None, now: datetime) -> Judged | None:
@@ -113,10 +112,10 @@ def spoken(span: timedelta) -> str:
     return f"{seconds} s"
 
 
-def _content(step: Mapping[str, Any], lead: Mapping[str, Any]) -> Judged:
-    hindrance = _hindrance(step, lead)
-    if hindrance:
-        return Judged(SKIPPED, hindrance)
+def _content(step: Mapping[str, Any], lead: Mapping[str, Any], policy: Policy) -> Judged:
+    obstacle = _obstacle(step, lead, policy)
+    if obstacle:
+        return Judged(SKIPPED, obstacle)
     try:
         rendered = _rendered(step, lead)
     except RenderError as error:
@@ -124,28 +123,11 @@ def _content(step: Mapping[str, Any], lead: Mapping[str, Any]) -> Judged:
     return Judged(SENT, "all conditions held", _action(step, lead, rendered))
 
 
-def refused_mail(lead: Mapping[str, Any]) -> str | None:
-    """Why this lead gets no mail though it may get other steps, or None."""
-    if (lead.get("consent") or {}).get("email") is not False:
-        return None
-    address = email_key((lead.get("contact") or {}).get("email"))
-    bounced = {one["address"] for one in lead.get("refusals") or () if one["reason"] == "bounced"}
-    return "mail to the address bounced" if address in bounced else "the lead allows no e-mail"
-
-
-def _hindrance(step: Mapping[str, Any], lead: Mapping[str, Any]) -> str | None:
-    contact, consent = lead.get("contact") or {}, lead.get("consent") or {}
-    if step["action"] in MAILED and (refused := refused_mail(lead)):
-        return refused
-    if step["action"] in MAILED and not contact.get("email"):
-        return "the lead has no e-mail address"
-    if step["action"] in MAILED and not _address(contact):
+def _obstacle(step: Mapping[str, Any], lead: Mapping[str, Any], policy: Policy) -> str | None:
+    if closed := hindrance(step["action"], lead, policy):
+        return closed
+    if step["action"] in MAILED and not _address(lead.get("contact") or {}):
         return "the lead's e-mail address has what no address may have"
-    if step["action"] == "call":
-        if not contact.get("phone"):
-            return "the lead has no phone number"
-        if consent.get("phone") is False:
-            return "the lead allows no calls"
     return _failed_condition(step, lead)
 
 

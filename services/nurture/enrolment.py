@@ -16,6 +16,7 @@ from services.nurture.sequences import DEFAULT_SEQUENCE, Sequences, Step
 from shared.domain.conditions import ConditionError, hold_all
 from shared.domain.ids import derive
 from shared.domain.moments import stored
+from shared.domain.permission import Policy
 
 CAUSES_MAX = 16
 """Causes that an enrolment remembers, so that one delivered again begins nothing."""
@@ -151,22 +152,21 @@ class Admission:
         return bool(self.enrolment["revision"] != self.read_at)
 
 
-def begin(admission: Admission, lead: Document, now: datetime) -> Admission:
+def begin(admission: Admission, lead: Document, now: datetime, policy: Policy) -> Admission:
     """The admission with a step that is due at once decided, so that it goes out with the news of the enrolment.
 
     Whoever handles the enrolment's cause publishes the step, and again if that cause comes again.
     """
-    return replace(
-        admission, steps=[_decided(step, lead, now) if _is_due(step, now) else step for step in admission.steps]
-    )
+    steps = [_decided(step, lead, now, policy) if _is_due(step, now) else step for step in admission.steps]
+    return replace(admission, steps=steps)
 
 
 def _is_due(step: Document, now: datetime) -> bool:
     return bool(step["dueAt"] <= now) and "previousId" not in step
 
 
-def _decided(step: Document, lead: Document, now: datetime) -> dict[str, Any]:
-    judged = judge(step, lead, None, now)
+def _decided(step: Document, lead: Document, now: datetime, policy: Policy) -> dict[str, Any]:
+    judged = judge(step, lead, None, now, policy)
     action = {"decided": judged.action.wire()} if judged.action else {}
     through = {name: value for name, value in step.items() if name != "wakeAt"}
     return {**through, **action, "state": judged.state, "why": judged.why, "decidedAt": now, "atOnce": True}

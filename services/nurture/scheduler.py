@@ -15,6 +15,7 @@ from shared.collections import STEPS
 from shared.due import Alarm
 from shared.events import Cause, Outgoing, emit
 from shared.leads import read_leads
+from shared.policies import policy_of
 from shared.storage import Document
 from shared.worker import Runtime
 
@@ -46,7 +47,10 @@ class Scheduler:
         runtime, now = self._runtime, self._runtime.clock()
         leads = await read_leads(runtime.storage, (step["leadId"] for step in steps))
         before = await store.before(runtime.storage, steps)
-        judged = {step["_id"]: judge(step, leads.get(step["leadId"]), before.get(step["_id"]), now) for step in steps}
+        policy = policy_of(runtime.settings)
+        judged = {
+            step["_id"]: judge(step, leads.get(step["leadId"]), before.get(step["_id"]), now, policy) for step in steps
+        }
         lease = timedelta(seconds=runtime.settings.lease_s)
         ours, alone = await store.decide(runtime.storage, steps, judged, now, lease)
         self._met = not alone

@@ -1,13 +1,16 @@
 """A lead's nurture in plain words: what went out, what did not and why, and what is to come."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.nurture.domain import CANCELLED, SCHEDULED, SENT, SKIPPED, ending, spoken
+from shared.domain.consent import EMAIL, PHONE
+from shared.domain.permission import Policy, hindrance, may
 
 Document = Mapping[str, Any]
+WhyNot = Callable[[str], str | None]
 
 # A scheduler is at a due step within moments; what took longer is worth telling.
 _PUNCTUAL = timedelta(minutes=1)
@@ -30,17 +33,32 @@ class Story:
     lines: tuple[Line, ...]
 
 
-def tell(lead: Document, enrolments: Collection[Document], steps: Collection[Document], now: datetime) -> list[Story]:
+def tell(
+    lead: Document, enrolments: Collection[Document], steps: Collection[Document], now: datetime, policy: Policy
+) -> list[Story]:
     """The rounds of a lead, in the order they began; steps whose enrolment isn't there come last."""
-    over, rest = ending(lead), {step["_id"]: step for step in steps}
+    rest = {step["_id"]: step for step in steps}
+    why_not = _why_not(lead, policy)
     stories = []
     rounds = [(enrolment, one) for enrolment in enrolments for one in (enrolment, *enrolment["earlier"])]
     for enrolment, one in sorted(rounds, key=lambda pair: (pair[1]["at"], pair[0]["sequenceId"], pair[1]["round"])):
         own = [rest.pop(step_id) for step_id in one["stepIds"] if step_id in rest]
-        stories.append(Story(_heading(enrolment["sequenceId"], one), _lines(own, over, now)))
+        stories.append(Story(_heading(enrolment["sequenceId"], one), _lines(own, why_not, now)))
     if rest:
-        stories.append(Story("steps whose enrolment is not (or no longer) known", _lines(rest.values(), over, now)))
+        stories.append(Story("steps whose enrolment is not (or no longer) known", _lines(rest.values(), why_not, now)))
     return stories
+
+
+def consent_lines(lead: Document, policy: Policy) -> list[str]:
+    """What may go to the lead and why: mail, then calls."""
+    permissions = (("mail", may(EMAIL, lead, policy)), ("calls", may(PHONE, lead, policy)))
+    return [f"{name}: {'allowed' if one.allowed else 'not allowed'}, {one.why}" for name, one in permissions]
+
+
+def _why_not(lead: Document, policy: Policy) -> WhyNot:
+    """Why a step with some action will not go to this lead, or None."""
+    over = ending(lead, policy)
+    return lambda action: over or hindrance(action, lead, policy)
 
 
 def _heading(sequence_id: str, round_: Document) -> str:
@@ -49,12 +67,12 @@ def _heading(sequence_id: str, round_: Document) -> str:
     return f"{round_['sequenceName']} ({version}{again}): since {_moment(round_['at'])}, because {round_['why']}"
 
 
-def _lines(steps: Collection[Document], over: str | None, now: datetime) -> tuple[Line, ...]:
+def _lines(steps: Collection[Document], why_not: WhyNot, now: datetime) -> tuple[Line, ...]:
     ordered = sorted(steps, key=lambda step: (step.get("plannedAt", step["dueAt"]), step["stepId"]))
-    return tuple(Line(step["stepId"], step["action"], ", ".join(_words(step, over, now))) for step in ordered)
+    return tuple(Line(step["stepId"], step["action"], ", ".join(_words(step, why_not, now))) for step in ordered)
 
 
-def _words(step: Document, over: str | None, now: datetime) -> Iterator[str]:
+def _words(step: Document, why_not: WhyNot, now: datetime) -> Iterator[str]:
     state, planned = step["state"], step.get("plannedAt", step["dueAt"])
     if state == SENT:
         late = step["decidedAt"] - planned
@@ -65,8 +83,8 @@ def _words(step: Document, over: str | None, now: datetime) -> Iterator[str]:
         yield f"{state} {_moment(step['decidedAt'])}: {step['why']}"
     elif state == SCHEDULED and "decided" in step:
         yield "is going out now"
-    elif over:
-        yield f"does not go out: {over}"
+    elif why := why_not(step["action"]):
+        yield f"will not go: {why}"
     else:
         yield from _to_come(step, planned, now)
 

@@ -8,14 +8,17 @@ from typing import Any
 from schemas.topics import CONVERTED, ENROLLED, ERASED, SCORED, TRIGGERED, UPDATED
 from services.nurture import sequences as config
 from services.nurture import store
-from services.nurture.domain import MAILED, SENT, ending, refused_mail
+from services.nurture.domain import SENT, ending
 from services.nurture.enrolment import Admission, Cause, Wish, admit, begin, enrolled, news, pick, round_of
 from services.nurture.scheduler import Scheduler, action_of
 from shared.collections import ENROLMENTS, LEADS, STEPS
 from shared.config import Reloading
+from shared.domain.consent import EMAIL
 from shared.domain.ids import derive
+from shared.domain.permission import MAILED, Policy, may
 from shared.events import Outgoing, Received, emit
 from shared.leads import read_leads
+from shared.policies import policy_of
 from shared.storage import Document, Storage
 from shared.worker import Runtime, Worker, settle
 
@@ -29,7 +32,7 @@ def build(runtime: Runtime) -> Worker:
     """The worker, ready to run. Raises `ConfigError` when the sequences file is wrong."""
     sequences = Reloading(runtime.settings.sequences_file, config.Sequences)
     scheduler = Scheduler(runtime, NAME)
-    storage = runtime.storage
+    storage, policy = runtime.storage, policy_of(runtime.settings)
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
         unique = list({one.key: one for one in received if _matters(one)}.values())
@@ -37,13 +40,13 @@ def build(runtime: Runtime) -> Worker:
             read_leads(storage, (str(one.lead_id) for one in unique)),
             store.begun(storage, {str(one.lead_id) for one in unique if _enrols(one)}),
         )
-        over = {lead_id: why for lead_id, lead in leads.items() if (why := ending(lead))}
+        over = {lead_id: why for lead_id, lead in leads.items() if (why := ending(lead, policy))}
         current = sequences.current
         known = [one for one in unique if str(one.lead_id) in leads]
         wanted = [wanted for one in known for wanted in _wanted(one, leads[str(one.lead_id)], current, begun)]
         events = await _enrol(runtime, [one for one in wanted if _stands(*one, over, begun)], current)
         await store.cancel(storage, over, runtime.clock())
-        await store.cancel(storage, _no_mail(unique, leads, over), runtime.clock(), MAILED)
+        await store.cancel(storage, _no_mail(unique, leads, over, policy), runtime.clock(), MAILED)
         gone = await _gone(storage, {str(one.lead_id) for one in unique})
         await store.forget(storage, gone)
         scheduler.alarm.wake()
@@ -61,11 +64,14 @@ async def _gone(storage: Storage, lead_ids: Collection[str]) -> set[str]:
     return set(lead_ids) - (await storage.read(LEADS, lead_ids, fields=("_id",))).keys()
 
 
-def _no_mail(received: Collection[Received], leads: Mapping[str, Document], over: Collection[str]) -> dict[str, str]:
+def _no_mail(
+    received: Collection[Received], leads: Mapping[str, Document], over: Collection[str], policy: Policy
+) -> dict[str, str]:
     """The leads whose consent to mail these events took, and why; as long as the lead itself still says so."""
     told = [one for one in received if one.record.topic == UPDATED.name and "consent.email" in one.payload.changed]
     ids = {str(one.lead_id) for one in told} & (leads.keys() - over)
-    return {lead_id: why for lead_id in ids if (why := refused_mail(leads[lead_id]))}
+    permissions = {lead_id: may(EMAIL, leads[lead_id], policy) for lead_id in ids}
+    return {lead_id: one.why for lead_id, one in permissions.items() if not one.allowed}
 
 
 async def _enrol(runtime: Runtime, wanted: Sequence[_Wanted], sequences: config.Sequences) -> list[Outgoing]:
@@ -74,13 +80,14 @@ async def _enrol(runtime: Runtime, wanted: Sequence[_Wanted], sequences: config.
     for _, wish in wanted:
         wishes.setdefault(wish.enrolment_id, []).append(wish)
     done: dict[str, Admission] = {}
+    policy = policy_of(runtime.settings)
 
     async def attempt() -> bool:
         there = await runtime.storage.read(ENROLMENTS, wishes)
         live = await store.live(runtime.storage, [one for one in there.values() if news(one, wishes[one["_id"]])])
         now = runtime.clock()
         admissions = [
-            begin(admit(there.get(id_), some, sequences, now, live=id_ in live), some[0].lead, now)
+            begin(admit(there.get(id_), some, sequences, now, live=id_ in live), some[0].lead, now, policy)
             for id_, some in wishes.items()
         ]
         stored = await store.admit(runtime.storage, admissions)

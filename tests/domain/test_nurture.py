@@ -4,25 +4,28 @@ from typing import Any
 
 import pytest
 
-from services.nurture.domain import Judged, ending, refused_mail, spoken
+from services.nurture.domain import Judged, ending, spoken
 from services.nurture.domain import judge as judge_in_time
 from services.nurture.enrolment import CAUSES_MAX, Cause, Wish, admit, adopt, enrol, enrolled, news, pick, round_of
 from services.nurture.sequences import Sequences
-from services.nurture.telling import tell
+from services.nurture.telling import consent_lines, tell
 from services.nurture.templates import BODY_MAX, RenderError, render
 from shared.config import ConfigError, load
+from shared.domain.consent import EMAIL, Statement, restate
+from shared.domain.permission import Policy, may
 from tests.builders import NOW, lead
 
 SHIPPED = load(Path("deploy/config/sequences.yaml"), Sequences)
 CAUSE = Cause("c1", "event-1", "chain-1", "its first score was 45")
+OPT_OUT, OPT_IN = Policy("opt_out", "US"), Policy("opt_in", "US")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 UNSUBSCRIBED = {"refusals": [{"reason": "unsubscribed", "address": "old@example.com"}], "consent": {"email": False}}
 BOUNCED = {"refusals": [{"reason": "bounced", "address": "ana@example.com"}], "consent": {"email": False}}
 
 
-def judge(step: dict[str, Any], document: dict[str, Any] | None) -> Judged:
+def judge(step: dict[str, Any], document: dict[str, Any] | None, policy: Policy = OPT_OUT) -> Judged:
     """At the moment it is due, with nothing before it."""
-    return judge_in_time(step, document, None, step["dueAt"])
+    return judge_in_time(step, document, None, step["dueAt"], policy)
 
 
 def wish(key: str = "c1", document: dict[str, Any] | None = None, sequence: str = "default") -> Wish:
@@ -113,15 +116,55 @@ def test_a_subject_is_one_line_whatever_a_lead_calls_himself() -> None:
 def test_a_bounce_stops_mail_and_nothing_else() -> None:
     call_today, offer, _ = steps(lead(), "high_value")
     phoned = lead(**BOUNCED, contact={"firstName": "Ana", "email": "Ana@example.com", "phone": "+13125550100"})
-    assert ending(phoned) is None
+    assert ending(phoned, OPT_OUT) is None
     assert judge(call_today, phoned).state == "sent"
-    assert judge(offer, phoned).why == refused_mail(phoned) == "mail to the address bounced"
+    assert judge(offer, phoned).why == may(EMAIL, phoned, OPT_OUT).why == "mail to the address bounced"
 
 
 def test_a_bounce_of_another_address_is_not_why_the_lead_gets_no_mail() -> None:
-    assert refused_mail(lead(**{**BOUNCED, "consent": {}})) is None
     elsewhere = {"refusals": [{"reason": "bounced", "address": "old@example.com"}], "consent": {"email": False}}
-    assert refused_mail(lead(**elsewhere)) == "the lead allows no e-mail"
+    assert may(EMAIL, lead(**elsewhere), OPT_OUT).why == "the lead allows no e-mail"
+    assert may(EMAIL, lead(**{**elsewhere, "consent": {}}), OPT_OUT).allowed
+
+
+def stated(given: bool, days: int = 0, **fields: Any) -> Statement:  # noqa: FBT001 - the yes or no itself
+    usual: dict[str, Any] = {"channel": "email", "address": "ana@example.com", "source": "/f", "cause": f"c{days}"}
+    return Statement(**usual | {"given": given, "at": NOW + days * DAY} | fields)
+
+
+def stating(*statements: Statement, **fields: Any) -> dict[str, Any]:
+    """A lead of whom these statements are known."""
+    one = lead(**fields)
+    return one | restate(one, statements, "US").set
+
+
+def test_where_nothing_was_stated_the_policy_decides_and_says_so() -> None:
+    call_today, offer, _ = steps(lead(), "high_value")
+    phoned = lead(contact={"firstName": "Ana", "email": "ana@example.com", "phone": "+13125550100"})
+    assert (judge(offer, phoned).state, judge(call_today, phoned).state) == ("sent", "sent")
+    assert judge(offer, phoned, OPT_IN).why == "nothing was stated; mail needs a yes (opt-in policy)"
+    assert judge(call_today, phoned, OPT_IN).why == "nothing was stated; calls need a yes (opt-in policy)"
+    assert judge(offer, stating(stated(True), contact=phoned["contact"]), OPT_IN).state == "sent"
+    assert consent_lines(phoned, OPT_OUT) == [
+        "mail: allowed, nothing was stated; mail may go (opt-out policy)",
+        "calls: allowed, nothing was stated; calls may be made (opt-out policy)",
+    ]
+
+
+def test_a_yes_after_an_unsubscribe_lets_later_steps_go_and_one_before_it_does_not() -> None:
+    left = stated(False, 1, reason="unsubscribed", address="old@example.com")
+    assert judge(steps(lead())[0], stating(left, stated(True, 0))).why == "the lead unsubscribed"
+    assert judge(steps(lead())[0], stating(stated(True, 2), left)).state == "sent"
+    assert judge(steps(lead())[0], stating(left, stated(True, 2, dated=False))).why == "the lead unsubscribed"
+
+
+def test_a_step_that_will_not_go_is_told_so_before_it_is_due() -> None:
+    enrolment, rows = enrol(wish(), SHIPPED, NOW)
+    (story,) = tell(lead(), [enrolment], rows[1:], NOW, OPT_IN)
+    words = {line.step: line.words for line in story.lines}
+    assert words["guide"] == "will not go: nothing was stated; mail needs a yes (opt-in policy)"
+    (story,) = tell(stating(stated(True)), [enrolment], rows[1:], NOW, OPT_IN)
+    assert {line.words.split(" ")[0] for line in story.lines} == {"to"}
 
 
 def test_a_step_that_may_be_out_when_its_lead_ends_is_not_said_never_to_have_been() -> None:
@@ -159,7 +202,7 @@ def test_a_step_waits_for_the_one_before_it_and_not_in_a_tight_loop(
     before: dict[str, Any], again_in: timedelta
 ) -> None:
     previous, step = two("send", DAY, state="scheduled", **before)
-    judged = judge_in_time(step, lead(), previous, NOW)
+    judged = judge_in_time(step, lead(), previous, NOW, OPT_OUT)
     assert (judged.state, judged.until) == ("scheduled", NOW + again_in)
     assert judged.why == "the step before it, 'welcome', is not through"
 
@@ -184,7 +227,7 @@ def test_a_late_step_follows_its_sequence_s_policy_and_never_in_a_burst(
     policy: str, gap: timedelta, sent_ago: timedelta, late: timedelta, expected: str | timedelta
 ) -> None:
     previous, step = two(policy, gap, state="sent", decidedAt=NOW - sent_ago)
-    judged = judge_in_time({**step, "dueAt": NOW - late}, lead(), previous, NOW)
+    judged = judge_in_time({**step, "dueAt": NOW - late}, lead(), previous, NOW, OPT_OUT)
     if isinstance(expected, timedelta):
         assert (judged.state, judged.until) == ("scheduled", NOW + expected)
         assert judged.due == (NOW + expected if policy == "shift" else None)
@@ -195,32 +238,32 @@ def test_a_late_step_follows_its_sequence_s_policy_and_never_in_a_burst(
 
 def test_a_skipped_step_says_how_late_it_was() -> None:
     _, step = two("skip", DAY)
-    judged = judge_in_time({**step, "dueAt": NOW - 5 * DAY}, lead(), None, NOW)
+    judged = judge_in_time({**step, "dueAt": NOW - 5 * DAY}, lead(), None, NOW, OPT_OUT)
     assert judged.why == "5 days late, and the sequence skips what is more than 1 day late"
 
 
 def test_what_went_out_last_is_handed_on_over_a_skipped_step() -> None:
     sent_at = NOW - HOUR
     previous, step = two("send", timedelta(0), state="sent", decidedAt=sent_at)
-    skipped = judge_in_time(step, lead(consent={"email": False}), previous, NOW)
+    skipped = judge_in_time(step, lead(consent={"email": False}), previous, NOW, OPT_OUT)
     assert (skipped.state, skipped.last_sent_at) == ("skipped", sent_at)
     over, step = two("send", 3 * DAY, state="skipped", decidedAt=NOW, lastSentAt=sent_at)
-    assert judge_in_time(step, lead(), over, NOW).until == sent_at + DAY
+    assert judge_in_time(step, lead(), over, NOW, OPT_OUT).until == sent_at + DAY
 
 
 def test_without_a_step_that_went_out_a_late_one_goes_out_at_once() -> None:
     previous, step = two("send", 3 * DAY, state="skipped", decidedAt=NOW)
-    assert judge_in_time({**step, "dueAt": NOW - 9 * DAY}, lead(), previous, NOW).state == "sent"
+    assert judge_in_time({**step, "dueAt": NOW - 9 * DAY}, lead(), previous, NOW, OPT_OUT).state == "sent"
 
 
 def test_a_sequence_that_was_down_for_a_month_comes_out_in_order_a_day_apart() -> None:
     rows, now, went = steps(lead()), NOW + 30 * DAY, list[tuple[str, datetime]]()
     for number, step in enumerate(rows):
         previous = rows[number - 1] if number else None
-        judged = judge_in_time(step, lead(), previous, now)
+        judged = judge_in_time(step, lead(), previous, now, OPT_OUT)
         if judged.until is not None:
             now = judged.until
-            judged = judge_in_time(step, lead(), previous, now)
+            judged = judge_in_time(step, lead(), previous, now, OPT_OUT)
         rows[number] = {**step, "state": judged.state, "decidedAt": now}
         went.append((step["stepId"], now))
     assert went == [(name, NOW + (30 + n) * DAY) for n, name in enumerate(("welcome", "guide", "check_in"))]
@@ -341,7 +384,7 @@ def test_spans_of_time_are_told_in_words(span: timedelta, words: str) -> None:
 )
 def test_each_step_is_told_in_plain_words(fields: dict[str, Any], words: str) -> None:
     enrolment, rows = enrol(wish(), SHIPPED, NOW)
-    (story,) = tell(lead(), [enrolment], [{**rows[0], **fields}], NOW + DAY)
+    (story,) = tell(lead(), [enrolment], [{**rows[0], **fields}], NOW + DAY, OPT_OUT)
     assert story.lines[0].words == words
     assert story.heading == (
         f"Getting to know each other (default, version {enrolment['sequenceVersion']}):"
@@ -353,7 +396,7 @@ def test_rounds_are_told_one_by_one_and_steps_without_an_enrolment_are_not_hidde
     first = admit(None, [wish("a")], SHIPPED, NOW, live=False)
     second = admit(first.enrolment, [wish("b")], SHIPPED, NOW + 20 * DAY, live=False)
     stray = enrol(wish("z", sequence="enterprise"), SHIPPED, NOW)[1]
-    stories = tell(lead(), [second.enrolment], [*second.steps, *first.steps, *stray], NOW + 20 * DAY)
+    stories = tell(lead(), [second.enrolment], [*second.steps, *first.steps, *stray], NOW + 20 * DAY, OPT_OUT)
     assert [len(story.lines) for story in stories] == [3, 3, 4]
     assert ", round 2)" in stories[1].heading
     assert "not (or no longer) known" in stories[2].heading
@@ -361,8 +404,8 @@ def test_rounds_are_told_one_by_one_and_steps_without_an_enrolment_are_not_hidde
 
 def test_what_is_still_scheduled_for_a_lead_that_is_over_is_said_not_to_go_out() -> None:
     enrolment, rows = enrol(wish(), SHIPPED, NOW)
-    (story,) = tell(lead(status="lost"), [enrolment], rows, NOW)
-    assert {line.words for line in story.lines} == {"does not go out: the lead was lost"}
+    (story,) = tell(lead(status="lost"), [enrolment], rows, NOW, OPT_OUT)
+    assert {line.words for line in story.lines} == {"will not go: the lead was lost"}
 
 
 VALUES: dict[str, Any] = {"lead": {}, "values": list(range(100)), "text": "x" * (BODY_MAX // 1000)}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from deploy.local import LocalServers
 from schemas.base import ENVELOPE_LIMIT
 from schemas.topics import ACTIONS, SCORED
-from services.nurture.domain import MAILED, SENT, SKIPPED, Judged, judge
+from services.nurture.domain import SENT, SKIPPED, Judged, judge
 from services.nurture.enrolment import Cause, Wish, enrol
 from services.nurture.scheduler import action_of
 from services.nurture.sequences import Sequences
@@ -23,6 +23,7 @@ from services.nurture.telling import tell
 from services.nurture.templates import BODY_MAX, SUBJECT_MAX, check, one_line, render
 from shared.collections import LEADS, STEPS
 from shared.config import ConfigError, load
+from shared.domain.permission import MAILED, Policy
 from tests.builders import NOW, event, lead
 from tests.gateway import typed
 from tests.harness import bench, until_told
@@ -32,6 +33,7 @@ SHIPPED_FILE = Path("deploy/config/sequences.yaml")
 SHIPPED = load(SHIPPED_FILE, Sequences)
 LONG = "y" * 4_000
 
+OPT_OUT = Policy("opt_out", "US")
 LARGE = lead(
     score=50,
     company={"name": "n" * 200},
@@ -57,7 +59,7 @@ def first_step(document: dict[str, Any], *, subject: str = "s", body: str = "b",
 
 
 def judged(document: dict[str, Any], **fields: Any) -> Judged:
-    return judge(first_step(document, **fields), document, None, NOW)
+    return judge(first_step(document, **fields), document, None, NOW, OPT_OUT)
 
 
 @pytest.mark.parametrize("source", BOMBS.values(), ids=BOMBS)
@@ -83,11 +85,11 @@ def test_one_that_was_stored_with_a_step_before_such_were_refused_skips_the_step
 def test_a_template_that_fails_for_a_lead_skips_its_step_and_the_story_tells_why(source: str) -> None:
     assert check(source) is None
     step = first_step(LARGE, body=source)
-    outcome = judge(step, LARGE, None, NOW)
+    outcome = judge(step, LARGE, None, NOW, OPT_OUT)
     assert (outcome.state, outcome.action) == (SKIPPED, None)
     assert not any(value in outcome.why for value in ("nnn", "yyy", "Ana"))
     done = {**step, "state": outcome.state, "why": outcome.why, "decidedAt": NOW}
-    (story,) = tell(LARGE, [], [done], NOW)
+    (story,) = tell(LARGE, [], [done], NOW, OPT_OUT)
     assert story.lines[0].words.endswith(f": template 'welcome' failed: {outcome.why.partition(' failed: ')[2]}")
 
 

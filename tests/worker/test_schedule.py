@@ -18,14 +18,16 @@ from deploy.local import LocalServers
 from schemas.topics import ACTIONS, ENROLLED, ERASED, SCORED, TRIGGERED, UPDATED, Topic
 from services.nurture.enrolment import Cause, Wish, enrol
 from services.nurture.sequences import Sequences
-from services.nurture_cli import stories_of
+from services.nurture_cli import story_of
 from shared.collections import ENROLMENTS, LEADS, STEPS
 from shared.config import load
+from shared.domain.permission import Policy
 from tests.builders import event, lead
 from tests.harness import Bench, bench, stop, until
 
 SHIPPED_FILE = Path("deploy/config/sequences.yaml")
 SHIPPED, SHIPPED_TEXT = load(SHIPPED_FILE, Sequences), SHIPPED_FILE.read_text()
+OPT_OUT = Policy("opt_out", "US")
 MINUTE = timedelta(seconds=60)
 LEASE, SHORT_LEASE = MINUTE, MINUTE / 4
 SCHEDULERS, PAGE, PATIENCE_S = 3, 200, 330.0
@@ -237,13 +239,16 @@ async def test_triggers_enrol_once_a_bounce_stops_mail_only_and_an_erased_lead_g
         await _tell(on, UPDATED, {"leadId": "c", "changed": changed, "by": "c", "reason": "unsubscribed"}, "left")
         left = await _until_steps(on, 2, leadId="c", state="cancelled")
         assert {step["why"] for step in left} == {"the lead unsubscribed"}
-        stories = await stories_of(on.to.mongo, "test", "a")
-        assert stories is not None
+        consent, stories = await story_of(on.to.mongo, "test", "a", OPT_OUT) or ([], [])
+        assert consent == [
+            "mail: not allowed, mail to the address bounced",
+            "calls: allowed, nothing was stated; calls may be made (opt-out policy)",
+        ]
         assert [story.heading.partition(" (")[0] for story in stories] == [
             "Getting to know each other",
             "A person calls, soon",
         ]
-        assert await stories_of(on.to.mongo, "test", "nobody") is None
+        assert await story_of(on.to.mongo, "test", "nobody", OPT_OUT) is None
 
 
 async def test_an_event_whose_handler_was_killed_between_steps_and_enrolment_comes_out_right(
@@ -296,9 +301,8 @@ async def test_steps_that_came_due_while_everything_was_down_go_out_late_in_orde
                 return bool(guide["wakeAt"] > _now() + timedelta(hours=23))
 
             await until(spaced, "the second late step a day away")
-            stories = await stories_of(on.to.mongo, "test", "lead-1")
+            _, stories = await story_of(on.to.mongo, "test", "lead-1", OPT_OUT) or ([], [])
         assert len(await on.records(ACTIONS)) == 1
-        assert stories is not None
         words = {line.step: line.words for line in stories[0].lines}
         assert words["welcome"].endswith("30 days late")
         assert "waits: the last step went out late, and this one follows at least 1 day after it" in words["guide"]
