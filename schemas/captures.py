@@ -65,6 +65,16 @@ class CapturedContact(Model):
         return self
 
 
+class CapturedConsent(Consent):
+    """What the person stated, and the `wording` they agreed to. `dated` false: the record had no consent date.
+
+    An undated yes never lifts a no.
+    """
+
+    wording: OptionalText = None
+    dated: bool | None = None
+
+
 class LeadCaptured(Model):
     """A lead as a channel saw it. `context` is free (campaign, utm, form, event, booth): 50 entries, 8 KiB at most."""
 
@@ -72,7 +82,7 @@ class LeadCaptured(Model):
     company: CapturedCompany
     contact: CapturedContact
     requirements: Requirements | None = None
-    consent: Consent | None = None
+    consent: CapturedConsent | None = None
     context: Mapping[str, Any] | None = Field(None, max_length=_CONTEXT_ENTRIES)
 
     @field_validator("context")

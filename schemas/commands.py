@@ -74,17 +74,26 @@ class QualifyLead(Command):
         return self
 
 
+class ConsentStatement(Model):
+    """What the person told sales: a yes or a no to mail or calls, in reply to `wording`."""
+
+    channel: Literal["email", "phone"]
+    given: bool
+    wording: OptionalText = None
+
+
 class UpdateLead(Command):
-    """Change a lead's status or owner; `reason` in words."""
+    """Change a lead's status or owner, or state its consent; `reason` in words."""
 
     status: Literal[Status.CONTACTED, Status.LOST, Status.NEW] | None = None
     assigned_to: Word | None = None
     reason: OptionalText = None
+    consent: ConsentStatement | None = None
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if self.status is None and self.assigned_to is None:
-            raise PydanticCustomError("nothing", "one of status and assignedTo is required")
+        if self.status is None and self.assigned_to is None and self.consent is None:
+            raise PydanticCustomError("nothing", "one of status, assignedTo and consent is required")
         return self
 
 

@@ -33,6 +33,7 @@ from schemas.topics import (
 )
 from services.demo.generator import Fed, Scenario
 from shared.broker import Kafka
+from shared.domain.consent import REFUSALS
 from shared.log import read_all
 from shared.storage import Storage
 
@@ -90,7 +91,7 @@ _STORED: dict[str, tuple[str, dict[str, Any]]] = {
     "enrolments": ("enrolments", {}),
     "sent": ("nurture_steps", {"state": "sent"}),
     "contacted": ("leads", {"contacted": {"$exists": True}}),
-    "refused": ("leads", {"consentChange": {"$exists": True}}),
+    "refused": ("leads", {"consentChanges.reason": {"$in": list(REFUSALS)}}),
     "converted": ("leads", {"status": "converted"}),
     "waiting": ("orphans", {}),
 }
@@ -182,7 +183,7 @@ class _Events(defaultdict[str, dict[str, CloudEvent]]):
 
     def refusals(self) -> int:
         """How many leads refused mail, or have an address that doesn't exist."""
-        return self.count(UPDATED, reason="unsubscribed") + self.count(UPDATED, reason="bounced")
+        return sum(self.count(UPDATED, reason=reason) for reason in REFUSALS)
 
 
 async def _read(kafka: Kafka, ours: set[str | None]) -> _Events:

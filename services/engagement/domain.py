@@ -8,15 +8,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.domain.activities import activity, tally
+from shared.domain.consent import EMAIL, REFUSALS, Statement, restate
 from shared.domain.identity import email_key
 from shared.domain.statuses import Move, after
 
 SEEN_MAX = 64
-REFUSALS_MAX = 20
-"""Addresses of one lead that mail is refused for; the oldest go first."""
-
-UNSUBSCRIBED, BOUNCED = "unsubscribed", "bounced"
-PURPOSE = "nurture"
+CHANGES_MAX = 16
+"""Newest changes of consent that a lead remembers, so that a redelivered event publishes its change again."""
 
 
 class Triggers(BaseModel):
@@ -38,7 +36,7 @@ def engaged(  # noqa: PLR0913 - what an engagement event says
     document = activity(
         activity_id, lead_id, "email", at, created_by=source, description=f"Email engagement: {action}", completed_at=at
     )
-    refused = action.casefold() if action.casefold() in (UNSUBSCRIBED, BOUNCED) else None
+    refused = action.casefold() if action.casefold() in REFUSALS else None
     more = {"trigger": trigger, "refusal": {"reason": refused, "address": address} if refused else None}
     return {**document, "engagement": action, **{name: value for name, value in more.items() if value is not None}}
 
@@ -52,7 +50,7 @@ class Taken:
     activity_ids: tuple[str, ...]
 
 
-def take_in(lead: Mapping[str, Any], activities: Sequence[Mapping[str, Any]], now: datetime) -> Taken:
+def take_in(lead: Mapping[str, Any], activities: Sequence[Mapping[str, Any]], now: datetime, region: str) -> Taken:
     """Count `activities` on `lead`, each once: the lead remembers its newest causes, the rows remember for good."""
     fresh = [one for one in activities if one["_id"] not in lead["seen"]]
     ids = tuple(one["_id"] for one in activities)
@@ -63,7 +61,7 @@ def take_in(lead: Mapping[str, Any], activities: Sequence[Mapping[str, Any]], no
         "seen": [*lead["seen"], *(one["_id"] for one in fresh)][-max(SEEN_MAX, len(fresh)) :],
         "updatedAt": now,
         **_first_contact(lead, fresh, now),
-        **_refusals(lead, fresh),
+        **_consent(lead, fresh, region),
     }
     return Taken(lead["_id"], {"$set": changes}, ids)
 
@@ -79,49 +77,40 @@ def _first_contact(lead: Mapping[str, Any], fresh: Sequence[Mapping[str, Any]], 
     return {"status": status, "contacted": contacted}
 
 
-def _refusals(lead: Mapping[str, Any], fresh: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    refused = [_refusal(lead, one) for one in fresh if "refusal" in one]
-    if not refused:
-        return {}
-    known = {(one["address"], one["purpose"], one["reason"]): one for one in lead.get("refusals") or ()}
-    for one in refused:
-        known.setdefault((one["address"], one["purpose"], one["reason"]), one)
-    held = (lead.get("consent") or {}).get("email")
-    current = email_key((lead.get("contact") or {}).get("email"))
-    # Who unsubscribes wants no mail at any address; a bounce is about the one address that doesn't exist.
-    stops = [one for one in refused if one["reason"] == UNSUBSCRIBED or one["address"] == current]
-    changes: dict[str, Any] = {"refusals": sorted(known.values(), key=_weight)[-REFUSALS_MAX:]}
-    if stops and held is not False:
-        changes |= {"consent.email": False, "consentChange": {"from": held, **stops[0]}}
-    return changes
+def _consent(lead: Mapping[str, Any], fresh: Sequence[Mapping[str, Any]], region: str) -> dict[str, Any]:
+    """What refusals of mail set on the lead: its standing, its consent, and which activity changed the latter."""
+    sets: dict[str, Any] = {}
+    changes = list(lead.get("consentChanges") or ())
+    for one in (one for one in fresh if "refusal" in one):
+        said = _statement(lead, one)
+        restated = restate({**lead, **sets}, [said], region)
+        sets |= restated.set
+        if restated.changed:
+            changed = {"cause": one["_id"], "changed": restated.changed, "source": said.source, "reason": said.reason}
+            sets["consentChanges"] = changes = [*changes, changed][-CHANGES_MAX:]
+    return sets
 
 
-def _weight(refusal: Mapping[str, Any]) -> tuple[bool, datetime]:
-    # A person's word stays when addresses that don't exist go.
-    return refusal["reason"] == UNSUBSCRIBED, refusal["at"]
-
-
-def _refusal(lead: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, Any]:
+def _statement(lead: Mapping[str, Any], one: Mapping[str, Any]) -> Statement:
     address = email_key(one["refusal"]["address"]) or email_key((lead.get("contact") or {}).get("email"))
-    reason = one["refusal"]["reason"]
-    return {
-        "address": address,
-        "channel": "email",
-        "purpose": PURPOSE,
-        "reason": reason,
-        "source": one["createdBy"],
-        "at": one["at"],
-        "cause": one["_id"],
-    }
+    said = {"at": one["at"], "source": one["createdBy"], "cause": one["_id"], "reason": one["refusal"]["reason"]}
+    return Statement(EMAIL, address, given=False, **said)
 
 
 def changed_by(lead: Mapping[str, Any], activity_id: str) -> dict[str, Any] | None:
     """What `leads.updated` has to tell of this activity: `changed`, `by` and `reason`; None when it changed nothing."""
-    contacted, consent = lead.get("contacted") or {}, lead.get("consentChange") or {}
+    contacted = lead.get("contacted") or {}
     if contacted.get("cause") == activity_id:
         changed = {"status": {"from": contacted["from"], "to": after(Move.FIRST_CONTACT, contacted["from"]).value}}
         return {"changed": changed, "by": contacted["by"], "reason": "first_contact"}
-    if consent.get("cause") == activity_id:
-        changed = {"consent.email": {"from": consent["from"], "to": False}}
-        return {"changed": changed, "by": consent["source"], "reason": consent["reason"]}
-    return None
+    consent = next((one for one in _consent_changes(lead) if one["cause"] == activity_id), None)
+    if consent is None:
+        return None
+    return {"changed": consent["changed"], "by": consent["source"], "reason": consent["reason"]}
+
+
+def _consent_changes(lead: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The changes that the lead remembers; a lead stored by an earlier version has one at most, of mail."""
+    changes = list(lead.get("consentChanges") or ())
+    old = lead.get("consentChange")
+    return [*changes, {**old, "changed": {"consent.email": {"from": old["from"], "to": False}}}] if old else changes

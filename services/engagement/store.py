@@ -17,7 +17,7 @@ async def record(storage: Storage, activities: Sequence[Document], now: datetime
     return list((fresh | await storage.read(ACTIVITIES, existed)).values())
 
 
-async def take_in_all(storage: Storage, activities: Sequence[Document], now: datetime) -> bool:
+async def take_in_all(storage: Storage, activities: Sequence[Document], now: datetime, region: str) -> bool:
     """Count untallied rows on their leads, then mark them; False when another writer of a lead came between.
 
     Rows whose lead has gone meanwhile go too.
@@ -26,7 +26,7 @@ async def take_in_all(storage: Storage, activities: Sequence[Document], now: dat
     leads = await read_leads(storage, (one["leadId"] for one in pending))
     await storage.delete(ACTIVITIES, [one["_id"] for one in pending if one["leadId"] not in leads])
     by_lead = groupby((one for one in pending if one["leadId"] in leads), key=lambda one: one["leadId"])
-    taken = [take_in(leads[lead_id], list(rows), now) for lead_id, rows in by_lead]
+    taken = [take_in(leads[lead_id], list(rows), now, region) for lead_id, rows in by_lead]
     if not await change_leads(storage, [revised(leads[one.lead_id], one.update) for one in taken if one.update]):
         return False
     marks = [Change(id_, {}, {"$set": {"tallied": True}}) for one in taken for id_ in one.activity_ids]

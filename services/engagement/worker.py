@@ -31,7 +31,7 @@ def build(runtime: Runtime) -> Worker:
         lead_of = await _find_leads(runtime, list(unique.values()))
         known = [_document(one, lead_of[key], triggers.current) for key, one in unique.items() if key in lead_of]
         rows = await store.record(storage, known, clock())
-        await settle(lambda: store.take_in_all(storage, rows, clock()))
+        await settle(lambda: store.take_in_all(storage, rows, clock(), runtime.settings.region))
         leads = await read_leads(storage, lead_of.values())
         lost = [one for key, one in unique.items() if lead_of.get(key) not in leads]
         told = [(unique[row["_id"]], row, leads[row["leadId"]]) for row in rows if row["leadId"] in leads]

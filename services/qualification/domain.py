@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from schemas.base import WORDS_MAX
-from schemas.commands import Bant, UpdateLead
+from schemas.commands import Bant, ConsentStatement, UpdateLead
 from schemas.lead import Urgency
 from shared.domain.activities import activity
+from shared.domain.consent import Restated, Statement, restate
 from shared.domain.ids import derive
 from shared.domain.statuses import Move, after
 
@@ -99,3 +100,32 @@ def changed(lead: Mapping[str, Any], command: UpdateLead) -> dict[str, Any]:
 def move_asked(command: UpdateLead) -> Move | None:
     """The move that an update asks for; None when it only names an owner."""
     return Move(f"set {command.status.value}") if command.status else None
+
+
+def stated(  # noqa: PLR0913 - what a statement says
+    lead: Mapping[str, Any], said: ConsentStatement, at: datetime, source: str, cause: str, region: str
+) -> Restated:
+    """What the statement sets on the lead; what is in force now stands in `changed` even where it was before.
+
+    Sales can't date what a person said, so this never lifts a no.
+    """
+    statement = Statement(said.channel, None, given=said.given, at=at, source=source, cause=cause, dated=False)
+    restated, path = restate(lead, [statement], region), f"consent.{said.channel}"
+    held = (restated.set.get("consent") or lead.get("consent") or {}).get(said.channel)
+    return Restated(restated.set, {path: {"from": held, "to": held}} | restated.changed)
+
+
+def statement_made(
+    cause_key: str, lead_id: str, said: ConsentStatement, requested_by: str, at: datetime
+) -> dict[str, Any]:
+    """The activity that keeps the statement. It is open, so that it gives no points."""
+    what, answer = {"email": "e-mail", "phone": "calls"}[said.channel], "given" if said.given else "refused"
+    row = activity(
+        derive("activity", cause_key),
+        lead_id,
+        "follow_up",
+        at,
+        created_by=requested_by,
+        description=f"Consent to {what} {answer}",
+    )
+    return {**row, "statement": said.model_dump(mode="json", by_alias=True, exclude_none=True)}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from schemas.lead import Lead
@@ -9,6 +10,7 @@ from schemas.outputs import LeadDisqualified, LeadQualified, LeadUpdated
 from schemas.topics import DISQUALIFIED, QUALIFIED, QUALIFY, UPDATE, UPDATED
 from services.qualification import domain
 from shared.commands import Policy, Ruling, carry_out
+from shared.domain.moments import stored
 from shared.domain.statuses import Move, objection
 from shared.events import Outgoing, Received, Unknown, emit
 from shared.storage import Document
@@ -23,7 +25,7 @@ def build(runtime: Runtime) -> Worker:
     """The worker, ready to run."""
     policies = {
         QUALIFY.name: Policy(_judge_qualify, _announce_qualify, _activity),
-        UPDATE.name: Policy(_judge_update, _announce_update),
+        UPDATE.name: Policy(partial(_judge_update, region=runtime.settings.region), _announce_update, _statement),
     }
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing | Unknown]:
@@ -57,13 +59,25 @@ def _announce_qualify(lead: Document, received: Received, _note: Mapping[str, An
     return [emit(topic, payload, cause=received.cause, key=lead["_id"], source=_SOURCE, at=at)]
 
 
-def _judge_update(lead: Document | None, received: Received, _at: datetime) -> Ruling:
+def _judge_update(lead: Document | None, received: Received, _at: datetime, *, region: str) -> Ruling:
     command = received.payload
     refused = objection(domain.move_asked(command), lead)
     if refused or lead is None:
         return Ruling(*refused) if refused else Ruling()
     changed = domain.changed(lead, command)
-    return Ruling(set={path: change["to"] for path, change in changed.items()}, note=changed)
+    sets = {path: change["to"] for path, change in changed.items()}
+    if command.consent is None:
+        return Ruling(set=sets, note=changed)
+    at = stored(received.event.time)
+    stated = domain.stated(lead, command.consent, at, received.event.source, received.key, region)
+    return Ruling(set=sets | stated.set, note=changed | stated.changed)
+
+
+def _statement(received: Received, lead_id: str, at: datetime) -> Document | None:
+    command = received.payload
+    if command.consent is None:
+        return None
+    return domain.statement_made(received.key, lead_id, command.consent, command.requested_by, at)
 
 
 def _announce_update(lead: Document, received: Received, note: Mapping[str, Any]) -> Sequence[Outgoing]:

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from services.engagement.domain import REFUSALS_MAX, Triggers, changed_by, engaged, take_in
+from services.engagement.domain import CHANGES_MAX, Triggers, changed_by, engaged, take_in
 from shared.config import ConfigError, load
 from shared.domain.activities import activity
+from shared.domain.consent import ADDRESSES_MAX, holding
 from tests.builders import NOW, lead
 
 SHIPPED = load(Path("deploy/config/triggers.yaml"), Triggers)
@@ -44,7 +45,7 @@ def call(key: str = "a1", **fields: Any) -> dict[str, Any]:
 
 def taken(one: dict[str, Any], *activities: dict[str, Any]) -> dict[str, Any]:
     """The lead after these."""
-    update = take_in(one, activities, NOW).update
+    update = take_in(one, activities, NOW, "US").update
     after = {**one, "consent": dict(one.get("consent") or {})}
     for path, value in (update or {"$set": {}})["$set"].items():
         section, _, name = path.partition(".")
@@ -91,20 +92,18 @@ def test_only_the_first_completed_outbound_activity_makes_a_new_lead_contacted(
         }
 
 
-@pytest.mark.parametrize("action", ["unsubscribed", "Unsubscribed", "bounced"])
+@pytest.mark.parametrize("action", ["unsubscribed", "Unsubscribed", "complained", "bounced"])
 def test_who_wants_no_mail_gets_none_and_it_is_kept_for_which_address_and_by_whom(action: str) -> None:
-    after = taken(lead(consent={"email": True, "phone": True}), engagement(action))
-    assert after["consent"] == {"email": False, "phone": True}
-    (refusal,) = after["refusals"]
-    assert refusal == {
-        "address": "ana@example.com",
-        "channel": "email",
-        "purpose": "nurture",
-        "reason": action.casefold(),
-        "source": "/mailer",
-        "at": NOW,
-        "cause": "e1",
-    }
+    after = taken(lead(consent={"email": True, "phone": True}), engagement(action, days=1))
+    assert after["consent"] == {"email": False, "phone": True, "capturedAt": NOW + timedelta(days=1)}
+    held = holding(after, "email", "US")
+    assert (held.given, held.reason, held.source, held.at) == (
+        False,
+        action.casefold(),
+        "/mailer",
+        NOW + timedelta(days=1),
+    )
+    assert "ana@example.com" in {one["address"] for one in after["standing"] if one["cause"] == "e1"}
     told = changed_by(after, "e1")
     assert told == {
         "changed": {"consent.email": {"from": True, "to": False}},
@@ -113,33 +112,48 @@ def test_who_wants_no_mail_gets_none_and_it_is_kept_for_which_address_and_by_who
     }
 
 
+def test_a_refusal_from_before_the_newest_yes_changes_nothing() -> None:
+    agreed = lead(consent={"email": True, "capturedAt": NOW})
+    after = taken(agreed, engagement("unsubscribed", days=-1))
+    assert (after["consent"]["email"], changed_by(after, "e1")) == (True, None)
+
+
 def test_a_bounce_of_another_address_is_kept_but_stops_nothing() -> None:
     after = taken(lead(), engagement("bounced", address="old@example.com"))
     assert after["consent"] == {}
-    assert [one["address"] for one in after["refusals"]] == ["old@example.com"]
+    assert [one["address"] for one in after["standing"]] == ["old@example.com"]
     assert changed_by(after, "e1") is None
 
 
 def test_who_unsubscribes_at_another_address_wants_no_mail_at_all() -> None:
-    assert taken(lead(), engagement("unsubscribed", address="old@example.com"))["consent"] == {"email": False}
+    assert taken(lead(), engagement("unsubscribed", address="old@example.com"))["consent"]["email"] is False
 
 
 def test_a_second_refusal_tells_no_second_change() -> None:
     first = taken(lead(), engagement("bounced"))
     second = taken(first, engagement("unsubscribed", "e2"))
-    assert [one["reason"] for one in second["refusals"]] == ["bounced", "unsubscribed"]
+    assert {one["reason"] for one in second["standing"]} == {"bounced", "unsubscribed"}
     assert changed_by(second, "e2") is None
     assert changed_by(second, "e1") is not None, "what is redelivered is told again"
 
 
 def test_an_activity_that_was_taken_in_changes_nothing_again() -> None:
     once = taken(lead(), call())
-    assert take_in(once, [call()], NOW).update is None
+    assert take_in(once, [call()], NOW, "US").update is None
 
 
-def test_a_lead_stays_bounded_however_many_addresses_bounce() -> None:
+def test_a_lead_stays_bounded_however_many_addresses_bounce_and_however_often_its_consent_changes() -> None:
     one = taken(lead(), engagement("unsubscribed", "e-1", days=-1))
     for number in range(50):
         one = taken(one, engagement("bounced", f"e{number}", f"a{number}@example.com", days=number))
-    assert len(one["refusals"]) == REFUSALS_MAX
-    assert {"a49@example.com", "ana@example.com"} <= {refusal["address"] for refusal in one["refusals"]}
+    assert len(one["standing"]) <= 2 * (ADDRESSES_MAX + 2)
+    for number in range(CHANGES_MAX + 5):
+        one["consent"]["email"] = True
+        one = taken(one, engagement("unsubscribed", f"again{number}", days=number))
+    assert len(one["consentChanges"]) == CHANGES_MAX
+
+
+def test_the_change_of_a_lead_stored_by_an_earlier_version_is_told_again() -> None:
+    change = {"from": True, "reason": "bounced", "source": "/mailer", "cause": "e1"}
+    told = changed_by(lead(consent={"email": False}, consentChange=change), "e1")
+    assert told == {"changed": {"consent.email": {"from": True, "to": False}}, "by": "/mailer", "reason": "bounced"}
