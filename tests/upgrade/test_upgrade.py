@@ -1,0 +1,245 @@
+"""What an earlier commit left in database and topics opens, and goes on.
+
+A dump is kept from before documents changed their shape (`make.py`): this commit's workers take it over, five days
+later by the clock, in the midst of what was going on.
+"""
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+
+from deploy.local import LocalServers
+from schemas.lead import Lead
+from schemas.topics import (
+    ACTIONS,
+    ACTIVITIES,
+    CAPTURED,
+    CONVERT,
+    CONVERTED,
+    CREATED,
+    DEADLETTER,
+    ERASE,
+    MERGED,
+    QUALIFY,
+    REJECTED,
+    TOPICS,
+    UPDATE,
+    Topic,
+)
+from services.catalogue import TOPICS_OF, WORKERS
+from shared.clock import system_clock
+from shared.collections import ACTIVITIES as STORED_ACTIVITIES
+from shared.collections import CAPTURES, LEADS, ORPHANS, STEPS
+from shared.events import Record
+from shared.service import Service
+from tests.harness import Bench, bench, lead_id, until
+from tests.upgrade import cast, keeping
+from tests.upgrade.cast import Sent, activity, captured, command, email, engaged, said
+from tests.upgrade.keeping import Dump
+
+_DUMP = Path(__file__).parent / "dump-1.jsonl.gz"
+_NOW = datetime(2026, 12, 4, 8, 0, tzinfo=UTC)
+"""When the workers of today begin: steps of the second to the fifth day are due."""
+_TODAY = {"time": "2026-12-04T07:00:00+00:00"}
+
+# The one holds what nobody could read back; the other's lead has had more events since than it remembers.
+_NOT_AGAIN = frozenset({"ref-1", "many-1"})
+_OWN = ("source", "status", "company", "contact", "requirements", "consent", "context", "createdAt", "convertedAt")
+_NAMES = (
+    *("ana", "ben", "cara", "dan", "eve", "fay", "gus", "hal", "ida", "jon", "kim", "max", "oli", "pam", "many"),
+    *("deal", "ned", "dated", "two", "twin", "ref", "lea", "half", "new"),
+)
+_READ = (LEADS, CAPTURES, STEPS, STORED_ACTIVITIES)
+_STATUS = {
+    "ana-1": "qualified",
+    "ben-1": "contacted",
+    "cara-1": "lost",
+    **dict.fromkeys(("dan-1", "eve-1", "gus-1", "lea-1", "max-1", "deal-1"), "converted"),
+    "fay-1": "unqualified",
+    **dict.fromkeys(("hal-1", "ida-1", "jon-1", "many-1", "ned-1", "half-1", "kim-2"), "new"),
+    **dict.fromkeys(("kim-1", "oli-1", "pam-1"), None),
+}
+"""By the id of the lead's first capture; None is erased."""
+_CAPTURES_TOLD = {"new-1", "new-2", "ana-3", "ana-4", "hal-2", "kim-2", "lea-1"}
+_BANT = {
+    "budget": {"confirmed": True},
+    "authority": {"isDecisionMaker": True},
+    "need": {"painPoints": ["manual ordering"]},
+    "timeline": {"urgency": "immediate"},
+}
+
+
+def _later(one: Sent) -> Sent:
+    """The same event, of today."""
+    return Sent(one.topic, one.key, json.dumps(json.loads(one.value) | _TODAY).encode())
+
+
+def _first() -> Iterator[Sent]:
+    """What comes on the first day with the new workers, of people whom the old ones knew."""
+    yield captured("ana", 4, company={"website": "https://www.example.com/ana"})
+    yield captured("hal", 2)
+    yield captured("kim", 2)
+    yield captured("lea")
+    yield activity("ben", "ben-call")
+    yield said("gus", ACTIVITIES, {"email": email("gus"), "activity": cast.CALL}, "gus-call")
+    yield engaged("ned", "unsubscribed", "ned-out")
+    yield command("max", QUALIFY, "max-bant", bant=_BANT)
+    yield command("eve", CONVERT, "eve-deal", opportunity={"amount": 20_000})
+    yield command("gus", CONVERT, "gus-again")
+    yield command("cara", UPDATE, "cara-lost", status="lost")
+    yield command("oli", ERASE, "oli-gone")
+
+
+def _second() -> Iterator[Sent]:
+    """What follows once both are qualified."""
+    yield command("max", CONVERT, "max-deal")
+    yield command("lea", CONVERT, "lea-deal")
+
+
+@asynccontextmanager
+async def _taken_over(local: LocalServers, now: datetime) -> AsyncIterator[tuple[Bench, Dump]]:
+    """Today's workers on what the dump holds, begun at this time."""
+    dump, began = keeping.read(_DUMP), system_clock()
+    async with bench(local) as on:
+        await keeping.restored(on, dump)
+        builds = [WORKERS[name] for name in WORKERS]
+        async with Service(on.settings, on.to, builds, clock=lambda: now + (system_clock() - began)):
+            yield on, dump
+
+
+async def _qualified(on: Bench, *names: str) -> bool:
+    leads = await on.storage.read(LEADS, map(lead_id, names))
+    return [one["status"] for one in leads.values()] == ["qualified"] * len(names)
+
+
+async def _through(on: Bench, now: datetime) -> None:
+    """Wait until nothing is left to do: all records committed, no event waiting, no step due."""
+    seen: list[Mapping[TopicPartition, int]] = [{}]
+
+    async def done() -> bool:
+        seen.append(keeping.ends(await on.records(*TOPICS.values())))
+        for name, topics in TOPICS_OF.items():
+            committed = await keeping.committed_by(on, f"pantry.{name}", topics)
+            if any(committed.get(place, 0) < end for place, end in seen[-1].items() if place.topic in topics):
+                return False
+        due = {"wakeAt": {"$lte": now + timedelta(hours=1)}}
+        # What was published after the ends were read shows in the next look.
+        return seen[-1] == seen[-2] and not await on.count(ORPHANS) and not await on.count(STEPS, due)
+
+    await until(done, "everything through", every_s=2)
+
+
+def _captures_again(dump: Dump) -> list[Record]:
+    """Every capture that the old workers took."""
+    dead = {one.value for one in dump.records if one.topic == DEADLETTER.name}
+    captures = [one for one in dump.records if one.topic == CAPTURED.name and one.value not in dead]
+    return [one for one in captures if json.loads(one.value or b"")["id"] not in _NOT_AGAIN]
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_the_workers_of_today_go_on_with_what_an_earlier_commit_left(local: LocalServers) -> None:
+    async with _taken_over(local, _NOW) as (on, dump):
+        await on.publish([one.value for one in _captures_again(dump)], CAPTURED)
+        await cast.publish(on, map(_later, _first()))
+        await until(lambda: _qualified(on, "max-1", "lea-1"), "both qualified", every_s=0.5)
+        await cast.publish(on, map(_later, _second()))
+        await _through(on, _NOW)
+        records = await on.records(*TOPICS.values())
+        found = {name: [one async for page in on.storage.scan(name) for one in page] for name in _READ}
+
+    leads = {one["_id"]: one for one in found[LEADS]}
+    assert _new_dead_letters(dump, records) == []
+    assert {name: leads.get(lead_id(name), {}).get("status") for name in _STATUS} == _STATUS
+    assert _captures_told(dump, records) == _CAPTURES_TOLD
+    _are_as_they_were(dump, leads)
+    _filled_and_kept(leads, Counter(one["leadId"] for one in found[CAPTURES]))
+    _judged(records)
+    _written_to(dump, records, found[STEPS])
+    assert all(Lead.of(one) for one in leads.values() if "DBRef" not in repr(one))
+    assert [one["_id"] for one in leads.values() if one["score"] is None] == []
+    of_lea = {one["description"] for one in found[STORED_ACTIVITIES] if one["leadId"] == lead_id("lea-1")}
+    assert cast.CALL["description"] in of_lea, "it waited for its lead in the dump"
+
+
+def _new_dead_letters(dump: Dump, records: Sequence[Record]) -> list[bytes | None]:
+    old = Counter(one.value for one in dump.records if one.topic == DEADLETTER.name)
+    return list((Counter(one.value for one in records if one.topic == DEADLETTER.name) - old).elements())
+
+
+def _captures_told(dump: Dump, records: Sequence[Record]) -> set[str]:
+    """The captures of which more was told than the dump had: by which lead, and how."""
+    old = {one["id"] for one in _events(dump.records, CREATED, MERGED)}
+    return {f"{one['causationid']}" for one in _events(records, CREATED, MERGED) if one["id"] not in old}
+
+
+def _are_as_they_were(dump: Dump, leads: Mapping[str, Mapping[str, Any]]) -> None:
+    """Nothing happened to the strangers but that all their captures came once more."""
+    named = {lead_id(f"{name}-{number}") for name in _NAMES for number in (1, 2)}
+    strangers = {one["_id"]: one for one in dump.documents[LEADS] if one["_id"] not in named}
+    assert len(strangers) > 50
+    before, after = ({key: {n: of.get(key, {}).get(n) for n in _OWN} for key in strangers} for of in (strangers, leads))
+    assert after == before
+
+
+def _filled_and_kept(leads: Mapping[str, Any], rows: Mapping[str, int]) -> None:
+    ana, gus = leads[lead_id("ana-1")], leads[lead_id("gus-1")]
+    named = {"firstName": "Ana", "lastName": "Reyes", "email": email("ana")}
+    assert ana["contact"] == {**named, "title": "Owner", "phone": "(202) 555-0123"}
+    assert ana["company"]["website"] == "https://www.example.com/ana"
+    # Of two captures that nobody had read, either may make the lead.
+    (new,) = [one for one in leads.values() if one["contact"].get("email", "").lower() == email("new")]
+    assert new["contact"]["phone"] == "(202) 555-0177"
+    names = ("ana-1", "ben-1", "half-1", "many-1", "kim-2")
+    assert [rows[lead_id(name)] for name in names] == [4, 3, 1, 1, 1]
+    assert rows[new["_id"]] == 2
+    assert [leads[lead_id(f"{n}-1")]["consent"]["email"] for n in ("ida", "jon", "max", "ned")] == [False] * 4
+    assert gus["convertedToOpportunityId"] == "409513ee-7e4a-5070-aa3c-e6bcfa97ad08"
+
+
+def _judged(records: Sequence[Record]) -> None:
+    """Each command has one verdict."""
+    rejected = {one["data"]["commandId"]: one["data"]["reason"] for one in _events(records, REJECTED)}
+    ours = {name: reason for name, reason in rejected.items() if name.partition("-")[0] in _NAMES}
+    assert ours == {
+        "oli-early": "lead_not_qualified",
+        "fay-deal": "lead_not_qualified",
+        "gus-again": "already_converted",
+    }
+    converted = Counter(one["subject"] for one in _events(records, CONVERTED))
+    assert {name: converted[lead_id(f"{name}-1")] for name in _NAMES if converted[lead_id(f"{name}-1")]} == {
+        "dan": 1,
+        "eve": 1,
+        "gus": 1,
+        "lea": 1,
+        "max": 1,
+    }
+
+
+def _written_to(dump: Dump, records: Sequence[Record], steps: Sequence[Mapping[str, Any]]) -> None:
+    """Steps that came due since went out once each, to whom mail may go."""
+    old = {one["id"] for one in _events(dump.records, ACTIONS)}
+    new = [one for one in _events(records, ACTIONS) if one["id"] not in old]
+    assert len(new) > 30
+    assert len({one["data"]["actionId"] for one in new}) == len(new)
+    not_to = {lead_id(f"{name}-1") for name in ("ida", "jon", "kim", "gus")}
+    mails = [one for one in new if one["data"]["action"] in ("email", "content")]
+    assert [one for one in mails if one["subject"] in not_to] == []
+    to_cara = [one["state"] for one in steps if one["leadId"] == lead_id("cara-1") and one["dueAt"] > _NOW]
+    assert to_cara
+    assert set(to_cara) == {"cancelled"}
+    dated = {one["stepId"]: one["state"] for one in steps if one["sequenceId"] == "dated"}
+    assert dated == {"hello": "sent", "by_date": "scheduled", "after": "scheduled"}
+
+
+def _events(records: Iterable[Record], *topics: Topic) -> list[dict[str, Any]]:
+    """What these topics say, each event once."""
+    names = {topic.name for topic in topics}
+    events = [json.loads(one.value or b"") for one in records if one.topic in names]
+    return list({one["id"]: one for one in events}.values())
