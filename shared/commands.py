@@ -4,10 +4,13 @@ A command is judged on the lead as it stands. Judged twice (killed in between, o
 and doesn't know it) the lead may have changed meanwhile; so the first verdict that reaches the ledger (`commands`)
 holds. An accepted command's write on the lead is void if anybody else changed the lead since: then the command is
 judged again, on what the other left.
+
+A command that only the lead's present status forbids is deferred for a moment (`PANTRY_COMMAND_PATIENCE`): what allows
+it may be under way on another topic. It has no verdict until then, and the ledger knows nothing of it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,12 +19,16 @@ from schemas.reasons import RejectionReason
 from schemas.topics import REJECTED
 from shared.collections import COMMANDS
 from shared.domain.activities import tally
-from shared.events import Outgoing, Received, Unknown, emit
+from shared.events import Deferred, Outgoing, Received, Unknown, emit
 from shared.leads import add_activities, change_leads, read_leads, revised
 from shared.storage import Change, Document, Storage
 from shared.worker import Runtime, settle
 
 _SEEN_MAX = 64
+_MAY_PASS = frozenset(
+    {RejectionReason.LEAD_NOT_QUALIFIED, RejectionReason.LEAD_LOST, RejectionReason.INVALID_TRANSITION}
+)
+"""Reasons that another command may take away: only the present status forbids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +72,28 @@ class _Verdict:
         return row | {"reason": reason, "detail": ruling.detail, "note": dict(ruling.note or {})}
 
 
+@dataclass(frozen=True, slots=True)
+class _Wave:
+    """What an attempt found out of commands on different leads: verdicts, and which are to be judged again."""
+
+    verdicts: list[_Verdict] = field(default_factory=list)
+    deferred: list[Deferred] = field(default_factory=list)
+
+    def clear(self) -> None:
+        self.verdicts.clear()
+        self.deferred.clear()
+
+
 Policies = Mapping[str, Policy]
 """A worker's policies, by the command's topic."""
 
 
 async def carry_out(
     runtime: Runtime, received: Sequence[Received], policies: Policies, source: str
-) -> list[Outgoing | Unknown]:
+) -> list[Outgoing | Unknown | Deferred]:
     """Judge each command, carry out the accepted ones, and return what to publish, and which have to wait."""
     waiting = list({one.key: one for one in received}.values())
-    results: list[Outgoing | Unknown] = []
+    results: list[Outgoing | Unknown | Deferred] = []
     while waiting:
         wave = list({one.payload.lead_id: one for one in reversed(waiting)}.values())
         taken = {one.key for one in wave}
@@ -85,33 +104,43 @@ async def carry_out(
 
 async def _carry_out_wave(
     runtime: Runtime, wave: Sequence[Received], policies: Policies, source: str
-) -> list[Outgoing | Unknown]:
-    verdicts: list[_Verdict] = []
+) -> list[Outgoing | Unknown | Deferred]:
+    found = _Wave()
 
     async def attempt() -> bool:
-        verdicts.clear()
-        return await _attempt(runtime, wave, policies, verdicts)
+        found.clear()
+        return await _attempt(runtime, wave, policies, found)
 
     await settle(attempt)
     leads = await read_leads(runtime.storage, (one.payload.lead_id for one in wave))
-    judged = {verdict.received.key for verdict in verdicts}
-    unknown = [Unknown(one, f"lead:{one.payload.lead_id}") for one in wave if one.key not in judged]
-    return [*unknown, *(event for verdict in verdicts for event in _events(verdict, leads, policies, source))]
+    known = {one.received.key for one in found.verdicts} | {one.received.key for one in found.deferred}
+    unknown = [Unknown(one, f"lead:{one.payload.lead_id}") for one in wave if one.key not in known]
+    events = [event for verdict in found.verdicts for event in _events(verdict, leads, policies, source)]
+    return [*unknown, *found.deferred, *events]
 
 
-async def _attempt(runtime: Runtime, wave: Sequence[Received], policies: Policies, verdicts: list[_Verdict]) -> bool:
+async def _attempt(runtime: Runtime, wave: Sequence[Received], policies: Policies, found: _Wave) -> bool:
     storage, now = runtime.storage, runtime.clock()
     rows = await storage.read(COMMANDS, (one.key for one in wave))
     leads = await read_leads(storage, (one.payload.lead_id for one in wave))
     known = [one for one in wave if one.payload.lead_id in leads or one.key in rows or one.final]
-    judged = [_judge(one, rows.get(one.key), leads.get(one.payload.lead_id), policies, now) for one in known]
+    all_ = [_judge(one, rows.get(one.key), leads.get(one.payload.lead_id), policies, now) for one in known]
+    patient = runtime.settings.command_patience > 0
+    deferred = [one for one in all_ if patient and _may_pass(one)]
+    judged = [one for one in all_ if not (patient and _may_pass(one))]
     fresh = [verdict.row() for verdict in judged if verdict.received.key not in rows]
     if await storage.insert_new(COMMANDS, fresh):
         return False
     if not await _write(storage, judged, rows, leads, policies):
         return False
-    verdicts.extend(judged)
+    found.verdicts.extend(judged)
+    found.deferred.extend(Deferred(one.received, leads[one.received.payload.lead_id]["status"]) for one in deferred)
     return True
+
+
+def _may_pass(verdict: _Verdict) -> bool:
+    """Whether a later status may allow what this rejects, and there is time left for it. Pure."""
+    return not verdict.done and not verdict.received.final and verdict.ruling.reason in _MAY_PASS
 
 
 def _judge(

@@ -99,7 +99,21 @@ class Unknown:
     name: str
 
 
-Result = Outgoing | Refused | Unknown
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A received command that only the present status of its lead forbids: it is judged again within its patience."""
+
+    received: Received
+    status: str
+    """The status that forbids it."""
+
+    @property
+    def name(self) -> str:
+        """The name of its lead, as `Unknown.name`."""
+        return f"lead:{self.received.payload.lead_id}"
+
+
+Result = Outgoing | Refused | Unknown | Deferred
 """What a handler can return for an event: something to publish, a reason to bury it, or what it has to wait for."""
 
 

@@ -20,7 +20,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from shared.breaker import Tripped
 from shared.clock import pause
 from shared.decoding import Undecodable
-from shared.events import Received, Record, Unknown
+from shared.events import Deferred, Received, Record, Unknown
 from shared.metrics import Metrics
 from shared.passage import Passage, transient
 from shared.storage import Unavailable
@@ -119,12 +119,12 @@ class Intake:
         return waiting, refused
 
     async def _lead_through(self, received: Sequence[Received]) -> tuple[int, list[Undecodable]]:
-        """Handle and publish; return how many wait for their lead, and what is at fault."""
+        """Handle and publish; return how many wait, and what is at fault."""
         results = await self.passage.handle(received)
-        unknown = sum(isinstance(one, Unknown) for one in results)
+        waiting = sum(isinstance(one, Unknown | Deferred) for one in results)
         if self.waiting:
             results = await self.waiting.part(results)
-        return unknown, await self.passage.publish(results)
+        return waiting, await self.passage.publish(results)
 
     def _is_arrival(self, record: Record) -> bool:
         return self.waiting is not None and record.topic in _ARRIVALS

@@ -1,7 +1,8 @@
 """Orphans: events that name a lead nobody knows yet wait here, in the database, until it exists or their time is up.
 
 Neither memory nor a partition holds them: the partition goes on, and any process of the worker's group takes them in,
-in the order they came, as soon as the lead exists (contract 3, Order).
+in the order they came, as soon as the lead exists (contract 3, Order). Commands that only their lead's status forbids
+wait here too, for a moment: no lead's arrival releases them, and what comes after them doesn't wait for them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,20 +11,22 @@ from datetime import datetime, timedelta
 from shared import due
 from shared.collections import ORPHANS
 from shared.domain.ids import derive
-from shared.events import Record, Unknown
+from shared.events import Deferred, Record, Unknown
 from shared.storage import Change, Document, Storage
 
 _PAGE = 200
 # The arrival of a lead releases its orphans at once. This is for leads that come to be known by another address.
 _LOOK_AGAIN = timedelta(seconds=10)
-_LEASE = timedelta(seconds=60)
+# So long a row that a killed process held is nobody's. Two that hold one at a time do the same, once.
+_LEASE = timedelta(seconds=10)
+_STATUS = "status"
 
 
 class Orphans:
     """What waits for one worker."""
 
-    def __init__(self, storage: Storage, worker: str, ttl: timedelta) -> None:
-        self._storage, self._worker, self._ttl = storage, worker, ttl
+    def __init__(self, storage: Storage, worker: str, ttl: timedelta, patience: timedelta = timedelta(0)) -> None:
+        self._storage, self._worker, self._ttl, self.patience = storage, worker, ttl, patience
 
     @property
     def query(self) -> Document:
@@ -34,43 +37,64 @@ class Orphans:
         """Whether anything waits at all: nearly always not, and then nothing else need be asked."""
         return bool(await self._storage.find(ORPHANS, self.query, fields=("_id",), limit=1))
 
-    async def park(self, unknown: Sequence[Unknown], now: datetime) -> None:
+    async def park(self, events: Sequence[Unknown | Deferred], now: datetime) -> None:
         """Let events wait; one that waits already keeps its place."""
-        await self._storage.insert_new(ORPHANS, [self._row(one, now) for one in unknown])
+        await self._storage.insert_new(ORPHANS, [self._row(one, now) for one in events])
 
-    def id_of(self, unknown: Unknown) -> str:
+    def id_of(self, event: Unknown | Deferred) -> str:
         """The id of the row under which this event waits."""
-        return derive("orphan", self._worker, unknown.received.key)
+        return derive("orphan", self._worker, event.received.key)
 
-    def _row(self, unknown: Unknown, now: datetime) -> Document:
-        record, ends = unknown.received.record, now + self._ttl
+    def _row(self, event: Unknown | Deferred, now: datetime) -> Document:
+        record = event.received.record
         return {
-            "_id": self.id_of(unknown),
+            "_id": self.id_of(event),
             "worker": self._worker,
-            "name": unknown.name,
-            "waitsFor": f"{self._worker}|{unknown.name}",
+            "name": event.name,
             "at": now,
             "place": [record.topic, record.partition, record.offset],
             "key": record.key,
             "value": record.value,
             "headers": [list(header) for header in record.headers],
-            "endsAt": ends,
-            "wakeAt": min(ends, now + _LOOK_AGAIN),
+            **(self._for_status(event.name, now) if isinstance(event, Deferred) else self._for_lead(event.name, now)),
         }
+
+    def _for_lead(self, name: str, now: datetime) -> Document:
+        ends = now + self._ttl
+        return {"waitsFor": f"{self._worker}|{name}", "endsAt": ends, "wakeAt": min(ends, now + _LOOK_AGAIN)}
+
+    def _for_status(self, name: str, now: datetime) -> Document:
+        ends = now + self.patience
+        return {"waitsFor": f"{self._worker}|{_STATUS}|{name}", "endsAt": ends, "wakeAt": ends}
 
     async def waiting_for(self, names: Iterable[str]) -> list[Document]:
         """The rows that wait for leads of these names, in the order they came."""
-        keys = sorted({f"{self._worker}|{name}" for name in names})
-        return in_order(await self._storage.find_in(ORPHANS, "waitsFor", keys))
+        return await self._waiting(f"{self._worker}|{name}" for name in names)
+
+    async def deferred(self, names: Iterable[str]) -> list[Document]:
+        """The rows that wait for another status of leads of these names, in the order they came."""
+        return await self._waiting(f"{self._worker}|{_STATUS}|{name}" for name in names)
+
+    async def _waiting(self, keys: Iterable[str]) -> list[Document]:
+        return in_order(await self._storage.find_in(ORPHANS, "waitsFor", sorted(set(keys))))
+
+    def is_deferred(self, row: Document) -> bool:
+        """Whether this row waits for a status, its lead being known."""
+        return str(row["waitsFor"]).startswith(f"{self._worker}|{_STATUS}|")
 
     async def due(self, now: datetime) -> list[Document]:
-        """Rows whose time is up or that are to be looked at again; they are ours for a minute."""
+        """Rows whose time is up or that are to be looked at again; they are ours for a moment."""
         return in_order(await due.claim(self._storage, ORPHANS, now, _LEASE, _PAGE, self.query))
 
-    async def later(self, rows: Sequence[Document], now: datetime) -> None:
-        """Look at these rows again."""
-        changes = [Change(row["_id"], {}, {"$set": {"wakeAt": min(row["endsAt"], now + _LOOK_AGAIN)}}) for row in rows]
+    async def later(self, rows: Sequence[Document], now: datetime, *, deferred: bool = False) -> None:
+        """Look at these rows again; `deferred` ones found their lead, and wait for its status now."""
+        changes = [Change(row["_id"], {}, {"$set": self._next(row, now, deferred=deferred)}) for row in rows]
         await self._storage.change(ORPHANS, changes)
+
+    def _next(self, row: Document, now: datetime, *, deferred: bool) -> Document:
+        if deferred:
+            return self._for_status(row["name"], now)
+        return {"wakeAt": row["endsAt"] if self.is_deferred(row) else min(row["endsAt"], now + _LOOK_AGAIN)}
 
     async def done(self, ids: Iterable[str]) -> None:
         """These have had their outcome."""

@@ -18,9 +18,7 @@ from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
 from shared.breaker import Breaker, Tripped
 from shared.broker import GRACE_S, Kafka, Publisher, close, connect, reach
 from shared.clock import Clock, pause, system_clock
-from shared.collections import ORPHANS
 from shared.domain.breaker import Limits
-from shared.due import Alarm
 from shared.health import App, HttpServer, application
 from shared.intake import Intake
 from shared.metrics import Metrics
@@ -107,7 +105,7 @@ class Service:
     async def __aenter__(self) -> Self:
         await self._connect()
         loops = [(worker.name, loop) for worker in self.workers for loop in _loops(worker)]
-        loops += [(name, self._alarm(waiting).run) for name, waiting in self._waiting.items()]
+        loops += [(name, loop) for name, waiting in self._waiting.items() for loop in (waiting.alarm.run, waiting.run)]
         self._loops = [asyncio.create_task(self._keep_running(name, loop)) for name, loop in loops]
         # Beside the rest: who may not ask, or finds a server away, works all the same.
         asking = warn(self._to.kafka, self.storage, idempotence=self._to.idempotence)
@@ -185,16 +183,14 @@ class Service:
 
     def _wait(self, worker: Worker) -> Waiting:
         settings = self._settings
-        orphans = Orphans(self.storage, worker.name, timedelta(seconds=settings.orphan_ttl))
+        ttl, patience = timedelta(seconds=settings.orphan_ttl), timedelta(seconds=settings.command_patience)
+        orphans = Orphans(self.storage, worker.name, ttl, patience)
         return Waiting(orphans, self.storage, self._passages[worker.name], settings.erasure_pepper.get_secret_value())
 
     def _passage(self, worker: Worker) -> Passage:
         settings = self._settings
         breaker = Breaker(Limits(settings.breaker_share, settings.breaker_in_a_row))
         return Passage(worker, self.publisher, self._clock, settings.region, breaker)
-
-    def _alarm(self, waiting: Waiting) -> Alarm:
-        return Alarm(self.storage, self._clock, ORPHANS, waiting.look, waiting.orphans.query)
 
     def _subscribe(self, worker: Worker) -> Any:
         intake = Intake(

@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     triggers_file: Path = Field(_CONFIG / "triggers.yaml", description="behaviour that triggers sequences")
     assignment_file: Path = Field(_CONFIG / "assignment.yaml", description="assignment rules")
     orphan_ttl: float = Field(900.0, gt=0, description="seconds that an event waits for a lead nobody knows yet")
+    command_patience: float = Field(
+        3.0, ge=0, description="seconds that a command waits for a status of its lead that allows it; 0: judged at once"
+    )
     erasure_pepper: SecretStr = Field(SecretStr(""), description="secret that the ids of tombstones are derived with")
     prediction_horizon_days: int = Field(
         90, ge=1, le=730, description="days from its scoring within which a lead is predicted to convert, or not"

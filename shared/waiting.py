@@ -1,22 +1,26 @@
-"""Waiting for a lead: which events do, what releases them, and what ends it (contract 3, Order)."""
+"""Waiting for a lead, or for its status: which events do, what releases them, what ends it (contract 3, Order)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 import structlog
 
+from shared.collections import ORPHANS
 from shared.decoding import decode
-from shared.events import Received, Record, Result, Unknown
+from shared.due import Alarm
+from shared.events import Deferred, Received, Record, Result, Unknown
 from shared.leads import known_names, names_in, names_of, read_leads
 from shared.orphans import Orphans, record_of
 from shared.passage import Passage, given_up
+from shared.patience import StatusWatch
 from shared.storage import Document, Storage
 from shared.tombstones import erased
 
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Waiting:
     """The orphans of one worker, and their ways out; `pepper` is what tombstones are derived with."""
 
@@ -24,6 +28,18 @@ class Waiting:
     storage: Storage
     passage: Passage
     pepper: str
+    alarm: Alarm = field(init=False)
+    """Ends waits, and looks again at those whose lead came to be known by another address."""
+    watch: StatusWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        clock = self.passage.clock
+        self.alarm = Alarm(self.storage, clock, ORPHANS, self.look, self.orphans.query)
+        self.watch = StatusWatch(self.storage, clock, self.orphans.patience)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Judge deferred commands again as soon as the status of their lead changes."""
+        await self.watch.run(self.reconsider, stopping)
 
     async def release(self, arrivals: Sequence[Record], received: Sequence[Received]) -> None:
         """Take in what waited for these leads, before anything that came after it is handled."""
@@ -39,10 +55,14 @@ class Waiting:
         await self._take_in(await self.orphans.waiting_for(names))
 
     async def part(self, results: Sequence[Result]) -> Sequence[Result]:
-        """Let the events wait that found their lead unknown; return the other results.
+        """Let the events wait that found their lead unknown, or its status not right yet; return the other results.
 
         What names an erased lead doesn't wait: it has its outcome now.
         """
+        deferred = [one for one in results if isinstance(one, Deferred)]
+        if deferred:
+            await self.orphans.park(deferred, self.passage.clock())
+            self._expect(deferred)
         unknown = [one for one in results if isinstance(one, Unknown)]
         if not unknown:
             return results
@@ -58,27 +78,45 @@ class Waiting:
         """Take in those whose lead is known by now, end the waiting of those whose time is up; return how many."""
         now = self.passage.clock()
         rows = await self.orphans.due(now)
-        taken = await self._take_in(rows)
+        taken = await self._take_in([row for row in rows if not self.orphans.is_deferred(row)])
         left = [row for row in rows if row["_id"] not in taken]
         await self._end([row for row in left if row["endsAt"] <= now], final=True)
         await self.orphans.later([row for row in left if row["endsAt"] > now], now)
         return len(rows)
+
+    async def reconsider(self, names: Collection[str]) -> None:
+        """Judge the deferred commands on these leads, whose status is another now."""
+        await self._end(await self.orphans.deferred(names), final=False)
+
+    def _expect(self, deferred: Sequence[Deferred]) -> None:
+        self.watch.add(deferred)
+        self.alarm.wake()
 
     async def _take_in(self, rows: Sequence[Document]) -> set[str]:
         known = await known_names(self.storage, {row["name"] for row in rows})
         return await self._end([row for row in rows if row["name"] in known], final=False)
 
     async def _end(self, rows: Sequence[Document], *, final: bool) -> set[str]:
+        """Handle what waited; return the ids of rows that have their outcome, or wait for something else now."""
         if not rows:
             return set()
         records = [record_of(row) for row in rows]
         received, undecodable = self.passage.decode(records, final=final)
         results = await self.passage.handle(received)
+        deferred = {self.orphans.id_of(one): one for one in results if isinstance(one, Deferred)}
         # A lead that was erased in between leaves its events waiting.
         still = {self.orphans.id_of(one) for one in results if isinstance(one, Unknown) and not final}
+        await self._defer([row for row in rows if row["_id"] in deferred], list(deferred.values()))
         refused = await self.passage.publish(given_up(results) if final else results)
         buried = await self.passage.bury([*undecodable, *refused], records)
-        ended = {row["_id"] for row in rows} - still
+        ended = {row["_id"] for row in rows} - still - deferred.keys()
         await self.orphans.done(ended)
         _log.info("orphans.through", worker=self.passage.worker.name, records=len(ended), final=final, **buried)
-        return ended
+        return ended | deferred.keys()
+
+    async def _defer(self, rows: Sequence[Document], deferred: Sequence[Deferred]) -> None:
+        """Found their lead, and must wait for its status from now on; those that wait for it already go on waiting."""
+        if deferred:
+            news = [row for row in rows if not self.orphans.is_deferred(row)]
+            await self.orphans.later(news, self.passage.clock(), deferred=True)
+            self._expect(deferred)

@@ -10,7 +10,7 @@ from schemas.topics import CONVERT, CONVERTED
 from services.conversion import domain
 from shared.commands import Policy, Ruling, carry_out
 from shared.domain.statuses import Move, objection
-from shared.events import Outgoing, Received, Unknown, emit
+from shared.events import Outgoing, Received, Result, emit
 from shared.storage import Document
 from shared.worker import ARRIVALS, Runtime, Worker
 
@@ -23,7 +23,7 @@ def build(runtime: Runtime) -> Worker:
     """The worker, ready to run."""
     policies = {CONVERT.name: Policy(_judge, _announce, _activity)}
 
-    async def handle(received: Sequence[Received]) -> Sequence[Outgoing | Unknown]:
+    async def handle(received: Sequence[Received]) -> Sequence[Result]:
         return await carry_out(runtime, received, policies, _SOURCE)
 
     return Worker(NAME, TOPICS, handle, waits=True)

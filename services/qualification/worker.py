@@ -12,7 +12,7 @@ from services.qualification import domain
 from shared.commands import Policy, Ruling, carry_out
 from shared.domain.moments import stored
 from shared.domain.statuses import Move, objection
-from shared.events import Outgoing, Received, Unknown, emit
+from shared.events import Outgoing, Received, Result, emit
 from shared.storage import Document
 from shared.worker import ARRIVALS, Runtime, Worker
 
@@ -28,7 +28,7 @@ def build(runtime: Runtime) -> Worker:
         UPDATE.name: Policy(partial(_judge_update, region=runtime.settings.region), _announce_update, _statement),
     }
 
-    async def handle(received: Sequence[Received]) -> Sequence[Outgoing | Unknown]:
+    async def handle(received: Sequence[Received]) -> Sequence[Result]:
         return await carry_out(runtime, received, policies, _SOURCE)
 
     return Worker(NAME, TOPICS, handle, waits=True)

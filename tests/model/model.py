@@ -22,6 +22,8 @@ TRIGGERS = {
     "visited_multiple_pages": "website_engagement",
 }
 TTL = timedelta(seconds=SETTINGS.orphan_ttl)
+PATIENCE = timedelta(seconds=SETTINGS.command_patience)
+_FOR_NOW = ("LEAD_NOT_QUALIFIED", "LEAD_LOST", "INVALID_TRANSITION")
 _LISTS = ("decisionMakers", "painPoints")
 _SOON = ("immediate", "within_month")
 
@@ -203,6 +205,8 @@ def _command(move: str, world: World, said: Said, told: Told) -> tuple[Lead | No
     if lead is None:
         return None, "", _not_found(world, said, told)
     outcome = _table()[move][lead.status] if move else lead.status
+    if outcome in _FOR_NOW and said.begun and told.at.get("leads.rejected", said.begun[1]) < said.begun[1] + PATIENCE:
+        raise Contradiction(f"{said.id}: rejected as {outcome} before its patience was over")
     return (lead, "", _rejected(said, outcome.lower())) if outcome.isupper() else (lead, outcome, {})
 
 

@@ -127,7 +127,8 @@ class Process:
         publisher = cast("Publisher", _Teller(rig, self.life))
         worker = self._watched(WORKERS[name](Runtime(SETTINGS, storage, publisher, rig.clock)))
         passage = Passage(worker, publisher, rig.clock, SETTINGS.region)
-        orphans = Orphans(storage, name, timedelta(seconds=SETTINGS.orphan_ttl))
+        ttl, patience = timedelta(seconds=SETTINGS.orphan_ttl), timedelta(seconds=SETTINGS.command_patience)
+        orphans = Orphans(storage, name, ttl, patience)
         waiting = (
             Waiting(orphans, storage, passage, SETTINGS.erasure_pepper.get_secret_value()) if worker.waits else None
         )
@@ -155,6 +156,8 @@ class Process:
     async def look(self) -> tuple[int, int]:
         """See to what is due, once; return how much that was, and how many events that wait were looked at."""
         due = sum([await alarm() for alarm in self._alarms])
+        if self._waiting:
+            await self._waiting.reconsider(await self._waiting.watch.changed())
         return due, await self._waiting.look() if self._waiting else 0
 
 
@@ -342,7 +345,7 @@ class Rig:
         await self._rest()
         for _ in range(_ROUNDS):
             self.now += LEASE
-            if not await self._rest():
+            if not await self._rest() and not await self._deferred():
                 return
         raise AssertionError(f"something is due every minute, {_ROUNDS} times")
 
@@ -359,6 +362,11 @@ class Rig:
             if not (busy or due or waiting):
                 return stirred
         raise AssertionError(f"no rest after {_ROUNDS} rounds; pending: {self.pending}")
+
+    async def _deferred(self) -> bool:
+        """Whether a command waits for another status of its lead."""
+        rows = await self.storage.find(ORPHANS, {}, fields=("waitsFor",))
+        return any("|status|" in row["waitsFor"] for row in rows)
 
     async def stored(self) -> dict[str, list[Document]]:
         """Every document there is, by collection."""

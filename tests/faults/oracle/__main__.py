@@ -37,6 +37,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--token", default="", help="a key with the scope analytics:read")
     parser.add_argument("--no-lag", action="store_true", help="for a broker whose end offsets are not exact")
     parser.add_argument("--orphan-ttl", type=float, default=900.0, help="the setting PANTRY_ORPHAN_TTL")
+    parser.add_argument("--command-patience", type=float, default=3.0, help="the setting PANTRY_COMMAND_PATIENCE")
     parser.add_argument("--skew", type=float, default=0.0, help="seconds by which a worker's clock was wrong")
     parser.add_argument("--quiet", type=float, default=3.0, help="seconds without a change after which a look counts")
     parser.add_argument("--patience", type=float, default=120.0, help="seconds after which the last look counts")
@@ -51,7 +52,8 @@ async def _look(of: argparse.Namespace) -> Verdict:
     records = await reading.records(of.kafka, **options)
     documents = await asyncio.to_thread(reading.documents, of.mongo, of.database)
     skew = timedelta(seconds=of.skew)
-    world = World(records, reading.ledger(of.ledger), documents, datetime.now(UTC), of.orphan_ttl, skew)
+    waits = (of.orphan_ttl, skew, of.command_patience)
+    world = World(records, reading.ledger(of.ledger), documents, datetime.now(UTC), *waits)
     return judge(world, answers, lag)
 
 

@@ -36,7 +36,8 @@ _REASONS = {
     "handler_failed",
 }
 _VERDICTS = {QUALIFY: (QUALIFIED, DISQUALIFIED), UPDATE: (UPDATED,), CONVERT: (CONVERTED,), ERASE: (ERASED,)}
-_REJECTIONS = {"lead_not_qualified", "already_converted", "lead_lost", "invalid_transition", "lead_not_found"}
+_FOR_NOW = {"lead_not_qualified", "lead_lost", "invalid_transition"}
+_REJECTIONS = {*_FOR_NOW, "already_converted", "lead_not_found", "too_large"}
 _TRIGGERS = {
     "clicked_pricing": "high_intent_detected",
     "downloaded_whitepaper": "content_engagement",
@@ -153,6 +154,9 @@ def _rejection(world: World, command: Event, told: Event) -> Iterator[str]:
         yield f"it was rejected as {said.get('reason')}, which is no reason"
     if said.get("reason") == "lead_not_found" and not _waited(world, command, told.record):
         yield "it was rejected as lead_not_found, though its lead came in time"
+    impatient = told.record.at - command.record.at + world.skew < timedelta(seconds=world.patience_s)
+    if said.get("reason") in _FOR_NOW and impatient:
+        yield f"it was rejected as {said['reason']} before its patience was over"
 
 
 def _waited(world: World, event: Event, told: Record) -> bool:

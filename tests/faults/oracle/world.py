@@ -95,6 +95,8 @@ def event_of(record: Record) -> Event | None:
 class World:
     """What the judge saw at `now`; `ttl_s` is how long an event waits for a lead that nobody knows.
 
+    `patience_s` is how long a command waits for a status that allows it.
+
     A worker's clock may have been wrong by `skew`: what it took for now is no fault of its own.
     """
 
@@ -104,6 +106,7 @@ class World:
     now: datetime
     ttl_s: float = 900.0
     skew: timedelta = field(default_factory=timedelta)
+    patience_s: float = 3.0
 
     @cached_property
     def leads(self) -> dict[str, Document]:
