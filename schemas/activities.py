@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError, to_json
 
-from schemas.base import LeadId, Model, Moment, OptionalText, OptionalWord, Word
+from schemas.base import NOT_STORABLE, LeadId, Model, Moment, OptionalText, OptionalWord, Word, storable
 from schemas.lead import ActivityType
+
+METADATA_ENTRIES = 20
+METADATA_BYTES = 2 * 1024
+"""Most entries of an engagement's `metadata`, and most bytes of it as JSON."""
 
 
 class NamesALead(Model):
@@ -45,4 +49,17 @@ class EngagementRecorded(NamesALead):
     """The lead did something: opened, clicked, downloaded, visited, unsubscribed, … any word."""
 
     action: Word
-    metadata: Mapping[str, Any] | None = None
+    metadata: Mapping[str, Any] | None = Field(
+        None, max_length=METADATA_ENTRIES, description="Free; kept with the activity. 20 entries, 2 KiB at most."
+    )
+
+    @field_validator("metadata")
+    @classmethod
+    def _metadata(cls, value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        if value is None:
+            return None
+        if not storable(value):
+            raise PydanticCustomError("metadata_value", NOT_STORABLE)
+        if len(to_json(value)) > METADATA_BYTES:
+            raise PydanticCustomError("metadata_size", "may have 2 KiB at most")
+        return value

@@ -15,6 +15,8 @@ from shared.domain.statuses import Move, after
 SEEN_MAX = 64
 CHANGES_MAX = 16
 """Newest changes of consent that a lead remembers, so that a redelivered event publishes its change again."""
+BY_SYSTEM = "system"
+"""Who records what leads do."""
 
 
 class Triggers(BaseModel):
@@ -30,14 +32,30 @@ class Triggers(BaseModel):
 
 
 def engaged(  # noqa: PLR0913 - what an engagement event says
-    activity_id: str, lead_id: str, action: str, at: datetime, *, source: str, address: str | None, trigger: str | None
+    activity_id: str,
+    lead_id: str,
+    action: str,
+    at: datetime,
+    *,
+    source: str,
+    address: str | None,
+    trigger: str | None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The activity that records an engagement; `address` is the one that a refusal of mail is about."""
     document = activity(
-        activity_id, lead_id, "email", at, created_by=source, description=f"Email engagement: {action}", completed_at=at
+        activity_id,
+        lead_id,
+        "email",
+        at,
+        created_by=BY_SYSTEM,
+        description=f"Email engagement: {action}",
+        outcome=action,
+        completed_at=at,
     )
     refused = action.casefold() if action.casefold() in REFUSALS else None
-    more = {"trigger": trigger, "refusal": {"reason": refused, "address": address} if refused else None}
+    refusal = {"reason": refused, "address": address, "source": source} if refused else None
+    more = {"trigger": trigger, "refusal": refusal, "metadata": dict(metadata) if metadata else None}
     return {**document, "engagement": action, **{name: value for name, value in more.items() if value is not None}}
 
 
@@ -93,7 +111,9 @@ def _consent(lead: Mapping[str, Any], fresh: Sequence[Mapping[str, Any]], region
 
 def _statement(lead: Mapping[str, Any], one: Mapping[str, Any]) -> Statement:
     address = email_key(one["refusal"]["address"]) or email_key((lead.get("contact") or {}).get("email"))
-    said = {"at": one["at"], "source": one["createdBy"], "cause": one["_id"], "reason": one["refusal"]["reason"]}
+    # A row of an earlier edition names the source as its author.
+    source = one["refusal"].get("source", one["createdBy"])
+    said = {"at": one["at"], "source": source, "cause": one["_id"], "reason": one["refusal"]["reason"]}
     return Statement(EMAIL, address, given=False, **said)
 
 

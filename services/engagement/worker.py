@@ -65,6 +65,7 @@ def _document(received: Received, lead_id: str, triggers: Triggers) -> Document:
             source=received.event.source,
             address=payload.email,
             trigger=triggers.of(payload.action),
+            metadata=payload.metadata,
         )
     given = payload.activity
     return activity(

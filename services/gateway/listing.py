@@ -21,6 +21,8 @@ from shared.domain.listing import Question, moment_key
 from shared.storage import Document, Storage
 
 _ACTIVITIES_MAX = 100
+_ACTIVITY_FIELDS = ("type", "description", "outcome", "scheduledAt", "completedAt", "createdBy", "at", "metadata")
+_QUALIFICATION_FIELDS = ("method", "bantScore", "bant", "by", "at")
 _STRETCH_S = 15.0
 _GROWTH = 4
 _STRETCH_MAX_S = 40 * 365 * 86_400.0
@@ -121,12 +123,17 @@ async def lead(storage: Storage, lead_id: str) -> Document | None:
     )
     if lead_id not in found:
         return None
-    return {**public(found[lead_id]), "activities": [_activity(one) for one in activities]}
+    document = {**public(found[lead_id]), "activities": [_activity(one) for one in activities]}
+    held = found[lead_id].get("qualification")
+    return document | ({"qualification": _present(held, _QUALIFICATION_FIELDS)} if held else {})
+
+
+def _present(document: Mapping[str, Any], fields: Sequence[str]) -> Document:
+    return {name: document[name] for name in fields if name in document}
 
 
 def _activity(document: Mapping[str, Any]) -> Document:
-    fields = ("type", "description", "outcome", "scheduledAt", "completedAt", "createdBy", "at")
-    return {"id": document["_id"], **{name: document[name] for name in fields if name in document}}
+    return {"id": document["_id"], **_present(document, _ACTIVITY_FIELDS)}
 
 
 async def score(storage: Storage, lead_id: str) -> Document | None:

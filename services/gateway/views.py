@@ -22,11 +22,23 @@ class ActivityView(Model):
     completed_at: Moment | None = None
     created_by: str
     at: Moment
+    metadata: Mapping[str, Any] | None = None
+
+
+class QualificationView(Model):
+    """How a lead was qualified last, by whom and when; `bant` is the newest BANT that sales gave, with its score."""
+
+    method: Literal["progressive", "bant"]
+    bant_score: int | None = None
+    bant: Mapping[str, Any] | None = None
+    by: str | None = None
+    at: Moment | None = None
 
 
 class LeadWithActivities(Lead):
-    """A lead, with its latest 100 activities, newest first."""
+    """A lead, with its latest 100 activities, newest first, and its qualification."""
 
+    qualification: QualificationView | None = None
     activities: tuple[ActivityView, ...]
 
 

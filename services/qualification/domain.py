@@ -1,11 +1,12 @@
 """Qualification: sales learned more of a lead, and what they say it stands at (contract 3, Qualification)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from schemas.base import WORDS_MAX
-from schemas.commands import Bant, ConsentStatement, UpdateLead
+from schemas.commands import Bant, BantTimeline, ConsentStatement, UpdateLead
 from schemas.lead import Urgency
 from shared.domain.activities import activity
 from shared.domain.consent import Restated, Statement, restate
@@ -18,23 +19,56 @@ _SOON = frozenset({Urgency.IMMEDIATE, Urgency.WITHIN_MONTH})
 _LISTS = ("decisionMakers", "painPoints")
 
 
-def progressive(lead: Mapping[str, Any], requirements: Mapping[str, Any], cause_key: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asked for a qualification, and when; `order` compares commands by their time, then by their id."""
+
+    key: str
+    by: str
+    at: datetime
+    order: tuple[str, ...]
+
+
+def progressive(lead: Mapping[str, Any], requirements: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
     """What to set on the lead: qualified, and the requirements merged."""
     return {
         "status": after(Move.FIT, lead["status"]).value,
         "requirements": merged(lead, requirements),
-        "qualification": {"method": "progressive", "cause": cause_key},
+        "qualification": _newest(lead, asked, {"method": "progressive"}),
     }
 
 
-def by_bant(lead: Mapping[str, Any], bant: Bant, cause_key: str) -> dict[str, Any]:
-    """What to set on the lead: the verdict of its BANT score, and the requirements taken over."""
-    score = bant_score(bant)
+def by_bant(lead: Mapping[str, Any], bant: Bant, asked: Asked) -> dict[str, Any]:
+    """What to set on the lead: the verdict of its BANT score, the requirements taken over, and the whole BANT."""
+    known = {
+        "bantScore": bant_score(bant),
+        "bant": bant.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True),
+    }
     return {
         "status": after(move_of(bant), lead["status"]).value,
-        "requirements": merged(lead, requirements_of(bant)),
-        "qualification": {"method": "bant", "cause": cause_key, "bantScore": score},
+        "requirements": dict(lead.get("requirements") or {}) | requirements_of(bant),
+        "qualification": _newest(lead, asked, {"method": "bant"}, known),
     }
+
+
+def _newest(
+    lead: Mapping[str, Any], asked: Asked, how: Mapping[str, Any], bant: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The lead's newest qualification, and its newest BANT, which a later progressive one leaves as it is.
+
+    Newest by the commands' own times: one that arrives late replaces nothing newer.
+    """
+    held = dict(lead.get("qualification") or {})
+    if _is_newer(asked, held.get("order")):
+        held |= {**how, "cause": asked.key, "by": asked.by, "at": asked.at, "order": list(asked.order)}
+    if bant and _is_newer(asked, held.get("bantOrder")):
+        held |= {**bant, "bantOrder": list(asked.order)}
+    return held
+
+
+def _is_newer(asked: Asked, order: Sequence[str] | None) -> bool:
+    # A qualification of an earlier edition doesn't say when it was asked for: any is newer.
+    return order is None or asked.order >= tuple(order)
 
 
 def move_of(bant: Bant | None) -> Move:
@@ -54,15 +88,21 @@ def bant_score(bant: Bant) -> int:
 
 
 def requirements_of(bant: Bant) -> dict[str, Any]:
-    """The lead's requirements as a BANT record tells them."""
-    told = {
+    """The lead's requirements as a BANT record gives them; what it leaves out, an empty list too, is missing."""
+    given = {
         "budget": bant.budget.amount if bant.budget else None,
-        "timeline": bant.timeline.urgency.value if bant.timeline and bant.timeline.urgency else None,
-        "decisionMakers": list(bant.authority.decision_makers or ()) if bant.authority else None,
+        "timeline": _timeline(bant.timeline) if bant.timeline else None,
+        "decisionMakers": list(bant.authority.decision_makers or ()) or None if bant.authority else None,
         "currentSolution": bant.need.current_solution if bant.need else None,
-        "painPoints": list(bant.need.pain_points or ()) if bant.need else None,
+        "painPoints": list(bant.need.pain_points or ()) or None if bant.need else None,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _timeline(timeline: BantTimeline) -> str | None:
+    """The date of the implementation in RFC 3339, else how urgent it is."""
+    date = timeline.model_dump(mode="json")["implementation_date"]
+    return date or (timeline.urgency.value if timeline.urgency else None)
 
 
 def merged(lead: Mapping[str, Any], learned: Mapping[str, Any]) -> dict[str, Any]:

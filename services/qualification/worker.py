@@ -39,10 +39,11 @@ def _judge_qualify(lead: Document | None, received: Received, _at: datetime) -> 
     refused = objection(domain.move_of(command.bant), lead)
     if refused or lead is None:
         return Ruling(*refused) if refused else Ruling()
+    asked = domain.Asked(received.key, command.requested_by, stored(received.event.time), received.order)
     if command.bant:
-        return Ruling(set=domain.by_bant(lead, command.bant, received.key))
+        return Ruling(set=domain.by_bant(lead, command.bant, asked))
     learned = command.requirements.model_dump(by_alias=True, exclude_none=True)
-    return Ruling(set=domain.progressive(lead, learned, received.key))
+    return Ruling(set=domain.progressive(lead, learned, asked))
 
 
 def _activity(received: Received, lead_id: str, at: datetime) -> Document | None:

@@ -1,3 +1,5 @@
+from datetime import timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -44,6 +46,11 @@ def test_a_lead_has_one_opportunity_id_for_ever_and_the_request_wins_over_the_le
     assert description == f"Lead converted to opportunity {first['convertedToOpportunityId']}"
 
 
+def asked(key: str = "c", minutes: int = 0, by: str = "sam") -> qualification.Asked:
+    at = NOW + timedelta(minutes=minutes)
+    return qualification.Asked(key, by, at, (at.isoformat(timespec="microseconds"), key))
+
+
 FULL: dict[str, Any] = {
     "budget": {"confirmed": True, "amount": 100},
     "authority": {"isDecisionMaker": True},
@@ -64,7 +71,7 @@ FULL: dict[str, Any] = {
 def test_bant_gives_25_each_and_qualifies_from_75(missing: tuple[str, ...], score: int, status: str) -> None:
     bant = Bant.model_validate({name: value for name, value in FULL.items() if name not in missing})
     assert qualification.bant_score(bant) == score
-    assert qualification.by_bant(lead(), bant, "c")["status"] == status
+    assert qualification.by_bant(lead(), bant, asked())["status"] == status
     activity = qualification.follow_up("c", "lead-1", bant, "sam", NOW)
     assert (activity["description"], activity["outcome"]) == (f"BANT qualification completed - Score: {score}", status)
 
@@ -76,14 +83,88 @@ def test_a_need_that_can_wait_counts_nothing(urgency: str) -> None:
 
 def test_progressive_qualification_merges_requirements_and_loses_none() -> None:
     known = lead(requirements={"budget": 5, "painPoints": ["waste"], "timeline": "soon"})
-    learned = qualification.progressive(known, {"budget": 0, "painPoints": ["price", "waste"]}, "c")
+    learned = qualification.progressive(known, {"budget": 0, "painPoints": ["price", "waste"]}, asked())
     assert learned["requirements"] == {"budget": 0, "painPoints": ["waste", "price"], "timeline": "soon"}
+
+
+def test_what_a_bant_gives_replaces_and_what_it_leaves_out_stays() -> None:
+    known = lead(requirements={"budget": 5, "painPoints": ["waste"], "decisionMakers": ["Lee"], "timeline": "soon"})
+    given = {
+        "budget": {"confirmed": True, "amount": 0},
+        "authority": {"decisionMakers": []},
+        "need": {"painPoints": ["price"], "currentSolution": " "},
+        "timeline": {"factors": ["season"]},
+    }
+    after = qualification.by_bant(known, Bant.model_validate(given), asked())
+    assert after["requirements"] == {
+        "budget": 0,
+        "painPoints": ["price"],
+        "decisionMakers": ["Lee"],
+        "timeline": "soon",
+    }
+
+
+@pytest.mark.parametrize(
+    ("timeline", "expected"),
+    [
+        ({"urgency": "future", "implementationDate": "2026-06-01T08:30:00Z"}, "2026-06-01T08:30:00Z"),
+        ({"implementationDate": "2026-06-01T08:30:00+02:00"}, "2026-06-01T08:30:00+02:00"),
+        ({"urgency": "future"}, "future"),
+        ({}, None),
+    ],
+)
+def test_a_bant_s_timeline_is_its_date_of_implementation_else_its_urgency(
+    timeline: dict[str, Any], expected: str | None
+) -> None:
+    bant = Bant.model_validate({"timeline": timeline})
+    assert qualification.requirements_of(bant).get("timeline") == expected
+
+
+def test_the_whole_bant_is_kept_on_the_lead() -> None:
+    given = {
+        "budget": {"confirmed": True, "amount": 9.5, "timeframe": "Q3"},
+        "authority": {"isDecisionMaker": False, "decisionMakers": ["Ana"], "approvalProcess": "the board"},
+        "need": {"currentSolution": "cash and carry", "painPoints": ["waste"], "requirements": ["HACCP"]},
+        "timeline": {"urgency": "immediate", "implementationDate": "2026-06-01T00:00:00Z", "factors": ["season"]},
+    }
+    held = qualification.by_bant(lead(), Bant.model_validate(given), asked(by="kim"))["qualification"]
+    assert (held["method"], held["bantScore"], held["bant"]) == ("bant", 75, given)
+    assert (held["by"], held["at"]) == ("kim", NOW)
+
+
+def test_of_two_bants_the_newer_by_its_time_is_kept_whatever_order_they_arrive_in() -> None:
+    steps = [("a", 1, True), ("b", 2, False), ("c", 2, True)]
+    held = set()
+    for order in permutations(steps):
+        one = lead()
+        for key, minutes, confirmed in order:
+            bant = Bant.model_validate({"budget": {"confirmed": confirmed, "amount": minutes}})
+            one |= qualification.by_bant(one, bant, asked(key, minutes))
+        held.add((one["qualification"]["cause"], one["qualification"]["bantScore"], one["qualification"]["at"]))
+    assert held == {("c", 25, NOW + timedelta(minutes=2))}
+
+
+def test_a_later_progressive_qualification_leaves_the_bant_and_an_older_bant_leaves_the_method() -> None:
+    bant, older = Bant.model_validate(FULL), Bant.model_validate({})
+    one = lead() | qualification.by_bant(lead(), bant, asked("a", 1))
+    one |= qualification.progressive(one, {"budget": 1}, asked("b", 2))
+    one |= qualification.by_bant(one, older, asked("z", 0))
+    held = one["qualification"]
+    assert (held["method"], held["cause"], held["bantScore"]) == ("progressive", "b", 100)
+    assert held["bant"]["need"] == {"painPoints": ["waste"]}
+    assert one["status"] == "unqualified", "a command is carried out when it comes"
+
+
+def test_a_qualification_of_an_earlier_edition_gives_way_to_any() -> None:
+    old = lead(qualification={"method": "bant", "cause": "x", "bantScore": 100})
+    held = qualification.by_bant(old, Bant.model_validate({}), asked())["qualification"]
+    assert (held["cause"], held["bantScore"]) == ("c", 0)
 
 
 def test_a_lead_stays_valid_and_bounded_however_often_it_is_qualified() -> None:
     one = lead()
     for number in range(80):
-        one |= qualification.progressive(one, {"painPoints": [f"pain {number}", "waste"]}, f"c{number}")
+        one |= qualification.progressive(one, {"painPoints": [f"pain {number}", "waste"]}, asked(f"c{number}"))
     assert len(one["requirements"]["painPoints"]) == 50
     assert "pain 79" in one["requirements"]["painPoints"]
     assert Lead.of(one).status == "qualified"

@@ -1,9 +1,12 @@
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from schemas.activities import EngagementRecorded
 from services.engagement.domain import CHANGES_MAX, Triggers, changed_by, engaged, take_in
 from shared.config import ConfigError, load
 from shared.domain.activities import activity
@@ -60,6 +63,7 @@ def test_an_engagement_is_a_completed_email_activity() -> None:
     row = engagement("clicked_pricing")
     assert (row["type"], row["description"]) == ("email", "Email engagement: clicked_pricing")
     assert row["completedAt"] == row["at"] == NOW
+    assert (row["outcome"], row["createdBy"]) == ("clicked_pricing", "system")
     assert row["trigger"] == "high_intent_detected"
 
 
@@ -116,6 +120,51 @@ def test_a_refusal_from_before_the_newest_yes_changes_nothing() -> None:
     agreed = lead(consent={"email": True, "capturedAt": NOW})
     after = taken(agreed, engagement("unsubscribed", days=-1))
     assert (after["consent"]["email"], changed_by(after, "e1")) == (True, None)
+
+
+def test_a_refusal_in_a_row_of_an_earlier_edition_names_its_source_still() -> None:
+    row = engagement("unsubscribed") | {
+        "createdBy": "/old/mailer",
+        "refusal": {"reason": "unsubscribed", "address": None},
+    }
+    told = changed_by(taken(lead(), row), row["_id"])
+    assert told
+    assert told["by"] == "/old/mailer"
+
+
+REFUSED = pytest.raises(ValidationError)
+
+
+def said(metadata: Any) -> EngagementRecorded:
+    return EngagementRecorded.model_validate({"leadId": "l", "action": "opened_email", "metadata": metadata})
+
+
+def test_an_engagement_s_metadata_is_kept_with_its_activity() -> None:
+    metadata = {"campaign": "spring", "links": [{"url.path": "/menu", "clicks": 2}]}
+    row = engaged(
+        "e", "l", "opened_email", NOW, source="/m", address=None, trigger=None, metadata=said(metadata).metadata
+    )
+    assert row["metadata"] == metadata
+
+
+@pytest.mark.parametrize(
+    ("metadata", "outcome"),
+    [
+        ({str(number): number for number in range(20)}, nullcontext()),
+        ({str(number): number for number in range(21)}, REFUSED),
+        ({"a": "x" * (2_048 - len('{"a":""}'))}, nullcontext()),
+        ({"a": "x" * (2_049 - len('{"a":""}'))}, REFUSED),
+        ({"a": "é" * 1_020}, nullcontext()),
+        ({"a": "é" * 1_021}, REFUSED),
+        ({"a": {"b": 2**64}}, REFUSED),
+        ({"a": {"b\0": 1}}, REFUSED),
+    ],
+)
+def test_metadata_beyond_20_entries_or_2_kib_or_that_can_t_be_stored_is_refused(
+    metadata: dict[str, Any], outcome: AbstractContextManager[Any]
+) -> None:
+    with outcome:
+        said(metadata)
 
 
 def test_a_bounce_of_another_address_is_kept_but_stops_nothing() -> None:

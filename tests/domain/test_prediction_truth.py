@@ -57,6 +57,7 @@ _BANT = Bant.model_validate({"budget": {"confirmed": True}, "timeline": {"urgenc
 def _happens(what: str, number: int, view: View, rows: list[dict[str, Any]], captures: list[dict[str, Any]]) -> None:
     """Let the services decide on the one lead, as they do, after the moment that is looked back to."""
     at, key = NOW + (11 + number) * DAY, f"k{number}"
+    asked = qualification.Asked(key, "kim", at, (at.isoformat(), key))
     (who, document), *_ = view.leads.items()
     if what == "capture":
         company = {"name": "Blue Fork", "size": "large", "industry": "catering", "annualRevenue": 9e6, "website": "b.x"}
@@ -67,9 +68,9 @@ def _happens(what: str, number: int, view: View, rows: list[dict[str, Any]], cap
         made = engaged(key, who, "clicked_pricing", at, source="/mailer", address=None, trigger=None)
         rows.append({**made, "knownAt": at})
     elif document["status"] != "converted" and what == "progressive":
-        document |= qualification.progressive(document, {"budget": 9.0}, key)
+        document |= qualification.progressive(document, {"budget": 9.0}, asked)
     elif document["status"] != "converted" and what == "bant":
-        document |= qualification.by_bant(document, _BANT, key)
+        document |= qualification.by_bant(document, _BANT, asked)
         rows.append({**qualification.follow_up(key, who, _BANT, "kim", at), "knownAt": at})
     elif document["status"] == "qualified":
         document |= conversion.conversion(document, {}, key, at)

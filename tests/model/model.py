@@ -159,7 +159,8 @@ def _activity(world: World, said: Said, told: Told) -> Meaning:
     if lead is None:
         return _not_found(world, said, told), None
     completed = datetime.fromisoformat(given["completedAt"]) if "completedAt" in given else None
-    lead.activities[said.id] = Activity(given["type"], given.get("description"), completed, completed)
+    words = given.get("description"), completed, completed, given.get("outcome"), given["createdBy"]
+    lead.activities[said.id] = Activity(given["type"], *words)
     before, after = lead.status, _table()["first contact"][lead.status]
     if before == after or not _is_contact(completed, said, told):
         return {}, lead
@@ -179,7 +180,7 @@ def _engagement(world: World, said: Said, told: Told) -> Meaning:
     lead, action = world.find(said.data), said.data["action"]
     if lead is None:
         return _not_found(world, said, told), None
-    lead.activities[said.id] = Activity("email", f"Email engagement: {action}", said.time, said.time)
+    lead.activities[said.id] = Activity("email", f"Email engagement: {action}", said.time, said.time, action, "system")
     expected: dict[str, Facts] = {}
     if action in TRIGGERS:
         expected["leads.triggered"] = {"leadId": lead.id, "trigger": TRIGGERS[action], "action": action}
@@ -231,10 +232,15 @@ def _qualify(world: World, said: Said, told: Told) -> Meaning:
     if lead is None or rejected:
         return rejected, lead
     lead.status = status
-    _learn(lead.sections["requirements"], said.data["requirements"] if bant is None else _requirements(bant))
+    if bant is None:
+        _learn(lead.sections["requirements"], said.data["requirements"])
+    else:
+        lead.sections["requirements"] |= _requirements(bant)
+        newest = (said.time, said.id, bant)
+        lead.bant = max(lead.bant or newest, newest, key=lambda one: one[:2])
     facts: Facts = {"leadId": lead.id, "method": "progressive" if bant is None else "bant"}
     if score is not None:
-        _follow_up(lead, said, f"BANT qualification completed - Score: {score}")
+        _follow_up(lead, said, f"BANT qualification completed - Score: {score}", "qualified" if fit else "unqualified")
         facts["bantScore"] = score
     return {"leads.qualified" if fit else "leads.disqualified": facts}, lead
 
@@ -250,12 +256,15 @@ def _bant_score(bant: Facts) -> int:
 
 
 def _requirements(bant: Facts) -> Facts:
-    return {
+    """What replaces the lead's own; what is left out, an empty list too, replaces nothing."""
+    timeline = bant.get("timeline", {})
+    given = {
         "budget": bant.get("budget", {}).get("amount"),
-        "timeline": bant.get("timeline", {}).get("urgency"),
+        "timeline": timeline.get("implementationDate", timeline.get("urgency")),
         "decisionMakers": bant.get("authority", {}).get("decisionMakers"),
         "painPoints": bant.get("need", {}).get("painPoints"),
     }
+    return {name: value for name, value in given.items() if value not in EMPTY}
 
 
 def _learn(known: Facts, learned: Facts) -> None:
@@ -264,9 +273,9 @@ def _learn(known: Facts, learned: Facts) -> None:
             known[name] = list(dict.fromkeys([*known.get(name, []), *value])) if name in _LISTS else value
 
 
-def _follow_up(lead: Lead, said: Said, description: str) -> None:
+def _follow_up(lead: Lead, said: Said, description: str, outcome: str | None = None) -> None:
     earliest, latest = (moment[1] if moment else None for moment in (said.begun, said.ended))
-    lead.activities[said.id] = Activity("follow_up", description, earliest, latest)
+    lead.activities[said.id] = Activity("follow_up", description, earliest, latest, outcome, said.data["requestedBy"])
 
 
 def _update(world: World, said: Said, told: Told) -> Meaning:
@@ -290,7 +299,7 @@ def _convert(world: World, said: Said, told: Told) -> Meaning:
     if any(other.opportunity == opportunity_id for other in world.leads.values()):
         raise Contradiction(f"{said.id}: the opportunity {opportunity_id} is another lead's")
     lead.status, lead.opportunity = status, opportunity_id
-    _follow_up(lead, said, f"Lead converted to opportunity {opportunity_id}")
+    _follow_up(lead, said, f"Lead converted to opportunity {opportunity_id}", "converted")
     amount = (said.data.get("opportunity") or {}).get("amount", lead.sections["requirements"].get("budget"))
     opportunity = {"amount": amount, "leadSource": lead.source}
     opportunity |= {name: dict(lead.sections[name]) for name in ("company", "contact")}

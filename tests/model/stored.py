@@ -40,6 +40,7 @@ def agree(world: World, stored: Stored) -> None:
 
 def _lead(document: Mapping[str, Any]) -> Facts:
     plain = {name: document.get(name) for name in ("source", "status", "createdAt", "convertedToOpportunityId")}
+    plain["bant"] = (document.get("qualification") or {}).get("bant")
     return plain | {name: _full(document.get(name) or {}) for name in SECTIONS}
 
 
@@ -53,7 +54,7 @@ def _full(section: Mapping[str, Any]) -> Facts:
 
 def _model(lead: Lead) -> Facts:
     plain: Facts = {"source": lead.source, "status": lead.status, "createdAt": lead.created}
-    plain["convertedToOpportunityId"] = lead.opportunity
+    plain |= {"convertedToOpportunityId": lead.opportunity, "bant": lead.bant[2] if lead.bant else None}
     return plain | {name: _full(lead.sections[name]) for name in SECTIONS}
 
 
@@ -63,11 +64,20 @@ def of_lead(stored: Stored, collection: str, lead_id: str) -> list[Mapping[str, 
 
 
 def _same_activities(lead: Lead, rows: Sequence[Mapping[str, Any]]) -> None:
-    held = sorted(((row["type"], row.get("description") or "", row.get("completedAt")) for row in rows), key=str)
+    held = sorted(((_words(row), row.get("completedAt")) for row in rows), key=str)
     ours = sorted(
-        ((one.type, one.description or "", one.earliest, one.latest) for one in lead.activities.values()), key=str
+        (((one.type, one.description or "", one.outcome or "", one.by), one) for one in lead.activities.values()),
+        key=lambda pair: str((pair[0], pair[1].earliest)),
     )
-    same(f"activities of {lead.id}", [one[:2] for one in held], [one[:2] for one in ours])
-    for (_, words, completed), (*_, earliest, latest) in zip(held, ours, strict=True):
-        if completed != earliest and not (completed and earliest and latest and earliest <= completed <= latest):
-            raise Contradiction(f"{lead.id}: '{words}' was completed {completed}, not between {earliest} and {latest}")
+    same(f"activities of {lead.id}", [words for words, _ in held], [words for words, _ in ours])
+    for (words, completed), (_, one) in zip(held, ours, strict=True):
+        if completed != one.earliest and not (
+            completed and one.earliest and one.latest and one.earliest <= completed <= one.latest
+        ):
+            raise Contradiction(
+                f"{lead.id}: '{words}' was completed {completed}, not between {one.earliest} and {one.latest}"
+            )
+
+
+def _words(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    return row["type"], row.get("description") or "", row.get("outcome") or "", row["createdBy"]

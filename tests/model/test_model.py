@@ -109,9 +109,13 @@ engagements = st.builds(
 )
 bants = some(
     budget=st.just({"confirmed": True, "amount": 9_000.0}),
-    authority=st.just({"isDecisionMaker": True, "decisionMakers": ["Ana"]}),
+    authority=st.sampled_from(
+        [{"isDecisionMaker": True, "decisionMakers": ["Ana"]}, {"isDecisionMaker": True, "decisionMakers": []}]
+    ),
     need=st.just({"painPoints": ["staff"]}),
-    timeline=st.sampled_from([{"urgency": "immediate"}, {"urgency": "future"}]),
+    timeline=st.sampled_from(
+        [{"urgency": "immediate"}, {"urgency": "future", "implementationDate": "2026-06-01T00:00:00Z"}]
+    ),
 )
 qualifications = st.sampled_from(
     [{"requirements": {"painPoints": ["waste", "price"]}}, {"requirements": {"budget": 0.0}}]
@@ -128,9 +132,12 @@ changes = st.sampled_from(
 opportunities = st.sampled_from([{}, {"opportunity": {"amount": 9.0}}])
 
 
-def commands(topic: topics.Topic, parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Said]:
+def commands(
+    topic: topics.Topic, parts: st.SearchStrategy[Any], ages: st.SearchStrategy[timedelta] | None = None
+) -> st.SearchStrategy[Said]:
     """Commands of a kind."""
-    return st.builds(lambda whom, part: (topic, {**whom, "requestedBy": "sam", **part}, 0 * DAY), ids, parts)
+    ago = st.just(0 * DAY) if ages is None else ages
+    return st.builds(lambda whom, part, age: (topic, {**whom, "requestedBy": "sam", **part}, age), ids, parts, ago)
 
 
 erasures = st.builds(lambda whom: (topics.ERASE, {**whom, "requestedBy": "desk"}, 0 * DAY), ids | addresses)
@@ -138,7 +145,7 @@ sayings = st.one_of(
     captures,
     activities,
     engagements,
-    commands(topics.QUALIFY, qualifications),
+    commands(topics.QUALIFY, qualifications, ages),
     commands(topics.UPDATE, changes),
     commands(topics.CONVERT, opportunities),
     erasures,

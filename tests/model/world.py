@@ -36,15 +36,18 @@ class Activity:
     description: str | None
     earliest: datetime | None = None
     latest: datetime | None = None
+    outcome: str | None = None
+    by: str = ""
 
 
 @dataclass(slots=True)
 class Lead:
     """One lead.
 
-    `born` is what it said when it was created, `owner` whom a command named. As turns: `touched` is when it changed
-    last, `over_since` when it came to an end of nurture that still holds; `untold` says since when something of it
-    wasn't told, as may be of a lead that is being erased; `doomed` is what must come to be erased.
+    `born` is what it said when it was created, `owner` whom a command named, `bant` the newest BANT with its time and
+    id. As turns: `touched` is when it changed last, `over_since` when it came to an end of nurture that still holds;
+    `untold` says since when something of it wasn't told, as may be of a lead that is being erased; `doomed` is what
+    must come to be erased.
     """
 
     id: str
@@ -55,6 +58,7 @@ class Lead:
     status: str = "new"
     owner: str | None = None
     opportunity: str | None = None
+    bant: tuple[datetime, str, Facts] | None = None
     unsubscribed: bool = False
     was_over: bool = False
     over_since: int | None = None

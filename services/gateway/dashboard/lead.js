@@ -81,7 +81,7 @@ export function mount({ root, id, query, me, live, title }) {
     title(personOf(lead));
     slots.head.show([lead.contact, lead.company, lead.status, lead.score, lead.assignedTo, lead.convertedAt], () => heading(lead));
     slots.contact.show([lead.contact, lead.company], () => contactPanel(lead));
-    slots.requirements.show(lead.requirements ?? {}, () => requirementsPanel(lead));
+    slots.requirements.show([lead.requirements, lead.qualification], () => requirementsPanel(lead));
     slots.consent.show([lead.consent, lead.context], () => consentPanel(lead));
     slots.activities.show(lead.activities ?? [], () => activitiesPanel(lead));
     bar.show(lead);
@@ -130,7 +130,7 @@ export function mount({ root, id, query, me, live, title }) {
 }
 
 // The list's own form of a lead, without what only this page has.
-function plain({ activities, ...lead }) {
+function plain({ activities, qualification, ...lead }) {
   return lead;
 }
 

@@ -37,12 +37,24 @@ export function contactPanel({ contact, company = {} }) {
   );
 }
 
-export function requirementsPanel({ requirements = {} }) {
+export function requirementsPanel({ requirements = {}, qualification }) {
   const told = facts([
-    ["Budget", requirements.budget === undefined ? null : money(requirements.budget)], ["Timeline", requirements.timeline && named(requirements.timeline)],
+    ["Budget", requirements.budget === undefined ? null : money(requirements.budget)], ["Timeline", requirements.timeline && timeline(requirements.timeline)],
     ["Decision makers", requirements.decisionMakers], ["Current solution", requirements.currentSolution], ["Pain points", requirements.painPoints],
   ]);
-  return card("Requirements", told ?? h("p", { class: "soft" }, "Nothing known yet. Qualifying asks for it."));
+  return card("Requirements", told ?? h("p", { class: "soft" }, "Nothing known yet. Qualifying asks for it."), qualification && qualified(qualification));
+}
+
+// A BANT gives its date of implementation; everything else is the lead's own words.
+const timeline = (text) => (/^\d{4}-\d{2}-\d{2}T/.test(text) && !Number.isNaN(Date.parse(text)) ? dateOf(text) : named(text));
+
+function qualified({ method, bantScore, bant = {}, by, at }) {
+  const { budget = {}, authority = {}, need = {}, timeline: time = {} } = bant;
+  const more = facts([
+    ["BANT score", bantScore === undefined ? null : `${number(bantScore)} of 100`], ["Budget for", budget.timeframe], ["Approval", authority.approvalProcess],
+    ["Needs", need.requirements], ["Urgency", time.urgency && named(time.urgency)], ["Timing", time.factors],
+  ]);
+  return [h("h3", {}, "Qualification"), h("p", { class: "soft" }, `${method === "bant" ? "By BANT" : "By requirements"}${by ? `, ${by}` : ""}${at ? `, ${ago(at)}` : ""}`), more];
 }
 
 export function consentPanel({ consent, context = {} }) {

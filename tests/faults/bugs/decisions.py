@@ -11,6 +11,7 @@ from services.conversion import domain as opportunity
 from services.conversion import worker as conversion
 from services.engagement import store as engagement
 from services.insights import domain as insights
+from services.qualification import domain as qualification
 from services.scoring import domain as scoring
 from shared.collections import LEADS
 from shared.domain.statuses import objection
@@ -71,6 +72,12 @@ def forgets_what_leads_do() -> None:
         return record
 
     swap(engagement, "record", make)
+
+
+@bug("qualification")
+def forgets_the_bant() -> None:
+    """A BANT is judged, and nothing of it is kept."""
+    swap(qualification, "_newest", lambda original: lambda lead, asked, how, _bant=None: original(lead, asked, how))
 
 
 @bug("conversion")

@@ -106,14 +106,16 @@ def _activities_fed(world: World, *, given_up: bool = False) -> Mapping[str, lis
 
 def _activity(event: Event) -> tuple[Any, ...]:
     if event.record.topic == ENGAGEMENTS:
-        return "email", f"{_ENGAGED}{event.data['action']}"
+        return "email", f"{_ENGAGED}{event.data['action']}", event.data["action"], "system"
     it = event.data["activity"]
     return it["type"], str(it.get("description")).strip(), it["createdBy"], normal.moment(it.get("completedAt"))
 
 
 def _row(row: Mapping[str, Any]) -> tuple[Any, ...]:
     type_, said = row.get("type"), str(row.get("description"))
-    if said.startswith((_ENGAGED, _BANT, _BECAME)):
+    if said.startswith(_ENGAGED):
+        return type_, said, row.get("outcome"), row.get("createdBy")
+    if said.startswith((_BANT, _BECAME)):
         return type_, said
     return type_, said, row.get("createdBy"), normal.moment(row.get("completedAt"))
 

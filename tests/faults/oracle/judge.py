@@ -26,6 +26,7 @@ LAWS: Mapping[str, Law] = {
     "a merge overwrites nothing": leads.kept,
     "a merge forgets nothing": leads.filled,
     "a qualification forgets nothing": leads.requirements,
+    "a BANT is kept whole, and replaces what it gives": leads.bants,
     "a status is what was told": leads.status,
     "a lead is one opportunity": leads.opportunities,
     "an opportunity is what was asked for": leads.asked,

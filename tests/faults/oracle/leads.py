@@ -195,6 +195,32 @@ def requirements(world: World) -> Iterator[str]:
                 yield f"lead {lead['_id']}: requirements.{name} of a qualification was forgotten"
 
 
+def bants(world: World) -> Iterator[str]:
+    """The newest BANT is kept whole, and what a lead's only qualification gave stands in its requirements."""
+    done = [one for one in world.accepted[QUALIFY].values() if world.caused(one.id, QUALIFIED, DISQUALIFIED)]
+    for lead_id, events in grouped((world.lead_named(one), one) for one in done).items():
+        lead, given = world.living.get(lead_id), [one for one in events if "bant" in one.data]
+        if lead is None or not given:
+            continue
+        newest = max(given, key=lambda one: (one.time, one.id))
+        if (lead.get("qualification") or {}).get("bant") != newest.data["bant"]:
+            yield f"lead {lead_id} doesn't keep the BANT of {newest.id}"
+        known = lead.get("requirements") or {}
+        for name, value in _asked_for(newest.data["bant"]) if len(events) == 1 else ():
+            if known.get(name) != value:
+                yield f"lead {lead_id}: requirements.{name} is not what the BANT of {newest.id} gave"
+
+
+def _asked_for(bant: Document) -> Iterator[tuple[str, Any]]:
+    time = bant.get("timeline", {})
+    given = {
+        "budget": bant.get("budget", {}).get("amount"),
+        "timeline": time.get("implementationDate") or time.get("urgency"),
+        "painPoints": bant.get("need", {}).get("painPoints"),
+    }
+    yield from ((name, value) for name, value in given.items() if not normal.empty(value))
+
+
 def asked(world: World) -> Iterator[str]:
     """An opportunity says what the command that made it said."""
     for event in world.accepted[CONVERT].values():
