@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.base import ENVELOPE_LIMIT
-from schemas.topics import CAPTURED, ENGAGEMENTS, QUALIFY
+from schemas.topics import CAPTURED, QUALIFY
 from services.gateway import access, domain, forms, keys
 from services.gateway.access import Kind, Refused, Scope
 from services.gateway.domain import DEPTH_MAX, Invalid
@@ -137,10 +136,15 @@ def test_a_command_is_of_the_paths_lead_whatever_the_body_says() -> None:
 
 
 def test_a_record_that_no_reader_takes_is_refused_before_it_is_written() -> None:
-    metadata = {"clicks": ["x" * 1_000] * (ENVELOPE_LIMIT // 1_000)}
-    payload = domain.payload_of(ENGAGEMENTS, {"email": "Ana@Example.com", "action": "x", "metadata": metadata}, "US")
+    long = ["\x01" * 200] * 50
+    bant = {
+        "authority": {"decisionMakers": long, "approvalProcess": "\x01" * 4_000},
+        "need": {"painPoints": long, "requirements": long},
+        "timeline": {"factors": long},
+    }
+    payload = domain.payload_of(QUALIFY, {"leadId": "lead-1", "requestedBy": "sam", "bant": bant}, "US")
     with pytest.raises(Invalid, match="256 KiB"):
-        domain.event_of(ENGAGEMENTS, payload, id_="1", source="/clients/mailer", at=NOW, region="US")
+        domain.event_of(QUALIFY, payload, id_="1", source="/clients/crm", at=NOW, region="US")
 
 
 @pytest.mark.parametrize("wrong", ["", "a b", "é", "x" * 201, "a\n"])
