@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError, to_json
 
-from schemas.base import NOT_STORABLE, LeadId, Model, Moment, OptionalText, OptionalWord, Word, storable
+from schemas.base import LeadId, Model, Moment, OptionalText, OptionalWord, Word, kept
 from schemas.lead import ActivityType
 
 METADATA_ENTRIES = 20
@@ -58,8 +58,6 @@ class EngagementRecorded(NamesALead):
     def _metadata(cls, value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         if value is None:
             return None
-        if not storable(value):
-            raise PydanticCustomError("metadata_value", NOT_STORABLE)
-        if len(to_json(value)) > METADATA_BYTES:
+        if len(to_json(kept(value))) > METADATA_BYTES:
             raise PydanticCustomError("metadata_size", "may have 2 KiB at most")
         return value

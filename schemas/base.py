@@ -1,12 +1,14 @@
 """The envelope every record has, and the base of every payload."""
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 CONTENT_TYPE = "application/cloudevents+json"
 """Value of the Kafka header `content-type` on every record (contract 1)."""
@@ -57,17 +59,61 @@ Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 
 _LEVELS_MAX = 90
 _INTEGERS = range(-(2**63), 2**63)
-NOT_STORABLE = "holds what can't be kept: a number beyond 64 bits, a name with a NUL, or more than 90 levels"
-"""What is said of a free part that isn't `storable`."""
+_NAME = re.compile(r"[$\w-]{1,40}", re.ASCII)
+_PATH_MAX = 8
 
 
-def storable(value: Any, levels: int = _LEVELS_MAX) -> bool:
-    """Whether MongoDB keeps this free part, and JSON tells it again, as it is: it has at most 100 levels of its own."""
+def flaw_in(value: Any, levels: int = _LEVELS_MAX) -> tuple[tuple[str, ...], str] | None:
+    """Where a free part can't be kept as it is, and why; None where MongoDB keeps it and JSON says it again.
+
+    A name that begins with `$` is refused at any depth: to the database it is an operator, to its driver a type.
+    """
     if isinstance(value, Mapping):
-        return levels > 0 and all("\0" not in name and storable(part, levels - 1) for name, part in value.items())
+        return _flaw_in_names(value) or _flaw_in_parts(value.items(), levels)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return levels > 0 and all(storable(part, levels - 1) for part in value)
-    return math.isfinite(value) if isinstance(value, float) else not isinstance(value, int) or value in _INTEGERS
+        return _flaw_in_parts(enumerate(value), levels)
+    if isinstance(value, str):
+        return None if _is_text(value) else ((), "must be text without lone surrogates")
+    if isinstance(value, float):
+        return None if math.isfinite(value) else ((), "must be a finite number")
+    return ((), "must be a number of 64 bits") if isinstance(value, int) and value not in _INTEGERS else None
+
+
+def _flaw_in_names(value: Mapping[Any, Any]) -> tuple[tuple[str, ...], str] | None:
+    wrong = next((one for one in value if not one or one[0] == "$" or "\0" in one or not _is_text(one)), None)
+    return None if wrong is None else ((wrong,), "a name may neither be empty, start with $ nor hold NUL")
+
+
+def _flaw_in_parts(parts: Iterable[tuple[Any, Any]], levels: int) -> tuple[tuple[str, ...], str] | None:
+    if levels <= 0:
+        return (), f"may have {_LEVELS_MAX} levels at most"
+    for name, part in parts:
+        found = flaw_in(part, levels - 1)
+        if found:
+            return (str(name), *found[0]), found[1]
+    return None
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def kept(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a producer fills with fields of its own.
+
+    Raises `PydanticCustomError` with the path of what can't be kept, and why.
+    """
+    flaw = flaw_in(value)
+    if flaw is None:
+        return value
+    path, why = flaw
+    # A path ends up in logs: long or odd names are no field's, and a deep one is cut.
+    shown = ".".join(name if _NAME.fullmatch(name) else "…" for name in path[-_PATH_MAX:])
+    raise PydanticCustomError("not_storable", "{path}: {why}", {"path": shown or "…", "why": why})
 
 
 class CloudEvent(BaseModel):

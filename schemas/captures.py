@@ -9,7 +9,7 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.base import NOT_STORABLE, Amount, Model, OptionalText, OptionalWord, Word, storable
+from schemas.base import Amount, Model, OptionalText, OptionalWord, Word, kept
 from schemas.lead import CompanySize, Consent, Requirements, Source
 
 _CONTEXT_ENTRIES = 50
@@ -83,17 +83,15 @@ class LeadCaptured(Model):
     contact: CapturedContact
     requirements: Requirements | None = None
     consent: CapturedConsent | None = None
-    context: Mapping[str, Any] | None = Field(None, max_length=_CONTEXT_ENTRIES)
+    context: Annotated[Mapping[str, Any], Field(max_length=_CONTEXT_ENTRIES), AfterValidator(kept)] | None = None
 
     @field_validator("context")
     @classmethod
     def _context(cls, value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         if value is None:
             return None
-        if any(not key or key.startswith("$") or "." in key or "\0" in key for key in value):
-            raise PydanticCustomError("context_key", "a name may neither be empty, start with $ nor contain a dot")
-        if not storable(value):
-            raise PydanticCustomError("context_value", NOT_STORABLE)
+        if any("." in key for key in value):
+            raise PydanticCustomError("context_key", "a name may not contain a dot")
         if len(json.dumps(value).encode()) > _CONTEXT_BYTES:
             raise PydanticCustomError("context_size", "may have 8 KiB at most")
         return value

@@ -7,7 +7,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from schemas.activities import NamesALead
-from schemas.base import NOT_STORABLE, Amount, LeadId, Model, Moment, OptionalText, Word, Words, storable
+from schemas.base import Amount, LeadId, Model, Moment, OptionalText, Word, Words, kept
 from schemas.lead import Requirements, Status, Urgency
 
 OPPORTUNITY_BYTES = 64 * 1024
@@ -112,8 +112,7 @@ class OpportunityRequest(Model):
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
-        if not storable(self.model_extra or {}):
-            raise PydanticCustomError("opportunity_value", NOT_STORABLE)
+        kept(self.model_extra or {})
         # The lead and the opportunity travel on together, in one record of bounded size.
         if len(self.model_dump_json().encode()) > OPPORTUNITY_BYTES:
             raise PydanticCustomError("opportunity_size", "may have 64 KiB at most")

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from schemas.base import LeadId, Model, Moment, Word
 from schemas.lead import Lead
-from schemas.reasons import RejectionReason
+from schemas.reasons import DeadLetterReason, RejectionReason
 
 
 class LeadCreated(Model):
@@ -142,12 +142,12 @@ class LeadConverted(Model):
 
 
 class LeadRejected(Model):
-    """A valid command broke a business rule; `command` is its topic, `command_id` its event id."""
+    """A valid command broke a business rule; `command` is its topic, `command_id` its event id; `reason` is open."""
 
     lead_id: LeadId
     command: Word
     command_id: Word
-    reason: RejectionReason
+    reason: Word = Field(examples=[one.value for one in RejectionReason])
     detail: str
 
 
@@ -167,7 +167,7 @@ class RescoreRequested(Model):
 class DeadLetter(Model):
     """What the headers of a dead letter say; its key and value are the original record's, byte for byte."""
 
-    reason: Word = Field(alias="x-reason")
+    reason: Word = Field(alias="x-reason", examples=[one.value for one in DeadLetterReason])
     detail: str = Field(alias="x-detail")
     topic: Word = Field(alias="x-topic")
     partition: int = Field(alias="x-partition")

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class DeadLetterReason(StrEnum):
-    """Why no handler can use a record: header `x-reason` of `leads.deadletter`."""
+    """Why no handler can use a record: header `x-reason` of `leads.deadletter`. Words are added; readers take any."""
 
     NOT_JSON = "not_json"
     NOT_CLOUDEVENT = "not_cloudevent"
@@ -16,10 +16,11 @@ class DeadLetterReason(StrEnum):
 
 
 class RejectionReason(StrEnum):
-    """Which business rule a valid command broke: `reason` of `leads.rejected`."""
+    """Which business rule a valid command broke: `reason` of `leads.rejected`. Words are added; readers take any."""
 
     LEAD_NOT_QUALIFIED = "lead_not_qualified"
     ALREADY_CONVERTED = "already_converted"
     LEAD_LOST = "lead_lost"
     INVALID_TRANSITION = "invalid_transition"
     LEAD_NOT_FOUND = "lead_not_found"
+    TOO_LARGE = "too_large"

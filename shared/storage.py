@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, DatetimeConversion, TypeDecoder, TypeRegistry
+from bson.dbref import DBRef
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, DocumentTooLarge, InvalidOperation, PyMongoError
@@ -28,6 +29,25 @@ _DUPLICATE_KEY = 11000
 _VALUES_A_READ = 50
 # Codes by which the server says that this very document or update is at fault; anything else may pass with time.
 _DOCUMENT_FAULTS = frozenset({2, 9, 14, 28, 40, 52, 55, 56, 57, 66, 121, 10334, 17419, 17420})
+
+
+class _Reference(TypeDecoder):
+    """Gives `{"$ref": …, "$id": …}` back as it was stored: a `DBRef` can be neither published nor shown."""
+
+    bson_type = DBRef
+
+    def transform_bson(self, value: DBRef) -> Document:
+        """The document that the driver took for a reference."""
+        return dict(value.as_doc())
+
+
+READING: CodecOptions[Document] = CodecOptions(
+    tz_aware=True,
+    type_registry=TypeRegistry([_Reference()]),
+    unicode_decode_error_handler="replace",
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+)
+"""How documents are read: one that another program wrote may not fail a page of others."""
 
 
 class Unavailable(Exception):  # noqa: N818 - the state it tells of, as the caller reads it
@@ -82,7 +102,7 @@ class Storage:
         named = self._client.write_concern.document
         self._database = self._client.get_database(
             database,
-            codec_options=CodecOptions(tz_aware=True),
+            codec_options=READING,
             write_concern=WriteConcern(**named) if named else WriteConcern(w="majority", j=True),
             read_concern=ReadConcern("majority"),
         )

@@ -65,7 +65,7 @@ def _converted(payload: Any) -> Mapping[str, Any]:
 
 
 def _rejected(payload: Any) -> Mapping[str, Any]:
-    return {"command": payload.command, "reason": payload.reason.value, "detail": payload.detail}
+    return {"command": payload.command, "reason": payload.reason, "detail": payload.detail}
 
 
 TOLD: Mapping[str, _Told] = {

@@ -14,7 +14,7 @@ from typing import Any
 from schemas import export
 from schemas.base import ENVELOPE_LIMIT
 from schemas.reasons import DeadLetterReason as Reason
-from schemas.topics import CAPTURED, CONVERT, TOPICS, Topic
+from schemas.topics import CAPTURED, CONVERT, ENGAGEMENTS, TOPICS, Topic
 
 INPUTS = tuple(topic for topic in TOPICS.values() if topic.kind == "input")
 CANARY = "Kanari-4711"
@@ -50,6 +50,35 @@ _REQUIRED = {
 }
 """What the contract marks as required, and nothing else stands in for."""
 _FREE = ("context.", "metadata.")
+FREE_PARTS = {"leads.captured": "context", "leads.engagements": "metadata", "leads.convert": "opportunity"}
+"""What producers fill with fields of their own, by topic."""
+EXTENDED_JSON: tuple[dict[str, Any], ...] = (
+    {"$ref": "leads", "$id": "b"},
+    {"$ref": "leads", "$id": {"$oid": "5f2b1c0e9d3e2a0001a1b2c3"}, "$db": "admin"},
+    {"$oid": "5f2b1c0e9d3e2a0001a1b2c3"},
+    {"$date": "2026-11-02T14:03:00Z"},
+    {"$date": {"$numberLong": "1"}},
+    {"$numberInt": "1"},
+    {"$numberLong": "1"},
+    {"$numberDouble": "Infinity"},
+    {"$numberDecimal": "1.5"},
+    {"$binary": {"base64": "AAAA", "subType": "00"}},
+    {"$uuid": "c8edabc3-f738-4ca3-b68d-ab92a91478a3"},
+    {"$regularExpression": {"pattern": "a", "options": "i"}},
+    {"$regex": "a", "$options": "i"},
+    {"$timestamp": {"t": 1, "i": 1}},
+    {"$minKey": 1},
+    {"$maxKey": 1},
+    {"$undefined": True},
+    {"$symbol": "a"},
+    {"$code": "f()", "$scope": {}},
+    {"$dbPointer": {"$ref": "leads", "$id": {"$oid": "5f2b1c0e9d3e2a0001a1b2c3"}}},
+    {"$where": "1"},
+    {"$set": {"a": 1}},
+    {"$": 1},
+    {"a": 1, "$b": 1},
+)
+"""What MongoDB's tools and drivers take for more than it is."""
 _WORDS = {"source", "size", "type", "urgency", "status"}
 _MOMENTS = {"capturedAt", "scheduledAt", "completedAt", "implementationDate"}
 _NO_DATES = (CANARY, 5, "2026-11-02", "2026-11-02T14:03:00", "2026-02-30T00:00:00Z", "9999-12-31T23:59:59-23:59")
@@ -235,8 +264,11 @@ def _not_storable(topic: Topic, rng: random.Random) -> bytes:
     deep: Any = 1
     for _ in range(rng.randint(95, 150)):
         deep = [deep] if rng.random() < 0.5 else {"a": deep}
-    values = (2**63, -(2**70), 10**400, {"a\0b": CANARY}, [{"\0": 1}], deep)
-    event["data"].setdefault("opportunity" if topic is CONVERT else "context", {})["free"] = rng.choice(values)
+    values = (2**63, -(2**70), 10**400, {"a\0b": CANARY}, [{"\0": 1}], {"": 1}, deep, *map(dict, EXTENDED_JSON))
+    value = rng.choice(values)
+    for _ in range(rng.randint(0, 3)):
+        value = [value] if rng.random() < 0.5 else {"a": value}
+    event["data"].setdefault(FREE_PARTS[topic.name], {})["free"] = value
     return encode(event)
 
 
@@ -265,7 +297,7 @@ _KINDS: dict[str, tuple[Callable[[Topic, random.Random], bytes | None], frozense
     "what no database keeps": (_not_storable, frozenset({Reason.INVALID_DATA})),
     "too large": (_oversize, frozenset({Reason.TOO_LARGE})),
 }
-_OF = {"a capture's rule broken": (CAPTURED,), "what no database keeps": (CAPTURED, CONVERT)}
+_OF = {"a capture's rule broken": (CAPTURED,), "what no database keeps": (CAPTURED, CONVERT, ENGAGEMENTS)}
 _WEIGHTS = [0.05 if kind == "too large" else 1.0 for kind in _KINDS]
 
 

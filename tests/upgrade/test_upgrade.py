@@ -162,7 +162,7 @@ async def test_the_workers_of_today_go_on_with_what_an_earlier_commit_left(local
     _filled_and_kept(leads, Counter(one["leadId"] for one in found[CAPTURES]))
     _judged(records)
     _written_to(dump, records, found[STEPS])
-    assert all(Lead.of(one) for one in leads.values() if "DBRef" not in repr(one))
+    assert all(Lead.of(one).wire() for one in leads.values())
     assert [one["_id"] for one in leads.values() if one["score"] is None] == []
     of_lea = {one["description"] for one in found[STORED_ACTIVITIES] if one["leadId"] == lead_id("lea-1")}
     assert cast.CALL["description"] in of_lea, "it waited for its lead in the dump"

@@ -1,10 +1,12 @@
 """The storage on a real database: what it acknowledged is there, whatever becomes of the database's process."""
 
+import bson
 import pytest
+from bson.datetime_ms import DatetimeMS
 
 from deploy.local import LocalServers
 from shared.mongo import Mongo
-from shared.storage import Change, Storage
+from shared.storage import READING, Change, Storage
 
 COUNT = 100
 
@@ -26,3 +28,25 @@ async def test_what_was_acknowledged_survives_the_sigkill_of_the_database(own: L
         found = {document["_id"]: document.get("state") for document in await after.find(name, {})}
         after.close()
         assert found == {**dict.fromkeys(ids[1:], "changed"), "replaced": None}
+
+
+async def test_what_the_driver_takes_for_more_than_it_is_comes_back_as_it_was_stored(local: LocalServers) -> None:
+    reference = {"$ref": "a", "$id": "b"}
+    stored = [
+        {"_id": "one", "context": {"x": reference}},
+        {"_id": "two", "context": {"x": [{"$ref": "a", "$id": reference, "$db": "c", "more": reference}]}},
+        {"_id": "three", "context": {"x": {"$ref": 1, "$id": 2}, "y": {"$id": "alone"}}},
+    ]
+    storage = Storage(Mongo(local.servers.mongo_url), "test")
+    try:
+        await storage.insert_new("odd", stored)
+        found = await storage.read("odd", ["one", "two", "three"])
+    finally:
+        storage.close()
+    assert found == {one["_id"]: one for one in stored}
+    assert "DBRef" not in repr(found)
+
+
+def test_a_date_of_no_calendar_and_bytes_that_are_no_text_fail_no_page_of_others() -> None:
+    odd = bson.encode({"at": DatetimeMS(2**60), "text": "HERE"}).replace(b"HERE", b"a\xff\xffb")
+    assert bson.decode(odd, READING) == {"at": DatetimeMS(2**60), "text": "a\ufffd\ufffdb"}
