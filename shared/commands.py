@@ -19,12 +19,12 @@ from schemas.reasons import RejectionReason
 from schemas.topics import REJECTED
 from shared.collections import COMMANDS
 from shared.domain.activities import tally
+from shared.domain.causes import Kind, Memory, remember, remembered
 from shared.events import Deferred, Outgoing, Received, Unknown, emit
-from shared.leads import add_activities, change_leads, read_leads, revised
+from shared.leads import add_activities, change_leads, close_causes, read_leads, revised
 from shared.storage import Change, Document, Storage
 from shared.worker import Runtime, settle
 
-_SEEN_MAX = 64
 _MAY_PASS = frozenset(
     {RejectionReason.LEAD_NOT_QUALIFIED, RejectionReason.LEAD_LOST, RejectionReason.INVALID_TRANSITION}
 )
@@ -121,8 +121,9 @@ async def _carry_out_wave(
 
 async def _attempt(runtime: Runtime, wave: Sequence[Received], policies: Policies, found: _Wave) -> bool:
     storage, now = runtime.storage, runtime.clock()
-    rows = await storage.read(COMMANDS, (one.key for one in wave))
+    # Leads first: a command that a lead has forgotten by now says in its row that it was carried out.
     leads = await read_leads(storage, (one.payload.lead_id for one in wave))
+    rows = await storage.read(COMMANDS, (one.key for one in wave))
     known = [one for one in wave if one.payload.lead_id in leads or one.key in rows or one.final]
     all_ = [_judge(one, rows.get(one.key), leads.get(one.payload.lead_id), policies, now) for one in known]
     patient = runtime.settings.command_patience > 0
@@ -149,7 +150,7 @@ def _judge(
     if row is not None and row["reason"] is not None:
         return _Verdict(received, row["at"], Ruling(RejectionReason(row["reason"]), row["detail"]), done=True)
     at = row["at"] if row else now
-    if row is not None and (row["done"] or (lead is not None and received.key in lead["seen"])):
+    if row is not None and (row["done"] or (lead is not None and received.key in remembered(lead, Kind.COMMAND))):
         return _Verdict(received, at, Ruling(note=row["note"]), done=row["done"])
     return _Verdict(received, at, policies[received.record.topic].judge(lead, received, at))
 
@@ -165,12 +166,16 @@ async def _write(
     open_ = [verdict for verdict in judged if not verdict.done]
     accepted = [verdict for verdict in open_ if verdict.ruling.reason is None]
     activities, changes = [], []
+    forgotten: list[str] = []
     for verdict in accepted:
         lead = leads[verdict.received.payload.lead_id]
         activity = policies[verdict.received.record.topic].activity(verdict.received, lead["_id"], verdict.at)
         activities += [activity] if activity else []
         if verdict.ruling.set is not None:
-            changes.append(_change(verdict, lead, activity))
+            memory = remember(lead.get(Kind.COMMAND.value) or (), [verdict.received.key])
+            changes.append(_change(verdict, lead, activity, memory))
+            forgotten += memory.forgotten
+    await close_causes(storage, COMMANDS, forgotten, "done")
     if not await change_leads(storage, changes):
         return False
     await add_activities(storage, [{**activity, "tallied": True} for activity in activities])
@@ -184,10 +189,10 @@ def _news(verdict: _Verdict, rows: Mapping[str, Document]) -> bool:
     return verdict.ruling.reason is None or verdict.received.key in rows
 
 
-def _change(verdict: _Verdict, lead: Document, activity: Document | None) -> Change:
+def _change(verdict: _Verdict, lead: Document, activity: Document | None, memory: Memory) -> Change:
     counted = {"activityStats": tally(lead, [activity])} if activity else {}
-    seen = [*lead["seen"], verdict.received.key][-_SEEN_MAX:]
-    return revised(lead, {"$set": {**(verdict.ruling.set or {}), **counted, "seen": seen, "updatedAt": verdict.at}})
+    known = {Kind.COMMAND.value: memory.held, "updatedAt": verdict.at}
+    return revised(lead, {"$set": {**(verdict.ruling.set or {}), **counted, **known}})
 
 
 def _events(verdict: _Verdict, leads: Mapping[str, Document], policies: Policies, source: str) -> Sequence[Outgoing]:

@@ -51,6 +51,11 @@ async def change_leads(storage: Storage, changes: Sequence[Change]) -> bool:
     return await storage.change(LEADS, changes)
 
 
+async def close_causes(storage: Storage, collection: str, keys: Iterable[str], mark: str) -> None:
+    """Mark the rows of causes that their leads are about to forget; see `shared.domain.causes`."""
+    await storage.change(collection, [Change(key, {mark: False}, {"$set": {mark: True}}) for key in keys])
+
+
 async def add_activities(storage: Storage, activities: Sequence[Document]) -> set[str]:
     """Store activities that aren't there yet; return the ids of those that were."""
     return await storage.insert_new(ACTIVITIES, activities)

@@ -181,6 +181,15 @@ class Storage:
                     [ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in documents], ordered=False
                 )
 
+    async def replace(self, collection: str, documents: Sequence[tuple[Mapping[str, Any], Document]]) -> bool:
+        """Replace each document while its guard holds; False when the guard of any didn't (the others are replaced)."""
+        if not documents:
+            return True
+        async with _sorted_errors():
+            replacements = [ReplaceOne({"_id": d["_id"], **guard}, d) for guard, d in documents]
+            result = await self._database[collection].bulk_write(replacements, ordered=False)
+        return bool(result.matched_count == len(documents))
+
     async def change(self, collection: str, changes: Sequence[Change]) -> bool:
         """Apply the changes; False when the guard of any of them no longer held (the others are applied)."""
         if not changes:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from schemas.topics import CAPTURED, Topic
-from services.capture.domain import Capture
+from services.capture.plan import Capture
 from shared.domain.identity import identity_of
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -59,7 +59,7 @@ def lead(**fields: Any) -> dict[str, Any]:
         "updatedAt": NOW,
         "revision": 1,
         "captureCount": 1,
-        "seen": ["first"],
+        "seen": [],
         "decided": [{"key": "first", "outcome": "created", "ordinal": 1, "knownAt": NOW}],
     }
     return document | fields

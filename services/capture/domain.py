@@ -1,86 +1,19 @@
-"""Capture: who a captured person is, and what becomes of the lead (contract 3, Identity and Merge).
-
-A claim reserves one lead id for an e-mail, or for a phone + company + name. It is made before the lead is stored and is
-taken back only when its lead is erased; so a claim may name a lead that doesn't exist yet. Whoever needs that lead then
-stores it under the reserved id, and two workers who do so at once meet at `_id`. Every capture's claims lead to its
-lead for good: a person is known by each address they ever used.
-"""
+"""Capture: who a captured person is, and what becomes of the lead (contract 3, Identity and Merge)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from services.capture.claims import IDENTIFYING, claim_for, is_anothers, matches
 from services.capture.late import is_fresh, leftovers, newest
 from services.capture.merging import MERGED_SECTIONS, copied, differences
-from services.capture.remembering import as_remembered, remembering
-from shared.domain.identity import Identity, Match, compare, identity_of
+from services.capture.plan import Capture, Document, Outcome, Plan, View
+from services.capture.remembering import as_remembered, decision, was_applied
+from shared.domain.causes import remember
+from shared.domain.identity import Match, compare, identity_of
 from shared.domain.ids import derive
 from shared.domain.provenance import erased_row
 from shared.domain.statuses import Move, after
-
-Document = dict[str, Any]
-
-SEEN_MAX = 64
-"""Newest causes a lead remembers: enough for what one crash can deliver again before its rows are written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Capture:
-    """One capture event: `key` identifies it, `data` is its payload in wire form."""
-
-    key: str
-    event_source: str
-    event_id: str
-    captured_at: datetime
-    data: Mapping[str, Any]
-    identity: Identity
-
-
-@dataclass(slots=True)
-class View:
-    """What is stored of all that a batch touches; deciding moves it on, so that its captures see each other.
-
-    `tombstones` are by name: of claims, and of leads (`lead:ID`) that are named but not stored.
-    """
-
-    rows: dict[str, Document]
-    claims: dict[str, list[str]]
-    leads: dict[str, Document]
-    tombstones: dict[str, Document] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one capture: its provenance row, and its lead as it was right then (None: it was erased)."""
-
-    capture: Capture
-    row: Document
-    lead: Document | None
-
-
-@dataclass(slots=True)
-class Plan:
-    """What to write, in this order; and each capture's outcome, in the order of the captures.
-
-    `releases` are claims that an erased lead no longer has. `rows` are new; `redecided` replace rows whose lead was
-    never written, or is erased, or remembers otherwise.
-    """
-
-    releases: list[tuple[str, str]] = field(default_factory=list)
-    claims: dict[str, str] = field(default_factory=dict)
-    joins: list[tuple[str, str]] = field(default_factory=list)
-    rows: list[Document] = field(default_factory=list)
-    redecided: list[Document] = field(default_factory=list)
-    inserts: dict[str, Document] = field(default_factory=dict)
-    bases: dict[str, int] = field(default_factory=dict)
-    sets: dict[str, Document] = field(default_factory=dict)
-    outcomes: list[Outcome] = field(default_factory=list)
-
-
-def claims_of(captures: Iterable[Capture]) -> list[str]:
-    """Every claim under which the captures' leads may be known."""
-    return list(dict.fromkeys(claim for capture in captures for claim in capture.identity.claims))
 
 
 def decide(captures: Sequence[Capture], view: View, now: datetime, region: str) -> Plan:
@@ -92,7 +25,18 @@ def decide(captures: Sequence[Capture], view: View, now: datetime, region: str) 
             _recall(capture, view, plan) or _bury(capture, view, plan) or _settle(capture, view, plan, now, region)
         )
         plan.outcomes.append(outcome)
+    _forget(view, plan)
     return plan
+
+
+def _forget(view: View, plan: Plan) -> None:
+    """Bound what the leads remember: what one of them forgets goes to its own row for good."""
+    for lead_id, changes in plan.sets.items():
+        fresh = view.leads[lead_id]["revision"] - plan.bases[lead_id]
+        decided = view.leads[lead_id]["decided"]
+        memory = remember(decided[:-fresh], decided[-fresh:])
+        view.leads[lead_id]["decided"] = changes["decided"] = memory.held
+        plan.applied += memory.forgotten
 
 
 def _release(view: View, plan: Plan, left: Iterable[tuple[str, str]]) -> None:
@@ -124,10 +68,8 @@ def _recall(capture: Capture, view: View, plan: Plan) -> Outcome | None:
     if row and row.get("erased"):
         return Outcome(capture, row, None)
     lead = view.leads.get(row["leadId"]) if row else None
-    if row is None or lead is None:
-        return None
-    # A row is written before its lead. The lead remembers its newest causes; an older one has long been applied.
-    if capture.key not in lead["seen"] and row["ordinal"] > lead["captureCount"] - SEEN_MAX:
+    # A row is written before its lead: it may tell of a decision that was never carried out.
+    if row is None or lead is None or not was_applied(row, lead):
         return None
     right = as_remembered(row, capture.data, lead)
     if right != row:
@@ -136,42 +78,37 @@ def _recall(capture: Capture, view: View, plan: Plan) -> Outcome | None:
 
 
 def _settle(capture: Capture, view: View, plan: Plan, now: datetime, region: str) -> Outcome:
-    matches = _matches(capture, view, region)
-    if matches:
-        lead = view.leads[matches[0][0]]
-        row = _merge(capture, lead, matches, view, plan, now)
+    found = _candidates(capture, view, region)
+    if found:
+        lead = view.leads[found[0][0]]
+        row = _merge(capture, lead, found, view, plan, now)
     else:
         lead = _create(capture, view, plan, now)
         row = _row(capture, lead, "created", now)
-    shown = identity_of(lead, region) if matches else capture.identity
-    _claim(capture.identity, lead, view, plan)
-    _claim(shown, lead, view, plan)
-    row["claims"] = list(dict.fromkeys([*capture.identity.claims, *shown.claims]))
-    lead["decided"] = remembering(row, lead)
+    claim_for(capture.identity, lead, view, plan)
+    row["claims"] = list(capture.identity.claims)
+    if not IDENTIFYING.isdisjoint(row.get("filled", ())):
+        shown = identity_of(lead, region)
+        claim_for(shown, lead, view, plan)
+        row["claims"] = list(dict.fromkeys([*row["claims"], *shown.claims]))
+    lead["decided"] = [*lead.get("decided", ()), decision(row)]
     if lead["_id"] in plan.sets:
         plan.sets[lead["_id"]]["decided"] = lead["decided"]
     (plan.redecided if capture.key in view.rows else plan.rows).append(row)
-    return Outcome(capture, row, copied(lead))
+    return Outcome(capture, row, copied({name: value for name, value in lead.items() if name != "decided"}))
 
 
-def _matches(capture: Capture, view: View, region: str) -> list[tuple[str, Match]]:
-    """The leads that `capture` duplicates: highest score first, then the oldest."""
-    by_email = view.claims.get(capture.identity.email_claim or "", ())
-    by_person = view.claims.get(capture.identity.person_claim or "", ())
-    found = []
-    for lead_id in dict.fromkeys([*by_email, *by_person]):
-        lead = view.leads.get(lead_id)
-        if lead is None:
-            continue
-        match = compare(
-            capture.identity,
-            identity_of(lead, region),
-            known_email=lead_id in by_email,
-            known_person=lead_id in by_person,
-        )
-        if match.duplicate:
-            found.append((lead_id, match))
-    return sorted(found, key=lambda pair: (-pair[1].score, view.leads[pair[0]]["createdAt"], pair[0]))
+def _candidates(capture: Capture, view: View, region: str) -> list[tuple[str, Match]]:
+    """The leads that `capture` duplicates, best first. The one that its row names, if it is there, comes before all.
+
+    Two processes that decide on one capture at once, each on what it read, must not merge it into two leads.
+    """
+    found = matches(capture, view, region)
+    named = view.rows.get(capture.key, {}).get("leadId")
+    if named not in view.leads:
+        return found
+    match = dict(found).get(named) or compare(capture.identity, identity_of(view.leads[named], region))
+    return [(named, match), *(one for one in found if one[0] != named)]
 
 
 def _create(capture: Capture, view: View, plan: Plan, now: datetime) -> Document:
@@ -185,7 +122,8 @@ def _create(capture: Capture, view: View, plan: Plan, now: datetime) -> Document
         "updatedAt": now,
         "revision": 1,
         "captureCount": 1,
-        "seen": [capture.key],
+        # Workers of the release before this one read it.
+        "seen": [],
     }
     view.leads[lead_id] = plan.inserts[lead_id] = lead
     return lead
@@ -207,11 +145,10 @@ def _reserved(capture: Capture, view: View) -> str | None:
 
 
 def _merge(  # noqa: PLR0913 - the parts of one decision
-    capture: Capture, lead: Document, matches: list[tuple[str, Match]], view: View, plan: Plan, now: datetime
+    capture: Capture, lead: Document, found: list[tuple[str, Match]], view: View, plan: Plan, now: datetime
 ) -> Document:
-    email_is_anothers = lead["_id"] not in view.claims.get(capture.identity.email_claim or "", [lead["_id"]])
     changes, differed = differences(capture.data, lead)
-    if email_is_anothers:
+    if is_anothers(capture.identity.email_claim, lead["_id"], view):
         changes.pop("contact.email", None)
     filled = sorted(changes)
     status = after(Move.CAPTURED_AGAIN, lead["status"]).value
@@ -220,12 +157,11 @@ def _merge(  # noqa: PLR0913 - the parts of one decision
         "updatedAt": now,
         "revision": lead["revision"] + 1,
         "captureCount": lead["captureCount"] + 1,
-        "seen": [*lead["seen"], capture.key][-SEEN_MAX:],
     }
     if reopened:
         changes["status"] = status
     _apply(lead, changes, plan)
-    (_, best), *others = matches
+    (_, best), *others = found
     return _row(capture, lead, "merged", now) | {
         "matchScore": best.score,
         "matchedOn": list(best.matched_on),
@@ -249,18 +185,6 @@ def _apply(lead: Document, changes: Document, plan: Plan) -> None:
             lead[section] = value
 
 
-def _claim(identity: Identity, lead: Mapping[str, Any], view: View, plan: Plan) -> None:
-    for claim in identity.claims:
-        holders = view.claims.setdefault(claim, [])
-        if not holders:
-            plan.claims[claim] = lead["_id"]
-            holders.append(lead["_id"])
-        elif claim == identity.person_claim and lead["_id"] not in holders:
-            # Two leads with e-mails of their own can come to share phone + company + name; both stay findable.
-            plan.joins.append((claim, lead["_id"]))
-            holders.append(lead["_id"])
-
-
 def _row(capture: Capture, lead: Mapping[str, Any], outcome: str, now: datetime) -> Document:
     return {
         "_id": capture.key,
@@ -272,4 +196,5 @@ def _row(capture: Capture, lead: Mapping[str, Any], outcome: str, now: datetime)
         "channel": capture.data["source"],
         "outcome": outcome,
         "ordinal": lead["captureCount"],
+        "applied": False,
     }

@@ -1,23 +1,31 @@
 """Capture's collections: `leads`, `captures` (provenance) and `identities` (claims)."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from services.capture.domain import Capture, Plan, View, claims_of
+from services.capture.claims import claims_of
+from services.capture.plan import Capture, Document, Plan, View
+from services.capture.remembering import for_good
 from shared.collections import CAPTURES, IDENTITIES, LEADS
 from shared.storage import Change, Storage
 from shared.tombstones import erased, release
 
+# A row that is marked, or of an erased lead, is as it has to be: what a slow process writes late must not change it.
+_OPEN = {"applied": {"$ne": True}, "erased": {"$ne": True}}
 
-async def load(storage: Storage, captures: Sequence[Capture], pepper: str) -> View:
-    """Everything that deciding on `captures` depends on, in four reads by id; `pepper` is the tombstones'."""
-    names = claims_of(captures)
+
+async def load(storage: Storage, captures: Sequence[Capture], further: Iterable[str], pepper: str) -> View:
+    """Everything that deciding on `captures` depends on, in four reads by id; `pepper` is the tombstones'.
+
+    `further` are claims that their merges make besides their own.
+    """
+    names = [*claims_of(captures), *further]
     rows, claims, tombstones = await asyncio.gather(
         storage.read(CAPTURES, (capture.key for capture in captures)),
         storage.read(IDENTITIES, names),
         erased(storage, names, pepper),
     )
-    holders = {claim: list(row["leadIds"]) for claim, row in claims.items()}
+    holders = {name: list(claims[name]["leadIds"]) if name in claims else [] for name in names}
     lead_ids = {row["leadId"] for row in rows.values()}.union(*holders.values())
     leads = await storage.read(LEADS, lead_ids)
     gone = [f"lead:{lead_id}" for lead_id in lead_ids if lead_id not in leads]
@@ -38,12 +46,23 @@ async def save(storage: Storage, plan: Plan) -> bool:
     await storage.change(IDENTITIES, [Change(c, {}, {"$addToSet": {"leadIds": lead}}) for c, lead in plan.joins])
     if await storage.insert_new(CAPTURES, plan.rows):
         return False
-    await storage.put(CAPTURES, plan.redecided)
+    if not await storage.replace(CAPTURES, [(_guard(row), row) for row in plan.redecided]):
+        return False
+    await _mark_applied(storage, plan.applied)
     existed, changed = await asyncio.gather(
         storage.insert_new(LEADS, list(plan.inserts.values())),
         storage.change(LEADS, [Change(i, {"revision": plan.bases[i]}, {"$set": s}) for i, s in plan.sets.items()]),
     )
     return changed and not existed
+
+
+def _guard(row: Document) -> Document:
+    return {} if row.get("erased") else _OPEN
+
+
+async def _mark_applied(storage: Storage, applied: Sequence[Document]) -> None:
+    """Crash after it → the leads still remember these captures → their redelivery finds them applied either way."""
+    await storage.change(CAPTURES, [Change(one["key"], _OPEN, for_good(one)) for one in applied])
 
 
 async def _claim(storage: Storage, claims: dict[str, str]) -> bool:

@@ -8,7 +8,8 @@ from schemas.lead import Lead
 from schemas.outputs import LeadCreated, LeadMerged, LeadUpdated
 from schemas.topics import CAPTURED, CREATED, MERGED, UPDATED
 from services.capture import store
-from services.capture.domain import Capture, Outcome, decide
+from services.capture.domain import decide
+from services.capture.plan import Capture, Outcome, Plan
 from shared.domain.identity import identity_of
 from shared.domain.moments import stored
 from shared.events import Outgoing, Received, emit
@@ -30,8 +31,7 @@ def build(runtime: Runtime) -> Worker:
         outcomes: list[Outcome] = []
 
         async def attempt() -> bool:
-            view = await store.load(runtime.storage, captures, pepper)
-            plan = decide(captures, view, runtime.clock(), region)
+            plan = await _plan(runtime, captures, region, pepper)
             outcomes[:] = plan.outcomes
             return await store.save(runtime.storage, plan)
 
@@ -40,6 +40,17 @@ def build(runtime: Runtime) -> Worker:
         return [event for outcome in outcomes for event in _events(outcome, causes[outcome.capture.key])]
 
     return Worker(NAME, TOPICS, handle, lanes=2)
+
+
+async def _plan(runtime: Runtime, captures: Sequence[Capture], region: str, pepper: str) -> Plan:
+    """The decision on all captures, with every claim that it makes read before. Each round reads at least one more."""
+    further: set[str] = set()
+    while True:
+        view = await store.load(runtime.storage, captures, further, pepper)
+        plan = decide(captures, view, runtime.clock(), region)
+        if not plan.unread:
+            return plan
+        further |= plan.unread
 
 
 def _capture(received: Received, region: str) -> Capture:

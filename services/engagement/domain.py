@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.domain.activities import activity, tally
+from shared.domain.causes import Kind, remember, remembered
 from shared.domain.consent import EMAIL, REFUSALS, Statement, restate
 from shared.domain.identity import email_key
 from shared.domain.statuses import Move, after
 
-SEEN_MAX = 64
 CHANGES_MAX = 16
 """Newest changes of consent that a lead remembers, so that a redelivered event publishes its change again."""
 BY_SYSTEM = "system"
@@ -61,27 +61,33 @@ def engaged(  # noqa: PLR0913 - what an engagement event says
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What taking activities in does to one lead; `update` is None when all of them were taken in before."""
+    """What taking activities in does to one lead; `update` is None when all of them were taken in before.
+
+    `forgotten` are the activities that the lead remembers no more after it.
+    """
 
     lead_id: str
     update: Mapping[str, Any] | None
     activity_ids: tuple[str, ...]
+    forgotten: tuple[str, ...] = ()
 
 
 def take_in(lead: Mapping[str, Any], activities: Sequence[Mapping[str, Any]], now: datetime, region: str) -> Taken:
     """Count `activities` on `lead`, each once: the lead remembers its newest causes, the rows remember for good."""
-    fresh = [one for one in activities if one["_id"] not in lead["seen"]]
+    known = remembered(lead, Kind.ACTIVITY)
+    fresh = [one for one in activities if one["_id"] not in known]
     ids = tuple(one["_id"] for one in activities)
     if not fresh:
         return Taken(lead["_id"], None, ids)
+    memory = remember(lead.get(Kind.ACTIVITY.value) or (), [one["_id"] for one in fresh])
     changes = {
         "activityStats": tally(lead, fresh),
-        "seen": [*lead["seen"], *(one["_id"] for one in fresh)][-max(SEEN_MAX, len(fresh)) :],
+        Kind.ACTIVITY.value: memory.held,
         "updatedAt": now,
         **_first_contact(lead, fresh, now),
         **_consent(lead, fresh, region),
     }
-    return Taken(lead["_id"], {"$set": changes}, ids)
+    return Taken(lead["_id"], {"$set": changes}, ids, memory.forgotten)
 
 
 def _first_contact(lead: Mapping[str, Any], fresh: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:

@@ -1,11 +1,17 @@
 import random
 from copy import deepcopy
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.capture.domain import SEEN_MAX, Capture, Plan, View, decide
+from services.capture.claims import SHARED_MAX, claims_of
+from services.capture.domain import decide
+from services.capture.plan import Capture, Plan, View
+from services.capture.remembering import for_good
+from shared.domain.causes import REMEMBERED_MAX
+from shared.domain.identity import identity_of
 from tests.builders import NOW, capture, data, lead
 
 
@@ -15,12 +21,21 @@ class Store:
     def __init__(self) -> None:
         self.view = View({}, {}, {})
 
+    def decided(self, *captures: Capture, unread: frozenset[str] = frozenset()) -> tuple[Plan, View]:
+        """The plan for these captures, once every claim that it makes was read; and the view that it left."""
+        view = deepcopy(self.view)
+        for claim in (*claims_of(captures), *unread):
+            view.claims.setdefault(claim, [])
+        plan = decide(captures, view, NOW, "US")
+        return self.decided(*captures, unread=unread | plan.unread) if plan.unread else (plan, view)
+
     def take(self, *captures: Capture) -> Plan:
-        before = deepcopy(self.view)
-        plan = decide(captures, before, NOW, "US")
+        plan, view = self.decided(*captures)
         for row in [*plan.rows, *plan.redecided]:
             self.view.rows[row["_id"]] = row
-        self.view.claims, self.view.leads = before.claims, before.leads
+        for one in plan.applied:
+            self.view.rows[one["key"]] |= for_good(one)["$set"]
+        self.view.claims, self.view.leads = view.claims, view.leads
         return plan
 
     @property
@@ -127,7 +142,7 @@ def test_a_lead_stays_bounded_whatever_is_captured() -> None:
         store.take(capture(f"c{number}", data(context={f"key{number}": "x" * 50})))
     (only,) = store.leads.values()
     assert only["captureCount"] == 200
-    assert len(only["seen"]) == SEEN_MAX
+    assert len(only["decided"]) <= REMEMBERED_MAX
     assert len(only["context"]) == 50
 
 
@@ -197,3 +212,53 @@ def test_a_row_that_a_slower_process_overwrote_is_told_and_put_right_as_the_lead
     assert [one.row["outcome"] for one in again.outcomes] == ["merged", "created"]
     assert slower.view.rows["a"] == faster.view.rows["a"]
     assert slower.take(capture("a"), capture("b")).redecided == []
+
+
+def _third_of_three(store: Store) -> Plan:
+    """The third capture merges into the first lead, and so comes to show the second lead's phone, company and name."""
+    store.take(capture("c1", data(email="ana@gmail.example")))
+    store.take(capture("c2", data(email="ana@bluefork.example", phone="(212) 555-0142")))
+    third = data(email="ana@gmail.example", phone="(212) 555-0142", first="Anna", company="Blue Fork Bistro")
+    return store.take(capture("c3", third))
+
+
+def test_a_claim_that_a_merge_makes_and_nobody_read_is_asked_for() -> None:
+    store = Store()
+    store.take(capture("c1", data(email="ana@gmail.example")))
+    third = capture("c3", data(email="ana@gmail.example", phone="(212) 555-0142", first="Anna"))
+    view = deepcopy(store.view)
+    view.claims |= {claim: [] for claim in claims_of([third]) if claim not in view.claims}
+    person = identity_of(data(phone="(212) 555-0142"), "US").person_claim
+    assert decide([third], view, NOW, "US").unread == {person}
+
+
+def test_a_merge_that_fills_a_phone_shares_the_person_with_the_lead_that_has_it() -> None:
+    store = Store()
+    plan = _third_of_three(store)
+    first, second = (store.view.rows[key]["leadId"] for key in ("c1", "c2"))
+    assert (plan.outcomes[0].row["leadId"], plan.outcomes[0].row["matchScore"]) == (first, 100)
+    assert store.leads[first]["contact"]["phone"] == "(212) 555-0142"
+    person = identity_of(data(phone="(212) 555-0142"), "US").person_claim
+    assert store.view.claims[person or ""] == [second, first]
+    assert plan.joins == [(person, first)]
+
+
+def test_among_equal_matches_the_oldest_lead_wins() -> None:
+    store = Store()
+    _third_of_three(store)
+    first, second = (store.view.rows[key]["leadId"] for key in ("c1", "c2"))
+    for older, younger in ((first, second), (second, first)):
+        store.leads[older]["createdAt"], store.leads[younger]["createdAt"] = NOW, NOW + timedelta(seconds=1)
+        plan = store.take(capture(f"of {older}", data(email=None, phone="(212) 555-0142")))
+        row = plan.outcomes[0].row
+        assert (row["leadId"], row["matchScore"], row["otherMatches"]) == (older, 125, [younger])
+
+
+def test_leads_that_share_a_person_are_bounded() -> None:
+    store = Store()
+    for number in range(SHARED_MAX + 20):
+        store.take(capture(f"a{number}", data(email=f"p{number}@example.com")))
+        another = data(email=f"p{number}@example.com", phone="(212) 555-0142", company=f"Other {number}")
+        store.take(capture(f"b{number}", another))
+    assert len(store.leads) == SHARED_MAX + 20
+    assert max(len(holders) for holders in store.view.claims.values()) == SHARED_MAX

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.commands import Bant
-from services.capture.domain import View, decide
+from services.capture.domain import decide
+from services.capture.plan import View
 from services.conversion import domain as conversion
 from services.engagement.domain import engaged
 from services.prediction.calibration import Array

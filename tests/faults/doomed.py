@@ -25,8 +25,8 @@ from shared import intake
 from shared.broker import Publisher
 from shared.storage import Storage
 
-WRITES = ("insert_new", "put", "change", "change_all", "delete", "delete_guarded", "delete_all")
-_OF_MANY = frozenset({"insert_new", "put", "change", "delete", "delete_guarded"})
+WRITES = ("insert_new", "put", "replace", "change", "change_all", "delete", "delete_guarded", "delete_all")
+_OF_MANY = frozenset({"insert_new", "put", "replace", "change", "delete", "delete_guarded"})
 """Writes of several documents; of none, they ask the database nothing."""
 _PRODUCT = ("services.", "shared.")
 

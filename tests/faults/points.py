@@ -33,7 +33,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
         "insert_new identities @ capture.store._claim",
         "change identities @ capture.store.save",
         "insert_new captures @ capture.store.save",
-        "put captures @ capture.store.save",
+        "replace captures @ capture.store.save",
         "insert_new leads @ capture.store.save",
         "change leads @ capture.store.save",
         _TELLS,
@@ -139,6 +139,8 @@ STEPS: Mapping[str, tuple[str, ...]] = {
 """Each worker's steps, in about the order that a batch comes by them; those of its background loops among them."""
 
 ELSEWHERE: Mapping[str, str] = {
+    "capture.store._mark_applied": "needs more captures of one lead than it remembers: `tests/worker/test_memory.py`",
+    "shared.leads.close_causes": "needs more events of one lead than it remembers: `tests/worker/test_memory.py`",
     "insights.rebuild._begin.attempt": "the command `pantry insights rebuild`",
     "insights.rebuild._move": "the command `pantry insights rebuild`",
     "insights.rebuild._show": "the command `pantry insights rebuild`",
@@ -161,7 +163,7 @@ _ONCE = (
     "insert_new insights @ insights.counting.begin_shards",
 )
 _AFTER = {
-    ("capture", "put captures @ capture.store.save"): "after insert_new captures @ capture.store.save",
+    ("capture", "replace captures @ capture.store.save"): "after insert_new captures @ capture.store.save",
     ("erasure", "change tombstones @ erasure.store._bury"): "after insert_new tombstones @ erasure.store._bury",
 }
 _BESIDE = {

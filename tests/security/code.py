@@ -13,7 +13,7 @@ ACTIONS = {
     **dict.fromkeys(("read", "find", "find_in", "scan", "count", "earliest"), ("find",)),
     "insert_new": ("insert",),
     "put": ("insert", "update"),
-    **dict.fromkeys(("change", "change_all"), ("update",)),
+    **dict.fromkeys(("replace", "change", "change_all"), ("update",)),
     **dict.fromkeys(("delete", "delete_guarded", "delete_all"), ("remove",)),
 }
 """What MongoDB asks a user to be allowed, by the method of `Storage`."""
