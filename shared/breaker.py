@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from shared.domain.breaker import Limits, Tally, why_stop
+from shared.domain.breaker import Handled, Limits, Tally, why_stop
 
 
 class Tripped(Exception):  # noqa: N818 - the state it tells of
-    """Too many records would go to the dead letter: none of this batch does, and the worker stops uncommitted."""
+    """The handler fails on too many: none of this batch goes to the dead letter, and the worker stops uncommitted."""
 
 
 class Breaker:
@@ -15,12 +15,12 @@ class Breaker:
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits, self._tally = limits or Limits(), Tally()
 
-    def judge(self, dead: Sequence[bool]) -> None:
-        """Raise `Tripped` when these records, in their order, are too many that go to the dead letter."""
-        why = why_stop(self._tally, dead, self._limits)
+    def judge(self, handled: Sequence[Handled]) -> None:
+        """Raise `Tripped` when the handler failed on too many of these records, in their order."""
+        why = why_stop(self._tally, handled, self._limits)
         if why:
             raise Tripped(why)
 
-    def note(self, dead: Sequence[bool]) -> None:
+    def note(self, handled: Sequence[Handled]) -> None:
         """These have had their outcome."""
-        self._tally = self._tally.after(dead)
+        self._tally = self._tally.after(handled)

@@ -22,6 +22,9 @@ class Undecodable:
     detail: str
     ids: Mapping[str, str] = field(default_factory=dict)
     """What is known of the event, for the log."""
+    source: str = ""
+    """The event's `source`, where the record is an event at all."""
+    attempts: int = 1
 
 
 def decode(record: Record, region: str) -> Received | Undecodable:
@@ -45,13 +48,13 @@ def _decode_data(record: Record, event: CloudEvent, topic: Topic, region: str) -
         name, _, _ = event.type.rpartition(".")
         if name == topic.name:
             detail = f"type: this reader knows {topic.event_type} only"
-            return Undecodable(record, DeadLetterReason.UNSUPPORTED_VERSION, detail, ids_of(event))
+            return Undecodable(record, DeadLetterReason.UNSUPPORTED_VERSION, detail, ids_of(event), event.source)
         detail = f"type: expected {topic.event_type} on this topic"
-        return Undecodable(record, DeadLetterReason.NOT_CLOUDEVENT, detail, ids_of(event))
+        return Undecodable(record, DeadLetterReason.NOT_CLOUDEVENT, detail, ids_of(event), event.source)
     try:
         payload = topic.model.model_validate(event.data, context={"region": region})
     except ValidationError as error:
-        return Undecodable(record, DeadLetterReason.INVALID_DATA, explain(error, "data"), ids_of(event))
+        return Undecodable(record, DeadLetterReason.INVALID_DATA, explain(error, "data"), ids_of(event), event.source)
     return Received(record, event, payload, derive("cause", event.source, event.id))
 
 

@@ -154,9 +154,19 @@ def encode(event: CloudEvent) -> bytes:
 
 
 def dead_letter(  # noqa: PLR0913 - the contract's headers, each by name
-    record: Record, reason: DeadLetterReason, detail: str, *, consumer: str, at: datetime, attempts: int
+    record: Record,
+    reason: DeadLetterReason,
+    detail: str,
+    *,
+    consumer: str,
+    at: datetime,
+    attempts: int,
+    source: str = "",
 ) -> Outgoing:
-    """The record for `leads.deadletter`: key and value byte for byte, the failure in headers (contract 2)."""
+    """The record for `leads.deadletter`: key and value byte for byte, the failure in headers (contract 2).
+
+    `source` is the event's, as far as it is known; what may not be shown of it is left out.
+    """
     headers = {
         **_readable(record.headers),
         "x-reason": reason.value,
@@ -167,6 +177,7 @@ def dead_letter(  # noqa: PLR0913 - the contract's headers, each by name
         "x-consumer": consumer,
         "x-failed-at": at.isoformat(),
         "x-attempts": str(attempts),
+        "x-source": shown(source) if source else "",
     }
     return Outgoing(DEADLETTER.name, record.key, record.value, headers)
 

@@ -1,8 +1,9 @@
 """The one way to consume: decode each, handle as a batch, publish, then commit.
 
-Transient faults wait and try again, and nothing is skipped. Offsets are committed after the writes and the acknowledged
-publishes of all their records: killed anywhere, the batch comes again. The dead letters of a batch go out last, for
-too many of them stop the worker instead.
+A server that is away is waited for, and nothing is skipped. A batch that makes no progress though the servers answer is
+cut until the record at fault is alone (`shared.isolation`). Offsets are committed after the writes and the acknowledged
+publishes of all their records: killed anywhere, the batch comes again. The dead letters of a batch go out last, for too
+many of them stop the worker instead.
 """
 
 import asyncio
@@ -20,25 +21,40 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from shared.breaker import Tripped
 from shared.clock import pause
 from shared.decoding import Undecodable
+from shared.domain.breaker import Handled
+from shared.errors import where
 from shared.events import Deferred, Received, Record, Unknown
+from shared.isolation import HOLD_S, Done, Failed, Isolation, Stopping
 from shared.metrics import Metrics
-from shared.passage import Passage, transient
-from shared.storage import Unavailable
+from shared.passage import Passage, handled
+from shared.progress import Progress
 from shared.waiting import Waiting
 from shared.worker import ARRIVALS
 
-_FIRST_PAUSE_S = 0.05
 _ARRIVALS = frozenset(topic.name for topic in ARRIVALS)
-# Well below Kafka's max.poll.interval (5 min): a batch that waits longer is fetched anew, which keeps us in the group.
-_HOLD_S = 60.0
 # Fewer records than this are no work worth dividing.
 _LANE_MIN = 50
 
 _log = structlog.get_logger()
 
 
-class Stopping(Exception):  # noqa: N818 - a state, not a fault
-    """The process was asked to stop while a batch waited for a server: it stays uncommitted and comes again."""
+@dataclass(slots=True)
+class Outcomes:
+    """What became of a batch so far: of its first records, `done` of them."""
+
+    done: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    faults: list[Undecodable] = field(default_factory=list)
+    """What goes to the dead letter before any of it is committed."""
+    handled: list[Handled] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+
+    def add(self, more: "Outcomes") -> None:
+        """Take in what became of the records behind these."""
+        self.done += more.done
+        self.counts += more.counts
+        self.faults += more.faults
+        self.handled += more.handled
 
 
 @dataclass(slots=True)
@@ -48,63 +64,87 @@ class Intake:
     passage: Passage
     metrics: Metrics
     waiting: Waiting | None = None
-    retry_max_s: float = 5.0
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    advanced: Callable[[], None] = lambda: None
+    isolation: Isolation = field(default_factory=Isolation)
+    progress: Progress = field(default_factory=Progress)
     tripped: Callable[[Tripped], None] = lambda _: None
-    """Told that too much of a batch would go to the dead letter: the worker is to stop."""
+    """Told that the handler fails on too much: the worker is to stop."""
 
     @property
     def _name(self) -> str:
         return self.passage.worker.name
 
     async def take(self, batch: Sequence[ConsumerRecord[Any, Any]], consumer: AIOKafkaConsumer) -> None:
-        """Handle a fetched batch to its end: committed, or rewound so that it is fetched again. Never raises."""
-        began = time.monotonic()
+        """Handle a fetched batch: what is through is committed, the rest rewound and fetched again. Never raises."""
         records = [_record(raw) for raw in batch]
+        self.progress.take(records)
+        through = await self._take(records)
+        self.isolation.trying()
+        if through:
+            await _commit(consumer, records[: through.done], self._name)
+            self._account(through)
+        left = records[through.done if through else 0 :]
+        _rewind(consumer, left)
+        self.progress.end(left)
+
+    async def _take(self, records: Sequence[Record]) -> "Outcomes | None":
+        """Go through a batch; return what may be committed of it."""
         try:
-            outcomes = await self._until_through(records)
+            outcomes = await self._go_through(records)
+            outcomes.counts += await self.isolation.insist(lambda: self._set_aside(outcomes))
         except Stopping:
-            _rewind(consumer, records)
-            return
+            return None
         except Tripped as error:
-            _rewind(consumer, records)
             self.tripped(error)
-            return
+            return None
         except Exception as error:  # noqa: BLE001 - an error that left here would let the next batch commit past this one
             _log.error("batch.rewound", worker=self._name, records=len(records), error=type(error).__name__)
-            _rewind(consumer, records)
-            await pause(self.stopping, self.retry_max_s)
-            return
-        await _commit(consumer, records, self._name)
-        self.advanced()
-        self._account(outcomes, len(records), time.monotonic() - began)
+            await pause(self.isolation.stopping, self.isolation.retry_max_s)
+            return None
+        return outcomes
 
-    async def _until_through(self, records: Sequence[Record]) -> Counter[str]:
-        wait_s, deadline = _FIRST_PAUSE_S, time.monotonic() + _HOLD_S
-        while True:
-            self.advanced()
-            try:
-                return await self._go_through(records)
-            except Exception as error:
-                if not transient(error) or time.monotonic() > deadline:
-                    raise
-                self.metrics.retries.labels(self._name).inc()
-                _log.warning("batch.waits", worker=self._name, records=len(records), error=_name(error))
-            await pause(self.stopping, wait_s)
-            if self.stopping.is_set():
-                raise Stopping
-            wait_s = min(wait_s * 2, self.retry_max_s)
+    async def _go_through(self, records: Sequence[Record]) -> Outcomes:
+        """Handle these records, in parts if need be, until all are done or no more can be for now.
 
-    async def _go_through(self, records: Sequence[Record]) -> Counter[str]:
+        Raises an error when none is done.
+        """
+        outcomes = Outcomes()
+        try:
+            async for told in self.isolation.each(records, self.process):
+                self._note(told, outcomes)
+                if time.monotonic() > outcomes.began + HOLD_S:
+                    break
+        except (Stopping, Tripped):
+            raise
+        except Exception as error:
+            if not outcomes.done:
+                raise
+            _log.error("batch.rewound", worker=self._name, records=len(records) - outcomes.done, error=where(error))
+        return outcomes
+
+    def _note(self, told: "Done[Record, Outcomes] | Failed[Record]", outcomes: Outcomes) -> None:
+        """Add what became of some records. Raises `Tripped`, before any of a batch goes to the dead letter."""
+        if isinstance(told, Failed):
+            fault, counts = self.passage.failure(told)
+            outcomes.add(Outcomes(1, Counter(), [fault], counts))
+            self.passage.breaker.judge(outcomes.handled)
+        else:
+            outcomes.add(told.result)
+        self.progress.advance()
+
+    async def process(self, records: Sequence[Record]) -> Outcomes:
+        """Handle these records once, and publish what they cause; what is at fault is left for `Passage.bury`."""
         inputs = [record for record in records if not self._is_arrival(record)]
         received, undecodable = self.passage.decode(inputs)
         if self.waiting:
             await self.waiting.release([record for record in records if self._is_arrival(record)], received)
         waiting, refused = await self._in_lanes(received)
-        buried = await self.passage.bury([*undecodable, *refused], inputs)
-        handled = len(inputs) - waiting - buried.total()
-        return buried + Counter(handled=handled, waiting=waiting, arrivals=len(records) - len(inputs))
+        faults = [*undecodable, *refused]
+        arrived, passed = len(records) - len(inputs), len(inputs) - waiting - len(faults)
+        counts = Counter(handled=passed, waiting=waiting, arrivals=arrived)
+        return Outcomes(len(records), counts, faults, handled(received))
+
+    async def _set_aside(self, outcomes: Outcomes) -> Counter[str]:
+        return await self.passage.bury(outcomes.faults, outcomes.handled)
 
     async def _in_lanes(self, received: Sequence[Received]) -> tuple[int, list[Undecodable]]:
         lanes = [self._lead_through(lane) for lane in _lanes(received, self.passage.worker.lanes)]
@@ -129,13 +169,13 @@ class Intake:
     def _is_arrival(self, record: Record) -> bool:
         return self.waiting is not None and record.topic in _ARRIVALS
 
-    def _account(self, outcomes: Counter[str], size: int, seconds: float) -> None:
-        name = self._name
-        for outcome, count in outcomes.items():
+    def _account(self, outcomes: Outcomes) -> None:
+        name, seconds = self._name, time.monotonic() - outcomes.began
+        for outcome, count in outcomes.counts.items():
             self.metrics.records.labels(name, outcome).inc(count)
-        self.metrics.batch_size.labels(name).observe(size)
+        self.metrics.batch_size.labels(name).observe(outcomes.done)
         self.metrics.batch_seconds.labels(name).observe(seconds)
-        _log.info("batch.done", worker=name, records=size, ms=round(seconds * 1000, 1), **outcomes)
+        _log.info("batch.done", worker=name, records=outcomes.done, ms=round(seconds * 1000, 1), **outcomes.counts)
 
 
 def _lanes(received: Sequence[Received], most: int) -> list[list[Received]]:
@@ -149,10 +189,6 @@ def _lanes(received: Sequence[Received], most: int) -> list[list[Received]]:
 
 def _record(raw: ConsumerRecord[Any, Any]) -> Record:
     return Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, tuple(raw.headers))
-
-
-def _name(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if isinstance(error, Unavailable) else type(error).__name__
 
 
 def _rewind(consumer: AIOKafkaConsumer, records: Sequence[Record]) -> None:

@@ -5,6 +5,13 @@ from dataclasses import dataclass
 from schemas.base import CONTENT_TYPE
 from shared.events import Outgoing, Record
 
+_REPLAYED = "x-replayed"
+
+
+def is_replayed(record: Record) -> bool:
+    """Whether this record came back to its topic from the dead letter."""
+    return any(name == _REPLAYED for name, _ in record.headers)
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
@@ -32,4 +39,4 @@ class DeadLetter:
         Publishing it twice is harmless: an event that was handled once changes nothing (contract 1).
         """
         value = self.record.value if mended is None else mended
-        return Outgoing(self.topic, self.record.key, value, {"content-type": CONTENT_TYPE})
+        return Outgoing(self.topic, self.record.key, value, {"content-type": CONTENT_TYPE, _REPLAYED: "1"})

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict
 
-from shared.passage import where
+from shared.errors import where
 from shared.settings import Settings
 
 _log = structlog.get_logger()

@@ -30,7 +30,19 @@ class Metrics:
         )
         self.tripped = Gauge(
             "pantry_worker_tripped",
-            "1 once the breaker stopped the worker: too many of its records would have gone to the dead letter.",
+            "1 once the breaker stopped the worker: its handler failed on too many records.",
+            ["worker"],
+            registry=self.registry,
+        )
+        self.invalid = Counter(
+            "pantry_invalid_records_total",
+            "Records that are no valid event, by who produced them; producers beyond the first 100 are `other`.",
+            ["worker", "source", "reason"],
+            registry=self.registry,
+        )
+        self.stuck = Gauge(
+            "pantry_worker_stuck",
+            "1 while no record of the batch in hand has found its outcome for a minute, though the servers answer.",
             ["worker"],
             registry=self.registry,
         )

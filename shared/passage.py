@@ -1,33 +1,28 @@
-"""One passage of records through a worker: decode each, handle as a batch, say what to publish and what went wrong.
-
-A handler that fails on a batch gets its events one by one, so that only the event at fault ends in the dead letter.
-"""
+"""One passage of records through a worker: decode each, handle as a batch, say what to publish and what went wrong."""
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import structlog
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from schemas.reasons import DeadLetterReason
 from shared.breaker import Breaker
 from shared.broker import Publisher
 from shared.clock import Clock
 from shared.decoding import Undecodable, decode
-from shared.events import Outgoing, Received, Record, Refused, Result, Unknown, dead_letter
-from shared.storage import Unavailable
-from shared.worker import Contention, Worker
+from shared.domain.breaker import Handled
+from shared.errors import where
+from shared.events import Outgoing, Received, Record, Refused, Result, Unknown, dead_letter, topic_of
+from shared.invalid import InvalidRecords
+from shared.isolation import REFUSALS, Failed
+from shared.letters import is_replayed
+from shared.worker import Worker
 
-_HANDLER_ATTEMPTS = 3
+_LINES_MAX = 20
+"""Dead letters of one batch that have a log line each; the others are counted in one of all."""
 _log = structlog.get_logger()
-
-
-def transient(error: BaseException) -> bool:
-    """Whether trying the very same again can help."""
-    if isinstance(error, MessageSizeTooLargeError):
-        return False
-    return isinstance(error, Unavailable | Contention | KafkaError | OSError | TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +34,7 @@ class Passage:
     clock: Clock
     region: str
     breaker: Breaker = field(default_factory=Breaker)
+    invalid: InvalidRecords = field(default_factory=InvalidRecords)
 
     def decode(self, records: Sequence[Record], *, final: bool = False) -> tuple[list[Received], list[Undecodable]]:
         """The valid events, and the records that are none; `final` events are at the end of their waiting."""
@@ -48,32 +44,12 @@ class Passage:
         return received, [] if self.worker.observes else undecodable
 
     async def handle(self, received: Sequence[Received]) -> Sequence[Result]:
-        """What the worker makes of these events. Raises only what is transient."""
+        """What the worker makes of these events. Raises what the worker raises."""
         if not received:
             return ()
         for one in received:
             _log.debug("event.received", worker=self.worker.name, type=one.event.type, **one.ids)
-        try:
-            return await self.worker.handle(received)
-        except Exception as error:
-            if transient(error):
-                raise
-            _log.error("handler.failed", worker=self.worker.name, records=len(received), error=where(error))
-        if len(received) > 1:
-            return [result for one in received for result in await self.handle((one,))]
-        with structlog.contextvars.bound_contextvars(**received[0].ids):
-            return await self._insist(received[0])
-
-    async def _insist(self, received: Received) -> Sequence[Result]:
-        detail = ""
-        for _ in range(_HANDLER_ATTEMPTS - 1):
-            try:
-                return await self.worker.handle((received,))
-            except Exception as error:
-                if transient(error):
-                    raise
-                detail = where(error)
-        return (Refused(received, DeadLetterReason.HANDLER_FAILED, detail),)
+        return await self.worker.handle(received)
 
     async def publish(self, results: Sequence[Result]) -> list[Undecodable]:
         """Publish the events among these results; return what is at fault, for `bury`."""
@@ -82,34 +58,88 @@ class Passage:
         self.worker.acknowledged(events)
         return [_undecodable(one) for one in results if isinstance(one, Refused)]
 
-    async def bury(self, faults: Sequence[Undecodable], among: Sequence[Record]) -> Counter[str]:
-        """Publish the dead letters of these `faults` `among` the records of a passage; return how many, by reason.
+    def failure(self, failed: Failed[Record]) -> tuple[Undecodable, list[Handled]]:
+        """A record whose handling failed alone: what its dead letter says, and how it counts."""
+        record, reason, detail = failed.item, DeadLetterReason.HANDLER_FAILED, where(failed.error)
+        try:
+            decoded = decode(record, self.region)
+        except Exception:  # noqa: BLE001 - what can't even be decoded has its outcome all the same
+            decoded = Undecodable(record, reason, detail)
+        if isinstance(decoded, Undecodable):
+            # Who sent it may not be known: then it counts as a producer's of its own.
+            source = decoded.source or str(record.key)
+            counts = [] if is_replayed(record) else [Handled(source, source, failed=True)]
+            return replace(decoded, reason=reason, detail=detail, attempts=failed.attempts), counts
+        fault = Undecodable(record, reason, detail, decoded.ids, decoded.event.source, failed.attempts)
+        return fault, [replace(one, failed=True) for one in handled([decoded])]
 
-        Raises `Tripped` when they are too many, and none of them is published. One whose lead nobody knows is no sign
-        of a bad deploy, and counts as any good record.
+    async def bury(self, faults: Sequence[Undecodable], among: Sequence[Handled]) -> Counter[str]:
+        """Publish the dead letters of these `faults`; return how many, by reason.
+
+        Raises `Tripped` when the handler failed on too many `among` the records of a passage; none is published then.
         """
-        bad = {_place(one.record) for one in faults if one.reason is not DeadLetterReason.LEAD_NOT_FOUND}
-        dead = [_place(record) in bad for record in among]
-        self.breaker.judge(dead)
-        await self.publisher.publish(self.worker.name, [self._letter(one) for one in faults])
-        self.breaker.note(dead)
+        self.breaker.judge(among)
+        if faults:
+            _log.debug("dead_letters.publishing", worker=self.worker.name, records=len(faults))
+        letters = [self._letter(one) for one in faults]
+        try:
+            await self.publisher.publish(self.worker.name, letters)
+        except REFUSALS:
+            for letter in letters:
+                for form in _forms(letter):
+                    with suppress(*REFUSALS):
+                        await self.publisher.publish(self.worker.name, [form])
+                        break
+                else:
+                    raise
+        self.breaker.note(among)
+        self._tell(faults)
         return Counter(one.reason.value for one in faults)
 
     def _letter(self, fault: Undecodable) -> Outgoing:
-        _log.warning(
-            "record.dead_lettered",
-            worker=self.worker.name,
-            reason=fault.reason.value,
-            detail=fault.detail,
-            **fault.ids,
-            topic=fault.record.topic,
-            partition=fault.record.partition,
-            offset=fault.record.offset,
-        )
-        attempts = _HANDLER_ATTEMPTS if fault.reason is DeadLetterReason.HANDLER_FAILED else 1
         return dead_letter(
-            fault.record, fault.reason, fault.detail, consumer=self.worker.group, at=self.clock(), attempts=attempts
+            fault.record,
+            fault.reason,
+            fault.detail,
+            consumer=self.worker.group,
+            at=self.clock(),
+            attempts=fault.attempts,
+            source=fault.source,
         )
+
+    def _tell(self, faults: Sequence[Undecodable]) -> None:
+        """Log and count what went to the dead letter."""
+        for fault in faults[:_LINES_MAX]:
+            _log.warning(
+                "record.dead_lettered",
+                worker=self.worker.name,
+                reason=fault.reason.value,
+                detail=fault.detail,
+                **fault.ids,
+                topic=fault.record.topic,
+                partition=fault.record.partition,
+                offset=fault.record.offset,
+            )
+        self.invalid.count(self.worker.name, [(one.source, one.reason) for one in faults])
+
+
+def handled(received: Sequence[Received]) -> list[Handled]:
+    """How these events count at the breaker; one that came back from the dead letter counts no more."""
+    return [_handled(one) for one in received if not is_replayed(one.record)]
+
+
+def _handled(received: Received) -> Handled:
+    payload = received.payload
+    contact = getattr(payload, "contact", None)
+    address = getattr(payload, "email", None) or (contact and (contact.email or contact.phone))
+    source = received.event.source if topic_of(received.record).kind == "input" else ""
+    return Handled(source, str(received.lead_id or address or received.key))
+
+
+def _forms(letter: Outgoing) -> tuple[Outgoing, ...]:
+    """A dead letter whole, without the record's own headers, and without the record, which stays in its topic."""
+    ours = {name: text for name, text in letter.headers.items() if name.startswith("x-")}
+    return letter, replace(letter, headers=ours), replace(letter, headers=ours, key=None, value=None)
 
 
 def given_up(results: Sequence[Result]) -> list[Result]:
@@ -126,19 +156,6 @@ def _kind(unknown: Unknown) -> str:
     return "leadId" if unknown.name.startswith("lead:") else "email"
 
 
-def _place(record: Record) -> tuple[str, int, int]:
-    return record.topic, record.partition, record.offset
-
-
 def _undecodable(refused: Refused) -> Undecodable:
-    return Undecodable(refused.received.record, refused.reason, refused.detail, refused.received.ids)
-
-
-def where(error: BaseException) -> str:
-    """The error's class, and the line that raised it."""
-    # The text of an arbitrary error may quote a lead; its class and the line that raised it can't.
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    place = f" at {frame.tb_frame.f_globals.get('__name__')}:{frame.tb_lineno}" if frame else ""
-    return f"{type(error).__name__}{place}"
+    received = refused.received
+    return Undecodable(received.record, refused.reason, refused.detail, received.ids, received.event.source)

@@ -19,12 +19,16 @@ from shared.breaker import Breaker, Tripped
 from shared.broker import GRACE_S, Kafka, Publisher, close, connect, reach
 from shared.clock import Clock, pause, system_clock
 from shared.domain.breaker import Limits
+from shared.errors import where
 from shared.health import App, HttpServer, application
 from shared.intake import Intake
+from shared.invalid import InvalidRecords
+from shared.isolation import Isolation, Stopping, transient
 from shared.metrics import Metrics
 from shared.mongo import Mongo
 from shared.orphans import Orphans
-from shared.passage import Passage, transient
+from shared.passage import Passage
+from shared.progress import Progress
 from shared.promises import warn
 from shared.settings import Settings
 from shared.storage import Storage, Unavailable
@@ -37,10 +41,11 @@ _MONITOR_S = 5.0
 # Records that Kafka has not acknowledged get this long once the process ends.
 _FLUSH_S = 5.0
 _STUCK_S = 60.0
+_PROBE_S = 10.0
 
 _THEN = (
-    "Nothing of this batch is committed, and none of it went to the dead letter. Mend the deploy, or whoever sends"
-    " these records, and start again; PANTRY_BREAKER_SHARE=1 PANTRY_BREAKER_IN_A_ROW=0 lets them through to there."
+    "Nothing of this batch is committed, and none of it went to the dead letter. Correct the deploy and start again;"
+    " PANTRY_BREAKER_SHARE=1 PANTRY_BREAKER_IN_A_ROW=0 lets them through to there."
 )
 
 _log = structlog.get_logger()
@@ -91,6 +96,8 @@ class Service:
         """Set once the breaker has stopped every worker of this process: there is nothing left to run it for."""
         self._tripped: dict[str, str] = {}
         self._ends = {worker.name: asyncio.Event() for worker in self.workers}
+        self._progress = {worker.name: Progress() for worker in self.workers}
+        self._invalid = InvalidRecords(self.metrics)
         self._passages = {worker.name: self._passage(worker) for worker in self.workers}
         self._leave: list[asyncio.Task[None]] = []
         self._waiting = {worker.name: self._wait(worker) for worker in self.workers if worker.waits}
@@ -169,7 +176,7 @@ class Service:
         }
 
     async def unready(self) -> dict[str, str]:
-        """Readiness: the workers that the breaker stopped, and the servers that don't answer."""
+        """Readiness: the workers that the breaker stopped or that don't get on, and the servers that don't answer."""
         wrong = dict(self._tripped)
         if not await self.broker.ping(timeout=2.0):
             wrong["broker"] = "does not answer"
@@ -179,27 +186,55 @@ class Service:
                 await self.storage.ping()
         except Unavailable as error:
             wrong["database"] = str(error)
-        return wrong
+        # A worker that a server keeps waiting is not to blame.
+        return wrong or self._still
+
+    @property
+    def _still(self) -> dict[str, str]:
+        """The workers that have a batch in hand of which nothing has found its outcome for a minute."""
+        seconds = {name: one.still_s for name, one in self._progress.items() if name not in self._tripped}
+        told = "no record of the batch in hand has found its outcome for {:.0f} s"
+        return {name: told.format(one) for name, one in seconds.items() if one > _STUCK_S}
+
+    async def _servers_answer(self) -> bool:
+        """Whether both servers answer a question that is asked now."""
+        try:
+            async with asyncio.timeout(_PROBE_S):
+                await self.storage.ping()
+                await reach(self._to.kafka)
+        except (Unavailable, KafkaError, OSError, TimeoutError):
+            return False
+        return True
 
     def _wait(self, worker: Worker) -> Waiting:
         settings = self._settings
         ttl, patience = timedelta(seconds=settings.orphan_ttl), timedelta(seconds=settings.command_patience)
         orphans = Orphans(self.storage, worker.name, ttl, patience)
-        return Waiting(orphans, self.storage, self._passages[worker.name], settings.erasure_pepper.get_secret_value())
+        pepper, passage = settings.erasure_pepper.get_secret_value(), self._passages[worker.name]
+        return Waiting(orphans, self.storage, passage, pepper, self._isolation(worker))
+
+    def _isolation(self, worker: Worker) -> Isolation:
+        return Isolation(
+            worker.name,
+            self._servers_answer,
+            self._ends[worker.name],
+            self._settings.retry_max_s,
+            trying=lambda: self._mark(worker.name),
+            waited=self.metrics.retries.labels(worker.name).inc,
+        )
 
     def _passage(self, worker: Worker) -> Passage:
         settings = self._settings
         breaker = Breaker(Limits(settings.breaker_share, settings.breaker_in_a_row))
-        return Passage(worker, self.publisher, self._clock, settings.region, breaker)
+        return Passage(worker, self.publisher, self._clock, settings.region, breaker, self._invalid)
 
     def _subscribe(self, worker: Worker) -> Any:
         intake = Intake(
             self._passages[worker.name],
             self.metrics,
             self._waiting.get(worker.name),
-            retry_max_s=self._settings.retry_max_s,
-            stopping=self._ends[worker.name],
-            advanced=lambda: self._mark(worker.name),
+            self._isolation(worker),
+            self._progress[worker.name],
             tripped=lambda why: self._trip(worker.name, why),
         )
         subscriber = self.broker.subscriber(
@@ -247,16 +282,22 @@ class Service:
         while not stopping.is_set():
             try:
                 await loop(stopping)
+            except Stopping:
+                return
             except Tripped as error:
                 self._trip(name, error)
             except Exception as error:  # noqa: BLE001 - a loop that died silently would stop the schedule for good
                 kind = "background.waits" if transient(error) else "background.failed"
-                _log.error(kind, worker=name, error=type(error).__name__)
+                _log.error(kind, worker=name, error=where(error))
             await pause(stopping, seconds)
             seconds = min(seconds * 2, self._settings.retry_max_s)
 
     async def _monitor(self) -> None:
         while True:
+            still = self._still
+            stuck = still if still and await self._servers_answer() else {}
+            for worker in self.workers:
+                self.metrics.stuck.labels(worker.name).set(worker.name in stuck)
             for name, subscriber in self._consumers.items():
                 if name not in self._tripped:
                     await self._measure(name, subscriber.consumer)

@@ -73,10 +73,13 @@ class Settings(BaseSettings):
     batch_max: int = Field(500, ge=1, le=10_000, description="most records that one batch takes")
     session_timeout_ms: int = Field(10_000, ge=1_000, description="silence after which a consumer's partitions move")
     breaker_share: float = Field(
-        0.2, gt=0, le=1, description="share of its newest 250 records whose dead letters stop a worker; 1: no limit"
+        0.2,
+        gt=0,
+        le=1,
+        description="share of its newest 250 records on which a failing handler stops a worker; 1: no limit",
     )
     breaker_in_a_row: int = Field(
-        50, ge=0, description="records in a row whose dead letters stop a worker; 0: no limit"
+        50, ge=0, description="failures of a handler in a row that stop a worker; 0: no limit"
     )
     retry_max_s: float = Field(5.0, gt=0, description="longest pause between two tries while a server is away")
     rules_file: Path = Field(_CONFIG / "rules.yaml", description="scoring rules")

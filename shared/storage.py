@@ -16,7 +16,16 @@ from bson.codec_options import CodecOptions, DatetimeConversion, TypeDecoder, Ty
 from bson.dbref import DBRef
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne, WriteConcern
-from pymongo.errors import BulkWriteError, DocumentTooLarge, InvalidOperation, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DocumentTooLarge,
+    ExecutionTimeout,
+    InvalidOperation,
+    OperationFailure,
+    PyMongoError,
+    WriteConcernError,
+)
 from pymongo.read_concern import ReadConcern
 
 from shared.config import ConfigError
@@ -29,6 +38,11 @@ _DUPLICATE_KEY = 11000
 _VALUES_A_READ = 50
 # Codes by which the server says that this very document or update is at fault; anything else may pass with time.
 _DOCUMENT_FAULTS = frozenset({2, 9, 14, 28, 40, 52, 55, 56, 57, 66, 121, 10334, 17419, 17420})
+# Codes by which the server tells of its own state: no primary, no majority, no room, no right, no time.
+_SERVER_STATES = frozenset(
+    {6, 7, 13, 18, 24, 46, 50, 64, 79, 89, 91, 100, 133, 134, 189, 202, 262, 9001}
+    | {10058, 10107, 11600, 11602, 13388, 13435, 13436, 14031}
+)
 
 
 class _Reference(TypeDecoder):
@@ -51,7 +65,14 @@ READING: CodecOptions[Document] = CodecOptions(
 
 
 class Unavailable(Exception):  # noqa: N818 - the state it tells of, as the caller reads it
-    """The database can't answer now; the same call may pass later."""
+    """The database can't answer now; the same call may pass later.
+
+    `by_document`: the server answered, and told of no state of its own. Then it may be this document's fault after all.
+    """
+
+    def __init__(self, told: str = "", *, by_document: bool = False) -> None:
+        super().__init__(told)
+        self.by_document = by_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +93,21 @@ async def _sorted_errors() -> AsyncIterator[None]:
     except BulkWriteError as error:
         if any(fault.get("code") in _DOCUMENT_FAULTS for fault in error.details.get("writeErrors", ())):
             raise
-        raise Unavailable(_told(error)) from error
+        raise Unavailable(_told(error), by_document=_by_document(error)) from error
     except PyMongoError as error:
         if getattr(error, "code", None) in _DOCUMENT_FAULTS:
             raise
-        raise Unavailable(_told(error)) from error
+        raise Unavailable(_told(error), by_document=_by_document(error)) from error
+
+
+def _by_document(error: PyMongoError) -> bool:
+    if isinstance(error, BulkWriteError):
+        details = error.details or {}
+        codes = {fault.get("code") for fault in details.get("writeErrors", ())}
+        return not details.get("writeConcernErrors") and not codes & _SERVER_STATES
+    if isinstance(error, ConnectionFailure | WriteConcernError | ExecutionTimeout):
+        return False
+    return not isinstance(error, OperationFailure) or error.code not in _SERVER_STATES
 
 
 def _told(error: PyMongoError) -> str:

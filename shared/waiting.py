@@ -3,21 +3,34 @@
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import structlog
 
 from shared.collections import ORPHANS
-from shared.decoding import decode
+from shared.decoding import Undecodable, decode
+from shared.domain.breaker import Handled
 from shared.due import Alarm
 from shared.events import Deferred, Received, Record, Result, Unknown
+from shared.isolation import Failed, Isolation
 from shared.leads import known_names, names_in, names_of, read_leads
 from shared.orphans import Orphans, record_of
-from shared.passage import Passage, given_up
+from shared.passage import Passage, given_up, handled
 from shared.patience import StatusWatch
 from shared.storage import Document, Storage
 from shared.tombstones import erased
 
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Through:
+    """What became of some rows, by their ids, and what of them goes to the dead letter."""
+
+    ended: set[str]
+    deferred: set[str]
+    faults: list[Undecodable]
+    handled: list[Handled]
 
 
 @dataclass(slots=True)
@@ -28,6 +41,7 @@ class Waiting:
     storage: Storage
     passage: Passage
     pepper: str
+    isolation: Isolation = field(default_factory=Isolation)
     alarm: Alarm = field(init=False)
     """Ends waits, and looks again at those whose lead came to be known by another address."""
     watch: StatusWatch = field(init=False)
@@ -98,21 +112,34 @@ class Waiting:
 
     async def _end(self, rows: Sequence[Document], *, final: bool) -> set[str]:
         """Handle what waited; return the ids of rows that have their outcome, or wait for something else now."""
-        if not rows:
-            return set()
-        records = [record_of(row) for row in rows]
-        received, undecodable = self.passage.decode(records, final=final)
+        ended: set[str] = set()
+        async for told in self.isolation.each(rows, partial(self._handle, final=final)):
+            if isinstance(told, Failed):
+                fault, counts = self.passage.failure(Failed(record_of(told.item), told.error, told.attempts))
+                through = _Through({told.item["_id"]}, set(), [fault], counts)
+            else:
+                through = told.result
+            ended |= await self._finish(through, final=final)
+        return ended
+
+    async def _handle(self, rows: Sequence[Document], *, final: bool) -> _Through:
+        """Handle these events once, and publish what they cause."""
+        received, undecodable = self.passage.decode([record_of(row) for row in rows], final=final)
         results = await self.passage.handle(received)
         deferred = {self.orphans.id_of(one): one for one in results if isinstance(one, Deferred)}
         # A lead that was erased in between leaves its events waiting.
         still = {self.orphans.id_of(one) for one in results if isinstance(one, Unknown) and not final}
         await self._defer([row for row in rows if row["_id"] in deferred], list(deferred.values()))
         refused = await self.passage.publish(given_up(results) if final else results)
-        buried = await self.passage.bury([*undecodable, *refused], records)
         ended = {row["_id"] for row in rows} - still - deferred.keys()
-        await self.orphans.done(ended)
-        _log.info("orphans.through", worker=self.passage.worker.name, records=len(ended), final=final, **buried)
-        return ended | deferred.keys()
+        return _Through(ended, set(deferred), [*undecodable, *refused], handled(received))
+
+    async def _finish(self, through: _Through, *, final: bool) -> set[str]:
+        buried = await self.passage.bury(through.faults, through.handled)
+        await self.orphans.done(through.ended)
+        name, records = self.passage.worker.name, len(through.ended)
+        _log.info("orphans.through", worker=name, records=records, final=final, **buried)
+        return through.ended | through.deferred
 
     async def _defer(self, rows: Sequence[Document], deferred: Sequence[Deferred]) -> None:
         """Found their lead, and must wait for its status from now on; those that wait for it already go on waiting."""

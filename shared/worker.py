@@ -1,7 +1,9 @@
 """What a worker is: a name, the topics it reads, and what it does with a batch."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 import structlog
@@ -22,6 +24,8 @@ ARRIVALS = (CREATED, MERGED)
 """What tells that a lead exists, or is known by another name."""
 
 _ROUNDS = 50
+_FEW_ROUNDS = 8
+_rounds: ContextVar[int] = ContextVar("rounds", default=_ROUNDS)
 _NOWHERE = Kafka("")
 
 
@@ -83,14 +87,25 @@ class Contention(Exception):  # noqa: N818 - the state it tells of
     """Others kept changing the same documents; trying the batch again later is right."""
 
 
+@contextmanager
+def few_rounds(*, when: bool) -> Iterator[None]:
+    """`settle` gives up sooner in here: the caller tries parts of a batch, and each of them again if need be."""
+    token = _rounds.set(_FEW_ROUNDS if when else _rounds.get())
+    try:
+        yield
+    finally:
+        _rounds.reset(token)
+
+
 async def settle(attempt: Callable[[], Awaitable[bool]]) -> None:
     """Repeat `attempt` (read, decide, write by compare-and-set) until no other writer came between.
 
     An attempt that finds its own earlier write must take it as done: that is what makes repeating safe.
     """
-    for round_ in range(_ROUNDS):
+    rounds = _rounds.get()
+    for round_ in range(rounds):
         if await attempt():
             return
         structlog.get_logger().debug("write.contended", round=round_)
         await asyncio.sleep(0.002 * round_)
-    raise Contention(f"{_ROUNDS} rounds of read and write all met another writer")
+    raise Contention(f"{rounds} rounds of read and write all met another writer")

@@ -16,9 +16,9 @@ from starlette.exceptions import HTTPException
 
 from services.gateway.access import Refused
 from services.gateway.domain import Fault, Invalid
+from shared.errors import where
 from shared.health import App
 from shared.metrics import Metrics
-from shared.passage import where
 from shared.storage import Unavailable
 
 Message = MutableMapping[str, Any]

@@ -23,9 +23,10 @@ from shared.broker import Publisher
 from shared.collections import ORPHANS
 from shared.events import Outgoing, Received, Record, Result
 from shared.intake import Intake
+from shared.isolation import transient
 from shared.metrics import Metrics
 from shared.orphans import Orphans
-from shared.passage import Passage, transient
+from shared.passage import Passage
 from shared.settings import Settings
 from shared.storage import Document, Storage
 from shared.waiting import Waiting
@@ -132,7 +133,7 @@ class Process:
         waiting = (
             Waiting(orphans, storage, passage, SETTINGS.erasure_pepper.get_secret_value()) if worker.waits else None
         )
-        self._intake = Intake(passage, _METRICS, waiting)
+        self._intake, self._passage = Intake(passage, _METRICS, waiting), passage
         self._alarms = [alarm.take for alarm in worker.alarms]
         self._waiting = waiting
         self.looks, self.observes = bool(self._alarms or waiting), worker.observes
@@ -150,7 +151,8 @@ class Process:
 
     async def take(self, records: Sequence[Record]) -> None:
         """One batch to its end."""
-        await self._intake._go_through(records)
+        through = await self._intake.process(records)
+        await self._passage.bury(through.faults, through.handled)
         await self.life.step(_nothing)
 
     async def look(self) -> tuple[int, int]:

@@ -55,7 +55,7 @@ LOUD = {
 TOLD_BY_WORKERS = {
     *(
         "event.received",
-        "handler.failed",
+        "batch.failed",
         "record.dead_lettered",
         "batch.waits",
         "background.failed",

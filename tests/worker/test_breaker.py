@@ -1,14 +1,19 @@
 """A bad deploy does not drain a topic into the dead letter, and what can't be written there stays where it is."""
 
 import asyncio
+import json
+import os
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from prometheus_client import generate_latest
 
 from deploy.local import LocalServers
 from schemas.topics import DEADLETTER
+from services import dead_letters
 from services.running import prepare, running
 from tests.builders import data, event
 from tests.harness import Bench, bench, until
@@ -34,7 +39,7 @@ async def test_a_handler_that_fails_on_everything_stops_its_worker_and_a_mended_
             await _publish(on, [event(data(email=f"b{number}@example.com")) for number in range(120)])
             async with running(on.settings, on.to, ["capture"]) as service:
                 await asyncio.wait_for(service.stopped.wait(), 120)
-                assert "would go to the dead letter" in (await service.unready())["capture"]
+                assert "the handler failed on 50 records in a row" in (await service.unready())["capture"]
                 assert await service.stuck() == {}, "to start it again would not help"
         assert await on.records(DEADLETTER) == []
         async with on.running("capture"):
@@ -46,23 +51,74 @@ async def test_a_handler_that_fails_on_everything_stops_its_worker_and_a_mended_
 
 
 async def test_a_process_whose_only_worker_is_stopped_ends_with_1_and_can_be_told_to_let_them_through(
-    local: LocalServers,
+    local: LocalServers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bad = [b"not json %d" % number for number in range(60)]
+    monkeypatch.setenv("PYTHONPATH", f"{_bad_deploy(tmp_path)}:{os.environ.get('PYTHONPATH', '')}")
     async with bench(local) as on:
         worker = on.process("capture")
         try:
-            await _publish(on, bad)
+            values = [event(data(email=f"b{number}@example.com")) for number in range(60)]
+            await _publish(on, values)
             assert await asyncio.to_thread(worker.wait, 120) == 1
         finally:
             worker.kill()
         assert await on.records(DEADLETTER) == []
-        async with on.running("capture", breaker_share=1.0, breaker_in_a_row=0):
+        worker = on.pantry("worker", "capture", PANTRY_BREAKER_SHARE="1", PANTRY_BREAKER_IN_A_ROW="0")
+        try:
 
-            async def all_buried() -> bool:
-                return len(await on.records(DEADLETTER)) == len(bad)
+            async def all_there() -> bool:
+                return len(await on.records(DEADLETTER)) == len(values)
 
-            await until(all_buried, "every record in the dead letter")
+            await until(all_there, "every record in the dead letter")
+        finally:
+            worker.kill()
+            worker.wait()
+
+
+def _bad_deploy(folder: Path) -> Path:
+    """A folder whose `sitecustomize` makes the capture worker fail on every record."""
+    code = """
+        from services.capture import worker
+
+        def broken(*_):
+            raise FileNotFoundError("a bug that every record meets")
+
+        worker._capture = broken
+    """
+    (folder / "sitecustomize.py").write_text(dedent(code))
+    return folder
+
+
+async def test_one_producers_bad_records_stop_nobody_neither_at_once_nor_after_a_restart(local: LocalServers) -> None:
+    values = [_scan(number) for number in range(400)]
+    async with bench(local) as on:
+        await _publish(on, values)
+        async with running(on.settings, on.to, ["capture"]) as service:
+            await until(lambda: _are_through(on, 280, 120), "280 leads, and 120 dead letters")
+            assert await service.unready() == {}
+            metrics = generate_latest(service.metrics.registry).decode()
+        labels = 'reason="invalid_data",source="/scanners/7",worker="capture"'
+        assert f"pantry_invalid_records_total{{{labels}}} 120.0" in metrics
+        letters = await dead_letters.read(on.to.kafka)
+        assert {letter.header("x-source") for letter in letters} == {"/scanners/7"}
+        await dead_letters.replay(on.to.kafka, letters[:50])
+        async with running(on.settings, on.to, ["capture"]) as service:
+            await _publish(on, [event(data(email="later@example.com"))])
+            await until(lambda: _are_through(on, 281, 170), "the 50 that were replayed, and the one behind them")
+            assert await service.unready() == {}
+            assert not service.stopped.is_set()
+
+
+async def _are_through(on: Bench, leads: int, dead: int) -> bool:
+    return await on.count("leads") == leads and len(await on.records(DEADLETTER)) == dead
+
+
+def _scan(number: int) -> bytes:
+    """What a scanner sends; of 30 % it read neither address nor phone."""
+    scan = json.loads(event(data(email=f"s{number}@example.com"), source="/scanners/7"))
+    if number % 10 < 3:
+        del scan["data"]["contact"]["email"]
+    return json.dumps(scan).encode()
 
 
 async def test_while_the_dead_letter_cannot_be_written_its_record_is_not_committed(
@@ -71,12 +127,12 @@ async def test_while_the_dead_letter_cannot_be_written_its_record_is_not_committ
     log = tmp_path / "worker.log"
     async with bench(local) as on:
         await _delete(on, DEADLETTER.name)
-        worker = on.pantry("worker", "capture", log=log, PANTRY_LOG_LEVEL="warning")
+        worker = on.pantry("worker", "capture", log=log, PANTRY_LOG_LEVEL="debug")
         try:
             await _publish(on, [event(data()), b"not json"])
 
             async def tried() -> bool:
-                return "record.dead_lettered" in log.read_text()
+                return "dead_letters.publishing" in log.read_text()
 
             await until(tried, "the dead letter on its way")
         finally:

@@ -90,8 +90,12 @@ async def test_a_handler_that_fails_on_one_record_dead_letters_that_one_alone(
 
     good = worker._capture
 
+    tries = 0
+
     def broken(received: Received, region: str) -> Any:
+        nonlocal tries
         if received.payload.contact.last_name == "Poison":
+            tries += 1
             raise ZeroDivisionError("a bug that only this record meets")
         return good(received, region)
 
@@ -107,5 +111,6 @@ async def test_a_handler_that_fails_on_one_record_dead_letters_that_one_alone(
         await until(others, "the 49 others")
         assert len(await on.records(CREATED)) >= 49
     assert (dead.value, _header(dead, "x-reason")) == (values[13], "handler_failed")
-    assert _header(dead, "x-attempts") == "3"
+    assert _header(dead, "x-attempts") == str(tries)
+    assert tries > 3
     assert "ZeroDivisionError" in _header(dead, "x-detail")

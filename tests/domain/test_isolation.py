@@ -1,0 +1,176 @@
+"""One item at fault holds up no other, and no item is given up for a server's absence."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
+
+from shared import isolation, worker
+from shared.breaker import Tripped
+from shared.isolation import Failed, Isolation, Stopping
+from shared.storage import Unavailable
+from shared.worker import Contention, few_rounds, settle
+
+Handler = Callable[[Sequence[int]], Awaitable[int]]
+KINDS = (
+    OSError("no such file"),
+    FileNotFoundError("template.html"),
+    TimeoutError(),
+    Contention("for ever"),
+    Unavailable("BulkWriteError code=1", by_document=True),
+    MessageSizeTooLargeError(),
+    RecursionError(),
+    MemoryError(),
+    KeyError("email"),
+    StopAsyncIteration(),
+    asyncio.CancelledError(),
+)
+
+
+@dataclass
+class FakeHandler:
+    """Fails on every part that holds one of `bad`, and remembers what it was given and what passed."""
+
+    bad: dict[int, BaseException]
+    parts: list[list[int]] = field(default_factory=list)
+    passed: list[int] = field(default_factory=list)
+
+    async def __call__(self, part: Sequence[int]) -> int:
+        self.parts.append(list(part))
+        for one in part:
+            if one in self.bad:
+                raise self.bad[one]
+        self.passed += part
+        return len(part)
+
+
+@dataclass
+class FakeServers:
+    """Answers as it is told, in turn; the last answer stays."""
+
+    answers: list[bool]
+    asked: int = 0
+
+    async def __call__(self) -> bool:
+        self.asked += 1
+        return self.answers[min(self.asked, len(self.answers)) - 1]
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "_PAUSES_ALONE_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(isolation, "_FIRST_PAUSE_S", 0.0)
+
+
+async def _through(count: int, handler: Handler, one: Isolation | None = None) -> list[Failed[int]]:
+    each = (one or Isolation()).each(range(count), handler)
+    return [told async for told in each if isinstance(told, Failed)]
+
+
+@pytest.mark.parametrize("error", KINDS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("place", [0, 41, 99])
+async def test_whatever_one_item_raises_its_neighbours_pass_in_their_order(error: BaseException, place: int) -> None:
+    handler = FakeHandler({place: error})
+    (failed,) = await _through(100, handler)
+    assert (failed.item, failed.error) == (place, error)
+    assert handler.passed == [one for one in range(100) if one != place]
+    assert failed.attempts == sum(place in part for part in handler.parts)
+    assert handler.parts.count([place]) == 4, "it was tried alone, and more than once"
+
+
+async def test_many_at_fault_are_all_set_aside_and_the_next_batch_is_whole_again() -> None:
+    bad: dict[int, BaseException] = {one: ValueError() for one in range(0, 60, 7)}
+    handler, one = FakeHandler(bad), Isolation()
+    assert [failed.item for failed in await _through(60, handler, one)] == list(bad)
+    assert handler.passed == [item for item in range(60) if item not in bad]
+    good = FakeHandler({})
+    assert await _through(500, good, one) == await _through(500, good, one) == []
+    assert good.parts[-1] == list(range(500))
+
+
+async def test_an_item_that_passes_alone_is_not_set_aside() -> None:
+    """Two that fail together only, as two captures of one person may."""
+
+    class Pair(FakeHandler):
+        async def __call__(self, part: Sequence[int]) -> int:
+            if {3, 8} <= set(part):
+                raise Contention("these two")
+            return await super().__call__(part)
+
+    handler = Pair({})
+    assert await _through(20, handler) == []
+    assert handler.passed == list(range(20))
+
+
+async def test_while_a_server_is_away_no_try_counts() -> None:
+    servers, handler = FakeServers([*[False] * 300, True]), FakeHandler({})
+    times = 0
+
+    async def away(part: Sequence[int]) -> int:
+        nonlocal times
+        times += 1
+        if times <= 300:
+            raise OSError("connection refused")
+        return await handler(part)
+
+    waited: list[int] = []
+    one = Isolation(servers_answer=servers, retry_max_s=0.0, waited=lambda: waited.append(1))
+    assert await _through(50, away, one) == []
+    assert handler.parts == [list(range(50))], "nothing was cut"
+    assert len(waited) == 300
+
+
+@pytest.mark.parametrize("error", [KafkaConnectionError(), Unavailable("AutoReconnect code=None")])
+async def test_what_tells_of_a_servers_state_blames_no_item_though_the_servers_answer_again(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolation, "HOLD_S", 0.1)
+    with pytest.raises(type(error)):
+        await _through(8, FakeHandler({0: error}), Isolation(retry_max_s=0.0))
+
+
+async def test_a_worker_that_is_told_to_stop_or_whose_breaker_trips_sets_nothing_aside() -> None:
+    with pytest.raises(Tripped):
+        await _through(8, FakeHandler({5: Tripped("too many")}))
+    one = Isolation()
+    one.stopping.set()
+    with pytest.raises(Stopping):
+        await _through(8, FakeHandler({5: ValueError()}), one)
+
+
+async def test_a_cancellation_from_outside_ends_it() -> None:
+    async def hangs(_: Sequence[int]) -> int:
+        await asyncio.Event().wait()
+        return 0
+
+    task = asyncio.ensure_future(_through(8, hangs))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_parts_of_a_batch_are_tried_for_few_rounds_of_conflict_and_an_item_alone_for_all() -> None:
+    allowed: list[tuple[int, int]] = []
+
+    async def conflicts(part: Sequence[int]) -> int:
+        if 7 in part:
+            allowed.append((len(part), worker._rounds.get()))
+            raise Contention("for ever")
+        return len(part)
+
+    (failed,) = await _through(16, conflicts)
+    assert failed.item == 7
+    assert allowed[0] == (16, 50)
+    assert {rounds for size, rounds in allowed[1:] if size > 1} == {8}
+    assert [rounds for size, rounds in allowed if size == 1] == [50] * 4
+
+
+async def test_few_rounds_of_conflict_end_soon() -> None:
+    async def loses() -> bool:
+        return False
+
+    with few_rounds(when=True), pytest.raises(Contention, match="8 rounds"):
+        await settle(loses)
