@@ -6,7 +6,7 @@ from typing import Any
 
 from services.capture.claims import IDENTIFYING, claim_for, is_anothers, matches
 from services.capture.late import is_fresh, leftovers, newest
-from services.capture.merging import MERGED_SECTIONS, copied, differences
+from services.capture.merging import MERGED_SECTIONS, copied, cut_to_size, differences, put_in
 from services.capture.plan import Capture, Document, Outcome, Plan, View
 from services.capture.remembering import as_remembered, decision, was_applied
 from shared.domain.causes import remember
@@ -83,8 +83,8 @@ def _settle(capture: Capture, view: View, plan: Plan, now: datetime, region: str
         lead = view.leads[found[0][0]]
         row = _merge(capture, lead, found, view, plan, now)
     else:
-        lead = _create(capture, view, plan, now)
-        row = _row(capture, lead, "created", now)
+        lead, left = _create(capture, view, plan, now)
+        row = _row(capture, lead, "created", now) | ({"differed": left} if left else {})
     claim_for(capture.identity, lead, view, plan)
     row["claims"] = list(capture.identity.claims)
     if not IDENTIFYING.isdisjoint(row.get("filled", ())):
@@ -111,7 +111,8 @@ def _candidates(capture: Capture, view: View, region: str) -> list[tuple[str, Ma
     return [(named, match), *(one for one in found if one[0] != named)]
 
 
-def _create(capture: Capture, view: View, plan: Plan, now: datetime) -> Document:
+def _create(capture: Capture, view: View, plan: Plan, now: datetime) -> tuple[Document, list[Document]]:
+    """The new lead, and what it has no room for."""
     lead_id = _reserved(capture, view) or _new_id(capture, view)
     lead: Document = {
         "_id": lead_id,
@@ -126,7 +127,7 @@ def _create(capture: Capture, view: View, plan: Plan, now: datetime) -> Document
         "seen": [],
     }
     view.leads[lead_id] = plan.inserts[lead_id] = lead
-    return lead
+    return lead, cut_to_size(lead, capture.data)
 
 
 def _new_id(capture: Capture, view: View) -> str:
@@ -177,12 +178,7 @@ def _apply(lead: Document, changes: Document, plan: Plan) -> None:
     if lead["_id"] not in plan.inserts:
         plan.bases.setdefault(lead["_id"], lead["revision"])
         plan.sets.setdefault(lead["_id"], {}).update(changes)
-    for path, value in changes.items():
-        section, _, name = path.partition(".")
-        if name:
-            lead.setdefault(section, {})[name] = value
-        else:
-            lead[section] = value
+    put_in(lead, changes)
 
 
 def _row(capture: Capture, lead: Mapping[str, Any], outcome: str, now: datetime) -> Document:

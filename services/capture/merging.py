@@ -4,11 +4,15 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from services.capture.claims import IDENTIFYING
 from shared.domain.moments import stored
+from shared.domain.size import CAPTURED_BYTES_MAX, encoded_size, lead_size
 
 Document = dict[str, Any]
 
-MERGED_SECTIONS = ("company", "contact", "requirements", "consent", "context")
+MERGED_SECTIONS = ("company", "contact", "consent", "requirements", "context")
+"""In the order in which they are taken in while a lead has room."""
+
 _CONTEXT_MAX = 50
 
 
@@ -20,20 +24,44 @@ def copied(value: Any) -> Any:
 
 
 def differences(data: Mapping[str, Any], lead: Mapping[str, Any]) -> tuple[Document, list[Document]]:
-    """What the capture fills of the lead, by path; and where it says otherwise than the lead."""
+    """What the capture fills of the lead, by path; and where it says otherwise, or more than the lead has room for."""
     fills: Document = {}
     differed: list[Document] = []
-    room = _CONTEXT_MAX - len(lead.get("context") or ())
+    entries, room = _CONTEXT_MAX - len(lead.get("context") or ()), CAPTURED_BYTES_MAX - lead_size(lead)
     for section, name, value in _leaves(data):
-        held = (lead.get(section) or {}).get(name)
+        path = f"{section}.{name}"
+        held, size = (lead.get(section) or {}).get(name), encoded_size({section: {name: value}})
         if not _empty(held):
-            differed += [{"path": f"{section}.{name}", "value": value}] if held != value else []
-        elif section != "context" or room > 0:
-            fills[f"{section}.{name}"] = value
-            room -= section == "context"
+            differed += [{"path": path, "value": value}] if held != value else []
+        elif (size <= room or path in IDENTIFYING) and (section != "context" or entries > 0):
+            fills[path] = value
+            entries, room = entries - (section == "context"), room - size
+        else:
+            differed.append({"path": path, "value": value})
     if data["source"] != lead["source"]:
         differed.append({"path": "source", "value": data["source"]})
     return fills, differed
+
+
+def cut_to_size(lead: Document, data: Mapping[str, Any]) -> list[Document]:
+    """Take out of a new lead, made of this capture, what it has no room for; return that."""
+    if lead_size(lead) <= CAPTURED_BYTES_MAX:
+        return []
+    for section in MERGED_SECTIONS:
+        lead.pop(section, None)
+    fills, left = differences(data, lead)
+    put_in(lead, fills)
+    return left
+
+
+def put_in(lead: Document, changes: Mapping[str, Any]) -> None:
+    """Change a lead document in place, by fields and by paths of two names."""
+    for path, value in changes.items():
+        section, _, name = path.partition(".")
+        if name:
+            lead.setdefault(section, {})[name] = value
+        else:
+            lead[section] = value
 
 
 def _leaves(data: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:

@@ -48,6 +48,8 @@ def as_remembered(row: Document, data: Mapping[str, Any], lead: Mapping[str, Any
         return row
     right = {name: value for name, value in row.items() if name not in (*_DECISION, "differed")}
     right |= {name: value for name, value in decided.items() if name != "key"}
-    if right["outcome"] == "merged":
-        right["differed"] = row["differed"] if "differed" in row else differences(data, dict(lead))[1]
+    same = row.get("outcome") == right["outcome"]
+    differed = row.get("differed") if same else differences(data, dict(lead))[1]
+    if differed or right["outcome"] == "merged":
+        right["differed"] = differed or []
     return right

@@ -1,0 +1,132 @@
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from schemas.base import ENVELOPE_LIMIT
+from schemas.captures import LeadCaptured
+from schemas.commands import OPPORTUNITY_BYTES, OpportunityRequest
+from schemas.lead import Lead
+from schemas.outputs import LeadConverted
+from schemas.topics import CONVERTED
+from services.capture.domain import decide
+from services.capture.plan import View
+from services.conversion.domain import opportunity
+from shared.domain.size import CAPTURED_BYTES_MAX, LEAD_BYTES_MAX, encoded_size, lead_size
+from shared.events import Cause, emit
+from tests.builders import NOW, capture, data
+
+_FILLERS = {"letters": "x", "control characters": "\x01", "emoji": "🍽", "accents": "é"}
+
+
+def _largest(filler: str, email: str | None = "ana@example.com", **more: Any) -> dict[str, Any]:
+    """As much as one legal capture can say."""
+    word, text = f"{filler * 198}.", f"{filler * 3_998}."
+    payload = data(
+        email=email,
+        phone="(212) 555-0142",
+        company={"name": word, "industry": word, "size": "large", "website": text, "annualRevenue": 1e15},
+        first=word,
+        last=word,
+        contact={"title": word},
+        requirements={
+            "budget": 1e15,
+            "timeline": text,
+            "decisionMakers": [f"{filler * 190}{n}" for n in range(50)],
+            "currentSolution": text,
+            "painPoints": [f"{filler * 190}{n}" for n in range(50)],
+        },
+        consent={"email": True, "phone": False},
+        context={"note": "y" * 8_000},
+    )
+    return LeadCaptured.model_validate(payload | more).model_dump(by_alias=True, exclude_none=True)
+
+
+@pytest.mark.parametrize("filler", _FILLERS.values(), ids=_FILLERS)
+def test_the_largest_lead_that_can_be_captured_fits_into_the_event_of_its_conversion(filler: str) -> None:
+    view = View({}, {}, {})
+    decided = [capture("c0", _largest(filler))]
+    decided += [capture(f"c{n}", _largest(filler, context={f"note{n}": "z" * 8_000})) for n in range(1, 60)]
+    for one in decided:
+        for claim in one.identity.claims:
+            view.claims.setdefault(claim, [])
+        decide([one], view, NOW, "US")
+    (lead,) = view.leads.values()
+    assert lead_size(lead) <= CAPTURED_BYTES_MAX
+    assert lead["contact"] == decided[0].data["contact"]
+    assert lead["consent"] == {"email": True, "phone": False}
+    assert len(_converted(lead | {"assignedTo": "\x01" * 200}).value or b"") <= ENVELOPE_LIMIT
+
+
+def _converted(lead: dict[str, Any]) -> Any:
+    free = {f"field{n}": "\x01" * 100 for n in range(104)}
+    request = OpportunityRequest.model_validate({"name": "\x01" * 198, "currency": "USD", **free})
+    assert OPPORTUNITY_BYTES - 2_000 < len(request.model_dump_json()) <= OPPORTUNITY_BYTES
+    of = LeadConverted(
+        lead=Lead.of({**lead, "status": "converted", "convertedAt": NOW, "convertedToOpportunityId": "o" * 36}),
+        opportunity_id="o" * 36,
+        opportunity=opportunity(lead, request.wire()),
+        converted_at=NOW,
+    )
+    cause = Cause("k" * 36, "\x01" * 200, "\x01" * 200, "\x01" * 200)
+    return emit(CONVERTED, of, cause=cause, key=lead["_id"], source="/services/conversion", at=NOW)
+
+
+def test_a_lead_at_the_limit_of_commands_fits_too() -> None:
+    lead: dict[str, Any] = {"_id": "l" * 36, "source": "website", "status": "qualified", "createdAt": NOW}
+    lead |= {"updatedAt": NOW, "company": {"name": "Blue Fork"}, "contact": {"firstName": "Ana"}, "requirements": {}}
+    lead["requirements"] = {"decisionMakers": ["\x01" * 200] * 50, "painPoints": [], "timeline": ""}
+    while lead_size(lead) < LEAD_BYTES_MAX - 1_500:
+        lead["requirements"]["painPoints"].append("\x01" * 200)
+    lead["requirements"]["timeline"] = "x" * (LEAD_BYTES_MAX - lead_size(lead))
+    assert LEAD_BYTES_MAX - 20 < lead_size(lead) <= LEAD_BYTES_MAX
+    assert len(_converted(lead).value) <= ENVELOPE_LIMIT
+
+
+def test_what_a_lead_has_no_room_for_stays_in_the_row_of_its_capture() -> None:
+    view = View({}, {"email:ana@example.com": []}, {})
+    first = _largest(
+        "\x01", context={"booth": 7}, contact={"firstName": "Ana", "lastName": "R", "email": "ana@example.com"}
+    )
+    rows = decide([capture("c1", first)], view, NOW, "US").rows
+    (lead,) = view.leads.values()
+    left = {one["path"]: one["value"] for one in rows[0]["differed"]}
+    assert left
+    for path in ("company.website", "requirements.budget", "requirements.painPoints", "context.booth"):
+        section, name = path.split(".")
+        assert (path in left) != (name in lead[section]), path
+    more = _largest("x", context={"booth": 7, "note": "z" * 8_000}, contact=first["contact"])
+    row = decide([capture("c2", more)], view, NOW, "US").rows[0]
+    assert {"path": "requirements.painPoints", "value": more["requirements"]["painPoints"]} in row["differed"] or (
+        "requirements.painPoints" in row["filled"]
+    )
+    assert lead_size(lead) <= CAPTURED_BYTES_MAX
+
+
+def test_what_identifies_a_person_always_fits() -> None:
+    email = f"{'a' * 60}@example.com"
+    view = View({}, {}, {})
+    for key, payload in (("c1", _largest("é", email=None)), ("c2", _largest("é", email=email))):
+        one = capture(key, payload)
+        view.claims |= {claim: [] for claim in one.identity.claims if claim not in view.claims}
+        row = decide([one], view, NOW, "US").rows[0]
+    (lead,) = view.leads.values()
+    assert row["filled"] == ["contact.email"]
+    assert lead["contact"]["email"] == email
+    assert lead_size(lead) < LEAD_BYTES_MAX
+
+
+def test_sizes_are_those_of_the_wire() -> None:
+    document: dict[str, Any] = {
+        "_id": "x",
+        "source": "website",
+        "status": "new",
+        "company": {"name": "\x01é🍽"},
+        "contact": {},
+    }
+    document |= {"createdAt": datetime(2026, 3, 2, tzinfo=UTC), "updatedAt": datetime(2026, 3, 2, tzinfo=UTC)}
+    assert lead_size({**document, "decided": ["not on the wire"]}) == len(
+        Lead.of(document).model_dump_json(by_alias=True, exclude_none=True).encode()
+    )
+    assert encoded_size("\x01") == len(json.dumps("\x01"))
