@@ -9,6 +9,7 @@ from services.capture.late import is_fresh, leftovers, newest
 from services.capture.merging import MERGED_SECTIONS, copied, cut_to_size, differences, put_in
 from services.capture.plan import Capture, Document, Outcome, Plan, View
 from services.capture.remembering import as_remembered, decision, was_applied
+from services.capture.stating import kept_refusals, restated, row_of, statements_of
 from shared.domain.causes import remember
 from shared.domain.identity import Match, compare, identity_of
 from shared.domain.ids import derive
@@ -85,6 +86,7 @@ def _settle(capture: Capture, view: View, plan: Plan, now: datetime, region: str
     else:
         lead, left = _create(capture, view, plan, now)
         row = _row(capture, lead, "created", now) | ({"differed": left} if left else {})
+    row |= _consent(capture, lead, view, plan, region)
     claim_for(capture.identity, lead, view, plan)
     row["claims"] = list(capture.identity.claims)
     if not IDENTIFYING.isdisjoint(row.get("filled", ())):
@@ -171,6 +173,23 @@ def _merge(  # noqa: PLR0913 - the parts of one decision
         "differed": differed,
         "reopened": reopened,
     }
+
+
+def _consent(capture: Capture, lead: Document, view: View, plan: Plan, region: str) -> Document:
+    """Fold what the capture states into its lead; return what its row keeps: the statements, and what they changed."""
+    identity, stones = capture.identity, view.tombstones
+    erased_at = newest([stones[claim] for claim in identity.claims if claim in stones])
+    said = statements_of(
+        capture.key,
+        capture.event_source,
+        capture.captured_at,
+        capture.data,
+        identity,
+        void_until=erased_at["at"] if erased_at else None,
+    )
+    result = restated(lead, [*said, *kept_refusals(identity, stones)], region)
+    _apply(lead, result.set, plan)
+    return row_of(said, capture.data) | ({"restated": result.changed} if result.changed else {})
 
 
 def _apply(lead: Document, changes: Document, plan: Plan) -> None:

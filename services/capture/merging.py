@@ -10,7 +10,7 @@ from shared.domain.size import CAPTURED_BYTES_MAX, encoded_size, lead_size
 
 Document = dict[str, Any]
 
-MERGED_SECTIONS = ("company", "contact", "consent", "requirements", "context")
+MERGED_SECTIONS = ("company", "contact", "requirements", "context")
 """In the order in which they are taken in while a lead has room."""
 
 _CONTEXT_MAX = 50

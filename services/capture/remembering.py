@@ -13,7 +13,10 @@ from shared.domain.causes import Kind, remembered
 
 Document = dict[str, Any]
 
-_DECISION = ("outcome", "ordinal", "knownAt", "matchScore", "matchedOn", "otherMatches", "filled", "reopened")
+_DECISION = (
+    *("outcome", "ordinal", "knownAt", "matchScore", "matchedOn", "otherMatches", "filled", "reopened"),
+    "restated",
+)
 
 
 def decision(row: Mapping[str, Any]) -> Document:

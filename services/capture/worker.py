@@ -10,6 +10,7 @@ from schemas.topics import CAPTURED, CREATED, MERGED, UPDATED
 from services.capture import store
 from services.capture.domain import decide
 from services.capture.plan import Capture, Outcome, Plan
+from shared.domain.consent import paths
 from shared.domain.identity import identity_of
 from shared.domain.moments import stored
 from shared.events import Outgoing, Received, emit
@@ -79,9 +80,9 @@ def _events(outcome: Outcome, received: Received) -> list[Outgoing]:
         other_matches=row["otherMatches"],
     )
     events = [emit(MERGED, merged, cause=cause, key=lead.id, source=_SOURCE, at=at)]
-    if row["reopened"]:
-        reopened = LeadUpdated(
-            lead_id=lead.id, changed={"status": {"from": "lost", "to": "new"}}, by=_SOURCE, reason="captured_again"
-        )
-        events.append(emit(UPDATED, reopened, cause=cause, key=lead.id, source=_SOURCE, at=at))
+    changed = ({"status": {"from": "lost", "to": "new"}} if row["reopened"] else {}) | paths(row.get("restated", {}))
+    if changed:
+        reason = "captured_again" if row["reopened"] else "consent_stated"
+        updated = LeadUpdated(lead_id=lead.id, changed=changed, by=_SOURCE, reason=reason)
+        events.append(emit(UPDATED, updated, cause=cause, key=lead.id, source=_SOURCE, at=at))
     return events

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.domain.activities import activity, tally
 from shared.domain.causes import Kind, remember, remembered
-from shared.domain.consent import EMAIL, REFUSALS, Statement, restate
+from shared.domain.consent import EMAIL, REFUSALS, Statement, paths, restate
 from shared.domain.identity import email_key
 from shared.domain.statuses import Move, after
 
@@ -132,11 +132,11 @@ def changed_by(lead: Mapping[str, Any], activity_id: str) -> dict[str, Any] | No
     consent = next((one for one in _consent_changes(lead) if one["cause"] == activity_id), None)
     if consent is None:
         return None
-    return {"changed": consent["changed"], "by": consent["source"], "reason": consent["reason"]}
+    return {"changed": paths(consent["changed"]), "by": consent["source"], "reason": consent["reason"]}
 
 
 def _consent_changes(lead: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The changes that the lead remembers; a lead stored by an earlier version has one at most, of mail."""
     changes = list(lead.get("consentChanges") or ())
     old = lead.get("consentChange")
-    return [*changes, {**old, "changed": {"consent.email": {"from": old["from"], "to": False}}}] if old else changes
+    return [*changes, {**old, "changed": {EMAIL: {"from": old["from"], "to": False}}}] if old else changes

@@ -1,11 +1,12 @@
 """Erasure: whom a command means, what the lead was known by, and what is left of it (contract 2, `leads.erase`)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from schemas.reasons import RejectionReason
+from shared.domain.consent import EMAIL, PHONE, refusals_at, standing_of
 from shared.domain.identity import email_key, identity_of
 
 Document = dict[str, Any]
@@ -61,12 +62,16 @@ def names(lead_id: str, lead: Mapping[str, Any] | None, captures: Iterable[Mappi
 
 @dataclass(frozen=True, slots=True)
 class Farewell:
-    """An erasure under way: begun `at`, of the lead as it was found (None: it has gone), known by all these `names`."""
+    """An erasure under way: begun `at`, of the lead as it was found (None: it has gone), known by all these `names`.
+
+    `refused` by name: what was refused there, if anything. It stays, so that nothing is sent there again.
+    """
 
     lead_id: str
     at: datetime
     lead: Mapping[str, Any] | None
     names: frozenset[str]
+    refused: Mapping[str, Sequence[Document]] = field(default_factory=dict)
 
     @property
     def account(self) -> Mapping[str, Any] | None:
@@ -76,7 +81,8 @@ class Farewell:
     def tombstone(self, name: str) -> Document:
         """What is left under one of its names, but for the id."""
         stone = {"leadId": self.lead_id, "at": self.at}
-        return stone | ({"account": self.account} if self.account and name.startswith("lead:") else {})
+        refused = {"refused": list(self.refused[name])} if name in self.refused else {}
+        return stone | refused | ({"account": self.account} if self.account and name.startswith("lead:") else {})
 
 
 def farewells(
@@ -89,11 +95,26 @@ def farewells(
     begun: dict[str, datetime] = {}
     for row in verdicts:
         begun[row["leadId"]] = min(begun.get(row["leadId"], row["at"]), row["at"])
-    return [
-        Farewell(lead_id, at, lead, frozenset(names(lead_id, lead, _of(lead_id, captures), region)))
-        for lead_id, at in begun.items()
-        for lead in [leads.get(lead_id)]
-    ]
+    return [_farewell(lead_id, at, leads.get(lead_id), captures, region) for lead_id, at in begun.items()]
+
+
+def _farewell(
+    lead_id: str, at: datetime, lead: Document | None, captures: Sequence[Mapping[str, Any]], region: str
+) -> Farewell:
+    known = frozenset(names(lead_id, lead, _of(lead_id, captures), region))
+    return Farewell(lead_id, at, lead, known, _refused(lead, known, region) if lead else {})
+
+
+def _refused(lead: Document, known: Iterable[str], region: str) -> dict[str, Sequence[Document]]:
+    """What the lead refused, under the names by which capture will meet it: each address, and its phone + company."""
+    standing, identity = standing_of(lead), identity_of(lead, region)
+    addresses = {name: name.removeprefix("email:") for name in known if name.startswith("email:")}
+    refused: dict[str, Sequence[Document]] = {
+        name: refusals_at(standing, EMAIL, address) for name, address in addresses.items()
+    }
+    if identity.person_claim and identity.phone:
+        refused[identity.person_claim] = refusals_at(standing, PHONE, identity.phone)
+    return refused
 
 
 def _of(lead_id: str, captures: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

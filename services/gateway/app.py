@@ -28,6 +28,7 @@ from services.gateway.signing import Signer
 from shared.config import ConfigError
 from shared.health import App
 from shared.metrics import Metrics
+from shared.policies import policy_of
 from shared.worker import Runtime
 
 _PROBES = ("/healthz", "/readyz", "/metrics")
@@ -52,7 +53,7 @@ def front(runtime: Runtime, metrics: Metrics, probes: App) -> App:
         settings.http_batch_max,
     )
     figures = Figures(runtime.storage, clock, settings.timezone)
-    read = read_routes.routes(gateway, runtime.storage)
+    read = read_routes.routes(gateway, runtime.storage, policy_of(settings))
     predicted = prediction_routes.routes(gateway, runtime.storage)
     analytics = analytics_routes.routes(gateway, figures, runtime.leaving)
     letters = letter_routes.routes(gateway, runtime.storage, runtime.kafka)

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, V
 from schemas.base import Moment
 from schemas.captures import LeadCaptured
 from services.gateway import fields
-from services.gateway.domain import DEPTH_MAX, Fault, faults_of, flaw_of, with_consent
+from services.gateway.domain import DEPTH_MAX, Fault, faults_of, flaw_of, with_batch_consent
 from services.gateway.tables import Row, Table, Unreadable, read_csv
 from shared.domain.ids import derive
 
@@ -121,7 +121,7 @@ def judge_row(table: Table, row: Row, mapping: Mapping[str, str], terms: Terms, 
 def _validated(line: int, said: Mapping[str, Any], terms: Terms, derived: str, *, own_id: bool) -> Line:
     attributes = _parsed(_Attributes, said, terms)
     at = attributes.time if isinstance(attributes, _Attributes) and attributes.time else terms.now
-    capture = _parsed(LeadCaptured, with_consent(said, at), terms)
+    capture = _parsed(LeadCaptured, with_batch_consent(said), terms)
     if isinstance(attributes, _Attributes) and isinstance(capture, LeadCaptured):
         return Valid(line, capture, (own_id and attributes.id) or derived, at)
     faults = [*(attributes if isinstance(attributes, list) else ()), *(capture if isinstance(capture, list) else ())]

@@ -125,14 +125,26 @@ def checked_id(given: str) -> str:
 
 
 def with_consent(data: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """A capture whose consent, if it has any, says when it was given and to which words (kept in `context`)."""
+    """A capture whose consent, if it has any, says when it was given and to which words (also in `context`)."""
+    given = data.get("consent")
+    if isinstance(given, dict) and any(given.get(name) for name in ("email", "phone")):
+        return _with_wording({**data, "consent": {"capturedAt": now.isoformat(), **given}})
+    return _with_wording(data)
+
+
+def with_batch_consent(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of a batch or an import, whose consent says that it has no date if it has none (contract 3, Consent)."""
+    given = data.get("consent")
+    if isinstance(given, dict) and given.get("capturedAt") is None:
+        return _with_wording({**data, "consent": {**given, "dated": False}})
+    return _with_wording(data)
+
+
+def _with_wording(data: Mapping[str, Any]) -> dict[str, Any]:
     consent, context = data.get("consent"), data.get("context")
     if not isinstance(consent, dict):
         return dict(data)
-    given = {name: value for name, value in consent.items() if name != "wording"}
-    if any(given.get(name) for name in ("email", "phone")):
-        given.setdefault("capturedAt", now.isoformat())
-    result = {**data, "consent": given}
+    result = dict(data)
     if consent.get("wording") and (context is None or isinstance(context, dict)):
         result["context"] = {**(context or {}), "consentWording": consent["wording"]}
     return result

@@ -6,7 +6,12 @@ from typing import Any
 from schemas import topics
 
 _Details = Mapping[str, Any]
-_PATHS = {"status": "Status", "assignedTo": "Owner", "consent.email": "Consent to e-mail"}
+_PATHS = {
+    "status": "Status",
+    "assignedTo": "Owner",
+    "consent.email": "Consent to e-mail",
+    "consent.phone": "Consent to calls",
+}
 _PLACES = {"leads.qualify": "Qualify", "leads.update": "Change", "leads.convert": "Convert", "leads.erase": "Erase"}
 
 
@@ -28,7 +33,14 @@ def _activity(details: _Details) -> str:
 def _update(details: _Details) -> str:
     wanted = [f"status {details['status']}"] if "status" in details else []
     wanted += [f"owner {details['assignedTo']}"] if "assignedTo" in details else []
-    return f"{details['requestedBy']} asked for {' and '.join(wanted)}"
+    stated = [_stated(details["consent"])] if "consent" in details else []
+    asked = [f"asked for {' and '.join(wanted)}"] if wanted else []
+    return f"{details['requestedBy']} {' and '.join([*asked, *stated])}"
+
+
+def _stated(consent: _Details) -> str:
+    what = "e-mail" if consent["channel"] == "email" else "calls"
+    return f"noted that consent to {what} was {_value(consent['given'])}"
 
 
 def _merged(details: _Details) -> str:

@@ -17,7 +17,9 @@ from schemas.lead import Lead
 from services.gateway.domain import Fault, Invalid
 from services.gateway.history import told
 from shared.collections import ACTIVITIES, LEADS, ROWS, STEPS, TIMELINE
+from shared.domain.consent import CHANNELS
 from shared.domain.listing import Question, moment_key
+from shared.domain.permission import Policy, may, why_not
 from shared.storage import Document, Storage
 
 _ACTIVITIES_MAX = 100
@@ -115,15 +117,21 @@ def public(document: Mapping[str, Any]) -> Document:
     return Lead.of(document).wire()
 
 
-async def lead(storage: Storage, lead_id: str) -> Document | None:
-    """A lead, with its latest activities (contract 6)."""
+async def lead(storage: Storage, lead_id: str, policy: Policy) -> Document | None:
+    """A lead, with its latest activities (contract 6), and which channels may be used for it."""
     found, activities = await asyncio.gather(
         storage.read(LEADS, [lead_id]),
         storage.find(ACTIVITIES, {"leadId": lead_id}, sort=(("at", -1),), limit=_ACTIVITIES_MAX),
     )
     if lead_id not in found:
         return None
-    document = {**public(found[lead_id]), "activities": [_activity(one) for one in activities]}
+    permissions = {channel: may(channel, found[lead_id], policy) for channel in CHANNELS}
+    allowed = {channel: {"allowed": one.allowed, "why": one.why} for channel, one in permissions.items()}
+    document = {
+        **public(found[lead_id]),
+        "permissions": allowed,
+        "activities": [_activity(one) for one in activities],
+    }
     held = found[lead_id].get("qualification")
     return document | ({"qualification": _present(held, _QUALIFICATION_FIELDS)} if held else {})
 
@@ -172,20 +180,22 @@ def _event(row: Mapping[str, Any], spoken: Mapping[str, Any]) -> Document:
     return {**event, "details": details, "text": told(row["topic"], details)}
 
 
-async def steps(storage: Storage, lead_id: str) -> Document | None:
+async def steps(storage: Storage, lead_id: str, policy: Policy) -> Document | None:
     """What nurture plans for a lead, and what became of it, by its time; None of a lead that there isn't."""
-    found, rows = await asyncio.gather(
-        storage.read(LEADS, [lead_id], fields=("_id",)), storage.find(STEPS, {"leadId": lead_id})
-    )
+    found, rows = await asyncio.gather(storage.read(LEADS, [lead_id]), storage.find(STEPS, {"leadId": lead_id}))
     if lead_id not in found:
         return None
-    return {"steps": [_step(row) for row in sorted(rows, key=_by_time)]}
+    return {"steps": [_step(row, found[lead_id], policy) for row in sorted(rows, key=_by_time)]}
 
 
 def _by_time(row: Mapping[str, Any]) -> tuple[datetime, str]:
     return row["dueAt"], row["_id"]
 
 
-def _step(row: Mapping[str, Any]) -> Document:
+def _step(row: Mapping[str, Any], lead: Mapping[str, Any], policy: Policy) -> Document:
     fields: Sequence[str] = ("sequenceId", "stepId", "dueAt", "state", "action", "why")
-    return {name: row[name] for name in fields if name in row}
+    told_of = {name: row[name] for name in fields if name in row}
+    # A step that was decided is going out, whatever the lead is now.
+    open_ = row["state"] == "scheduled" and "decided" not in row
+    reason = why_not(row["action"], lead, policy) if open_ else None
+    return told_of | ({"willNotGo": reason} if reason else {})

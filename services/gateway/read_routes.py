@@ -13,13 +13,14 @@ from services.gateway.answers import fresh
 from services.gateway.gateway import Gateway
 from services.gateway.listing import cursor_of
 from shared.domain.listing import Question, asked
+from shared.domain.permission import Policy
 from shared.storage import Storage
 
 Text = Annotated[str | None, Query(min_length=1, max_length=200)]
 _Cursor = Annotated[str | None, Query(max_length=300)]
 
 
-def routes(gateway: Gateway, storage: Storage) -> APIRouter:
+def routes(gateway: Gateway, storage: Storage, policy: Policy) -> APIRouter:
     """The routes, on these parts."""
     router = APIRouter()
 
@@ -51,9 +52,9 @@ def routes(gateway: Gateway, storage: Storage) -> APIRouter:
 
     @router.get("/v1/leads/{lead_id}", **views.read("Leads", views.LeadWithActivities))
     async def get_lead(request: Request, lead_id: str) -> Response:
-        """A lead, with its latest 100 activities. Scope `leads:read`."""
+        """A lead, with its latest 100 activities, and which channels may be used for it. Scope `leads:read`."""
         await gateway.admit(request, Scope.READ)
-        return await of_lead(request, listing.lead(storage, lead_id))
+        return await of_lead(request, listing.lead(storage, lead_id, policy))
 
     @router.get("/v1/leads/{lead_id}/score", **views.read("Leads", views.LeadScore))
     async def get_score(request: Request, lead_id: str) -> Response:
@@ -77,6 +78,6 @@ def routes(gateway: Gateway, storage: Storage) -> APIRouter:
     async def get_steps(request: Request, lead_id: str) -> Response:
         """What nurture plans for a lead, and what became of it. Scope `leads:read`."""
         await gateway.admit(request, Scope.READ)
-        return await of_lead(request, listing.steps(storage, lead_id))
+        return await of_lead(request, listing.steps(storage, lead_id, policy))
 
     return router

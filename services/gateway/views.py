@@ -35,9 +35,24 @@ class QualificationView(Model):
     at: Moment | None = None
 
 
-class LeadWithActivities(Lead):
-    """A lead, with its latest 100 activities, newest first, and its qualification."""
+class PermissionView(Model):
+    """Whether a channel may be used for a lead, and why."""
 
+    allowed: bool
+    why: str
+
+
+class Permissions(Model):
+    """`email`: mail may go; `phone`: calls may be made."""
+
+    email: PermissionView
+    phone: PermissionView
+
+
+class LeadWithActivities(Lead):
+    """A lead, with its latest 100 activities, newest first, its qualification, and which channels may be used."""
+
+    permissions: Permissions
     qualification: QualificationView | None = None
     activities: tuple[ActivityView, ...]
 
@@ -101,7 +116,7 @@ class Timeline(Model):
 
 
 class NurtureStep(Model):
-    """A step of an enrolment, and why it stands as it does."""
+    """A step of an enrolment, and why it is so. `will_not_go`: why a scheduled one will not go to the lead now."""
 
     sequence_id: str
     step_id: str
@@ -109,6 +124,7 @@ class NurtureStep(Model):
     state: Literal["scheduled", "sent", "skipped", "cancelled"]
     action: str
     why: str | None = None
+    will_not_go: str | None = None
 
 
 class NurtureSteps(Model):

@@ -26,7 +26,14 @@ def _qualification(payload: Any) -> Mapping[str, Any]:
 
 def _update(payload: Any) -> Mapping[str, Any]:
     status = payload.status.value if payload.status else None
-    return {"requestedBy": payload.requested_by, "status": status, "assignedTo": payload.assigned_to}
+    said = payload.consent
+    consent = {"channel": said.channel, "given": said.given} if said else None
+    return {
+        "requestedBy": payload.requested_by,
+        "status": status,
+        "assignedTo": payload.assigned_to,
+        "consent": consent,
+    }
 
 
 def _requested(payload: Any) -> Mapping[str, Any]:

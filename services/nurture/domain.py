@@ -9,11 +9,10 @@ from typing import Any
 from schemas.outputs import NurtureAction, Recipient, Rendered
 from services.nurture.templates import RenderError, one_line, render
 from shared.domain.conditions import Condition, ConditionError, holds
-from shared.domain.permission import MAILED, Policy, departure, hindrance
+from shared.domain.permission import MAILED, Policy, ended, hindrance
 
 SCHEDULED, SENT, SKIPPED, CANCELLED = "scheduled", "sent", "skipped", "cancelled"
 _SHOWN = ("company", "contact", "requirements", "score", "source", "status", "assignedTo")
-_OVER = {"converted": "the lead was converted", "lost": "the lead was lost"}
 _LOOK_AGAIN = timedelta(seconds=2)
 _DAY = timedelta(days=1)
 # In the normal case the step before went out a moment after its time, and this one need not wait for that moment.
@@ -61,9 +60,7 @@ def judge(
 
 def ending(lead: Mapping[str, Any] | None, policy: Policy) -> str | None:
     """Why this lead gets no more steps, or None."""
-    if lead is None:
-        return "the lead is gone"
-    return _OVER.get(lead["status"]) or departure(lead, policy)
+    return "the lead is gone" if lead is None else ended(lead, policy)
 
 
 def _timed(step: Mapping[str, Any], previous: Mapping[str, Any] | None, now: datetime) -> Judged | None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.nurture.domain import CANCELLED, SCHEDULED, SENT, SKIPPED, ending, spoken
+from services.nurture.domain import CANCELLED, SCHEDULED, SENT, SKIPPED, spoken
 from shared.domain.consent import EMAIL, PHONE
-from shared.domain.permission import Policy, hindrance, may
+from shared.domain.permission import Policy, may, why_not
 
 Document = Mapping[str, Any]
 WhyNot = Callable[[str], str | None]
@@ -38,14 +38,17 @@ def tell(
 ) -> list[Story]:
     """The rounds of a lead, in the order they began; steps whose enrolment isn't there come last."""
     rest = {step["_id"]: step for step in steps}
-    why_not = _why_not(lead, policy)
+
+    def reason(action: str) -> str | None:
+        return why_not(action, lead, policy)
+
     stories = []
     rounds = [(enrolment, one) for enrolment in enrolments for one in (enrolment, *enrolment["earlier"])]
     for enrolment, one in sorted(rounds, key=lambda pair: (pair[1]["at"], pair[0]["sequenceId"], pair[1]["round"])):
         own = [rest.pop(step_id) for step_id in one["stepIds"] if step_id in rest]
-        stories.append(Story(_heading(enrolment["sequenceId"], one), _lines(own, why_not, now)))
+        stories.append(Story(_heading(enrolment["sequenceId"], one), _lines(own, reason, now)))
     if rest:
-        stories.append(Story("steps whose enrolment is not (or no longer) known", _lines(rest.values(), why_not, now)))
+        stories.append(Story("steps whose enrolment is not (or no longer) known", _lines(rest.values(), reason, now)))
     return stories
 
 
@@ -55,24 +58,18 @@ def consent_lines(lead: Document, policy: Policy) -> list[str]:
     return [f"{name}: {'allowed' if one.allowed else 'not allowed'}, {one.why}" for name, one in permissions]
 
 
-def _why_not(lead: Document, policy: Policy) -> WhyNot:
-    """Why a step with some action will not go to this lead, or None."""
-    over = ending(lead, policy)
-    return lambda action: over or hindrance(action, lead, policy)
-
-
 def _heading(sequence_id: str, round_: Document) -> str:
     again = f", round {round_['round']}" if round_["round"] > 1 else ""
     version = f"{sequence_id}, version {round_['sequenceVersion']}"
     return f"{round_['sequenceName']} ({version}{again}): since {_moment(round_['at'])}, because {round_['why']}"
 
 
-def _lines(steps: Collection[Document], why_not: WhyNot, now: datetime) -> tuple[Line, ...]:
+def _lines(steps: Collection[Document], reason: WhyNot, now: datetime) -> tuple[Line, ...]:
     ordered = sorted(steps, key=lambda step: (step.get("plannedAt", step["dueAt"]), step["stepId"]))
-    return tuple(Line(step["stepId"], step["action"], ", ".join(_words(step, why_not, now))) for step in ordered)
+    return tuple(Line(step["stepId"], step["action"], ", ".join(_words(step, reason, now))) for step in ordered)
 
 
-def _words(step: Document, why_not: WhyNot, now: datetime) -> Iterator[str]:
+def _words(step: Document, reason: WhyNot, now: datetime) -> Iterator[str]:
     state, planned = step["state"], step.get("plannedAt", step["dueAt"])
     if state == SENT:
         late = step["decidedAt"] - planned
@@ -83,7 +80,7 @@ def _words(step: Document, why_not: WhyNot, now: datetime) -> Iterator[str]:
         yield f"{state} {_moment(step['decidedAt'])}: {step['why']}"
     elif state == SCHEDULED and "decided" in step:
         yield "is going out now"
-    elif why := why_not(step["action"]):
+    elif why := reason(step["action"]):
         yield f"will not go: {why}"
     else:
         yield from _to_come(step, planned, now)

@@ -150,9 +150,9 @@ def stated(  # noqa: PLR0913 - what a statement says
     Sales can't date what a person said, so this never lifts a no.
     """
     statement = Statement(said.channel, None, given=said.given, at=at, source=source, cause=cause, dated=False)
-    restated, path = restate(lead, [statement], region), f"consent.{said.channel}"
+    restated = restate(lead, [statement], region)
     held = (restated.set.get("consent") or lead.get("consent") or {}).get(said.channel)
-    return Restated(restated.set, {path: {"from": held, "to": held}} | restated.changed)
+    return Restated(restated.set, {said.channel: {"from": held, "to": held}} | restated.changed)
 
 
 def statement_made(

@@ -10,6 +10,7 @@ from schemas.outputs import LeadDisqualified, LeadQualified, LeadUpdated
 from schemas.topics import DISQUALIFIED, QUALIFIED, QUALIFY, UPDATE, UPDATED
 from services.qualification import domain
 from shared.commands import Policy, Ruling, carry_out
+from shared.domain.consent import paths
 from shared.domain.moments import stored
 from shared.domain.statuses import Move, objection
 from shared.events import Outgoing, Received, Result, emit
@@ -71,7 +72,7 @@ def _judge_update(lead: Document | None, received: Received, _at: datetime, *, r
         return Ruling(set=sets, note=changed)
     at = stored(received.event.time)
     stated = domain.stated(lead, command.consent, at, received.event.source, received.key, region)
-    return Ruling(set=sets | stated.set, note=changed | stated.changed)
+    return Ruling(set=sets | stated.set, note=changed | {"consent": stated.changed})
 
 
 def _statement(received: Received, lead_id: str, at: datetime) -> Document | None:
@@ -83,5 +84,6 @@ def _statement(received: Received, lead_id: str, at: datetime) -> Document | Non
 
 def _announce_update(lead: Document, received: Received, note: Mapping[str, Any]) -> Sequence[Outgoing]:
     command, at = received.payload, lead["updatedAt"]
-    updated = LeadUpdated(lead_id=lead["_id"], changed=note, by=command.requested_by, reason=command.reason)
+    changed = {path: change for path, change in note.items() if path != "consent"} | paths(note.get("consent", {}))
+    updated = LeadUpdated(lead_id=lead["_id"], changed=changed, by=command.requested_by, reason=command.reason)
     return [emit(UPDATED, updated, cause=received.cause, key=lead["_id"], source=_SOURCE, at=at)]

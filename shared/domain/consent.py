@@ -62,7 +62,10 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Restated:
-    """What statements make of a lead: what to `set` on it, and which consent `changed`, by path."""
+    """What statements make of a lead: what to `set` on it, and which consent `changed`, by channel.
+
+    Stored names have no dots, which some databases don't take: `paths` gives the form of `leads.updated`.
+    """
 
     set: dict[str, Any]
     changed: dict[str, dict[str, bool | None]]
@@ -105,7 +108,8 @@ def _join(found: dict[tuple[str, str, str], dict[str, Any]], one: dict[str, Any]
 
 
 def _age(register: Register) -> tuple[Any, ...]:
-    return register["at"], register["cause"], register["reason"], register["source"]
+    # At one time a person who leaves outweighs a plain no.
+    return register["at"], register["reason"] != STATED, register["cause"], register["reason"], register["source"]
 
 
 def _bound(found: dict[tuple[str, str, str], dict[str, Any]], channel: str, kind: str, kept: set[str | None]) -> None:
@@ -135,6 +139,15 @@ def effect(registers: Iterable[Register], channel: str, address: str | None) -> 
 
 def _effect(register: Register, *, given: bool) -> Effect:
     return Effect(given, register["reason"], register["at"], register["source"])
+
+
+def refusals_at(registers: Iterable[Register], channel: str, address: str) -> list[dict[str, Any]]:
+    """What must outlive the person's data: each no that holds at this address, by its time and reason."""
+    about = [one for one in registers if one["channel"] == channel and one["address"] in (ANY_ADDRESS, address)]
+    if effect(about, channel, address).given is not False:
+        return []
+    noes = {one["kind"]: one for one in sorted(about, key=_age) if one["kind"] in (_NO, BOUNCED)}
+    return [{"at": one["at"], "reason": one["reason"]} for one in noes.values()]
 
 
 def own_addresses(lead: Document, region: str) -> Addresses:
@@ -173,13 +186,18 @@ def restate(lead: Document, statements: Iterable[Statement], region: str) -> Res
     consent = _consent(standing, own)
     held = lead.get("consent") or {}
     changed = {
-        f"consent.{channel}": {"from": held.get(channel), "to": consent.get(channel)}
+        channel: {"from": held.get(channel), "to": consent.get(channel)}
         for channel in CHANNELS
         if held.get(channel) != consent.get(channel)
     }
     told = {name: value for name, value in held.items() if value is not None}
     sets: dict[str, Any] = {} if standing == list(lead.get("standing") or ()) else {"standing": standing}
     return Restated(sets | ({} if consent == told else {"consent": consent}), changed)
+
+
+def paths(changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes of consent by channel as `leads.updated` says them, by path."""
+    return {f"consent.{channel}": change for channel, change in changed.items()}
 
 
 def _consent(standing: Iterable[Register], own: Addresses) -> dict[str, Any]:

@@ -58,10 +58,21 @@ def departure(lead: Document, policy: Policy) -> str | None:
     return _refusal(held, EMAIL) if held.reason in (UNSUBSCRIBED, COMPLAINED) else None
 
 
+def ended(lead: Document, policy: Policy) -> str | None:
+    """Why nurture is over for the lead, or None."""
+    return _OVER.get(lead["status"]) or departure(lead, policy)
+
+
+def why_not(action: str, lead: Document, policy: Policy) -> str | None:
+    """Why a step with this action, though it is scheduled, will not go to the lead as it is; None: it may."""
+    return ended(lead, policy) or hindrance(action, lead, policy)
+
+
 def _refusal(held: Effect, channel: str) -> str:
     return _REFUSALS.get(held.reason or "") or _NOES[channel]
 
 
+_OVER = {"converted": "the lead was converted", "lost": "the lead was lost"}
 _REFUSALS = {
     UNSUBSCRIBED: "the lead unsubscribed",
     COMPLAINED: "the lead complained about mail",

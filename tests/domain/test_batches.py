@@ -98,7 +98,7 @@ def test_a_quote_that_is_never_closed_costs_its_own_line_only() -> None:
         (data() | {"context": {"a": "x" * LINE_MAX}}, ["(line)"]),
         (data() | {"requirements": {"budget": 10**300}}, ["requirements"]),
         (data() | {"requirements": {"budget": "lots"}}, ["requirements.budget"]),
-        (data() | {"consent": {"email": "perhaps", "wording": {}}}, ["consent.email"]),
+        (data() | {"consent": {"email": "perhaps", "wording": {}}}, ["consent.email", "consent.wording"]),
         (data() | {"consent": "yes"}, ["consent"]),
     ],
 )
@@ -170,11 +170,17 @@ def test_the_default_source_is_for_items_without_one() -> None:
     assert [line.capture.source for line in told if isinstance(line, Valid)] == ["trade_show", "email"]
 
 
-def test_consent_is_dated_by_the_scan() -> None:
+def test_consent_without_a_date_says_so_and_has_the_scan_s_time() -> None:
     (line,) = lines(json.dumps([data() | {"time": "2026-03-01T09:00:00Z", "consent": {"email": True}}]), JSON)
     assert isinstance(line, Valid)
     assert line.capture.consent is not None
-    assert line.capture.consent.captured_at == datetime(2026, 3, 1, 9, tzinfo=UTC)
+    assert (line.capture.consent.captured_at, line.capture.consent.dated) == (None, False)
+    assert line.time == datetime(2026, 3, 1, 9, tzinfo=UTC)
+    dated = {"consent": {"email": True, "capturedAt": "2026-02-01T09:00:00Z"}}
+    (line,) = lines(json.dumps([data() | dated]), JSON)
+    assert isinstance(line, Valid)
+    assert line.capture.consent is not None
+    assert (line.capture.consent.captured_at, line.capture.consent.dated) == (datetime(2026, 2, 1, 9, tzinfo=UTC), None)
 
 
 JUNK = st.recursive(

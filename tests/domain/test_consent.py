@@ -167,13 +167,13 @@ def test_a_lead_shows_what_holds_for_its_own_addresses_and_tells_each_change_onc
     one = lead(contact=CONTACT)
     first = restate(one, [said(True, 1), said(False, 1, channel="phone", address=OWN["phone"])], "US")
     assert first.set["consent"] == {"email": True, "phone": False, "capturedAt": NOW + timedelta(hours=1)}
-    assert first.changed == {"consent.email": {"from": None, "to": True}, "consent.phone": {"from": None, "to": False}}
+    assert first.changed == {"email": {"from": None, "to": True}, "phone": {"from": None, "to": False}}
     one |= first.set
     again = restate(one, [said(True, 1)], "US")
     assert (again.set, again.changed) == ({}, {})
     assert restate(one, [left(0)], "US").changed == {}, "one from before the yes changes nothing that is shown"
     second = restate(one, [left(2)], "US")
-    assert second.changed == {"consent.email": {"from": True, "to": False}}
+    assert second.changed == {"email": {"from": True, "to": False}}
     assert departure(one | second.set, OPT_OUT) == "the lead unsubscribed"
     assert departure(one | restate(one | second.set, [said(True, 3)], "US").set, OPT_OUT) is None
 
@@ -183,7 +183,7 @@ def test_a_statement_about_an_address_counts_once_the_address_is_the_leads() -> 
     phoned |= restate(phoned, [bounced(0)], "US").set
     assert may("email", phoned, OPT_OUT).allowed
     filled = phoned | {"contact": CONTACT}
-    assert restate(filled, [], "US").changed == {"consent.email": {"from": None, "to": False}}
+    assert restate(filled, [], "US").changed == {"email": {"from": None, "to": False}}
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_an_idempotency_key_must_be_able_to_be_an_id(wrong: str) -> None:
 
 def test_consent_says_when_and_to_which_words() -> None:
     with_wording = domain.with_consent({"consent": {"email": True, "wording": "Yes."}, "context": {"utm": "x"}}, NOW)
-    assert with_wording["consent"] == {"email": True, "capturedAt": NOW.isoformat()}
+    assert with_wording["consent"] == {"email": True, "capturedAt": NOW.isoformat(), "wording": "Yes."}
     assert with_wording["context"] == {"utm": "x", "consentWording": "Yes."}
     own = {"consent": {"phone": True, "capturedAt": "2026-01-01T00:00:00Z"}}
     assert domain.with_consent(own, NOW) == own

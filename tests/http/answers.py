@@ -74,6 +74,10 @@ def whole_lead(**changed: Any) -> dict[str, Any]:
             "painPoints": ["Late deliveries on weekends", "No view of stock across 14 kitchens"],
         },
         "consent": {"email": True, "phone": False, "capturedAt": iso(now() - timedelta(days=2))},
+        "permissions": {
+            "email": {"allowed": True, "why": "the lead agreed to e-mail on 2026-11-02"},
+            "phone": {"allowed": False, "why": "the lead allows no calls"},
+        },
         "context": {"utm_source": "newsletter", "utm_campaign": "spring-menu", "form": "talk-to-us"},
         "activities": [
             {

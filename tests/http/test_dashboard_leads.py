@@ -1,11 +1,12 @@
 """The dashboard's list of leads and a lead's page in a browser: masses, filters, commands and their outcomes."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.http.answers import HEURISTIC, PREDICTION, TIMELINE, happened, lead
+from tests.http.answers import HEURISTIC, PREDICTION, TIMELINE, happened, iso, lead, now, whole_lead
 from tests.http.dashboard import AWAY, Backend, opened, settled
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -161,3 +162,31 @@ async def test_cause_and_effect_lead_to_one_another(browser: Browser, url: str) 
         await expect(page.locator("#event-event-178")).to_be_focused()
         await page.locator("#event-event-178").get_by_role("link", name="Call by kim").click()
         await expect(call).to_be_focused()
+
+
+async def test_what_may_go_to_a_lead_stands_there_with_the_reason(browser: Browser, url: str) -> None:
+    silent = {
+        "email": {"allowed": True, "why": "nothing was stated; mail may go (opt-out policy)"},
+        "phone": {"allowed": False, "why": "the lead allows no calls"},
+    }
+    backend = Backend(leads=[whole_lead(consent={"phone": False}, permissions=silent)])
+    async with opened(browser, url, backend, "#/leads/lead-1") as page:
+        panel = page.get_by_role("region", name="Consent and campaign")
+        await expect(panel).to_contain_text("Nothing was stated; mail may go (opt-out policy)")
+        await expect(panel).to_contain_text("The lead allows no calls")
+
+
+async def test_a_step_that_will_not_go_is_not_shown_as_planned(browser: Browser, url: str) -> None:
+    due = iso(now() + timedelta(days=1))
+    common = {"sequenceId": "enterprise", "dueAt": due, "state": "scheduled"}
+    steps = [
+        {**common, "stepId": "welcome", "action": "email"},
+        {**common, "stepId": "call_today", "action": "call", "willNotGo": "the lead allows no calls"},
+    ]
+    backend = Backend(answers={"GET /v1/leads/lead-1/nurture": (200, {"steps": steps})})
+    async with opened(browser, url, backend, "#/leads/lead-1") as page:
+        lines = page.get_by_role("region", name="Next nurture steps").locator(".steps > li")
+        await expect(lines.nth(0)).to_contain_text("Planned")
+        await expect(lines.nth(1)).to_contain_text("Will not go")
+        await expect(lines.nth(1)).to_contain_text("(the lead allows no calls)")
+        await expect(lines.nth(1)).not_to_contain_text("Planned")

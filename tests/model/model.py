@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from schemas import topics
+from tests.model.consent import CHANNELS, Statement, refusals
 from tests.model.people import Identity, identity, who
 from tests.model.rig import SETTINGS, Said
 from tests.model.world import EMPTY, SECTIONS, Activity, Contradiction, Facts, Lead, Told, World, name_in
@@ -92,9 +93,12 @@ def _captured(world: World, said: Said, told: Told) -> Meaning:
         points, words, lead = matches[0]
         others = sorted(other.id for _, _, other in matches[1:])
         merged = {"leadId": lead.id, "matchScore": points, "matchedOn": sorted(words), "otherMatches": others}
-        expected = {"leads.merged": merged | {"filled": _merge(world, lead, said)}, **_captured_again(lead)}
+        merged["filled"] = _merge(world, lead, said)
+        changed = lead.state(*_statements(world, said, person))
+        expected = {"leads.merged": merged, **_captured_again(lead, changed)}
     else:
         lead = _create(world, said, told)
+        lead.state(*_statements(world, said, person))
         expected = {"leads.created": {"leadId": lead.id}}
     lead.captures.add(said.id)
     lead.learn(person)
@@ -129,7 +133,7 @@ def _create(world: World, said: Said, told: Told) -> Lead:
     lead_id, created = told.chance.get("leadId", f"never told: {said.id}"), told.chance.get("createdAt", said.time)
     if not world.unused(lead_id):
         raise Contradiction(f"{said.id}: the id {lead_id} was given before")
-    sections = {name: dict(said.data.get(name) or {}) for name in SECTIONS}
+    sections = {name: dict(said.data.get(name) or {}) for name in SECTIONS} | {"consent": {}}
     world.leads[lead_id] = lead = Lead(lead_id, said.data["source"], created, sections, deepcopy(sections))
     return lead
 
@@ -137,7 +141,7 @@ def _create(world: World, said: Said, told: Told) -> Lead:
 def _merge(world: World, lead: Lead, said: Said) -> list[str]:
     """Fill what is empty; return what was filled."""
     filled = []
-    for section in SECTIONS:
+    for section in (one for one in SECTIONS if one != "consent"):
         for name, value in (said.data.get(section) or {}).items():
             anothers = name == "email" and section == "contact" and world.emails.get(who(value), lead.id) != lead.id
             if value not in EMPTY and lead.sections[section].get(name) in EMPTY and not anothers:
@@ -146,11 +150,26 @@ def _merge(world: World, lead: Lead, said: Said) -> list[str]:
     return sorted(filled)
 
 
-def _captured_again(lead: Lead) -> dict[str, Facts]:
+def _statements(world: World, said: Said, person: Identity) -> list[Statement]:
+    """What a capture states, unless it is from before an erasure; and what erasures left of its person's refusals."""
+    consent = said.data.get("consent") or {}
+    at = datetime.fromisoformat(consent["capturedAt"]) if consent.get("capturedAt") else _to_ms(said.time)
+    stones, whose = world.stones_of(person), {"email": person.email, "phone": person.phone}
+    void = bool(stones) and at <= max(stones)[0]
+    stated = [Statement(name, whose[name], consent[name], at) for name in CHANNELS if consent.get(name) is not None]
+    kept = [one for name in (person.email, person.person) if name for one in world.refused.get(name, ())]
+    return [*kept, *([] if void else stated)]
+
+
+def _to_ms(moment: datetime) -> datetime:
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _captured_again(lead: Lead, stated: Facts) -> dict[str, Facts]:
     before, lead.status = lead.status, _table()["captured again"][lead.status]
-    if before == lead.status:
+    changed = ({} if before == lead.status else {"status": {"from": before, "to": lead.status}}) | stated
+    if not changed:
         return {}
-    changed = {"status": {"from": before, "to": lead.status}}
     return {"leads.updated": {"leadId": lead.id, "changed": changed, "by": "/services/capture"}}
 
 
@@ -184,20 +203,15 @@ def _engagement(world: World, said: Said, told: Told) -> Meaning:
     expected: dict[str, Facts] = {}
     if action in TRIGGERS:
         expected["leads.triggered"] = {"leadId": lead.id, "trigger": TRIGGERS[action], "action": action}
-    if action in ("unsubscribed", "bounced"):
+    if action in ("unsubscribed", "complained", "bounced"):
         expected |= _refused(lead, said)
     return expected, lead
 
 
 def _refused(lead: Lead, said: Said) -> dict[str, Facts]:
-    own, address = lead.identity.email, who(said.data["email"]) if "email" in said.data else None
-    held, unsubscribed = lead.sections["consent"].get("email"), said.data["action"] == "unsubscribed"
-    lead.unsubscribed |= unsubscribed
-    if held is False or not (unsubscribed or (address or own) == own):
-        return {}
-    lead.sections["consent"]["email"] = False
-    changed = {"consent.email": ({} if held is None else {"from": held}) | {"to": False}}
-    return {"leads.updated": {"leadId": lead.id, "changed": changed, "by": "/tests"}}
+    address = who(said.data["email"]) if "email" in said.data else lead.identity.email
+    changed = lead.state(Statement("email", address, False, _to_ms(said.time), said.data["action"]))
+    return {"leads.updated": {"leadId": lead.id, "changed": changed, "by": "/tests"}} if changed else {}
 
 
 def _command(move: str, world: World, said: Said, told: Told) -> tuple[Lead | None, str, dict[str, Facts]]:
@@ -287,8 +301,20 @@ def _update(world: World, said: Said, told: Told) -> Meaning:
     if owner:
         before = lead.owner or world.assigned.get(lead.id)
         changed["assignedTo"] = ({"from": before} if before else {}) | {"to": owner}
+    if consent := said.data.get("consent"):
+        changed |= _stated_by_sales(lead, said, consent)
     lead.status, lead.owner = status, owner or lead.owner
     return {"leads.updated": {"leadId": lead.id, "changed": changed, "by": said.data["requestedBy"]}}, lead
+
+
+def _stated_by_sales(lead: Lead, said: Said, consent: Facts) -> Facts:
+    """A yes or a no for whatever address the person has; a yes never lifts a no. It is told even without a change."""
+    channel, given = consent["channel"], consent["given"]
+    what = f"Consent to {'e-mail' if channel == 'email' else 'calls'} {'given' if given else 'refused'}"
+    lead.activities[said.id] = Activity("follow_up", what)
+    changed = lead.state(Statement(channel, None, given, _to_ms(said.time), lifts=False))
+    held = lead.sections["consent"][channel]
+    return {f"consent.{channel}": {"from": held, "to": held}} | changed
 
 
 def _convert(world: World, said: Said, told: Told) -> Meaning:
@@ -322,6 +348,11 @@ def _erase(world: World, said: Said, told: Told) -> Meaning:
 def _bury(world: World, lead: Lead, at: datetime) -> None:
     for name in lead.names:
         world.stones[name] = max((at, lead.id), world.stones.get(name, (at, lead.id)))
+    for email in lead.emails:
+        world.refused[email] = refusals(lead.statements, "email", email)
+    own = lead.identity
+    if own.person and own.phone:
+        world.refused[own.person] = refusals(lead.statements, "phone", own.phone)
 
 
 def finish(world: World, said: Said, _told: Told) -> Iterator[World]:

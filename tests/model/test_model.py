@@ -105,7 +105,7 @@ activities = st.builds(
 engagements = st.builds(
     lambda whom, action: (topics.ENGAGEMENTS, {**whom, "action": action}, 0 * DAY),
     ids | addresses,
-    st.sampled_from([*TRIGGERS, "opened_email", "unsubscribed", "bounced"]),
+    st.sampled_from([*TRIGGERS, "opened_email", "unsubscribed", "complained", "bounced"]),
 )
 bants = some(
     budget=st.just({"confirmed": True, "amount": 9_000.0}),
@@ -126,6 +126,8 @@ changes = st.sampled_from(
         {"status": "lost"},
         {"status": "new"},
         {"assignedTo": "kim"},
+        {"consent": {"channel": "email", "given": False}},
+        {"consent": {"channel": "phone", "given": True}, "assignedTo": "kim"},
         {"status": "lost", "assignedTo": "noor"},
     ]
 )

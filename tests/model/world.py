@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from tests.model.consent import LEAVES, Statement, changes, holding, shown
 from tests.model.people import Identity, identity, who
 
 SECTIONS = ("company", "contact", "requirements", "consent", "context")
@@ -59,7 +60,7 @@ class Lead:
     owner: str | None = None
     opportunity: str | None = None
     bant: tuple[datetime, str, Facts] | None = None
-    unsubscribed: bool = False
+    statements: list[Statement] = field(default_factory=list)
     was_over: bool = False
     over_since: int | None = None
     touched: int = 0
@@ -77,11 +78,20 @@ class Lead:
     @property
     def over(self) -> bool:
         """It gets no more nurture."""
-        return self.unsubscribed or self.status in ("lost", "converted")
+        said = holding(self.statements, "email", self.identity.email)
+        left = said is not None and not said.given and said.why in LEAVES
+        return left or self.status in ("lost", "converted")
 
     @property
     def names(self) -> set[Name]:
         return {self.id, *self.emails, *self.persons}
+
+    def state(self, *statements: Statement) -> Facts:
+        """These are said, too; return what they change of the consent that it shows."""
+        self.statements += statements
+        before, own = self.sections["consent"], self.identity
+        self.sections["consent"] = shown(self.statements, {"email": own.email, "phone": own.phone})
+        return changes(before, self.sections["consent"])
 
     def learn(self, person: Identity) -> None:
         """It is known by this, too."""
@@ -95,7 +105,8 @@ class World:
 
     `emails` says to which lead an address leads; `stones`, by name, when an erasure began and whose; `assigned` the
     owners that rules gave, as told. `dropped` are names of erased leads for which an event waited in vain; `erased` are
-    the erased, each with the turn in which it was done; `forgotten` the events that were their activities.
+    the erased, each with the turn in which it was done; `forgotten` the events that were their activities; `refused`
+    what they refused, by name.
     """
 
     leads: dict[str, Lead] = field(default_factory=dict)
@@ -106,6 +117,7 @@ class World:
     dropped: set[Name] = field(default_factory=set)
     erased: dict[str, int] = field(default_factory=dict)
     forgotten: set[str] = field(default_factory=set)
+    refused: dict[Name, list[Statement]] = field(default_factory=dict)
 
     def unused(self, lead_id: str) -> bool:
         """Whether no lead ever had this id."""

@@ -82,7 +82,7 @@ export function mount({ root, id, query, me, live, title }) {
     slots.head.show([lead.contact, lead.company, lead.status, lead.score, lead.assignedTo, lead.convertedAt], () => heading(lead));
     slots.contact.show([lead.contact, lead.company], () => contactPanel(lead));
     slots.requirements.show([lead.requirements, lead.qualification], () => requirementsPanel(lead));
-    slots.consent.show([lead.consent, lead.context], () => consentPanel(lead));
+    slots.consent.show([lead.consent, lead.permissions, lead.context], () => consentPanel(lead));
     slots.activities.show(lead.activities ?? [], () => activitiesPanel(lead));
     bar.show(lead);
   }

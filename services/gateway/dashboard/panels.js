@@ -57,12 +57,12 @@ function qualified({ method, bantScore, bant = {}, by, at }) {
   return [h("h3", {}, "Qualification"), h("p", { class: "soft" }, `${method === "bant" ? "By BANT" : "By requirements"}${by ? `, ${by}` : ""}${at ? `, ${ago(at)}` : ""}`), more];
 }
 
-export function consentPanel({ consent, context = {} }) {
-  const yes = (value) => (value === undefined || value === null ? "Not asked" : value ? "Allowed" : "Not allowed");
+export function consentPanel({ consent, permissions, context = {} }) {
+  const may = (one) => one && h("div", {}, one.allowed ? "Allowed" : "Not allowed", h("p", { class: "soft" }, sentenceCase(one.why)));
   const at = consent?.capturedAt && when(consent.capturedAt);
   return card(
     "Consent and campaign",
-    facts([["E-mail", yes(consent?.email)], ["Calls", yes(consent?.phone)], ["Given", at], ...Object.entries(context).map(([name, value]) => [named(name), plain(value)])]),
+    facts([["E-mail", may(permissions?.email)], ["Calls", may(permissions?.phone)], ["Last stated", at], ...Object.entries(context).map(([name, value]) => [named(name), plain(value)])]),
   );
 }
 
@@ -100,12 +100,14 @@ function scoreHistory(history) {
   return h("details", {}, h("summary", {}, `History: ${history.length} changes`), h("ol", { class: "history" }, history.map(line)));
 }
 
+const stateOf = (step) => (step.willNotGo ? "Will not go" : (STEP_STATES[step.state] ?? step.state));
+const reasonOf = (step) => step.willNotGo ?? step.why;
 const STEP_STATES = { scheduled: "Planned", sent: "Sent", skipped: "Left out", cancelled: "Cancelled" };
 
 export function nurturePanel({ steps }) {
   const open = steps.filter((one) => one.state === "scheduled");
   const past = steps.filter((one) => one.state !== "scheduled");
-  const line = (step) => h("li", { "data-state": step.state }, h("div", {}, h("b", {}, named(step.stepId)), h("span", { class: "soft" }, ` ${named(step.action ?? "")} · ${named(step.sequenceId)}`)), h("div", { class: "soft" }, `${STEP_STATES[step.state] ?? step.state}: `, h("time", { datetime: step.dueAt }, when(step.dueAt)), step.why ? ` (${step.why})` : ""));
+  const line = (step) => h("li", { "data-state": step.willNotGo ? "skipped" : step.state }, h("div", {}, h("b", {}, named(step.stepId)), h("span", { class: "soft" }, ` ${named(step.action ?? "")} · ${named(step.sequenceId)}`)), h("div", { class: "soft" }, `${stateOf(step)}: `, h("time", { datetime: step.dueAt }, when(step.dueAt)), reasonOf(step) ? ` (${reasonOf(step)})` : ""));
   return card(
     "Next nurture steps",
     open.length ? h("ol", { class: "steps" }, open.map(line)) : h("p", { class: "soft" }, "No step is planned."),

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
-from tests.faults.oracle import events, inputs, leads, nurture, rollups, scores
+from tests.faults.oracle import consent, events, inputs, leads, nurture, rollups, scores
 from tests.faults.oracle.world import ACTIONS, CAPTURED, World
 
 Law = Callable[[World], Iterator[str]]
@@ -31,6 +31,7 @@ LAWS: Mapping[str, Law] = {
     "a lead is one opportunity": leads.opportunities,
     "an opportunity is what was asked for": leads.asked,
     "every lead has one owner, told once": leads.owners,
+    "the newest statement about mail holds": consent.mail,
     "of an erased lead nothing is left": leads.gone,
     "a stored score is the formula's value": scores.stored,
     "the scores told lead to the stored one": scores.chain,

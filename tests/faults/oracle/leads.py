@@ -22,7 +22,7 @@ from tests.faults.oracle.world import (
 )
 
 _KEPT = ("company", "contact", "context")
-_FILLED = (*_KEPT, "requirements", "consent")
+_FILLED = (*_KEPT, "requirements")
 _CONTEXT_MAX = 50
 
 

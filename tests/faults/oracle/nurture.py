@@ -89,8 +89,10 @@ def ended(world: World) -> Iterator[str]:
 
 
 def _end(world: World, lead_id: str) -> datetime | None:
-    """When the lead got its last; one that came back has no end."""
+    """When the lead got its last; one that came back, or that agrees to mail in the end, has no end."""
     came_back = any("new" in _status_told(one) for one in world.of_lead(lead_id, UPDATED))
+    agrees = (world.leads.get(lead_id, {}).get("consent") or {}).get("email") is True
+    came_back |= agrees and world.leads[lead_id]["status"] not in ("converted", "lost")
     return None if came_back else min(_ends(world, lead_id), default=None)
 
 
@@ -107,7 +109,7 @@ def _ends(world: World, lead_id: str) -> list[datetime]:
 
 
 def _ends_it(updated: Event) -> bool:
-    return "lost" in _status_told(updated) or updated.data.get("reason") == "unsubscribed"
+    return "lost" in _status_told(updated) or updated.data.get("reason") in ("unsubscribed", "complained")
 
 
 def _status_told(updated: Event) -> tuple[str, ...]:

@@ -179,7 +179,7 @@ class World:
     def unsubscriptions(self) -> set[str]:
         """The ids of the engagements by which a person wants no more mail."""
         engagements = self.accepted[ENGAGEMENTS].values()
-        return {one.id for one in engagements if str(one.data["action"]).casefold() == "unsubscribed"}
+        return {one.id for one in engagements if str(one.data["action"]).casefold() in ("unsubscribed", "complained")}
 
     @cached_property
     def rows(self) -> dict[Name, list[Document]]:

@@ -1,0 +1,65 @@
+"""What a capture states about consent, and what that makes of its lead (contract 3, Consent; not part of Merge)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from shared.domain.consent import CHANNELS, EMAIL, PHONE, Restated, Statement, restate
+from shared.domain.identity import Identity
+from shared.domain.moments import stored
+
+Document = dict[str, Any]
+
+_UNDATED_SOURCES = ("/scanners/", "/imports/")
+"""Sources whose records are scans and imports: a yes of theirs without a consent date never lifts a no."""
+
+
+def statements_of(  # noqa: PLR0913 - what a capture says
+    key: str, source: str, at: datetime, data: Mapping[str, Any], identity: Identity, *, void_until: datetime | None
+) -> list[Statement]:
+    """The statements of a capture made `at`; what the person said up to their erasure is void."""
+    consent = data.get("consent") or {}
+    date = consent.get("capturedAt")
+    dated = date is not None or not (consent.get("dated") is False or source.startswith(_UNDATED_SOURCES))
+    said_at = stored(date or at)
+    if void_until is not None and said_at <= void_until:
+        return []
+    addresses = {EMAIL: identity.email, PHONE: identity.phone}
+    return [
+        Statement(
+            channel, addresses[channel], given=consent[channel], at=said_at, source=source, cause=key, dated=dated
+        )
+        for channel in CHANNELS
+        if consent.get(channel) is not None
+    ]
+
+
+def kept_refusals(identity: Identity, tombstones: Mapping[str, Mapping[str, Any]]) -> list[Statement]:
+    """What erasures of the same person left: refusals of their addresses, which outlive the person's data."""
+    told = ((EMAIL, identity.email, identity.email_claim), (PHONE, identity.phone, identity.person_claim))
+    return [
+        Statement(
+            channel, address, given=False, at=one["at"], source="/services/erasure", cause=claim, reason=one["reason"]
+        )
+        for channel, address, claim in told
+        if claim is not None
+        for one in tombstones.get(claim, {}).get("refused", ())
+    ]
+
+
+def restated(lead: Mapping[str, Any], statements: Sequence[Statement], region: str) -> Restated:
+    """What these statements make of the lead; also what a new address of it means for those made before."""
+    if not statements and not lead.get("standing"):
+        return Restated({}, {})
+    return restate(lead, statements, region)
+
+
+def row_of(statements: Sequence[Statement], data: Mapping[str, Any]) -> Document:
+    """How the capture's row keeps them, each whole, with the wording that the person agreed to."""
+    wording = (data.get("consent") or {}).get("wording") or (data.get("context") or {}).get("consentWording")
+    words = {"wording": wording} if isinstance(wording, str) else {}
+    return {"stated": [_kept(one) | words for one in statements]} if statements else {}
+
+
+def _kept(one: Statement) -> Document:
+    return {"channel": one.channel, "address": one.address, "given": one.given, "at": one.at, "dated": one.dated}

@@ -1,0 +1,61 @@
+"""Consent as the contract means it: every statement is kept, and what holds is read from all of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+LEAVES = ("unsubscribed", "complained")
+CHANNELS = ("email", "phone")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A yes or a no; `whose` is an address or a phone (None: whatever the person has)."""
+
+    channel: str
+    whose: str | None
+    given: bool
+    at: datetime
+    why: str = "stated"
+    lifts: bool = True
+
+
+def holding(statements: Iterable[Statement], channel: str, whose: str | None) -> Statement | None:
+    """The statement that holds for a channel and an address."""
+    known = [one for one in statements if one.channel == channel]
+    bounces = [one for one in known if one.why == "bounced" and one.whose is not None and one.whose == whose]
+    if bounces:
+        return max(bounces, key=lambda one: one.at)
+    about = [one for one in known if one.why in LEAVES or (one.why == "stated" and one.whose in (whose, None))]
+    noes = [one for one in about if not one.given]
+    yeses = [one for one in about if one.given and (one.lifts or not noes)]
+    strong = [one for one in yeses if one.lifts]
+    return max(noes + (strong or yeses), key=lambda one: (one.at, not one.given, one.why in LEAVES), default=None)
+
+
+def shown(statements: Sequence[Statement], own: Mapping[str, str | None]) -> dict[str, Any]:
+    """The consent that a lead with these own addresses shows."""
+    held = {channel: holding(statements, channel, own[channel]) for channel in CHANNELS}
+    consent: dict[str, Any] = {channel: one.given for channel, one in held.items() if one}
+    moments = [one.at for one in held.values() if one]
+    return consent | ({"capturedAt": max(moments).isoformat()} if moments else {})
+
+
+def refusals(statements: Sequence[Statement], channel: str, whose: str) -> list[Statement]:
+    """What outlives an erasure: the refusals of an address that hold."""
+    one = holding(statements, channel, whose)
+    if one is None or one.given:
+        return []
+    rest = [other for other in statements if other.why != "bounced"]
+    second = holding([other for other in rest if not other.given], channel, whose) if one.why == "bounced" else None
+    return [Statement(channel, whose, False, each.at, each.why) for each in (one, second) if each]
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """What differs of the consent shown, as `leads.updated` says it."""
+    return {
+        f"consent.{channel}": ({"from": before[channel]} if channel in before else {}) | {"to": after.get(channel)}
+        for channel in CHANNELS
+        if before.get(channel) != after.get(channel)
+    }
