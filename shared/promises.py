@@ -24,7 +24,8 @@ async def ask(kafka: Kafka, storage: Storage, *, idempotence: bool) -> list[Prom
     topics = await _topics(kafka)
     nodes = await storage.nodes()
     missing = tuple(name for name in TOPICS if name not in {topic.name for topic in topics})
-    return promises(Facts(idempotence, tuple(topics), missing, storage.write_concern, nodes))
+    reads = {"read_concern": storage.read_concern, "asked_to_read_from": storage.asked_to_read_from}
+    return promises(Facts(idempotence, tuple(topics), missing, storage.write_concern, nodes, **reads))
 
 
 async def warn(kafka: Kafka, storage: Storage, *, idempotence: bool) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from bson.codec_options import CodecOptions, DatetimeConversion, TypeDecoder, TypeRegistry
 from bson.dbref import DBRef
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne, WriteConcern
+from pymongo import DeleteOne, InsertOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
@@ -118,8 +118,9 @@ def _told(error: PyMongoError) -> str:
 class Storage:
     """The product's database.
 
-    Reads see what a majority has acknowledged, and writes return when a majority has them in its journal; a URL that
-    names a write concern of its own (`w=…`) has it.
+    Reads see what a majority has acknowledged, and writes return when a majority has them in its journal. A URL that
+    names a write concern of its own (`w=…`) has it; reads then see what the primary has, as a majority may lack it yet.
+    Reads go to the primary whatever the URL says: decisions are made on them.
     """
 
     def __init__(self, mongo: Mongo, database: str, *, timeout_ms: int = 5_000) -> None:
@@ -131,11 +132,14 @@ class Storage:
             # Its text can quote the URL, and a password in it.
             raise ConfigError(f"PANTRY_MONGO_URL is of no use: {type(error).__name__}") from None
         named = self._client.write_concern.document
+        self.read_concern = "majority" if named.get("w", "majority") == "majority" else "local"
+        """Which writes a read sees."""
         self._database = self._client.get_database(
             database,
             codec_options=READING,
             write_concern=WriteConcern(**named) if named else WriteConcern(w="majority", j=True),
-            read_concern=ReadConcern("majority"),
+            read_concern=ReadConcern(self.read_concern),
+            read_preference=ReadPreference.PRIMARY,
         )
 
     def close(self) -> None:
@@ -146,6 +150,11 @@ class Storage:
     def write_concern(self) -> Mapping[str, Any]:
         """What a write waits for, in the database's own words: `w`, `j`."""
         return dict(self._database.write_concern.document)
+
+    @property
+    def asked_to_read_from(self) -> str:
+        """The read preference that the URL names, in its own words. It isn't followed."""
+        return str(self._client.read_preference.mongos_mode)
 
     async def nodes(self) -> int | None:
         """How many nodes the replica set has; 0 where there is none, None where a sharded cluster doesn't tell."""

@@ -70,7 +70,8 @@ async def _claim(storage: Storage, claims: dict[str, str]) -> bool:
         IDENTITIES, [{"_id": claim, "leadIds": [lead]} for claim, lead in claims.items()]
     )
     held = await storage.read(IDENTITIES, existed)
-    return all(claims[claim] in row["leadIds"] for claim, row in held.items())
+    # A claim that isn't found was released since, or isn't acknowledged yet: it is another lead's until it is read.
+    return all(claims[claim] in held.get(claim, {}).get("leadIds", ()) for claim in existed)
 
 
 async def create_indexes(storage: Storage) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 MIN_IN_SYNC = 2
 """Replicas that must have an event before it counts as acknowledged: one may be away, and one may be lost."""
 
+PRIMARY = "primary"
+
 _SAFE_REPLICAS, _SAFE_NODES = 3, 3
 
 
@@ -27,7 +29,8 @@ class TopicState:
 class Facts:
     """What was found. `write_concern` is what we ask of the database; `nodes` are those of its replica set.
 
-    Of nodes 0 means that it is no replica set, None that a sharded cluster does not tell.
+    Of nodes 0 means that it is no replica set, None that a sharded cluster does not tell. `asked_to_read_from` is the
+    URL's read preference, which no read follows.
     """
 
     idempotence: bool
@@ -35,6 +38,8 @@ class Facts:
     missing: tuple[str, ...]
     write_concern: Mapping[str, Any]
     nodes: int | None
+    read_concern: str = "majority"
+    asked_to_read_from: str = PRIMARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,22 @@ def _storing(facts: Facts) -> Iterator[Promise]:
         "a database that is killed forgets what it had acknowledged",
         "no `journal=` in PANTRY_MONGO_URL: it is on then",
     )
-    yield Promise("read concern", "majority", True, "", "")  # fixed in `shared.storage`
+    yield Promise(
+        "read concern",
+        facts.read_concern,
+        facts.read_concern == "majority" or facts.nodes == 1,
+        "a worker decides on what a new primary never had: two leads with one e-mail",
+        "no `w=` in PANTRY_MONGO_URL: it is `majority` then",
+    )
+    yield Promise(
+        "read preference",
+        PRIMARY
+        if facts.asked_to_read_from == PRIMARY
+        else f"{PRIMARY}, not {facts.asked_to_read_from} as the URL asks",
+        True,  # fixed in `shared.storage`
+        "",
+        "",
+    )
     yield Promise(
         "database's nodes",
         "not told" if facts.nodes is None else str(facts.nodes or "no replica set"),

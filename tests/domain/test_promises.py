@@ -51,6 +51,18 @@ def test_a_topic_with_a_weaker_setting_is_named_with_its_value(name: str, value:
     assert weak(_with({name: value})) == {name: f"{value} (leads.created)"}
 
 
+def test_a_read_preference_of_the_url_is_named_and_not_followed() -> None:
+    asked = of(replace(SAFE, asked_to_read_from="secondaryPreferred"), "read preference")
+    assert (asked.found, asked.holds) == ("primary, not secondaryPreferred as the URL asks", True)
+    assert of(SAFE, "read preference").found == "primary"
+
+
+def test_a_write_concern_of_one_node_on_a_replica_set_weakens_writes_and_reads() -> None:
+    facts = replace(SAFE, write_concern={"w": 1}, read_concern="local")
+    assert weak(facts) == {"write concern": "w=1", "journal": "j=false", "read concern": "local"}
+    assert weak(replace(facts, write_concern={"w": 1, "j": True}, nodes=1)).keys() == {"database's nodes"}
+
+
 def test_a_topic_that_is_kept_for_ever_is_kept_long_enough() -> None:
     assert weak(_with({"retention.ms": "-1"})) == {}
 

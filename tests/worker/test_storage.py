@@ -11,6 +11,27 @@ from shared.storage import READING, Change, Storage
 COUNT = 100
 
 
+@pytest.mark.parametrize(
+    ("options", "reads", "asked", "writes"),
+    [
+        ("", "majority", "primary", {"w": "majority", "j": True}),
+        ("readPreference=secondaryPreferred", "majority", "secondaryPreferred", {"w": "majority", "j": True}),
+        ("readPreference=secondaryPreferred&w=1", "local", "secondaryPreferred", {"w": 1}),
+        ("w=majority&journal=true", "majority", "primary", {"w": "majority", "j": True}),
+    ],
+)
+async def test_reads_that_decide_are_from_the_primary_whatever_the_url_says(
+    options: str, reads: str, asked: str, writes: dict[str, object]
+) -> None:
+    storage = Storage(Mongo(f"mongodb://localhost:1/?{options}"), "test")
+    database = storage._database
+    assert database.read_preference.mongos_mode == "primary"
+    assert database["leads"].read_preference.mongos_mode == "primary"
+    assert (database.read_concern.level, storage.read_concern, storage.asked_to_read_from) == (reads, reads, asked)
+    assert storage.write_concern == writes
+    storage.close()
+
+
 async def test_what_was_acknowledged_survives_the_sigkill_of_the_database(own: LocalServers) -> None:
     if own.database is None:
         pytest.skip("a database that somebody else runs is not ours to kill")

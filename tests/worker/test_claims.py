@@ -1,0 +1,46 @@
+"""What capture knows of the claims that it makes, whatever the database answers at that moment."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local import LocalServers
+from services.capture.store import _claim
+from shared.mongo import Mongo
+from shared.storage import Storage
+
+
+@pytest.fixture
+def mongo(tmp_path: Path) -> Iterator[Mongo]:
+    with LocalServers("embedded", tmp_path, kafka_bootstrap="nowhere:0") as local:
+        yield Mongo(local.servers.mongo_url)
+
+
+class _Lagging:
+    """A way to the database on which the row of a claim isn't found once: it was released, or reads lag."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage, self.lags = storage, 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    async def read(self, collection: str, ids: Any, **more: Any) -> Any:
+        if collection == "identities" and self.lags:
+            return {}
+        return await self._storage.read(collection, ids, **more)
+
+
+async def test_a_claim_that_is_not_found_on_reading_back_is_nobodys_own(mongo: Mongo) -> None:
+    storage = Storage(mongo, "claims")
+    lagging: Any = _Lagging(storage)
+    claims = {"email:ana@example.com": "mine"}
+    assert await _claim(lagging, claims)
+    assert not await _claim(lagging, claims), "it was there, and isn't found: nobody knows whose it is"
+    lagging.lags = 0
+    assert await _claim(lagging, claims)
+    assert not await _claim(lagging, {"email:ana@example.com": "another's"})
+    await asyncio.to_thread(storage.close)
