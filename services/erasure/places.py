@@ -44,7 +44,12 @@ PLACES = (
     Place(collections.PREDICTIONS, "how likely it converts, and by which facts", "_id", Fate.DELETED),
     Place(collections.MODELS, "what predictions are computed by: numbers, names of industries", None, Fate.KEPT),
     Place(collections.COMMANDS, "verdicts by the lead's id", "leadId", Fate.KEPT),
-    Place(collections.TOMBSTONES, "that it was erased: its id, peppered hashes of its names", "leadId", Fate.KEPT),
+    Place(
+        collections.TOMBSTONES,
+        "that it was erased: its id, peppered hashes of its names, what was refused there",
+        "leadId",
+        Fate.KEPT,
+    ),
     Place(collections.OWNERS, "numbers of open leads", None, Fate.KEPT),
     Place(collections.KEYS, "hashes of the channels' keys", None, Fate.KEPT),
     Place(collections.RATES, "requests a minute by key, and by keyed hash of an address, for minutes", None, Fate.KEPT),

@@ -19,6 +19,16 @@ SENTENCES: list[tuple[topics.Topic, dict[str, Any], str]] = [
     (topics.MERGED, {"matchScore": 100, "matchedOn": ["email"], "filled": []}, "Captured again, recognised by email"),
     (topics.UPDATE, {"requestedBy": "sam", "status": "lost"}, "sam asked for status lost"),
     (
+        topics.UPDATE,
+        {"requestedBy": "sam", "consent": {"channel": "phone", "given": False}},
+        "sam noted that consent to calls was refused",
+    ),
+    (
+        topics.UPDATE,
+        {"requestedBy": "sam", "assignedTo": "kim", "consent": {"channel": "email", "given": True}},
+        "sam asked for owner kim and noted that consent to e-mail was given",
+    ),
+    (
         topics.UPDATED,
         {"changed": [{"path": "consent.email", "from": True, "to": False}], "by": "mailer", "reason": "unsubscribed"},
         "Consent to e-mail given → refused: unsubscribed",

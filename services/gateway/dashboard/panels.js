@@ -100,14 +100,18 @@ function scoreHistory(history) {
   return h("details", {}, h("summary", {}, `History: ${history.length} changes`), h("ol", { class: "history" }, history.map(line)));
 }
 
-const stateOf = (step) => (step.willNotGo ? "Will not go" : (STEP_STATES[step.state] ?? step.state));
-const reasonOf = (step) => step.willNotGo ?? step.why;
 const STEP_STATES = { scheduled: "Planned", sent: "Sent", skipped: "Left out", cancelled: "Cancelled" };
+
+function stateOf(step) {
+  const at = h("time", { datetime: step.dueAt }, when(step.dueAt));
+  if (step.willNotGo) return [`Will not go: ${step.willNotGo} (due `, at, ")"];
+  return [`${STEP_STATES[step.state] ?? step.state}: `, at, step.why ? ` (${step.why})` : ""];
+}
 
 export function nurturePanel({ steps }) {
   const open = steps.filter((one) => one.state === "scheduled");
   const past = steps.filter((one) => one.state !== "scheduled");
-  const line = (step) => h("li", { "data-state": step.willNotGo ? "skipped" : step.state }, h("div", {}, h("b", {}, named(step.stepId)), h("span", { class: "soft" }, ` ${named(step.action ?? "")} · ${named(step.sequenceId)}`)), h("div", { class: "soft" }, `${stateOf(step)}: `, h("time", { datetime: step.dueAt }, when(step.dueAt)), reasonOf(step) ? ` (${reasonOf(step)})` : ""));
+  const line = (step) => h("li", { "data-state": step.willNotGo ? "skipped" : step.state }, h("div", {}, h("b", {}, named(step.stepId)), h("span", { class: "soft" }, ` ${named(step.action ?? "")} · ${named(step.sequenceId)}`)), h("div", { class: "soft" }, stateOf(step)));
   return card(
     "Next nurture steps",
     open.length ? h("ol", { class: "steps" }, open.map(line)) : h("p", { class: "soft" }, "No step is planned."),

@@ -7,6 +7,7 @@ from typing import Any
 
 from schemas.topics import REJECTED, SCORED
 from services.assignment import worker as assignment
+from services.capture import domain as capturing
 from services.conversion import domain as opportunity
 from services.conversion import worker as conversion
 from services.engagement import store as engagement
@@ -72,6 +73,19 @@ def forgets_what_leads_do() -> None:
         return record
 
     swap(engagement, "record", make)
+
+
+@bug("capture")
+def lets_the_first_consent_hold() -> None:
+    """What a person states later about mail changes nothing."""
+
+    def make(original: Any) -> Any:
+        def first(lead: Any, statements: Any, region: str) -> Any:
+            return original(lead, () if lead.get("standing") else statements, region)
+
+        return first
+
+    swap(capturing, "restated", make)
 
 
 @bug("qualification")
