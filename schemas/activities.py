@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError, to_json
 
-from schemas.base import LeadId, Model, Moment, OptionalText, OptionalWord, Word, kept
+from schemas.base import LeadId, Maybe, Model, Moment, OptionalText, OptionalWord, Sentence, Word, given, kept
 from schemas.lead import ActivityType
 
 METADATA_ENTRIES = 20
@@ -17,7 +17,9 @@ METADATA_BYTES = 2 * 1024
 class NamesALead(Model):
     """An event that names its lead by id or by e-mail."""
 
-    lead_id: LeadId | None = None
+    model_config = ConfigDict(json_schema_extra={"anyOf": [given("leadId"), given("email")]})
+
+    lead_id: Maybe[LeadId] = None
     email: OptionalWord = None
 
     @model_validator(mode="after")
@@ -32,10 +34,10 @@ class Activity(Model):
 
     id: OptionalWord = None
     type: ActivityType
-    description: OptionalText = None
+    description: Sentence
     outcome: OptionalText = None
-    scheduled_at: Moment | None = None
-    completed_at: Moment | None = None
+    scheduled_at: Maybe[Moment] = None
+    completed_at: Maybe[Moment] = None
     created_by: Word
 
 

@@ -3,12 +3,24 @@
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+)
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import no_info_before_validator_function
 
 CONTENT_TYPE = "application/cloudevents+json"
 """Value of the Kafka header `content-type` on every record (contract 1)."""
@@ -46,20 +58,59 @@ def _in_calendar(value: datetime) -> datetime:
     return value
 
 
-Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+BLANK = {"type": "string", "pattern": r"^\s*$", "description": "blank: as if it were missing"}
+"""What the schemas of inputs say besides, wherever a value may be missing."""
+
+
+class _BlankIsMissing:
+    """Takes a blank text for a missing value: forms and spreadsheets send what was left empty."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_before_validator_function(_blank_is_missing, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        said = handler(core)
+        return {**said, "anyOf": [*said["anyOf"], BLANK]}
+
+
+@dataclass(frozen=True, slots=True)
+class _WithPattern:
+    """Tells readers of the schema what the validation does anyway."""
+
+    pattern: str
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(core), "pattern": self.pattern}
+
+
+_T = TypeVar("_T")
+Maybe = Annotated[_T | None, _BlankIsMissing()]
+"""An optional value of an input, which a blank text leaves out."""
+
+_NOT_BLANK = _WithPattern(r"\S")
+_RFC_3339 = _WithPattern(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)$")
+
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), _NOT_BLANK]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4_000)]
-OptionalWord = Annotated[Word | None, BeforeValidator(_blank_is_missing)]
-OptionalText = Annotated[Text | None, BeforeValidator(_blank_is_missing)]
+Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4_000), _NOT_BLANK]
+OptionalWord = Maybe[Word]
+OptionalText = Maybe[Text]
 WORDS_MAX = 50
 Words = Annotated[tuple[Word, ...], Field(max_length=WORDS_MAX)]
-LeadId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-Moment = Annotated[AwareDatetime, BeforeValidator(_iso_only), AfterValidator(_in_calendar)]
+LeadId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), _NOT_BLANK]
+Moment = Annotated[AwareDatetime, BeforeValidator(_iso_only), AfterValidator(_in_calendar), _RFC_3339]
 Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
+
+
+def given(name: str, kind: Literal["string", "object"] = "string") -> dict[str, Any]:
+    """The JSON Schema of an object that has this field, neither null nor blank."""
+    has = {"type": "object"} if kind == "object" else {"type": "string", "pattern": r"\S"}
+    return {"required": [name], "properties": {name: has}}
 
 
 _LEVELS_MAX = 90
 _INTEGERS = range(-(2**63), 2**63)
-_NAME = re.compile(r"[$\w-]{1,40}", re.ASCII)
+_NAME = re.compile(r"[A-Za-z_][\w-]{0,39}|\d{1,6}", re.ASCII)
 _PATH_MAX = 8
 
 
@@ -111,9 +162,13 @@ def kept(value: Mapping[str, Any]) -> Mapping[str, Any]:
     if flaw is None:
         return value
     path, why = flaw
-    # A path ends up in logs: long or odd names are no field's, and a deep one is cut.
-    shown = ".".join(name if _NAME.fullmatch(name) else "…" for name in path[-_PATH_MAX:])
+    # A path ends up in answers and logs: what is no field's name is not quoted, and a deep path is cut.
+    shown = ".".join(name if _NAME.fullmatch(name) else "$…" if name[:1] == "$" else "…" for name in path[-_PATH_MAX:])
     raise PydanticCustomError("not_storable", "{path}: {why}", {"path": shown or "…", "why": why})
+
+
+_JSON_MEDIA_TYPE = r"^[Aa][Pp][Pp][Ll][Ii][Cc][Aa][Tt][Ii][Oo][Nn]/[Jj][Ss][Oo][Nn]\s*(;.*)?$"
+"""Of any case and with any parameters (RFC 2045)."""
 
 
 class CloudEvent(BaseModel):
@@ -121,13 +176,13 @@ class CloudEvent(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    specversion: Literal["1.0"] = "1.0"
+    specversion: Literal["1.0"]
     id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     source: Annotated[str, StringConstraints(min_length=1, max_length=500)]
     type: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_.]*\.v[1-9][0-9]*$", max_length=200)]
     subject: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     time: Moment
-    datacontenttype: Literal["application/json"] = "application/json"
+    datacontenttype: Annotated[str, StringConstraints(pattern=_JSON_MEDIA_TYPE, max_length=200)] = "application/json"
     correlationid: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     causationid: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     traceparent: Annotated[str, StringConstraints(max_length=200)] | None = None

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Self
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.base import Amount, Model, OptionalText, OptionalWord, Word, kept
+from schemas.base import Amount, Maybe, Model, OptionalText, OptionalWord, Word, given, kept
 from schemas.lead import CompanySize, Consent, Requirements, Source
 
 _CONTEXT_ENTRIES = 50
@@ -30,13 +30,15 @@ class CapturedCompany(Model):
 
     name: Word
     industry: OptionalWord = None
-    size: CompanySize | None = None
+    size: Maybe[CompanySize] = None
     website: OptionalText = None
-    annual_revenue: Amount | None = None
+    annual_revenue: Maybe[Amount] = None
 
 
 class CapturedContact(Model):
     """The person: both names, and at least one way to reach them."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [given("email"), given("phone")]})
 
     first_name: Word
     last_name: Word
@@ -72,7 +74,7 @@ class CapturedConsent(Consent):
     """
 
     wording: OptionalText = None
-    dated: bool | None = None
+    dated: Maybe[bool] = None
 
 
 class LeadCaptured(Model):

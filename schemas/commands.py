@@ -2,15 +2,18 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from schemas.activities import NamesALead
-from schemas.base import Amount, LeadId, Model, Moment, OptionalText, Word, Words, kept
+from schemas.base import Amount, LeadId, Maybe, Model, Moment, OptionalText, OptionalWord, Word, Words, given, kept
 from schemas.lead import Requirements, Status, Urgency
 
 OPPORTUNITY_BYTES = 64 * 1024
+
+_Ticked = Annotated[bool, BeforeValidator(lambda value: False if value == "" else value)]
+"""A box of a form, which sends nothing or a blank when it isn't ticked."""
 
 
 class Command(Model):
@@ -23,15 +26,15 @@ class Command(Model):
 class BantBudget(Model):
     """Budget: `amount` in the lead's currency."""
 
-    confirmed: bool = False
-    amount: Amount | None = None
+    confirmed: _Ticked = False
+    amount: Maybe[Amount] = None
     timeframe: OptionalText = None
 
 
 class BantAuthority(Model):
     """Authority."""
 
-    is_decision_maker: bool = False
+    is_decision_maker: _Ticked = False
     decision_makers: Words | None = None
     approval_process: OptionalText = None
 
@@ -47,8 +50,8 @@ class BantNeed(Model):
 class BantTimeline(Model):
     """Timeline."""
 
-    urgency: Urgency | None = None
-    implementation_date: Moment | None = None
+    urgency: Maybe[Urgency] = None
+    implementation_date: Maybe[Moment] = None
     factors: Words | None = None
 
 
@@ -63,6 +66,8 @@ class Bant(Model):
 
 class QualifyLead(Command):
     """Qualify a lead: progressively by `requirements`, or by `bant`; exactly one of both."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [given("requirements", "object"), given("bant", "object")]})
 
     requirements: Requirements | None = None
     bant: Bant | None = None
@@ -85,8 +90,12 @@ class ConsentStatement(Model):
 class UpdateLead(Command):
     """Change a lead's status or owner, or state its consent; `reason` in words."""
 
-    status: Literal[Status.CONTACTED, Status.LOST, Status.NEW] | None = None
-    assigned_to: Word | None = None
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [given("status"), given("assignedTo"), given("consent", "object")]}
+    )
+
+    status: Maybe[Literal[Status.CONTACTED, Status.LOST, Status.NEW]] = None
+    assigned_to: OptionalWord = None
     reason: OptionalText = None
     consent: ConsentStatement | None = None
 
@@ -102,13 +111,13 @@ class OpportunityRequest(Model):
 
     model_config = ConfigDict(frozen=True, extra="allow", alias_generator=to_camel, populate_by_name=True)
 
-    name: Word | None = None
-    amount: Amount | None = None
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = Field(None, description="ISO 4217")
-    close_date: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}", max_length=40)] | None = Field(
+    name: OptionalWord = None
+    amount: Maybe[Amount] = None
+    currency: Maybe[Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]] = Field(None, description="ISO 4217")
+    close_date: Maybe[Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}", max_length=40)]] = Field(
         None, description="ISO 8601 date, or date and time"
     )
-    stage: Word | None = None
+    stage: OptionalWord = None
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:

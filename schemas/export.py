@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from schemas.base import CONTENT_TYPE, CloudEvent
+from schemas.base import BLANK, CONTENT_TYPE, CloudEvent
 from schemas.topics import TOPICS, Topic
 
 _HERE = Path(__file__).resolve().parent
@@ -25,6 +25,8 @@ _KEYS = {
 def schema(topic: Topic) -> dict[str, Any]:
     """The JSON Schema of a record's value; of its headers, for the dead letter (its value is another's)."""
     payload = topic.model.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
+    if topic.kind != "input":
+        payload = _as_published(payload)
     definitions = payload.pop("$defs", {})
     head = {"$schema": _DIALECT, "title": topic.event_type, "description": topic.meaning}
     if topic.kind == "deadletter":
@@ -32,8 +34,17 @@ def schema(topic: Topic) -> dict[str, Any]:
     envelope = CloudEvent.model_json_schema()
     envelope["properties"]["type"] = {"const": topic.event_type}
     envelope["properties"]["data"] = payload
+    if topic.kind != "input":
+        envelope["properties"]["datacontenttype"] = {"const": "application/json", "type": "string"}
     body = {name: value for name, value in envelope.items() if name not in head}
     return {**head, **body, "$defs": definitions}
+
+
+def _as_published(node: Any) -> Any:
+    """The schema without what only readers of inputs put up with: nothing of ours is blank instead of missing."""
+    if isinstance(node, dict):
+        return {name: _as_published(value) for name, value in node.items()}
+    return [_as_published(value) for value in node if value != BLANK] if isinstance(node, list) else node
 
 
 def asyncapi() -> dict[str, Any]:

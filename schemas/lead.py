@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import Field
 
-from schemas.base import LeadId, Model, Moment, OptionalText, OptionalWord, Word, Words
+from schemas.base import Amount, LeadId, Maybe, Model, Moment, OptionalText, OptionalWord, Word, Words
 
 
 class Source(StrEnum):
@@ -83,7 +83,7 @@ class Contact(Model):
 class Requirements(Model):
     """What the lead needs; `timeline` in the lead's own words."""
 
-    budget: float | None = Field(None, ge=0, le=1e15, allow_inf_nan=False)
+    budget: Maybe[Amount] = None
     timeline: OptionalText = None
     decision_makers: Words | None = None
     current_solution: OptionalText = None
@@ -93,9 +93,9 @@ class Requirements(Model):
 class Consent(Model):
     """What the person allowed: mail to their address, calls to their phone; and when they said so."""
 
-    email: bool | None = None
-    phone: bool | None = None
-    captured_at: Moment | None = None
+    email: Maybe[bool] = None
+    phone: Maybe[bool] = None
+    captured_at: Maybe[Moment] = None
 
 
 class Lead(Model):

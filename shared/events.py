@@ -132,6 +132,7 @@ def emit(  # noqa: PLR0913 - an event's parts, each by name
     """
     lead_id = subject or key
     event = CloudEvent(
+        specversion="1.0",
         id=derive("event", topic.name, cause.key, lead_id),
         source=source,
         type=topic.event_type,

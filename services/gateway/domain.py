@@ -94,6 +94,7 @@ def event_of(  # noqa: PLR0913 - an event's parts, each by name
     """The record to publish. Raises `Invalid` for one that is larger than a record may be."""
     named, data = getattr(payload, "lead_id", None), payload.wire()
     event = CloudEvent(
+        specversion="1.0",
         id=id_,
         source=source,
         type=topic.event_type,

@@ -41,7 +41,7 @@ _MORE: dict[str, list[dict[str, Any]]] = {
 }
 _REQUIRED = {
     "leads.captured": ("source", "company", "company.name", "contact", "contact.firstName", "contact.lastName"),
-    "leads.activities": ("activity", "activity.type", "activity.createdBy"),
+    "leads.activities": ("activity", "activity.type", "activity.description", "activity.createdBy"),
     "leads.engagements": ("action",),
     "leads.qualify": ("leadId", "requestedBy"),
     "leads.update": ("leadId", "requestedBy"),
@@ -109,12 +109,12 @@ def _texts(topic: Topic) -> tuple[str, ...]:
     return tuple(json.dumps(one) for one in plain)
 
 
-_VALID = {topic.name: _texts(topic) for topic in INPUTS}
+EXAMPLES = {topic.name: _texts(topic) for topic in INPUTS}
 
 
 def valid(topic: Topic, rng: random.Random) -> dict[str, Any]:
     """A valid event of this topic, the caller's own to change."""
-    event: dict[str, Any] = json.loads(rng.choice(_VALID[topic.name]))
+    event: dict[str, Any] = json.loads(rng.choice(EXAMPLES[topic.name]))
     event["id"] = f"{rng.getrandbits(64):x}"
     return event
 
@@ -190,7 +190,7 @@ def _deep(topic: Topic, rng: random.Random) -> bytes:
 
 def _envelope_lacks(topic: Topic, rng: random.Random) -> bytes:
     event = valid(topic, rng)
-    del event[rng.choice(("id", "source", "type", "time", "data"))]
+    del event[rng.choice(("specversion", "id", "source", "type", "time", "data"))]
     return encode(event)
 
 
@@ -203,7 +203,7 @@ def _envelope_wrong(topic: Topic, rng: random.Random) -> bytes:
         "source": ("", 7, None, "x" * 501, {"a": CANARY}),
         "type": ("", 7, None, CANARY, topic.name, f"{topic.name}.v0", f"{topic.name}.v1 ", other.event_type),
         "time": (*_NO_DATES, None, True, [], "0001-01-01T00:00:00+23:59"),
-        "datacontenttype": ("text/xml", 5),
+        "datacontenttype": ("text/xml", 5, "", "application/jsonp", "text/plain; application/json"),
         "data": (CANARY, 5, None, [], [{"leadId": CANARY}]),
     }
     name = rng.choice(list(wrong))

@@ -56,7 +56,12 @@ def _people(number: int) -> Iterator[Told]:
     now = system_clock()
     ager, gone, known = (f"{name}{number}" for name in ("ager", "gone", "known"))
     yield CAPTURED, ager, _capture(ager, ager)
-    done = {"type": "call", "createdBy": "sam", "completedAt": (now - _WINDOW + _SOON).isoformat()}
+    done = {
+        "type": "call",
+        "description": "Talked it over",
+        "createdBy": "sam",
+        "completedAt": (now - _WINDOW + _SOON).isoformat(),
+    }
     yield ACTIVITIES, ager, event({"leadId": lead_id(ager), "activity": done}, ACTIVITIES)
     fit = {"leadId": lead_id(ager), "requestedBy": "sam", "bant": _FIT}
     yield QUALIFY, ager, event(fit, QUALIFY)
@@ -100,7 +105,11 @@ def _strays(number: int) -> Iterator[Told]:
     """What is said of somebody whom nobody ever knows: it waits as long as anything may."""
     nobody = f"nobody{number}"
     who = {"leadId": nobody, "requestedBy": "sam"}
-    yield ACTIVITIES, nobody, event({**who, "activity": {"type": "demo", "createdBy": "sam"}}, ACTIVITIES)
+    yield (
+        ACTIVITIES,
+        nobody,
+        event({**who, "activity": {"type": "demo", "description": "Shown", "createdBy": "sam"}}, ACTIVITIES),
+    )
     yield UPDATE, nobody, event({**who, "assignedTo": "kim"}, UPDATE)
     yield CONVERT, nobody, event(who, CONVERT)
     yield ERASE, nobody, event(who, ERASE)

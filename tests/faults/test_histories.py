@@ -53,9 +53,19 @@ _TOLD = (
     *(topics.CREATED, topics.MERGED, topics.TRIGGERED, topics.ASSIGNED, topics.QUALIFIED, topics.DISQUALIFIED),
     *(topics.CONVERTED, topics.REJECTED, topics.ERASED, topics.ENROLLED, topics.DEADLETTER),
 )
-_CALL = {"type": "call", "createdBy": "sam", "completedAt": (NOW - timedelta(days=2)).isoformat()}
+_CALL = {
+    "type": "call",
+    "description": "Talked it over",
+    "createdBy": "sam",
+    "completedAt": (NOW - timedelta(days=2)).isoformat(),
+}
 _MEETING = {"type": "meeting", "createdBy": "kim", "description": "tasting"}
-_MAIL = {"type": "email", "createdBy": "sam", "completedAt": (NOW - timedelta(days=20)).isoformat()}
+_MAIL = {
+    "type": "email",
+    "description": "Sent",
+    "createdBy": "sam",
+    "completedAt": (NOW - timedelta(days=20)).isoformat(),
+}
 _ACTIVITIES: Act = tuple(
     (f"activity{number}", topics.ACTIVITIES, {"activity": one}) for number, one in enumerate((_CALL, _MEETING, _MAIL))
 )

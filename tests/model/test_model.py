@@ -95,7 +95,7 @@ captures = st.tuples(
 activities = st.builds(
     lambda whom, kind, more: (
         topics.ACTIVITIES,
-        {**whom, "activity": {"type": kind, "createdBy": "sam", **more}},
+        {**whom, "activity": {"type": kind, "description": "Done", "createdBy": "sam", **more}},
         0 * DAY,
     ),
     ids | addresses,

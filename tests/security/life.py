@@ -20,7 +20,7 @@ from tests.gateway import Caller
 from tests.harness import Bench, until, until_told
 
 NOBODY = "5f0e7e6c-0000-4000-8000-000000000000"
-CALL = {"type": "call", "createdBy": "sam", "completedAt": "2026-03-01T10:00:00Z"}
+CALL = {"type": "call", "description": "Talked it over", "createdBy": "sam", "completedAt": "2026-03-01T10:00:00Z"}
 
 
 async def live(on: Bench, caller: Caller, key: str) -> str:

@@ -61,7 +61,12 @@ async def test_events_delivered_five_times_in_any_order_leave_what_one_delivery_
         await _until_count(on, ENROLLED, people)
         leads = {lead["contact"]["email"]: lead["_id"] for lead in await on.storage.find("leads", {})}
         ids = [leads[f"p{n}@example.com"] for n in range(people)]
-        activity = {"type": "call", "createdBy": "sam", "completedAt": "2026-03-01T10:00:00Z"}
+        activity = {
+            "type": "call",
+            "description": "Talked it over",
+            "createdBy": "sam",
+            "completedAt": "2026-03-01T10:00:00Z",
+        }
         calls = [event({"leadId": i, "activity": activity}, ACTIVITIES, f"a{i}") for i in ids]
         await on.publish(_times(merges + captures, rng))
         await on.publish(_times(calls, rng), ACTIVITIES)

@@ -243,7 +243,8 @@ HOSTILE: Sequence[tuple[Any, int]] = (
     ({**data(), "contact": {"firstName": "A", "lastName": "B", "email": {"$gt": ""}}}, 422),
     ({**data(), "source": {"$ne": None}}, 422),
     ({**data(), "context": {"$where": "1"}}, 422),
-    ({**data(), "context": {"a": {"$gt": ""}}}, 202),
+    ({**data(), "context": {"a": {"$gt": ""}}}, 422),
+    ({**data(), "context": {"__proto__": {"a.b": {"constructor": 1}}}}, 202),
     (data(first="{{ 7 * 7 }}", last="${7*7}", company="<script>alert(1)</script>"), 202),
     ({**data(), "context": {"deep": eval("[" * 30 + "]" * 30)}}, 422),  # noqa: S307 - thirty lists in one another
     (b"[" * 100_000, 422),

@@ -70,7 +70,12 @@ async def test_a_leads_whole_life_stands_in_its_timeline_once(local: LocalServer
     async with bench(local) as on, on.running():
         await on.publish([event(data(), event_id="c1")] * 3)
         await until_told(on, ENROLLED, 1)
-        call = {"type": "call", "createdBy": "sam", "completedAt": "2026-03-01T10:00:00Z"}
+        call = {
+            "type": "call",
+            "description": "Talked it over",
+            "createdBy": "sam",
+            "completedAt": "2026-03-01T10:00:00Z",
+        }
         by_mail = event({"email": "ANA@example.com", "activity": call}, ACTIVITIES, "a1")
         await on.publish([by_mail, by_mail], ACTIVITIES)
         await on.publish([event({"leadId": who, **BY, "requirements": {"budget": 5}}, QUALIFY, "q1")], QUALIFY)
@@ -259,7 +264,7 @@ async def test_what_a_killed_process_placed_of_an_erased_lead_goes_when_its_even
     local: LocalServers,
 ) -> None:
     who = lead()["_id"]
-    call = {"type": "call", "createdBy": "sam"}
+    call = {"type": "call", "description": "Talked it over", "createdBy": "sam"}
     told = event({"email": "ana@example.com", "activity": call}, ACTIVITIES, "a1")
     received = _decoded(Record(ACTIVITIES.name, 0, 0, b"", told))
     key = received.key

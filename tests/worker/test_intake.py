@@ -37,7 +37,10 @@ async def test_each_reason_of_the_contract_ends_in_the_dead_letter_byte_for_byte
         DeadLetterReason.UNSUPPORTED_VERSION: event(data(), type="leads.captured.v2"),
         DeadLetterReason.TOO_LARGE: event(data(context={"notes": "x" * ENVELOPE_LIMIT})),
     }
-    stray = event({"leadId": "nobody", "activity": {"type": "call", "createdBy": "sam"}}, ACTIVITIES)
+    stray = event(
+        {"leadId": "nobody", "activity": {"type": "call", "description": "Talked it over", "createdBy": "sam"}},
+        ACTIVITIES,
+    )
     async with bench(local) as on, on.running("capture", "engagement", orphan_ttl=1.0):
         await on.publish(bad.values())
         await on.publish([stray], ACTIVITIES)

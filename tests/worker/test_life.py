@@ -29,7 +29,7 @@ from tests.builders import data, event, lead
 from tests.harness import bench, lead_id, told, until, until_told
 
 SALES = {"requestedBy": "sam"}
-CALL = {"type": "call", "createdBy": "sam", "completedAt": "2026-03-01T10:00:00Z"}
+CALL = {"type": "call", "description": "Talked it over", "createdBy": "sam", "completedAt": "2026-03-01T10:00:00Z"}
 
 
 async def test_behaviour_triggers_enrols_and_an_unsubscription_is_honoured(local: LocalServers) -> None:

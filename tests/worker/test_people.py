@@ -127,7 +127,7 @@ async def test_guessing_ends_after_ten_attempts_a_minute_on_all_processes_togeth
 
 
 CALLS: Sequence[tuple[str, str, Any, Role]] = (
-    ("POST", "/v1/activities", {"leadId": "l", "activity": {"type": "call"}}, Role.SALES),
+    ("POST", "/v1/activities", {"leadId": "l", "activity": {"type": "call", "description": "Talked"}}, Role.SALES),
     ("POST", "/v1/leads/l/qualify", {"requirements": {"budget": 5_000}}, Role.SALES),
     ("POST", "/v1/leads/l/convert", {"opportunity": {"name": "Spring"}}, Role.SALES),
     ("PATCH", "/v1/leads/l", {"status": "contacted", "requestedBy": "somebody else"}, Role.SALES),
