@@ -1,4 +1,4 @@
-"""`pantry rules`: check a file of scoring rules, try it on the leads there are, see how far they follow a change."""
+"""`pantry rules`: check configuration files, try scoring rules on the leads there are, see how far leads follow."""
 
 import asyncio
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.assignment.domain import AssignmentRules
+from services.engagement.domain import Triggers
 from services.nurture.sequences import Sequences
 from services.rules import BANDS, Crossing, Simulation, Trial, thresholds
 from services.scoring import job, store
@@ -17,29 +18,58 @@ from services.scoring.domain import RuleSet
 from services.terminal import database_of
 from shared.clock import system_clock
 from shared.collections import LEADS
-from shared.config import load
+from shared.config import load, sections
 from shared.mongo import Mongo
 from shared.settings import Settings
 from shared.storage import Storage
 
-rules_app = cyclopts.App(name="rules", help="Scoring rules: check them, try them, see how far leads follow them.")
+rules_app = cyclopts.App(name="rules", help="Rules: check them, try scoring rules, see how far leads follow them.")
 _out = Console()
 
 
 @rules_app.command
 def check(file: Path | None = None) -> None:
-    """Check a file of scoring rules; each fault is told with its place.
+    """Check a file of scoring rules, sequences, assignment or triggers; each fault is told with its place.
 
     Parameters
     ----------
     file
-        The file; without it the one that PANTRY_RULES_FILE names.
+        The file; without it the four that the settings name.
 
     """
-    path = file or Settings().rules_file
-    rules = load(path, RuleSet).rules
-    off = sum(not rule.enabled for rule in rules)
-    _say(f"{path}: {len(rules)} rules, all fine" + (f"; {off} of them not enabled" if off else ""))
+    settings = Settings()
+    for path in [file] if file else _configured(settings):
+        _say(f"{path}: {_checked(path, settings)}")
+
+
+def _configured(settings: Settings) -> list[Path]:
+    return [settings.rules_file, settings.sequences_file, settings.assignment_file, settings.triggers_file]
+
+
+_Config = RuleSet | Sequences | AssignmentRules | Triggers
+
+
+def model_of(path: Path) -> type[_Config]:
+    """Return what kind of file it is, by its sections; one that shows none of them is taken for scoring rules."""
+    found = sections(path)
+    if "sequences" in found or "templates" in found:
+        return Sequences
+    if "default_queue" in found:
+        return AssignmentRules
+    return Triggers if "triggers" in found else RuleSet
+
+
+def _checked(path: Path, settings: Settings) -> str:
+    """Return what a file that can be used holds. Raises `ConfigError`."""
+    found = load(path, model_of(path), settings.zone)
+    if isinstance(found, RuleSet):
+        off = sum(not rule.enabled for rule in found.rules)
+        return f"{len(found.rules)} rules, all fine" + (f"; {off} of them not enabled" if off else "")
+    if isinstance(found, Sequences):
+        return f"{len(found.sequences)} sequences, {len(found.templates)} templates, all fine"
+    if isinstance(found, AssignmentRules):
+        return f"{len(found.rules)} assignment rules, all fine"
+    return f"{len(found.triggers)} triggers, all fine"
 
 
 @rules_app.command
@@ -55,7 +85,7 @@ def simulate(file: Path, *, json: bool = False) -> None:
 
     """
     settings = Settings()
-    new = load(file, RuleSet)
+    new = load(file, RuleSet, settings.zone)
     simulation = asyncio.run(simulated(settings, database_of(settings), new))
     if json:
         _say(simulation.as_json())
@@ -72,9 +102,10 @@ def status() -> None:
 
 async def simulated(settings: Settings, mongo: Mongo, new: RuleSet) -> Simulation:
     """What `new` would change on all leads of the database at `mongo`. Raises `ConfigError`."""
-    assignment = load(settings.assignment_file, AssignmentRules)
-    limits = thresholds(load(settings.sequences_file, Sequences), assignment)
-    trial = Trial(load(settings.rules_file, RuleSet), new, assignment, limits, system_clock())
+    zone = settings.zone
+    assignment = load(settings.assignment_file, AssignmentRules, zone)
+    limits = thresholds(load(settings.sequences_file, Sequences, zone), assignment)
+    trial = Trial(load(settings.rules_file, RuleSet, zone), new, assignment, limits, system_clock())
     storage = Storage(mongo, settings.mongo_database)
     try:
         async for leads in storage.scan(LEADS, fields=sorted(trial.sections)):

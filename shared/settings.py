@@ -65,7 +65,9 @@ class Settings(BaseSettings):
     http_body_max: int = Field(1024 * 1024, ge=1024, description="bytes that a request's body may have")
     http_batch_max: int = Field(1_000, ge=1, description="lines that a batch of scans may have")
     ack_timeout_s: float = Field(10.0, gt=0, description="seconds that a request waits for Kafka's acknowledgement")
-    timezone: str = Field("UTC", description="zone of the days and weeks that leads are counted by, as Europe/Vienna")
+    timezone: str = Field(
+        "UTC", description="zone of the days leads are counted by and of dates in rules: Europe/Vienna"
+    )
     region: str = Field("US", pattern=r"^[A-Z]{2}$", description="region of phone numbers without a country code")
     consent_policy: Literal["opt_out", "opt_in"] = Field(
         "opt_out", description="where nothing was stated: opt_out lets mail and calls go, opt_in does not"
@@ -98,6 +100,11 @@ class Settings(BaseSettings):
     secrets_dir: DirectoryPath | None = Field(None, description="folder of files with settings that are secrets")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone that `timezone` names."""
+        return ZoneInfo(self.timezone)
 
     @field_validator("timezone")
     @classmethod

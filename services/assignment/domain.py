@@ -3,15 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from shared.domain.conditions import Condition, ConditionError, hold_all
+from schemas.base import Word
+from shared.domain.conditions import Condition, evaluate_all, too_much
 from shared.domain.ids import derive
 from shared.domain.statuses import OPEN
 
 DEFAULT_RULE = "default_queue"
+OWNERS_MAX = 1_000
+"""Owners that one file may name: the load of each is read for every batch."""
+
 LOG_MAX = 8
 """Newest settlements a lead remembers: what one crash can leave uncounted."""
 
@@ -22,8 +27,8 @@ class AssignmentRule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)
-    conditions: tuple[Condition, ...] = Field(min_length=1)
-    owners: tuple[str, ...] = Field(min_length=1)
+    conditions: tuple[Condition, ...] = Field(min_length=1, max_length=50)
+    owners: tuple[Word, ...] = Field(min_length=1, max_length=200)
 
 
 class AssignmentRules(BaseModel):
@@ -31,17 +36,21 @@ class AssignmentRules(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rules: tuple[AssignmentRule, ...]
-    default_queue: str = Field(min_length=1)
+    rules: tuple[AssignmentRule, ...] = Field(max_length=500)
+    default_queue: Word
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
         names = [rule.name for rule in self.rules]
         if len(set(names)) < len(names) or DEFAULT_RULE in names:
             raise ValueError(f"rules: names must be unique, and none may be {DEFAULT_RULE}")
+        if fault := too_much(one for rule in self.rules for one in rule.conditions):
+            raise ValueError(f"rules: {fault}")
+        if len(self.owners) > OWNERS_MAX:
+            raise ValueError(f"rules: they may name {OWNERS_MAX} owners at most")
         return self
 
-    @property
+    @cached_property
     def owners(self) -> tuple[str, ...]:
         """Everybody who can be assigned a lead."""
         named = [owner for rule in self.rules for owner in rule.owners]
@@ -59,16 +68,9 @@ class Assignment:
 def choose(lead: Mapping[str, Any], rules: AssignmentRules, load: Mapping[str, int]) -> Assignment:
     """Who shall own `lead`; `load` is each owner's number of open leads. A rule that can't be judged is passed over."""
     for rule in rules.rules:
-        if _takes(rule, lead):
+        if evaluate_all(rule.conditions, lead).holds:
             return Assignment(min(rule.owners, key=lambda owner: load.get(owner, 0)), rule.name)
     return Assignment(rules.default_queue, DEFAULT_RULE)
-
-
-def _takes(rule: AssignmentRule, lead: Mapping[str, Any]) -> bool:
-    try:
-        return hold_all(rule.conditions, lead)
-    except ConditionError:
-        return False
 
 
 def assign(

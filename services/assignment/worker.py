@@ -19,7 +19,7 @@ TOPICS = (SCORED, CONVERTED, UPDATED, ERASED)
 
 def build(runtime: Runtime) -> Worker:
     """The worker, ready to run. Raises `ConfigError` when the assignment file is wrong."""
-    rules = Reloading(runtime.settings.assignment_file, AssignmentRules)
+    rules = Reloading(runtime.settings.assignment_file, AssignmentRules, runtime.settings.zone)
     storage = runtime.storage
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:

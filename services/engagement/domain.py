@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.base import Word
 from shared.domain.activities import activity, tally
 from shared.domain.causes import Kind, remember, remembered
 from shared.domain.consent import EMAIL, REFUSALS, Statement, paths, restate
@@ -24,11 +26,15 @@ class Triggers(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    triggers: dict[str, str] = Field(max_length=500)
+    triggers: dict[Word, Word] = Field(max_length=500)
+
+    @cached_property
+    def _folded(self) -> dict[str, str]:
+        return {name.casefold(): trigger for name, trigger in self.triggers.items()}
 
     def of(self, action: str) -> str | None:
         """The trigger that `action` sets off, or None."""
-        return {name.casefold(): trigger for name, trigger in self.triggers.items()}.get(action.casefold())
+        return self._folded.get(action.casefold())
 
 
 def engaged(  # noqa: PLR0913 - what an engagement event says

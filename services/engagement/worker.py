@@ -23,7 +23,7 @@ _SOURCE = f"/services/{NAME}"
 
 def build(runtime: Runtime) -> Worker:
     """The worker, ready to run. Raises `ConfigError` when the triggers file is wrong."""
-    triggers = Reloading(runtime.settings.triggers_file, Triggers)
+    triggers = Reloading(runtime.settings.triggers_file, Triggers, runtime.settings.zone)
     storage, clock = runtime.storage, runtime.clock
 
     async def handle(received: Sequence[Received]) -> Sequence[Result]:

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
+
+from pydantic import ValidationError
 
 from schemas.outputs import NurtureAction, Recipient, Rendered
 from services.nurture.templates import RenderError, one_line, render
-from shared.domain.conditions import Condition, ConditionError, holds
+from shared.domain.conditions import Condition, evaluate
 from shared.domain.permission import MAILED, Policy, ended, hindrance
 
 SCHEDULED, SENT, SKIPPED, CANCELLED = "scheduled", "sent", "skipped", "cancelled"
@@ -38,23 +40,47 @@ class Judged:
     last_sent_at: datetime | None = None
 
 
-def judge(
+def judge(  # noqa: PLR0913 - what a step depends on
     step: Mapping[str, Any],
     lead: Mapping[str, Any] | None,
     previous: Mapping[str, Any] | None,
     now: datetime,
     policy: Policy,
+    zone: tzinfo = UTC,
 ) -> Judged:
-    """What becomes of a step that is due, or whose sender was silent until its lease ended.
+    """What becomes of a step that is due, or whose sender was silent until its lease ended. Never raises.
 
-    `previous` is the nearest step before it that wasn't cancelled, if there is one.
+    `previous` is the nearest step before it that wasn't cancelled, if there is one. Dates without a zone are in `zone`.
+    A step that can't be read, as one of another version of this program may be, is skipped with the reason.
     """
+    try:
+        return _judged(step, lead, previous, now, policy, zone)
+    except Exception as error:  # noqa: BLE001 - one step harms no other, whatever is stored of it or of its lead
+        return Judged(SKIPPED, f"the step can't be read: {fault_in(error)}")
+
+
+def fault_in(error: Exception) -> str:
+    """Return what is wrong with a stored document, in words that hold no value of it."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg'].removeprefix('Value error, ')}"
+    return f"it has no {error}" if isinstance(error, KeyError) else type(error).__name__
+
+
+def _judged(  # noqa: PLR0913 - what a step depends on
+    step: Mapping[str, Any],
+    lead: Mapping[str, Any] | None,
+    previous: Mapping[str, Any] | None,
+    now: datetime,
+    policy: Policy,
+    zone: tzinfo,
+) -> Judged:
     over = ending(lead, policy)
     if lead is None or over:
         return Judged(CANCELLED, f"{over}{'; it may have gone out before' if 'decided' in step else ''}")
     if "decided" in step:
         return Judged(SENT, step["why"])
-    judged = _timed(step, previous, now) or _content(step, lead, policy)
+    judged = _timed(step, previous, now) or _content(step, lead, policy, zone)
     return replace(judged, last_sent_at=_last_sent(previous)) if judged.state == SKIPPED else judged
 
 
@@ -109,8 +135,8 @@ def spoken(span: timedelta) -> str:
     return f"{seconds} s"
 
 
-def _content(step: Mapping[str, Any], lead: Mapping[str, Any], policy: Policy) -> Judged:
-    obstacle = _obstacle(step, lead, policy)
+def _content(step: Mapping[str, Any], lead: Mapping[str, Any], policy: Policy, zone: tzinfo) -> Judged:
+    obstacle = _obstacle(step, lead, policy) or _failed_condition(step, lead, zone)
     if obstacle:
         return Judged(SKIPPED, obstacle)
     try:
@@ -125,17 +151,20 @@ def _obstacle(step: Mapping[str, Any], lead: Mapping[str, Any], policy: Policy) 
         return closed
     if step["action"] in MAILED and not _address(lead.get("contact") or {}):
         return "the lead's e-mail address has what no address may have"
-    return _failed_condition(step, lead)
+    return None
 
 
-def _failed_condition(step: Mapping[str, Any], lead: Mapping[str, Any]) -> str | None:
+def _failed_condition(step: Mapping[str, Any], lead: Mapping[str, Any], zone: tzinfo) -> str | None:
     for raw in step["conditions"]:
-        condition = Condition.model_validate(raw)
         try:
-            if not holds(condition, lead):
-                return f"condition does not hold: {condition.field} {condition.operator.value}"
-        except ConditionError as error:
-            return f"condition can't be judged: {error}"
+            condition = Condition.model_validate(raw, context={"zone": zone})
+        except ValidationError as error:
+            return f"condition can't be read: {fault_in(error)}"
+        evaluation = evaluate(condition, lead)
+        if evaluation.fault:
+            return f"condition can't be judged: {evaluation.fault}"
+        if not evaluation.holds:
+            return f"condition does not hold: {condition.field} {condition.operator.value}"
     return None
 
 

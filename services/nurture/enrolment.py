@@ -13,7 +13,7 @@ from schemas.outputs import NurtureEnrolled, PlannedStep
 from services.nurture import sequences as config
 from services.nurture.domain import SCHEDULED, judge
 from services.nurture.sequences import DEFAULT_SEQUENCE, Sequences, Step
-from shared.domain.conditions import ConditionError, hold_all
+from shared.domain.conditions import evaluate_all
 from shared.domain.ids import derive
 from shared.domain.moments import stored
 from shared.domain.permission import Policy
@@ -24,7 +24,12 @@ CAUSES_MAX = 16
 ROUNDS_MAX = 16
 """Earlier rounds that an enrolment remembers."""
 
-_ROUND = ("round", "cause", "why", "at", "sequenceName", "sequenceVersion", "stepIds")
+_ROUND = ("round", "cause", "why", "at", "sequenceName", "sequenceVersion", "stepIds", "personalization")
+_OF_LEAD = {
+    "industry": ("company", "industry"),
+    "companySize": ("company", "size"),
+    "firstName": ("contact", "firstName"),
+}
 
 Document = Mapping[str, Any]
 
@@ -32,11 +37,8 @@ Document = Mapping[str, Any]
 def pick(lead: Document, sequences: Sequences) -> config.Sequence:
     """The sequence that a lead's first score enrols it in."""
     for selection in sequences.select:
-        try:
-            if hold_all(selection.conditions, lead):
-                return sequences.by_id(selection.sequence)
-        except ConditionError:
-            continue
+        if evaluate_all(selection.conditions, lead).holds:
+            return sequences.by_id(selection.sequence)
     return sequences.by_id(DEFAULT_SEQUENCE)
 
 
@@ -93,9 +95,16 @@ def enrol(
         "why": wish.cause.why,
         "at": now,
         "stepIds": [step["_id"] for step in steps],
+        "personalization": _personal(wish.lead),
         "earlier": [],
     }
     return enrolment, steps
+
+
+def _personal(lead: Document) -> dict[str, Any]:
+    """Return what is known of the lead at its enrolment (contract 3, Nurture)."""
+    found = {name: (lead.get(section) or {}).get(field) for name, (section, field) in _OF_LEAD.items()}
+    return {name: value for name, value in found.items() if value}
 
 
 def _step_id(wish: Wish, step: Step, round_: int) -> str:
@@ -119,7 +128,7 @@ def _planned(  # noqa: PLR0913 - the parts of one document
         "action": step.action,
         "template": step.template,
         "source": sequences.templates[step.template].model_dump(),
-        "conditions": [condition.model_dump(mode="json") for condition in step.conditions],
+        "conditions": [condition.document() for condition in step.conditions],
         "personalization": step.personalization,
         "catchUp": wish.sequence.catch_up,
         "lateAfter": wish.sequence.late_after,
@@ -207,7 +216,7 @@ def _known(enrolment: Document, key: str) -> bool:
 def _next_round(last: Document | None, begun: dict[str, Any]) -> dict[str, Any]:
     if last is None:
         return begun
-    earlier = [{name: last[name] for name in _ROUND}, *last["earlier"]][:ROUNDS_MAX]
+    earlier = [{name: last[name] for name in _ROUND if name in last}, *last["earlier"]][:ROUNDS_MAX]
     return {**begun, "causes": last["causes"], "earlier": earlier}
 
 
@@ -246,10 +255,15 @@ def round_of(enrolment: Document, key: str) -> Document | None:
     return next((one for one in (enrolment, *enrolment["earlier"]) if one["cause"] == key), None)
 
 
-def enrolled(enrolment: Document, steps: Collection[Document]) -> NurtureEnrolled:
-    """What to tell of a round, from the documents."""
+def enrolled(enrolment: Document, round_: Document, steps: Collection[Document]) -> NurtureEnrolled:
+    """Return the event of a round, from the documents, so that it is the same each time.
+
+    The lead's own words go before the steps'. A round of an older version kept none of them.
+    """
     planned = sorted(steps, key=_place)
     values = {name: value for step in planned for name, value in step["personalization"].items()}
+    if "personalization" in round_:
+        values = {name: value for name, value in values.items() if name not in _OF_LEAD} | round_["personalization"]
     return NurtureEnrolled(
         lead_id=enrolment["leadId"],
         sequence_id=enrolment["sequenceId"],

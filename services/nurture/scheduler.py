@@ -1,7 +1,7 @@
 """The schedule: each step goes out once, at its time, whichever process gets to it."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -9,7 +9,7 @@ import structlog
 from schemas.outputs import NurtureAction
 from schemas.topics import ACTIONS
 from services.nurture import store
-from services.nurture.domain import SENT, judge
+from services.nurture.domain import fault_in, judge
 from shared import due
 from shared.collections import STEPS
 from shared.due import Alarm
@@ -45,18 +45,32 @@ class Scheduler:
 
     async def _send(self, steps: Sequence[Document]) -> None:
         runtime, now = self._runtime, self._runtime.clock()
-        leads = await read_leads(runtime.storage, (step["leadId"] for step in steps))
+        leads = await read_leads(runtime.storage, (step.get("leadId", "") for step in steps))
         before = await store.before(runtime.storage, steps)
-        policy = policy_of(runtime.settings)
+        policy, zone = policy_of(runtime.settings), runtime.settings.zone
         judged = {
-            step["_id"]: judge(step, leads.get(step["leadId"]), before.get(step["_id"]), now, policy) for step in steps
+            step["_id"]: judge(step, leads.get(step.get("leadId", "")), before.get(step["_id"]), now, policy, zone)
+            for step in steps
         }
         lease = timedelta(seconds=runtime.settings.lease_s)
         ours, alone = await store.decide(runtime.storage, steps, judged, now, lease)
         self._met = not alone
-        await runtime.publisher.publish(self._name, [action_of(step, self._name) for step in ours])
-        await store.finish(runtime.storage, ours, SENT)
-        _log.info("steps.through", worker=self._name, due=len(steps), sent=len(ours))
+        actions, unreadable = actions_of(ours, self._name)
+        await runtime.publisher.publish(self._name, actions)
+        await store.finish(runtime.storage, ours, unreadable)
+        _log.info("steps.through", worker=self._name, due=len(steps), sent=len(actions))
+
+
+def actions_of(steps: Iterable[Document], worker: str) -> tuple[list[Outgoing], dict[str, str]]:
+    """The events that decided steps go out as; and by id why a step can be none."""
+    events, faults = [], {}
+    for step in steps:
+        try:
+            events.append(action_of(step, worker))
+        except Exception as error:  # noqa: BLE001 - one step harms no other, whatever is stored of it
+            faults[step["_id"]] = f"the decided step can't be read: {fault_in(error)}"
+            _log.warning("step.unreadable", worker=worker, step=step["_id"], why=faults[step["_id"]])
+    return events, faults
 
 
 def action_of(step: Document, worker: str) -> Outgoing:

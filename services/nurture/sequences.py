@@ -1,16 +1,31 @@
 """Nurture sequences as configuration: checked when loaded, each with a version that follows its content."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
-from typing import Literal, Self
+from functools import cached_property
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from schemas.base import Word
 from services.nurture.templates import check
-from shared.domain.conditions import Condition
+from shared.domain.conditions import Condition, too_much
 
 _NAME = r"^[a-z][a-z0-9_]*$"
 DEFAULT_SEQUENCE = "default"
+
+WORDS_BYTES_MAX = 32 * 1024
+"""Bytes of the steps' own words in one sequence: `nurture.enrolled` carries them all."""
+
+CONTENT_BYTES_MAX = 1024 * 1024
+"""Bytes of words and templates in one sequence: each lead that enters it gets a copy."""
+
+STARTED_MAX = 10
+"""Sequences that one trigger may start."""
+
+_Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
+_Text = Annotated[str, StringConstraints(max_length=4_000)]
 
 
 class _Config(BaseModel):
@@ -22,6 +37,11 @@ class Template(_Config):
 
     subject: str = Field(max_length=500)
     body: str = Field(max_length=32_000)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of its source."""
+        return len(self.subject.encode()) + len(self.body.encode())
 
     @property
     def faults(self) -> Iterator[str]:
@@ -37,9 +57,14 @@ class Step(_Config):
     id: str = Field(pattern=_NAME, max_length=100)
     delay: float = Field(ge=0, le=3_650)
     action: Literal["email", "task", "call", "content"]
-    template: str
-    conditions: tuple[Condition, ...] = ()
-    personalization: dict[str, str] = Field(default_factory=dict)
+    template: Word
+    conditions: tuple[Condition, ...] = Field((), max_length=50)
+    personalization: dict[_Variable, _Text] = Field(default_factory=dict, max_length=50)
+
+    @property
+    def words_bytes(self) -> int:
+        """Bytes of its own words."""
+        return sum(len(part.encode()) for pair in self.personalization.items() for part in pair)
 
 
 class Sequence(_Config):
@@ -52,20 +77,22 @@ class Sequence(_Config):
     """
 
     id: str = Field(pattern=_NAME, max_length=100)
-    name: str
-    triggers: tuple[str, ...] = ()
+    name: _Text
+    triggers: tuple[Word, ...] = Field((), max_length=50)
     catch_up: Literal["send", "skip", "shift"] = "send"
     late_after: float = Field(24, gt=0, le=87_600)
-    steps: tuple[Step, ...] = Field(min_length=1)
+    steps: tuple[Step, ...] = Field(min_length=1, max_length=50)
 
     @model_validator(mode="after")
     def _unique_steps(self) -> Self:
         ids = [step.id for step in self.steps]
         if len(set(ids)) < len(ids):
             raise ValueError("steps: their ids must be unique")
+        if sum(step.words_bytes for step in self.steps) > WORDS_BYTES_MAX:
+            raise ValueError(f"steps: their words may have {WORDS_BYTES_MAX} bytes together")
         return self
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Twelve hexadecimal digits that change with the content."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
@@ -75,15 +102,15 @@ class Selection(_Config):
     """The first score enrols in `sequence` if all conditions hold."""
 
     sequence: str
-    conditions: tuple[Condition, ...] = Field(min_length=1)
+    conditions: tuple[Condition, ...] = Field(min_length=1, max_length=50)
 
 
 class Sequences(_Config):
     """The whole file. `select` is tried from the top; a lead that none takes goes through `default`."""
 
-    sequences: tuple[Sequence, ...]
-    select: tuple[Selection, ...]
-    templates: dict[str, Template]
+    sequences: tuple[Sequence, ...] = Field(max_length=100)
+    select: tuple[Selection, ...] = Field(max_length=100)
+    templates: dict[Word, Template] = Field(max_length=300)
 
     @model_validator(mode="after")
     def _refers_to_what_is_there(self) -> Self:
@@ -106,6 +133,22 @@ class Sequences(_Config):
         for name, template in self.templates.items():
             for fault in template.faults:
                 yield f"template '{name}' ({self._users(name)}): {fault}"
+        yield from self._excesses()
+
+    def _excesses(self) -> Iterator[str]:
+        groups = [selection.conditions for selection in self.select]
+        groups += [step.conditions for sequence in self.sequences for step in sequence.steps]
+        if fault := too_much(condition for conditions in groups for condition in conditions):
+            yield fault
+        for sequence in self.sequences:
+            used = [self.templates[step.template] for step in sequence.steps if step.template in self.templates]
+            size = sum(one.bytes for one in used) + sum(step.words_bytes for step in sequence.steps)
+            if size > CONTENT_BYTES_MAX:
+                yield f"sequence '{sequence.id}': all its steps together may have {CONTENT_BYTES_MAX} bytes"
+        started = Counter(trigger for sequence in self.sequences for trigger in set(sequence.triggers))
+        for trigger, count in started.items():
+            if count > STARTED_MAX:
+                yield f"trigger '{trigger}': it may start {STARTED_MAX} sequences at most, and starts {count}"
 
     def _users(self, template: str) -> str:
         steps = [(one.id, step.id) for one in self.sequences for step in one.steps if step.template == template]

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from services.nurture.domain import CANCELLED, SCHEDULED, SENT, Judged
+from services.nurture.domain import CANCELLED, SCHEDULED, SENT, SKIPPED, Judged
 from services.nurture.enrolment import Admission, adopt, enrolment_id
 from shared.collections import ENROLMENTS, STEPS
 from shared.storage import Change, Document, Storage
@@ -80,7 +80,7 @@ async def before(storage: Storage, steps: Sequence[Document]) -> dict[str, Docum
     while wanted:
         rows = await storage.read(STEPS, wanted.values(), fields=_OF_PREVIOUS)
         met = {step_id: rows[previous] for step_id, previous in wanted.items() if previous in rows}
-        found |= {step_id: row for step_id, row in met.items() if row["state"] != CANCELLED}
+        found |= {step_id: row for step_id, row in met.items() if row.get("state") != CANCELLED}
         wanted = {i: row["previousId"] for i, row in met.items() if i not in found and "previousId" in row}
     return found
 
@@ -102,7 +102,7 @@ async def decide(
     taken = {step["_id"]: {**step, **results[step["_id"]]} for step in steps}
     if not alone:
         taken = await storage.read(STEPS, taken)
-    return [one for one in taken.values() if one["state"] == SCHEDULED and one.get("claim") == hold["claim"]], alone
+    return [one for one in taken.values() if one.get("state") == SCHEDULED and one.get("claim") == hold["claim"]], alone
 
 
 def _result(step: Document, verdict: Judged, now: datetime, hold: Document) -> Document:
@@ -121,10 +121,16 @@ def _update(result: Document) -> Document:
     return {"$set": result} if "wakeAt" in result else {"$set": result, "$unset": {"wakeAt": ""}}
 
 
-async def finish(storage: Storage, steps: Sequence[Document], state: str) -> None:
-    """Mark steps that are ours as through."""
-    through = _update({"state": state})
-    await storage.change(STEPS, [Change(step["_id"], {"claim": step["claim"]}, through) for step in steps])
+async def finish(storage: Storage, steps: Sequence[Document], faults: Mapping[str, str]) -> None:
+    """Mark steps that are ours as through: sent, or skipped for the fault that `faults` names by their id."""
+    await storage.change(
+        STEPS, [Change(step["_id"], {"claim": step["claim"]}, _through(step, faults)) for step in steps]
+    )
+
+
+def _through(step: Document, faults: Mapping[str, str]) -> Document:
+    fault = faults.get(step["_id"])
+    return _update({"state": SKIPPED, "why": fault} if fault else {"state": SENT})
 
 
 async def cancel(

@@ -10,7 +10,7 @@ from services.nurture import sequences as config
 from services.nurture import store
 from services.nurture.domain import SENT, ending
 from services.nurture.enrolment import Admission, Cause, Wish, admit, begin, enrolled, news, pick, round_of
-from services.nurture.scheduler import Scheduler, action_of
+from services.nurture.scheduler import Scheduler, actions_of
 from shared.collections import ENROLMENTS, LEADS, STEPS
 from shared.config import Reloading
 from shared.domain.consent import EMAIL
@@ -30,7 +30,7 @@ _Begun = Mapping[tuple[str, str], Collection[str]]
 
 def build(runtime: Runtime) -> Worker:
     """The worker, ready to run. Raises `ConfigError` when the sequences file is wrong."""
-    sequences = Reloading(runtime.settings.sequences_file, config.Sequences)
+    sequences = Reloading(runtime.settings.sequences_file, config.Sequences, runtime.settings.zone)
     scheduler = Scheduler(runtime, NAME)
     storage, policy = runtime.storage, policy_of(runtime.settings)
 
@@ -116,11 +116,11 @@ def _events(
     if not steps.keys() >= set(round_["stepIds"]):
         return  # the lead is erased in this moment: what is left of it is told no more
     own = [steps[step_id] for step_id in round_["stepIds"]]
-    payload = enrolled(enrolment, own)
+    payload = enrolled(enrolment, round_, own)
     # One trigger can enrol in several sequences: each of its events has an id of its own.
     cause = replace(received.cause, key=derive(received.key, enrolment["sequenceId"]))
     yield emit(ENROLLED, payload, cause=cause, key=enrolment["leadId"], source=f"/services/{NAME}", at=round_["at"])
-    yield from (action_of(step, NAME) for step in own if step.get("atOnce") and step["state"] == SENT)
+    yield from actions_of((step for step in own if step.get("atOnce") and step["state"] == SENT), NAME)[0]
 
 
 def _matters(received: Received) -> bool:

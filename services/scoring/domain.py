@@ -1,8 +1,10 @@
 """Scoring: the rules and the formula (contract 3, Score), when it ages, and when a new score is told."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -10,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from schemas.outputs import LeadScored
 from schemas.topics import RESCORE
 from services.scoring.evidence import evidence
-from shared.domain.conditions import Condition, ConditionError, hold_all
+from shared.domain.conditions import Condition, evaluate_all, too_much
 
 WINDOW = timedelta(days=30)
 RECENT_POINTS = 5
@@ -21,7 +23,13 @@ LOG_MAX = 16
 UNTOLD = RESCORE.retention
 """How long a stored change may wait for being told: as long as Kafka keeps the requests for a score."""
 
-_FORMULA = "2"
+RULES_MAX = 500
+"""Rules of one file."""
+
+EVIDENCE_MAX = 32 * 1024
+"""Characters of evidence that one score keeps; a lead keeps those of its newest changes too."""
+
+_FORMULA = "3"
 _ITSELF = frozenset({"score", "scoring"})
 
 
@@ -31,10 +39,10 @@ class Rule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)
-    description: str = ""
+    description: str = Field("", max_length=1_000)
     points: int = Field(ge=-1_000, le=1_000)
     enabled: bool = True
-    conditions: tuple[Condition, ...] = Field(min_length=1)
+    conditions: tuple[Condition, ...] = Field(min_length=1, max_length=50)
 
     @field_validator("conditions")
     @classmethod
@@ -49,17 +57,19 @@ class RuleSet(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rules: tuple[Rule, ...]
+    rules: tuple[Rule, ...] = Field(max_length=RULES_MAX)
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
-        names = [rule.name for rule in self.rules]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        names = Counter(rule.name for rule in self.rules)
+        twice = sorted(name for name, times in names.items() if times > 1)
         if twice:
             raise ValueError(f"rules: these names stand more than once: {', '.join(twice)}")
+        if fault := too_much(one for rule in self.rules for one in rule.conditions):
+            raise ValueError(f"rules: {fault}")
         return self
 
-    @property
+    @cached_property
     def sections(self) -> frozenset[str]:
         """The lead's sections (`company`, `contact`, `source`, …) that enabled rules look at."""
         return frozenset(_section(one) for rule in self.rules if rule.enabled for one in rule.conditions)
@@ -106,15 +116,28 @@ def score(lead: Mapping[str, Any], rules: RuleSet, now: datetime) -> Score:
     """The formula's value at `now`. A rule that can't be judged for this lead is skipped and told."""
     parts: list[Part] = []
     errors: list[tuple[str, str]] = []
+    room = EVIDENCE_MAX
     for rule in rules.rules:
-        try:
-            if rule.enabled and hold_all(rule.conditions, lead):
-                parts.append(Part(rule.name, rule.points, evidence(rule.conditions, lead)))
-        except ConditionError as error:
-            errors.append((rule.name, str(error)))
+        evaluation = evaluate_all(rule.conditions, lead) if rule.enabled else None
+        if evaluation and evaluation.fault:
+            errors.append((rule.name, evaluation.fault))
+        elif evaluation and evaluation.holds:
+            proof, size = _proof(rule, lead, room)
+            room -= size
+            parts.append(Part(rule.name, rule.points, proof))
     parts += _activity_parts(lead.get("activityStats") or {}, now)
     total = sum(part.points for part in parts)
     return Score(min(100, max(0, total)), tuple(parts), tuple(errors))
+
+
+def _proof(rule: Rule, lead: Mapping[str, Any], room: int) -> tuple[Mapping[str, Any], int]:
+    """The rule's evidence and its size in characters; none where there is no room for it, or none can be taken."""
+    try:
+        proof = evidence(rule.conditions, lead) if room > 0 else {}
+        size = len(repr(proof))
+    except Exception:  # noqa: BLE001 - the points are right without their evidence; whatever a lead holds, it is scored
+        return {}, 0
+    return (proof, size) if size <= room else ({}, 0)
 
 
 def _activity_parts(stats: Mapping[str, Any], now: datetime) -> list[Part]:

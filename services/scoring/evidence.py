@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
+from itertools import islice
 from typing import Any
 
-from shared.domain.conditions import Condition, hold_all, value_at
+from shared.domain.conditions import Condition, evaluate_all, value_at
 
 TEXT_MAX = 200
 ITEMS_MAX = 10
+CUTS_MAX = 200
+"""Places of a long value that are tried; a value that none of them proves is kept whole."""
 
 
 def evidence(conditions: Sequence[Condition], lead: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,8 +41,8 @@ def plain(value: Any) -> Any:
 def _shortened(value: Any, path: str, about: Iterable[Condition]) -> Any:
     if _short(value) == value:
         return value
-    fitting = (cut for cut in _cuts(value) if hold_all(about, _put({}, path, cut)))
-    return next(fitting, value)
+    cuts = islice(_cuts(value), CUTS_MAX)
+    return next((cut for cut in cuts if evaluate_all(about, _put({}, path, cut)).holds), value)
 
 
 def _cuts(value: Any) -> Iterator[Any]:

@@ -29,7 +29,7 @@ _log = structlog.get_logger()
 
 def build(runtime: Runtime) -> Worker:
     """The worker, ready to run. Raises `ConfigError` when the rules file is wrong."""
-    rules, told = Reloading(runtime.settings.rules_file, RuleSet), Told()
+    rules, told = Reloading(runtime.settings.rules_file, RuleSet, runtime.settings.zone), Told()
     ageing, rescoring = Ageing(runtime, NAME), Rescoring(runtime, NAME, rules)
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:

@@ -1,17 +1,37 @@
-"""Conditions on a lead, as rules, assignments and nurture steps write them (contract 3, Score)."""
+"""Conditions on a lead, as rules, assignments and nurture steps write them (contract 3, Score).
 
-import re
+One function evaluates a condition, and never raises. Values that can't be compared are a result with a reason.
+"""
+
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
 
-_PATTERN_MAX = 200
-_SUBJECT_MAX = 1_000
-# A repeated group that itself repeats can take exponential time on a subject somebody else wrote.
-_NESTED_REPEAT = re.compile(r"\([^()]*[*+}][^()]*\)[*+{]")
+from shared.domain.operands import (
+    Operand,
+    among,
+    as_text,
+    comparable,
+    equal_lists,
+    kind,
+    moment_in,
+    normalised,
+    operand,
+)
+from shared.domain.patterns import compile_pattern
+
+CONDITIONS_MAX = 1_000
+"""Conditions of one file."""
+
+VALUES_MAX = 20_000
+"""Values that the conditions of one file may hold together, in their lists."""
+
+INSTRUCTIONS_MAX = 10_000
+"""Instructions that the patterns of one file may have together."""
 
 
 class Operator(StrEnum):
@@ -34,20 +54,13 @@ class Operator(StrEnum):
     MATCHES = "matches"
 
 
-class ConditionError(ValueError):
-    """A lead's value and the condition's can't be compared."""
-
-    def __init__(self, field: str, operator: Operator, why: str) -> None:
-        """`why` names kinds of values, never the values."""
-        super().__init__(f"{field} {operator.value}: {why}")
-        self.field, self.operator = field, operator
-
-
 _PRESENCE = frozenset({Operator.EXISTS, Operator.NOT_EXISTS})
 _MEMBERSHIP = frozenset({Operator.IN, Operator.NOT_IN})
-_TEXTUAL = frozenset(
-    {Operator.CONTAINS, Operator.NOT_CONTAINS, Operator.STARTS_WITH, Operator.ENDS_WITH, Operator.MATCHES}
-)
+_TEXTUAL: dict[Operator, Callable[[str, str], bool]] = {
+    Operator.CONTAINS: lambda held, wanted: wanted in held,
+    Operator.STARTS_WITH: lambda held, wanted: held.startswith(wanted),
+    Operator.ENDS_WITH: lambda held, wanted: held.endswith(wanted),
+}
 _ORDERING: dict[Operator, Callable[[Any, Any], bool]] = {
     Operator.GREATER_THAN: lambda held, wanted: held > wanted,
     Operator.GREATER_OR_EQUAL: lambda held, wanted: held >= wanted,
@@ -60,74 +73,156 @@ _NEGATED = {
     Operator.NOT_IN: Operator.IN,
     Operator.NOT_EXISTS: Operator.EXISTS,
 }
+_TEXT_ONLY = frozenset({*_TEXTUAL, Operator.NOT_CONTAINS, Operator.MATCHES})
 
 
 class Condition(BaseModel):
-    """`field` is a dotted camelCase path into the lead document, such as `contact.title` or `context.campaign`."""
+    """`field` is a dotted camelCase path into the lead document, such as `contact.title` or `context.campaign`.
+
+    Validated with the context `{"zone": tzinfo}`, dates without a zone are in that zone; else they are in UTC.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     field: str = Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_][\w-]*)*$", max_length=200)
     operator: Operator
-    value: Any = None
+    value: Any = Field(None, validate_default=True)
+    _operand: Operand = PrivateAttr()
 
-    @model_validator(mode="after")
-    def _value_fits(self) -> Self:
-        fault = _value_fault(self.operator, self.value)
-        if fault:
-            raise ValueError(f"value: {fault}")
-        return self
+    @field_validator("value")
+    @classmethod
+    def _fits(cls, value: Any, info: ValidationInfo) -> Any:
+        operator = info.data.get("operator")
+        zone = (info.context or {}).get("zone")
+        return value if operator is None else _fitting(operator, value, zone)
+
+    def model_post_init(self, context: Any) -> None:
+        """Prepare the value once, for every lead to come."""
+        pattern = compile_pattern(self.value) if self.operator is Operator.MATCHES else None
+        self._operand = operand(self.value, (context or {}).get("zone"), pattern)
+
+    @property
+    def operand(self) -> Operand:
+        """The value, prepared to be compared."""
+        return self._operand
+
+    def document(self) -> dict[str, Any]:
+        """Return the condition as the database keeps it: a date stays a date."""
+        return {"field": self.field, "operator": self.operator.value, "value": self.value}
 
 
-def _value_fault(operator: Operator, value: Any) -> str | None:
+def _fitting(operator: Operator, value: Any, zone: tzinfo | None) -> Any:
+    """Return the value as the operator takes it. Raises `ValueError`."""
     if operator in _PRESENCE:
-        return None if value is None else f"{operator.value} takes none"
+        if value is not None:
+            raise ValueError(f"{operator.value} takes no value")
+        return None
     if value is None:
-        return f"{operator.value} needs one"
-    if operator in _MEMBERSHIP:
-        return None if isinstance(value, list) and value else f"{operator.value} takes a list"
+        raise ValueError(f"{operator.value} needs a value")
+    if operator in _MEMBERSHIP and not (isinstance(value, list) and value):
+        raise ValueError(f"{operator.value} takes a list")
+    found = normalised(value, zone)
     if operator in _ORDERING:
-        return None if _orderable(value) else f"{operator.value} takes a number or a date"
-    if operator in _TEXTUAL and not isinstance(value, str):
-        return f"{operator.value} takes text"
-    return _pattern_fault(value) if operator is Operator.MATCHES else None
+        return _ordered(operator, found, zone)
+    if operator in _TEXT_ONLY and not isinstance(found, str):
+        raise ValueError(f"{operator.value} takes text")
+    if operator is Operator.MATCHES:
+        compile_pattern(found)
+    return found
 
 
-def _pattern_fault(pattern: str) -> str | None:
-    if len(pattern) > _PATTERN_MAX:
-        return f"a pattern may have {_PATTERN_MAX} characters at most"
-    if _NESTED_REPEAT.search(pattern):
-        return "a repeated group may not repeat inside"
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        return f"not a regular expression: {error}"
+def _ordered(operator: Operator, value: Any, zone: tzinfo | None) -> Any:
+    # A step that an older version stored has its date as text.
+    found = moment_in(value.strip(), zone) if isinstance(value, str) else value
+    if isinstance(found, bool) or not isinstance(found, int | float | datetime):
+        raise ValueError(f"{operator.value} takes a number or a date")  # noqa: TRY004 - pydantic's way to refuse
+    return found
+
+
+def too_much(conditions: Iterable[Condition]) -> str | None:
+    """Return why the conditions of one file would take too long for each lead, or None."""
+    count = values = instructions = 0
+    for one in conditions:
+        count, values = count + 1, values + one.operand.size
+        instructions += one.operand.pattern.size if one.operand.pattern else 0
+    if count > CONDITIONS_MAX:
+        return f"a file may have {CONDITIONS_MAX} conditions at most, and this one has {count}"
+    if values > VALUES_MAX:
+        return f"the lists of all conditions may hold {VALUES_MAX} values at most, and they hold {values}"
+    if instructions > INSTRUCTIONS_MAX:
+        return f"all patterns together may have {INSTRUCTIONS_MAX} instructions at most, and they have {instructions}"
     return None
 
 
-def hold_all(conditions: Iterable[Condition], lead: Mapping[str, Any]) -> bool:
-    """Whether every condition holds for the lead document. Raises `ConditionError`."""
-    return all(holds(condition, lead) for condition in conditions)
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Whether a condition holds; `fault` says why it can't be judged, and then it does not hold."""
+
+    holds: bool
+    fault: str | None = None
 
 
-def holds(condition: Condition, lead: Mapping[str, Any]) -> bool:
-    """Whether `condition` holds for the lead document. Raises `ConditionError` when the values can't be compared.
+_HOLDS, _FAILS = Evaluation(True), Evaluation(False)
+
+
+def evaluate_all(conditions: Iterable[Condition], lead: Mapping[str, Any]) -> Evaluation:
+    """Return the first evaluation that does not hold, else one that does. Never raises."""
+    for condition in conditions:
+        evaluation = evaluate(condition, lead)
+        if not evaluation.holds:
+            return evaluation
+    return _HOLDS
+
+
+def evaluate(condition: Condition, lead: Mapping[str, Any]) -> Evaluation:
+    """Return whether `condition` holds for the lead document. Never raises.
 
     A missing value (absent, None, empty text or list) equals nothing, not even another missing one; so it makes every
-    positive operator false and every negative one true. Zero and False are values.
+    positive operator false and every negative one true. Zero and False are values. Values that can't be compared make
+    both false.
     """
-    positive = _NEGATED.get(condition.operator)
-    if positive is not None:
-        return not holds(condition.model_copy(update={"operator": positive}), lead)
-    held = value_at(lead, condition.field)
-    if condition.operator is Operator.EXISTS or held is None:
-        return held is not None
-    if condition.operator in _ORDERING:
-        return _ordered(condition, held)
-    wanted = condition.value if condition.operator is Operator.MATCHES else _folded(condition.value)
-    if isinstance(held, list) and not isinstance(condition.value, list):
-        return any(_compares(condition.operator, _folded(item), wanted) for item in held)
-    return _compares(condition.operator, _folded(held), wanted)
+    try:
+        held = value_at(lead, condition.field)
+        positive = _NEGATED.get(condition.operator, condition.operator)
+        result = held is not None if held is None or positive is Operator.EXISTS else _test(positive, condition, held)
+    except Exception as error:  # noqa: BLE001 - whatever a lead holds, it harms no other lead and no other rule
+        return _incomparable(condition, f"the comparison failed ({type(error).__name__})")
+    if result is None:
+        kinds = f"{kind(held)} can't be compared with {kind(condition.value)}"
+        return _incomparable(condition, kinds)
+    return _HOLDS if result is (positive is condition.operator) else _FAILS
+
+
+def _incomparable(condition: Condition, why: str) -> Evaluation:
+    """`why` names kinds of values, never the values."""
+    return Evaluation(False, f"{condition.field} {condition.operator.value}: {why}")
+
+
+def _test(operator: Operator, condition: Condition, held: Any) -> bool | None:
+    """Return whether a value fits; None: it can't be compared."""
+    wanted = condition.operand
+    if operator in _ORDERING:
+        value = comparable(held, wanted)
+        return None if value is None else bool(_ORDERING[operator](value, wanted.value))
+    if operator is Operator.IN:
+        return among(wanted, held)
+    if operator is Operator.EQUALS and wanted.items is not None:
+        return equal_lists(wanted.items, held, wanted)
+    if not isinstance(held, list):
+        return _fits_one(operator, wanted, held)
+    results = [_fits_one(operator, wanted, item) for item in held]
+    return True if True in results else False if False in results else None
+
+
+def _fits_one(operator: Operator, wanted: Operand, held: Any) -> bool | None:
+    if operator is Operator.EQUALS:
+        return among(wanted, held)
+    text = as_text(held)
+    if text is None:
+        return None
+    if wanted.pattern:
+        return wanted.pattern.found_in(text)
+    return _TEXTUAL[operator](text, wanted.text)
 
 
 def value_at(lead: Mapping[str, Any], path: str) -> Any:
@@ -138,35 +233,3 @@ def value_at(lead: Mapping[str, Any], path: str) -> Any:
     if isinstance(value, str):
         value = value.strip()
     return None if value in ("", [], {}, ()) else value
-
-
-def _compares(operator: Operator, held: Any, wanted: Any) -> bool:
-    if operator is Operator.EQUALS:
-        return bool(held == wanted) and isinstance(held, bool) == isinstance(wanted, bool)
-    if operator is Operator.IN:
-        return held in wanted
-    text = str(held)
-    if operator is Operator.CONTAINS:
-        return wanted in text
-    if operator is Operator.STARTS_WITH:
-        return text.startswith(wanted)
-    if operator is Operator.ENDS_WITH:
-        return text.endswith(wanted)
-    return re.search(wanted, text[:_SUBJECT_MAX], re.IGNORECASE) is not None
-
-
-def _ordered(condition: Condition, held: Any) -> bool:
-    if _orderable(held) and isinstance(held, datetime) == isinstance(condition.value, datetime):
-        return _ORDERING[condition.operator](held, condition.value)
-    kinds = f"a {type(held).__name__} can't be ordered against a {type(condition.value).__name__}"
-    raise ConditionError(condition.field, condition.operator, kinds)
-
-
-def _orderable(value: Any) -> bool:
-    return isinstance(value, int | float | datetime) and not isinstance(value, bool)
-
-
-def _folded(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.strip().casefold()
-    return [_folded(item) for item in value] if isinstance(value, list) else value

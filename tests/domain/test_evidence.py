@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.scoring.domain import RECENT_POINTS, TYPE_POINTS, Rule, RuleSet, score
 from services.scoring.evidence import ITEMS_MAX, TEXT_MAX, evidence, plain
 from shared.config import load
-from shared.domain.conditions import Condition, ConditionError, Operator, hold_all
+from shared.domain.conditions import Condition, Operator, evaluate_all
 from tests.builders import NOW, lead
 
 SHIPPED = load(Path("deploy/config/rules.yaml"), RuleSet)
@@ -26,9 +26,9 @@ def on(field: str, operator: str, value: Any = None) -> Condition:
 
 def kept(document: dict[str, Any], *conditions: Condition) -> dict[str, Any]:
     """The evidence, and the law it stands under: on it alone, everything holds."""
-    assert hold_all(conditions, document)
+    assert evaluate_all(conditions, document).holds
     found = evidence(conditions, document)
-    assert hold_all(conditions, found)
+    assert evaluate_all(conditions, found).holds
     return found
 
 
@@ -156,13 +156,10 @@ CONDITIONS = st.builds(
 def test_whatever_holds_on_a_lead_holds_on_the_evidence_alone(
     document: dict[str, Any], conditions: list[Condition]
 ) -> None:
-    try:
-        if not hold_all(conditions, document):
-            return
-    except ConditionError:
+    if not evaluate_all(conditions, document).holds:
         return
     found = evidence(conditions, document)
-    assert hold_all(conditions, found)
+    assert evaluate_all(conditions, found).holds
 
 
 @given(
@@ -186,7 +183,7 @@ def test_a_score_can_be_counted_up_from_its_evidence(
     for part in scored.breakdown:
         rule = by_name.get(part.rule)
         if rule:
-            assert hold_all(rule.conditions, part.evidence)
+            assert evaluate_all(rule.conditions, part.evidence).holds
             proven += rule.points
         elif part.rule == "activity.recent":
             proven += RECENT_POINTS * part.evidence["completions"]

@@ -20,8 +20,7 @@ def sends_steps_under_another_id() -> None:
 
         return action_of
 
-    for module in (worker, scheduler):
-        swap(module, "action_of", make)
+    swap(scheduler, "action_of", make)
 
 
 @bug("nurture")
