@@ -2,7 +2,7 @@
 
 import json
 import os
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -64,19 +64,30 @@ paths = st.sampled_from(
 )
 
 
+good = st.one_of(
+    st.text(max_size=20).map(json.dumps),
+    st.integers(-100, 100).map(str),
+    st.dates(date(1900, 1, 1), date(2100, 1, 1)).map(lambda day: day.isoformat()),
+    st.sampled_from(
+        ["2026-05-01", "2026-05-01T12:00:00", "2026-05-01T12:00:00+05:30", "yes", ".inf", ".nan", "straße"]
+    ),
+)
+patterns = st.sampled_from(["a", "(a|a)*b", "((a)*)*b", r"'\pL+\d?'", "'2026'", "''", '"\\0"', "🍴"])
+
+
 def suited(operator: Operator) -> st.SearchStrategy[str]:
-    """A value that this operator may take, now and then one that it may not."""
+    """A value that this operator takes, and one time in ten any."""
     if operator in (Operator.EXISTS, Operator.NOT_EXISTS):
         return st.just("~")
     if operator in (Operator.IN, Operator.NOT_IN):
-        return st.lists(scalars, min_size=1, max_size=3).map(lambda parts: f"[{', '.join(parts)}]") | values
-    if operator.value.endswith(("_than", "_or_equal")):
-        return numbers | values
-    if operator in (Operator.EQUALS, Operator.NOT_EQUALS):
-        return values
-    return (
-        st.sampled_from(["a", "(a|a)*b", r"'\pL+\d?'", "'2026'", "''"]) | st.text(max_size=5).map(json.dumps) | values
-    )
+        taken = st.lists(good, min_size=1, max_size=3).map(lambda parts: f"[{', '.join(parts)}]")
+    elif operator.value.endswith(("_than", "_or_equal")):
+        taken = numbers
+    elif operator in (Operator.EQUALS, Operator.NOT_EQUALS):
+        taken = good | st.lists(good, max_size=3).map(lambda parts: f"[{', '.join(parts)}]")
+    else:
+        taken = patterns
+    return st.integers(0, 9).flatmap(lambda chance: taken if chance else values)
 
 
 conditions = st.sampled_from(Operator).flatmap(
@@ -87,10 +98,10 @@ conditions = st.sampled_from(Operator).flatmap(
 several = st.lists(conditions, min_size=1, max_size=2).map(lambda found: f"[{', '.join(found)}]")
 owners = st.sampled_from(["ana", "$set", "a.b", "' '", "''", '"\\0"', "'  ana '", "🍴", "7", '"\\ud800"'])
 
-plain = st.one_of(
+storable = st.one_of(
     st.none(),
     st.booleans(),
-    st.integers(-(2**70), 2**70),
+    st.integers(-(2**63), 2**63 - 1),
     st.floats(),
     st.text(max_size=20),
     st.sampled_from(["2026-05-01", "2026-05-01T12:00:00Z", "9999-12-31T23:59:59-12:00", "a" * 5_000, "ß", "\x00"]),
@@ -98,29 +109,43 @@ plain = st.one_of(
     st.datetimes(),
     st.binary(max_size=3),
 )
-anything = st.recursive(
-    plain,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5) | st.sampled_from("ab"), inner),
-    max_leaves=12,
+names = st.sampled_from(["a", "b", "$ref", "$id", "", "a.b"]) | st.text(
+    st.characters(exclude_characters="\0"), max_size=5
 )
-leads = st.builds(
-    lambda context, x, created, industry, title, score, status: lead(
-        context=context,
-        x=x,
-        score=score,
-        status=status,
-        createdAt=created,
-        company={"name": "Blue Fork", "industry": industry},
-        contact={"firstName": "Ana", "lastName": "Reyes", "email": "ana@example.com", "title": title},
-    ),
-    st.dictionaries(st.sampled_from("ab"), anything) | anything,
-    anything | st.just([[[[[[0] * 3_000]]]]]),
-    st.datetimes(datetime(2026, 4, 1), datetime(2026, 6, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - bounds of aware ones
-    st.none() | st.text(max_size=20) | st.sampled_from(["Restaurant", "2026-05-01"]),
-    st.none() | st.text(max_size=20),
-    st.integers(0, 100),
-    st.sampled_from(["new", "contacted", "qualified", "lost"]),
-)
+
+
+def within(leaves: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4), max_leaves=12
+    )
+
+
+kept_values = within(storable)
+any_values = within(storable | st.integers(2**63, 2**70) | st.just("\ud800"))
+
+
+def leads_of(values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.builds(
+        lambda context, x, created, industry, title, score, status: lead(
+            context=context,
+            x=x,
+            score=score,
+            status=status,
+            createdAt=created,
+            company={"name": "Blue Fork", "industry": industry},
+            contact={"firstName": "Ana", "lastName": "Reyes", "email": "ana@example.com", "title": title},
+        ),
+        st.dictionaries(st.sampled_from("ab"), values, max_size=2) | values,
+        values | st.just([[[[[[0] * 3_000]]]]]),
+        st.datetimes(datetime(2026, 4, 1), datetime(2026, 6, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - bounds of aware ones
+        st.none() | st.text(max_size=20) | st.sampled_from(["Restaurant", "2026-05-01"]),
+        st.none() | st.text(max_size=20),
+        st.integers(0, 100),
+        st.sampled_from(["new", "contacted", "qualified", "lost"]),
+    )
+
+
+leads, wild_leads = leads_of(kept_values), leads_of(any_values)
 
 
 def accepted(folder: Path, text: str, model: type[T]) -> T:
@@ -138,12 +163,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("files")
 
 
-def kept(document: dict[str, Any], of: dict[str, Any]) -> dict[str, Any]:
-    """As MongoDB gives it back. A lead that can't be stored itself is none that anything is kept of."""
-    try:
-        bson.encode(of)
-    except (bson.errors.BSONError, OverflowError, TypeError, UnicodeEncodeError):
-        reject()
+def kept(document: dict[str, Any]) -> dict[str, Any]:
+    """As MongoDB gives it back."""
     return bson.decode(bson.encode(document), STORED)
 
 
@@ -162,11 +183,11 @@ def test_rules_score_any_lead(folder: Path, found: list[str], document: dict[str
     unscored = {name: value for name, value in document.items() if name != "score"}
     decision = scoring.decide(unscored, [scoring.Cause("c", "created", "e", "c")], rules, "v.3", NOW)
     assert [len(json.dumps(one.scored.wire())) for one in decision.told]
-    assert kept(dict(decision.update or {}), document)
+    assert kept(dict(decision.update or {}))
 
 
 @LIMITS
-@given(st.lists(several, min_size=1, max_size=2), st.lists(several, max_size=2), leads)
+@given(st.lists(several, min_size=1, max_size=2), st.lists(several, max_size=2), wild_leads)
 def test_rules_are_tried_on_any_lead(
     folder: Path, found: list[str], assigning: list[str], document: dict[str, Any]
 ) -> None:
@@ -187,7 +208,7 @@ def test_assignment_gives_any_lead_an_owner_who_can_be_told(
     choice = assign([document], rules, {})["lead-1"]
     told = LeadAssigned(lead_id="lead-1", assigned_to=choice.owner, rule=choice.rule)
     assert told.assigned_to == choice.owner
-    assert kept(assigned(document, choice, "c", NOW), document)["assignedTo"] == choice.owner
+    assert kept(assigned(document, choice, "c", NOW))["assignedTo"] == choice.owner
 
 
 texts = st.text(max_size=30).map(json.dumps)
@@ -205,7 +226,7 @@ steps = st.builds(
 
 
 @LIMITS
-@given(st.lists(steps, min_size=1, max_size=3), st.lists(several, max_size=2), texts, leads)
+@given(st.lists(steps, min_size=1, max_size=2), st.lists(several, max_size=1), texts, leads)
 def test_sequences_take_any_lead_through(
     folder: Path, planned: list[str], select: list[str], body: str, document: dict[str, Any]
 ) -> None:
@@ -216,8 +237,8 @@ def test_sequences_take_any_lead_through(
     sequences = accepted(folder, text, Sequences)
     wish = Wish(document, pick(document, sequences), Cause("c", "e", "chain", "because"))
     admission = begin(admit(None, [wish], sequences, NOW, live=False), document, NOW, POLICY)
-    stored = [kept(step, document) for step in admission.steps]
-    enrolment = kept(admission.enrolment, document)
+    stored = [kept(step) for step in admission.steps]
+    enrolment = kept(admission.enrolment)
     told = enrolled(enrolment, enrolment, stored)
     assert len(json.dumps(told.wire())) < ENVELOPE_LIMIT / 2
     assert told.personalization["firstName"] == "Ana"
@@ -228,7 +249,7 @@ def test_sequences_take_any_lead_through(
             decided = {"decided": judged.action.wire()} if judged.action else {}
             step.update({"why": judged.why, "decidedAt": NOW, "state": judged.state, **decided})
         assert step["state"] == SENT or "can't be read" not in step["why"]
-        assert "decided" not in step or action_of(kept(step, document), "nurture").value
+        assert "decided" not in step or action_of(kept(step), "nurture").value
         for own, raw in zip(by_id[step["stepId"]].conditions, step["conditions"], strict=True):
             again = Condition.model_validate(raw, context={"zone": ZONE})
             assert evaluate(again, document) == evaluate(own, document)
