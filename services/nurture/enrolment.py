@@ -24,7 +24,7 @@ CAUSES_MAX = 16
 ROUNDS_MAX = 16
 """Earlier rounds that an enrolment remembers."""
 
-_ROUND = ("round", "cause", "why", "at", "sequenceName", "sequenceVersion", "stepIds", "personalization")
+_ROUND = ("round", "cause", "why", "at", "sequenceName", "sequenceVersion", "stepIds")
 _OF_LEAD = {
     "industry": ("company", "industry"),
     "companySize": ("company", "size"),
@@ -95,13 +95,12 @@ def enrol(
         "why": wish.cause.why,
         "at": now,
         "stepIds": [step["_id"] for step in steps],
-        "personalization": _personal(wish.lead),
         "earlier": [],
     }
     return enrolment, steps
 
 
-def _personal(lead: Document) -> dict[str, Any]:
+def _of_lead(lead: Document) -> dict[str, Any]:
     """Return what is known of the lead at its enrolment (contract 3, Nurture)."""
     found = {name: (lead.get(section) or {}).get(field) for name, (section, field) in _OF_LEAD.items()}
     return {name: value for name, value in found.items() if value}
@@ -138,7 +137,8 @@ def _planned(  # noqa: PLR0913 - the parts of one document
         "correlationId": wish.cause.correlation_id,
     }
     if before is None:
-        return row
+        # Beside the first step, which is stored before the enrolment: whoever tells of the round finds the same.
+        return {**row, "ofLead": _of_lead(wish.lead)}
     gap = timedelta(days=step.delay - before.delay).total_seconds()
     return {**row, "previousId": _step_id(wish, before, round_), "gap": gap}
 
@@ -216,7 +216,7 @@ def _known(enrolment: Document, key: str) -> bool:
 def _next_round(last: Document | None, begun: dict[str, Any]) -> dict[str, Any]:
     if last is None:
         return begun
-    earlier = [{name: last[name] for name in _ROUND if name in last}, *last["earlier"]][:ROUNDS_MAX]
+    earlier = [{name: last[name] for name in _ROUND}, *last["earlier"]][:ROUNDS_MAX]
     return {**begun, "causes": last["causes"], "earlier": earlier}
 
 
@@ -255,15 +255,16 @@ def round_of(enrolment: Document, key: str) -> Document | None:
     return next((one for one in (enrolment, *enrolment["earlier"]) if one["cause"] == key), None)
 
 
-def enrolled(enrolment: Document, round_: Document, steps: Collection[Document]) -> NurtureEnrolled:
+def enrolled(enrolment: Document, steps: Collection[Document]) -> NurtureEnrolled:
     """Return the event of a round, from the documents, so that it is the same each time.
 
-    The lead's own words go before the steps'. A round of an older version kept none of them.
+    The lead's own words go before the steps'. A round that an older version began has none of them.
     """
     planned = sorted(steps, key=_place)
     values = {name: value for step in planned for name, value in step["personalization"].items()}
-    if "personalization" in round_:
-        values = {name: value for name, value in values.items() if name not in _OF_LEAD} | round_["personalization"]
+    own = next((step["ofLead"] for step in planned if "ofLead" in step), None)
+    if own is not None:
+        values = {name: value for name, value in values.items() if name not in _OF_LEAD} | own
     return NurtureEnrolled(
         lead_id=enrolment["leadId"],
         sequence_id=enrolment["sequenceId"],

@@ -116,7 +116,7 @@ def _events(
     if not steps.keys() >= set(round_["stepIds"]):
         return  # the lead is erased in this moment: what is left of it is told no more
     own = [steps[step_id] for step_id in round_["stepIds"]]
-    payload = enrolled(enrolment, round_, own)
+    payload = enrolled(enrolment, own)
     # One trigger can enrol in several sequences: each of its events has an id of its own.
     cause = replace(received.cause, key=derive(received.key, enrolment["sequenceId"]))
     yield emit(ENROLLED, payload, cause=cause, key=enrolment["leadId"], source=f"/services/{NAME}", at=round_["at"])

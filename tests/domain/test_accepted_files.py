@@ -239,7 +239,7 @@ def test_sequences_take_any_lead_through(
     admission = begin(admit(None, [wish], sequences, NOW, live=False), document, NOW, POLICY)
     stored = [kept(step) for step in admission.steps]
     enrolment = kept(admission.enrolment)
-    told = enrolled(enrolment, enrolment, stored)
+    told = enrolled(enrolment, stored)
     assert len(json.dumps(told.wire())) < ENVELOPE_LIMIT / 2
     assert told.personalization["firstName"] == "Ana"
     by_id = {step.id: step for step in sequences.by_id("default").steps}

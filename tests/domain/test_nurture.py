@@ -331,7 +331,7 @@ def test_steps_left_of_a_second_round_are_taken_over_likewise() -> None:
 def test_steps_that_were_erased_in_between_harm_nothing() -> None:
     one = admit(None, [wish("a")], SHIPPED, NOW, live=False)
     assert adopt(one, []).enrolment == one.enrolment
-    assert enrolled(one.enrolment, one.enrolment, []).steps == ()
+    assert enrolled(one.enrolment, []).steps == ()
 
 
 def test_a_changed_file_disturbs_nobody_who_is_in_a_sequence() -> None:
