@@ -20,13 +20,27 @@ _LOOK_AGAIN = timedelta(seconds=10)
 # So long a row that a killed process held is nobody's. Two that hold one at a time do the same, once.
 _LEASE = timedelta(seconds=10)
 _STATUS = "status"
+_COUNT_AGAIN = timedelta(seconds=10)
+_CROWDED_AGAIN = timedelta(seconds=1)
+# Sources whose counts a process remembers.
+_SOURCES_MAX = 1_000
 
 
 class Orphans:
     """What waits for one worker."""
 
-    def __init__(self, storage: Storage, worker: str, ttl: timedelta, patience: timedelta = timedelta(0)) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        worker: str,
+        ttl: timedelta,
+        patience: timedelta = timedelta(0),
+        most: int = 10_000,
+    ) -> None:
+        """At most about `most` events of one source wait for a lead."""
         self._storage, self._worker, self._ttl, self.patience = storage, worker, ttl, patience
+        self._most = most
+        self._counts: dict[str, tuple[datetime, int]] = {}
 
     @property
     def query(self) -> Document:
@@ -40,6 +54,36 @@ class Orphans:
     async def park(self, events: Sequence[Unknown | Deferred], now: datetime) -> None:
         """Let events wait; one that waits already keeps its place."""
         await self._storage.insert_new(ORPHANS, [self._row(one, now) for one in events])
+
+    async def without_room(self, unknown: Sequence[Unknown], now: datetime) -> set[str]:
+        """The keys of those events that must not wait, for too many of their source do; the others are counted in.
+
+        A process counts a source's rows anew after a while: what comes meanwhile to others may exceed the bound.
+        """
+        by_source: dict[str, list[Unknown]] = {}
+        for one in unknown:
+            by_source.setdefault(one.received.event.source, []).append(one)
+        crowded: list[Unknown] = []
+        for source, ones in by_source.items():
+            room = max(0, self._most - await self._count(source, now))
+            crowded += ones[room:]
+            at, count = self._counts[source]
+            self._counts[source] = at, count + len(ones[:room])
+        # One that waits already, and was delivered again, goes on waiting.
+        there = await self._storage.read(ORPHANS, [self.id_of(one) for one in crowded], fields=("_id",))
+        return {one.received.key for one in crowded if self.id_of(one) not in there}
+
+    async def _count(self, source: str, now: datetime) -> int:
+        """How many events of this source wait for a lead, as of now or of a moment ago."""
+        at, count = self._counts.get(source, (now, -1))
+        again = _COUNT_AGAIN if count < self._most else _CROWDED_AGAIN
+        if count < 0 or now - at > again:
+            if len(self._counts) >= _SOURCES_MAX:
+                self._counts.clear()
+            rows = {"worker": self._worker, "source": source}
+            at, count = now, await self._storage.count_up_to(ORPHANS, rows, self._most)
+            self._counts[source] = at, count
+        return count
 
     def id_of(self, event: Unknown | Deferred) -> str:
         """The id of the row under which this event waits."""
@@ -56,12 +100,17 @@ class Orphans:
             "key": record.key,
             "value": record.value,
             "headers": [list(header) for header in record.headers],
-            **(self._for_status(event.name, now) if isinstance(event, Deferred) else self._for_lead(event.name, now)),
+            **(self._for_status(event.name, now) if isinstance(event, Deferred) else self._for_lead(event, now)),
         }
 
-    def _for_lead(self, name: str, now: datetime) -> Document:
+    def _for_lead(self, event: Unknown, now: datetime) -> Document:
         ends = now + self._ttl
-        return {"waitsFor": f"{self._worker}|{name}", "endsAt": ends, "wakeAt": min(ends, now + _LOOK_AGAIN)}
+        return {
+            "waitsFor": f"{self._worker}|{event.name}",
+            "source": event.received.event.source,
+            "endsAt": ends,
+            "wakeAt": min(ends, now + _LOOK_AGAIN),
+        }
 
     def _for_status(self, name: str, now: datetime) -> Document:
         ends = now + self.patience
@@ -118,3 +167,4 @@ async def create_indexes(storage: Storage) -> None:
     await storage.create_index(ORPHANS, [("worker", 1), ("wakeAt", 1)])
     await storage.create_index(ORPHANS, [("waitsFor", 1)])
     await storage.create_index(ORPHANS, [("name", 1)])
+    await storage.create_index(ORPHANS, [("worker", 1), ("source", 1)])

@@ -142,10 +142,10 @@ def _forms(letter: Outgoing) -> tuple[Outgoing, ...]:
     return letter, replace(letter, headers=ours), replace(letter, headers=ours, key=None, value=None)
 
 
-def given_up(results: Sequence[Result]) -> list[Result]:
-    """Results of final events: what is still unknown has its outcome now."""
+def given_up(results: Sequence[Result], why: str = "") -> list[Result]:
+    """Results of final events: what is still unknown has its outcome now; `why` goes on its detail."""
     return [
-        Refused(one.received, DeadLetterReason.LEAD_NOT_FOUND, f"data: no lead is known by its {_kind(one)}")
+        Refused(one.received, DeadLetterReason.LEAD_NOT_FOUND, f"data: no lead is known by its {_kind(one)}{why}")
         if isinstance(one, Unknown)
         else one
         for one in results

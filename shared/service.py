@@ -209,7 +209,7 @@ class Service:
     def _wait(self, worker: Worker) -> Waiting:
         settings = self._settings
         ttl, patience = timedelta(seconds=settings.orphan_ttl), timedelta(seconds=settings.command_patience)
-        orphans = Orphans(self.storage, worker.name, ttl, patience)
+        orphans = Orphans(self.storage, worker.name, ttl, patience, settings.pending_max)
         pepper, passage = settings.erasure_pepper.get_secret_value(), self._passages[worker.name]
         return Waiting(orphans, self.storage, passage, pepper, self._isolation(worker))
 

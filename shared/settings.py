@@ -92,6 +92,7 @@ class Settings(BaseSettings):
     command_patience: float = Field(
         3.0, ge=0, description="seconds that a command waits for a status of its lead that allows it; 0: judged at once"
     )
+    pending_max: int = Field(10_000, ge=0, description="events of one source that may wait for leads nobody knows yet")
     erasure_pepper: SecretStr = Field(SecretStr(""), description="secret that the ids of tombstones are derived with")
     prediction_horizon_days: int = Field(
         90, ge=1, le=730, description="days from its scoring within which a lead is predicted to convert, or not"

@@ -288,6 +288,11 @@ class Storage:
         async with _sorted_errors():
             return int(await self._database[collection].count_documents(query or {}))
 
+    async def count_up_to(self, collection: str, query: Mapping[str, Any], most: int) -> int:
+        """How many documents fit, counted up to `most`; an index must serve `query`."""
+        async with _sorted_errors():
+            return int(await self._database[collection].count_documents(query, limit=most))
+
     async def earliest(self, collection: str, field: str, query: Mapping[str, Any]) -> datetime | None:
         """The smallest `field` among the documents that fit, by an index on the query's fields and `field`."""
         found = await self.find(collection, query, fields=(field,), sort=((field, 1),), limit=1)

@@ -20,6 +20,7 @@ from shared.patience import StatusWatch
 from shared.storage import Document, Storage
 from shared.tombstones import erased
 
+_CROWDED = ", and too many events of its source wait for one"
 _log = structlog.get_logger()
 
 
@@ -71,7 +72,8 @@ class Waiting:
     async def part(self, results: Sequence[Result]) -> Sequence[Result]:
         """Let the events wait that found their lead unknown, or its status not right yet; return the other results.
 
-        What names an erased lead doesn't wait: it has its outcome now.
+        What names an erased lead doesn't wait, nor what comes from a source of which too many wait: it has its outcome
+        now.
         """
         deferred = [one for one in results if isinstance(one, Deferred)]
         if deferred:
@@ -81,12 +83,19 @@ class Waiting:
         if not unknown:
             return results
         gone = await erased(self.storage, {one.name for one in unknown}, self.pepper)
-        ended = await self.passage.handle([replace(one.received, final=True) for one in unknown if one.name in gone])
-        waiting = [one for one in unknown if one.name not in gone]
-        await self.orphans.park(waiting, self.passage.clock())
+        others, now = [one for one in unknown if one.name not in gone], self.passage.clock()
+        crowded = await self.orphans.without_room(others, now)
+        ended = await self._give_up([one for one in unknown if one.name in gone])
+        ended += await self._give_up([one for one in others if one.received.key in crowded], _CROWDED)
+        waiting = [one for one in others if one.received.key not in crowded]
+        await self.orphans.park(waiting, now)
         # A lead that came to be while its events were on their way here has been announced already.
         await self._take_in(await self.orphans.waiting_for({one.name for one in waiting}))
-        return [*(one for one in results if not isinstance(one, Unknown)), *given_up(ended)]
+        return [*(one for one in results if not isinstance(one, Unknown)), *ended]
+
+    async def _give_up(self, unknown: Sequence[Unknown], why: str = "") -> list[Result]:
+        """What becomes of these events, which don't wait."""
+        return given_up(await self.passage.handle([replace(one.received, final=True) for one in unknown]), why)
 
     async def look(self) -> int:
         """Take in those whose lead is known by now, end the waiting of those whose time is up; return how many."""

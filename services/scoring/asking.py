@@ -8,12 +8,15 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
+import structlog
+
 from schemas.outputs import RescoreRequested
 from schemas.topics import RESCORE
 from services.scoring import store
 from shared.collections import LEADS
 from shared.domain.ids import derive
 from shared.due import Alarm
+from shared.errors import where
 from shared.events import Cause, Outgoing, emit
 from shared.storage import Document
 from shared.worker import Runtime
@@ -25,6 +28,7 @@ _PATIENCE = timedelta(seconds=10)
 _MOST_PATIENCE = timedelta(seconds=40)
 # Half a minute, so that a score follows within the whole one though the process that asked for it died.
 _HELD = timedelta(seconds=30)
+_log = structlog.get_logger()
 
 
 class Requests:
@@ -45,9 +49,10 @@ class Requests:
     async def ask(self, leads: Sequence[Document]) -> None:
         """Ask for a score of each of these leads, of which the number of their last scoring is known."""
         self._since = self._runtime.clock()
-        await self._runtime.publisher.publish(self._worker, [self._request(lead) for lead in leads])
-        self._waiting = {lead["_id"]: lead["scoring"]["seq"] for lead in leads}
-        self._asked = len(leads)
+        requests = {lead["_id"]: request for lead in leads if (request := self._request(lead))}
+        await self._runtime.publisher.publish(self._worker, list(requests.values()))
+        self._waiting = {lead["_id"]: lead["scoring"]["seq"] for lead in leads if lead["_id"] in requests}
+        self._asked = len(requests)
 
     async def under_way(self) -> bool:
         """Whether some of those asked for last are still to be scored, and have not had time enough."""
@@ -59,7 +64,15 @@ class Requests:
         self._patience = _PATIENCE if self.scored else min(self._patience * 2, _MOST_PATIENCE)
         return False
 
-    def _request(self, lead: Document) -> Outgoing:
+    def _request(self, lead: Document) -> Outgoing | None:
+        """The request; None for a lead that none can be made of, which holds up no other."""
+        try:
+            return self._request_of(lead)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one lead, the others are asked for
+            _log.error("request.failed", worker=self._worker, lead=lead["_id"], error=where(error))
+            return None
+
+    def _request_of(self, lead: Document) -> Outgoing:
         # The same state of a lead, asked for twice, is one request: its id says which scoring it wants to replace.
         key = derive("rescore", self._reason, lead["_id"], str(lead["scoring"]["seq"]))
         request = RescoreRequested(lead_id=lead["_id"], reason=self._reason)

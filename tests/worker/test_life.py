@@ -139,6 +139,44 @@ async def test_an_event_whose_lead_never_comes_ends_as_the_contract_says(local: 
     assert dict(dead.headers)["x-reason"] == b"lead_not_found"
 
 
+async def test_of_one_source_only_so_many_events_wait_for_unknown_leads_and_others_are_not_touched(
+    local: LocalServers,
+) -> None:
+    def call(number: int, source: str) -> bytes:
+        return event({"leadId": lead_id("c"), "activity": CALL}, ACTIVITIES, f"{source}{number}", source)
+
+    async with bench(local) as on, on.running("capture", "engagement", pending_max=5):
+        flood = [call(number, "/flood") for number in range(9)]
+        await on.publish(flood, ACTIVITIES, [b"one"] * 9)
+
+        async def refused() -> bool:
+            return len(await on.records(DEADLETTER)) == 4 and await on.count("orphans") == 5
+
+        await until(refused, "four dead letters, and five events that wait")
+        assert {dict(one.headers)["x-reason"] for one in await on.records(DEADLETTER)} == {b"lead_not_found"}
+        assert b"too many events of its source" in dict((await on.records(DEADLETTER))[0].headers)["x-detail"]
+        # What waits already goes on waiting when it comes again, and another source has room of its own.
+        await on.publish([*flood[:5], call(0, "/other")], ACTIVITIES, [b"one"] * 6)
+
+        async def waits() -> bool:
+            return await on.count("orphans") == 6
+
+        await until(waits, "an event of another source that waits")
+        assert len(await on.records(DEADLETTER)) == 4
+        await on.publish([event(data(), event_id="c")])
+
+        async def taken_in() -> bool:
+            return await on.count("orphans") == 0 and await on.count("activities") == 6
+
+        await until(taken_in, "all that waited")
+        await on.publish([call(10, "/flood")], ACTIVITIES)
+
+        async def there_is_room() -> bool:
+            return await on.count("activities") == 7
+
+        await until(there_is_room, "one more")
+
+
 @pytest.mark.parametrize("copies", [1, 5])
 async def test_two_commands_at_the_same_moment_are_judged_one_after_the_other(local: LocalServers, copies: int) -> None:
     """Two workers, two topics: whichever comes first wins, and the other is judged on what it left."""

@@ -124,6 +124,31 @@ class Rush:
         return {one["claim"] for one in held if "claim" in one}
 
 
+@pytest.mark.parametrize("fault", [{"conditions": 17}, {"decided": {"actionId": 7}}, {"template": None, "action": 3}])
+async def test_one_step_that_fails_is_skipped_with_its_reason_and_holds_up_no_other(
+    local: LocalServers, fault: dict[str, Any]
+) -> None:
+    async with bench(local) as on, on.running("nurture"):
+        await on.storage.insert_new(LEADS, [_person(number) for number in range(20)])
+        steps = [_first_step(number, _now() - MINUTE) for number in range(20)]
+        # The poison is due first of all.
+        steps[7] |= {**fault, "wakeAt": _now() - 2 * MINUTE}
+        await on.storage.insert_new(STEPS, steps)
+
+        async def through() -> bool:
+            return await on.count(STEPS, {"state": "sent"}) == 19 and len(await on.records(ACTIONS)) == 19
+
+        await until(through, "the nineteen others", 60)
+
+        async def skipped() -> bool:
+            return await on.count(STEPS, {"state": "skipped"}) == 1
+
+        await until(skipped, "the step that can't go", 60)
+        (step,) = await on.storage.find(STEPS, {"state": "skipped"})
+    assert step["_id"] == steps[7]["_id"]
+    assert step["why"]
+
+
 @pytest.mark.long
 @pytest.mark.timeout(400)
 async def test_steps_of_a_rush_go_out_once_and_never_early_though_a_scheduler_is_killed_twice(
