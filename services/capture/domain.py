@@ -57,7 +57,7 @@ def _bury(capture: Capture, view: View, plan: Plan) -> Outcome | None:
     stone = newest([view.tombstones[n] for n in (*capture.identity.claims, mine) if n in view.tombstones])
     if row and mine in view.tombstones:
         _release(view, plan, [(claim, row["leadId"]) for claim in row.get("claims", ())])
-    if stone is None or is_fresh(capture.captured_at, capture.data, stone):
+    if stone is None or is_fresh(capture.captured_at, stone):
         return None
     buried = erased_row(capture.key, stone["leadId"])
     (plan.redecided if row else plan.rows).append(buried)

@@ -10,10 +10,9 @@ from typing import Any
 Document = dict[str, Any]
 
 
-def is_fresh(at: datetime, data: Mapping[str, Any], tombstone: Mapping[str, Any]) -> bool:
-    """Whether a capture made at `at` is the person's new word: nothing in it is from before the erasure."""
-    consented = (data.get("consent") or {}).get("capturedAt")
-    return bool(at > tombstone["at"] and (consented is None or consented > tombstone["at"]))
+def is_fresh(at: datetime, tombstone: Mapping[str, Any]) -> bool:
+    """Whether a capture made `at` this time is of after the erasure. What it states of before is void (`stating`)."""
+    return bool(at > tombstone["at"])
 
 
 def leftovers(

@@ -1,8 +1,9 @@
 import random
 from copy import deepcopy
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -212,6 +213,23 @@ def test_a_row_that_a_slower_process_overwrote_is_told_and_put_right_as_the_lead
     assert [one.row["outcome"] for one in again.outcomes] == ["merged", "created"]
     assert slower.view.rows["a"] == faster.view.rows["a"]
     assert slower.take(capture("a"), capture("b")).redecided == []
+
+
+@pytest.mark.parametrize("consented", [None, NOW - timedelta(days=1), NOW, NOW + timedelta(seconds=2)])
+def test_a_capture_made_after_the_erasure_starts_a_lead_and_its_older_statement_is_void(
+    consented: datetime | None,
+) -> None:
+    stone = {"_id": "stone", "leadId": "gone", "at": NOW}
+    consent = {"email": True} | ({"capturedAt": consented} if consented else {})
+    view = View({}, {"email:ana@example.com": []}, {}, {"email:ana@example.com": stone})
+    made = [
+        capture("late", data(consent=consent), NOW),
+        capture("c", data(consent=consent), NOW + timedelta(seconds=1)),
+    ]
+    late, fresh = decide(made, view, NOW, "US").outcomes
+    assert late.lead is None
+    assert fresh.lead is not None
+    assert ("email" in fresh.lead.get("consent", {})) is (consented is None or consented > NOW)
 
 
 def _third_of_three(store: Store) -> Plan:

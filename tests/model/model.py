@@ -122,11 +122,9 @@ def foreshadow(world: World, said: Said, told: Told) -> Iterator[World]:
 
 
 def _is_late(world: World, said: Said, person: Identity) -> bool:
-    """Whether anything in the capture is from before the erasure of its person."""
-    consented = (said.data.get("consent") or {}).get("capturedAt")
-    moments = [said.time, *([datetime.fromisoformat(consented)] if consented else [])]
+    """Whether the capture is from before the erasure of its person."""
     stones = world.stones_of(person)
-    return bool(stones) and min(moments) <= max(stones)[0]
+    return bool(stones) and said.time <= max(stones)[0]
 
 
 def _create(world: World, said: Said, told: Told) -> Lead:

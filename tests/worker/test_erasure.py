@@ -145,10 +145,14 @@ async def test_what_comes_late_brings_nothing_back_and_a_fresh_word_starts_anew(
         fresh = {"email": True, "capturedAt": now.isoformat()}
         stale = event(data(OLD_EMAIL, consent=old_word), event_id="stale", time=now.isoformat())
         await on.publish([stale])
-        await on.publish([event(data(OLD_EMAIL, consent=fresh), event_id="fresh", time=now.isoformat())])
         await until_told(on, CREATED, 2)
         (lead,) = await on.storage.find(LEADS, {})
         assert lead["_id"] != who
+        assert not lead.get("consent"), "a statement of before the erasure is void"
+        await on.publish([event(data(OLD_EMAIL, consent=fresh), event_id="fresh", time=now.isoformat())])
+        await until_told(on, MERGED, 2)
+        (lead,) = await on.storage.find(LEADS, {})
+        assert lead["consent"]["email"] is True
 
         # The same command delivered again means whom it meant, not who has the address now.
         await on.publish([event({"leadId": who, **DESK}, ERASE, "x1")], ERASE)
