@@ -25,7 +25,6 @@ ADDRESSES_MAX = 20
 """Addresses per channel and kind that a lead keeps besides its own; a no beyond them counts for every address."""
 
 _YES, _UNDATED, _NO = "yes", "undated", "no"
-_REGISTER = ("channel", "kind", "address", "at", "reason", "source", "cause")
 
 Register = Mapping[str, Any]
 Document = Mapping[str, Any]
@@ -75,10 +74,11 @@ def fold(registers: Iterable[Register], statements: Iterable[Statement], own: Ad
     """The registers after these statements; `own` addresses of the lead are never given up."""
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
     for one in [*registers, *(register for statement in statements for register in _registers(statement))]:
-        _join(found, {name: one[name] for name in _REGISTER})
-    for channel in CHANNELS:
-        for kind in (_YES, _UNDATED, _NO, BOUNCED):
-            _bound(found, channel, kind, {ANY_ADDRESS, own.get(channel)})
+        _join(found, dict(one))
+    if len(found) > ADDRESSES_MAX:
+        for channel in CHANNELS:
+            for kind in (_YES, _UNDATED, _NO, BOUNCED):
+                _bound(found, channel, kind, {ANY_ADDRESS, own.get(channel)})
     return [found[key] for key in sorted(found)]
 
 
