@@ -80,6 +80,16 @@ def test_a_batch_that_says_it_had_no_consent_date_lifts_no_refusal() -> None:
     assert taken.lead["consent"]["email"] is False
 
 
+@pytest.mark.parametrize(("days", "shown"), [(1, True), (2, False), (9_000, False)])
+def test_a_yes_from_the_future_can_be_refused_later(days: int, shown: bool) -> None:  # noqa: FBT001
+    taken, wrong = Taken(), said("a", 1)
+    consent = {"email": True, "capturedAt": wrong.captured_at + days * 24 * HOUR}
+    data_ = {**wrong.data, "consent": consent}
+    taken.take(Capture(wrong.key, wrong.event_source, "a", wrong.captured_at, data_, wrong.identity))
+    taken.take(said("b", 3, email=False))
+    assert taken.lead["consent"]["email"] is shown
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_200_captures_of_one_person_come_to_the_same_consent_in_any_order_copies_and_batches(seed: int) -> None:
     draw = random.Random(seed)
