@@ -63,7 +63,9 @@ _ACTIONS: Mapping[str, Mapping[str, str]] = {
     },
     OPERATIONS: {
         **_LOOKS,
-        **dict.fromkeys((c.CAPTURES, c.TIMELINE, c.ENROLMENTS, c.RESCORING), "find"),
+        **dict.fromkeys((c.ENROLMENTS, c.RESCORING), "find"),
+        # `pantry leads check --repair` renames what nobody can read.
+        **dict.fromkeys((c.LEADS, c.CAPTURES, c.ACTIVITIES, c.COMMANDS, c.TIMELINE), "find update"),
         **dict.fromkeys((c.INSIGHTS, c.ROWS, c.KEYS, c.PEOPLE), "find insert update"),
         c.ROLLUPS: "find insert update remove",
         c.MODELS: "find insert update remove",

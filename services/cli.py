@@ -24,6 +24,7 @@ from services.gateway import app as gateway
 from services.import_cli import import_file
 from services.insights_cli import insights_app
 from services.keys_cli import keys_app
+from services.lead_cli import leads_app
 from services.nurture_cli import nurture_app
 from services.people_cli import people_app, way_in
 from services.promises_cli import promises
@@ -44,6 +45,7 @@ indexes_app = cyclopts.App(name="indexes", help="MongoDB's indexes.")
 for _sub in (topics_app, indexes_app, deadletter_app, insights_app, keys_app, nurture_app, people_app, rules_app):
     app.command(_sub)
 app.command(access_app)
+app.command(leads_app)
 app.command(import_file, name="import")
 app.command(promises)
 app.command(report)

@@ -63,6 +63,11 @@ class Metrics:
             "Features, and the rate of conversions, that are no longer what the model in use learned from.",
             registry=self.registry,
         )
+        self.unreadable = Counter(
+            "pantry_gateway_unreadable_leads_total",
+            "Leads left out of a page: they are stored in a form that can't be shown (`pantry leads check`).",
+            registry=self.registry,
+        )
         self.requests = Counter(
             "pantry_http_requests_total", "Requests to the gateway.", ["route", "status"], registry=self.registry
         )

@@ -12,7 +12,8 @@ _HEADERS = {"Cache-Control": "no-cache, private"}
 
 def fresh(request: Request, content: Any) -> Response:
     """The content, or 304 where the reader has it already."""
-    body = to_json(content)
+    # Another program may have stored what JSON has no word for: it is shown as text, and fails no answer.
+    body = to_json(content, serialize_unknown=True, inf_nan_mode="null")
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {**_HEADERS, "ETag": tag}
     known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}

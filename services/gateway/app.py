@@ -53,7 +53,7 @@ def front(runtime: Runtime, metrics: Metrics, probes: App) -> App:
         settings.http_batch_max,
     )
     figures = Figures(runtime.storage, clock, settings.timezone)
-    read = read_routes.routes(gateway, runtime.storage, policy_of(settings))
+    read = read_routes.routes(gateway, runtime.storage, policy_of(settings), metrics)
     predicted = prediction_routes.routes(gateway, runtime.storage)
     analytics = analytics_routes.routes(gateway, figures, runtime.leaving)
     letters = letter_routes.routes(gateway, runtime.storage, runtime.kafka)

@@ -74,6 +74,8 @@ def answer_to(error: Exception) -> Response:
         return problem(422, "Some fields can't be used.", errors=errors)
     if isinstance(error, Refused):
         return problem(error.status, error.detail, error.headers)
+    if isinstance(error, Unreadable):
+        return problem(500, "The lead is stored in a form that can't be shown: `pantry leads check` says where.")
     return problem(503, "The database is away.", {"Retry-After": "5"})
 
 
@@ -83,8 +85,13 @@ def answer_problems(app: FastAPI) -> None:
     async def raised(_: Request, error: Exception) -> Response:
         return answer_to(error)
 
-    for kind in (Invalid, Refused, Unavailable):
+    async def failed(_: Request, __: Exception) -> Response:
+        return problem(500)
+
+    for kind in (Invalid, Refused, Unavailable, Unreadable):
         app.add_exception_handler(kind, raised)
+    # Without this handler the framework answers in plain text, and then raises the error all the same.
+    app.add_exception_handler(Exception, failed)
 
     @app.exception_handler(RequestValidationError)
     async def unusable(_: Request, error: RequestValidationError) -> Response:
@@ -94,6 +101,10 @@ def answer_problems(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> Response:
         return problem(error.status_code, headers=dict(error.headers or {}))
+
+
+class Unreadable(Exception):  # noqa: N818 - the state of what is stored
+    """A lead is stored in a form that can't be shown; its neighbours can."""
 
 
 class _Gone(Exception):  # noqa: N818 - a state, not a fault
@@ -141,15 +152,23 @@ class Around:
 
     async def _answered(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, body: bytes) -> None:
         given = iter([{"type": "http.request", "body": body, "more_body": False}])
+        begun = False
 
         async def replay() -> Message:
             return next(given, None) or await receive()
 
+        async def answer(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
         try:
-            await self._app(scope, replay, send)
+            await self._app(scope, replay, answer)
         except Exception as error:  # noqa: BLE001 - the last one who can answer; the text may quote the request
             _log.error("http.failed", error=where(error))
-            await problem(500)(scope, receive, send)
+            # An answer that has begun can't become another one: the server cuts it short.
+            if not begun:
+                await problem(500)(scope, receive, send)
 
     async def _read(self, scope: MutableMapping[str, Any], receive: Receive, parts: list[bytes]) -> Response | None:
         """Read the body into `parts` before anybody decides on it; or return why it can't be. Raises `_Gone`."""

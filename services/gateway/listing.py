@@ -16,6 +16,7 @@ from typing import Any
 from schemas.lead import Lead
 from services.gateway.domain import Fault, Invalid
 from services.gateway.history import told
+from services.gateway.http import Unreadable
 from shared.collections import ACTIVITIES, LEADS, ROWS, STEPS, TIMELINE
 from shared.domain.consent import CHANNELS
 from shared.domain.listing import Question, moment_key
@@ -61,10 +62,17 @@ def cursor_of(text: str | None) -> Cursor:
     return Cursor(key, min(max(seconds, 0.001), _STRETCH_MAX_S) if math.isfinite(seconds) else _STRETCH_S)
 
 
-async def page(
-    storage: Storage, question: Question, cursor: Cursor, most: int, now: datetime
-) -> tuple[list[Document], Cursor | None]:
-    """Up to `most` leads that answer the question, newest first, and where to go on."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Leads, and where to go on; `unreadable` are the ids of those that can't be shown as they are stored."""
+
+    leads: list[Document]
+    following: Cursor | None
+    unreadable: list[str]
+
+
+async def page(storage: Storage, question: Question, cursor: Cursor, most: int, now: datetime) -> Page:
+    """Up to `most` leads that answer the question, newest first."""
     rows: list[Document] = []
     upper, stretch = cursor.key, cursor.stretch
     while upper and len(rows) <= most:
@@ -74,8 +82,11 @@ async def page(
         stretch = stretch / _GROWTH if reached > lower else stretch * (_GROWTH if len(rows) <= most else 1)
         upper = reached
     leads = await storage.read(LEADS, (row["_id"] for row in rows[:most]))
-    shown = [public(leads[row["_id"]]) for row in rows[:most] if row["_id"] in leads]
-    return shown, Cursor(rows[most - 1]["key"], stretch) if len(rows) > most else None
+    shown = {row["_id"]: _shown(leads[row["_id"]]) for row in rows[:most] if row["_id"] in leads}
+    following = Cursor(rows[most - 1]["key"], stretch) if len(rows) > most else None
+    return Page(
+        [one for one in shown.values() if one is not None], following, [i for i, one in shown.items() if one is None]
+    )
 
 
 def _lower(upper: str, stretch: float, now: datetime) -> str:
@@ -113,8 +124,18 @@ async def _stretch(storage: Storage, question: Question, lower: str, upper: str)
 
 
 def public(document: Mapping[str, Any]) -> Document:
-    """A lead as others may see it (contract 6)."""
-    return Lead.of(document).wire()
+    """A lead as others may see it (contract 6). Raises `Unreadable`."""
+    try:
+        return Lead.of(document).wire()
+    except (ValueError, TypeError, KeyError) as error:
+        raise Unreadable from error
+
+
+def _shown(document: Mapping[str, Any]) -> Document | None:
+    try:
+        return public(document)
+    except Unreadable:
+        return None
 
 
 async def lead(storage: Storage, lead_id: str, policy: Policy) -> Document | None:
@@ -125,10 +146,11 @@ async def lead(storage: Storage, lead_id: str, policy: Policy) -> Document | Non
     )
     if lead_id not in found:
         return None
+    shown = public(found[lead_id])
     permissions = {channel: may(channel, found[lead_id], policy) for channel in CHANNELS}
     allowed = {channel: {"allowed": one.allowed, "why": one.why} for channel, one in permissions.items()}
     document = {
-        **public(found[lead_id]),
+        **shown,
         "permissions": allowed,
         "activities": [_activity(one) for one in activities],
     }

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
@@ -12,15 +13,18 @@ from services.gateway.access import Refused, Scope
 from services.gateway.answers import fresh
 from services.gateway.gateway import Gateway
 from services.gateway.listing import cursor_of
+from shared.domain.ids import shown
 from shared.domain.listing import Question, asked
 from shared.domain.permission import Policy
+from shared.metrics import Metrics
 from shared.storage import Storage
 
 Text = Annotated[str | None, Query(min_length=1, max_length=200)]
+_log = structlog.get_logger()
 _Cursor = Annotated[str | None, Query(max_length=300)]
 
 
-def routes(gateway: Gateway, storage: Storage, policy: Policy) -> APIRouter:
+def routes(gateway: Gateway, storage: Storage, policy: Policy, metrics: Metrics) -> APIRouter:
     """The routes, on these parts."""
     router = APIRouter()
 
@@ -47,8 +51,13 @@ def routes(gateway: Gateway, storage: Storage, policy: Policy) -> APIRouter:
         """
         await gateway.admit(request, Scope.READ)
         question = Question(status, source, assigned_to, min_score, asked(q or ""))
-        leads, following = await listing.page(storage, question, cursor_of(cursor), limit, gateway.clock())
-        return fresh(request, {"leads": leads, "nextCursor": following.text if following else None})
+        found = await listing.page(storage, question, cursor_of(cursor), limit, gateway.clock())
+        left_out = {"unreadable": len(found.unreadable)} if found.unreadable else {}
+        for lead_id in found.unreadable:
+            metrics.unreadable.inc()
+            _log.error("lead.unreadable", lead_id=shown(lead_id), mend="pantry leads check")
+        following = found.following.text if found.following else None
+        return fresh(request, {"leads": found.leads, "nextCursor": following, **left_out})
 
     @router.get("/v1/leads/{lead_id}", **views.read("Leads", views.LeadWithActivities))
     async def get_lead(request: Request, lead_id: str) -> Response:

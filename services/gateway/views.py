@@ -58,10 +58,11 @@ class LeadWithActivities(Lead):
 
 
 class LeadPage(Model):
-    """Leads, newest first; `next_cursor` None: there are no more."""
+    """Leads, newest first; `next_cursor` None: there are no more; `unreadable`: how many can't be shown as stored."""
 
     leads: tuple[Lead, ...]
     next_cursor: str | None
+    unreadable: int | None = None
 
 
 class PartView(Model):
