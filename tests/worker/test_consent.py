@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deploy.local import LocalServers
-from schemas.topics import CREATED, ENGAGEMENTS, ENROLLED, ERASE, ERASED, MERGED, SCORED, UPDATE, UPDATED
+from schemas.topics import CREATED, ENGAGEMENTS, ENROLLED, ERASE, ERASED, MERGED, SCORED, TRIGGERED, UPDATE, UPDATED
 from services.nurture_cli import story_of
 from shared.collections import CAPTURES, LEADS
 from shared.domain.permission import Policy
@@ -54,6 +54,34 @@ async def test_the_newest_statement_holds_and_each_change_is_told(local: LocalSe
     assert (lead["consent"]["email"], lead["consent"]["capturedAt"]) == (True, NOW + 3 * HOUR)
     assert row["stated"][0]["wording"] == "Write to me."
     assert kept["statement"]["wording"] == "May we write?"
+
+
+async def test_a_lifted_unsubscribe_lets_later_enrolments_write_and_cancelled_steps_stay_cancelled(
+    local: LocalServers,
+) -> None:
+    who = lead_id("c1")
+    async with bench(local) as on, on.running("capture", "engagement", "nurture"):
+        await on.publish([_said("c1", 1, email=True)])
+        await until_told(on, CREATED, 1)
+        scored = {"leadId": who, "score": 10, "breakdown": [], "reason": "created"}
+        await on.publish([event(scored, SCORED, "s1")], SCORED)
+        await until_told(on, ENROLLED, 1)
+        leaves = event({"leadId": who, "action": "unsubscribed"}, ENGAGEMENTS, "e1", time=(NOW + 2 * HOUR).isoformat())
+        await on.publish([leaves], ENGAGEMENTS)
+
+        async def cancelled() -> bool:
+            return await on.count("nurture_steps", {"state": "scheduled"}) == 0
+
+        await until(cancelled, "no step to come")
+        before = await on.count("nurture_steps", {"state": "cancelled"})
+        triggered = {"leadId": who, "trigger": "high_intent_detected", "action": "clicked_pricing"}
+        await on.publish([event(triggered, TRIGGERED, "t1")], TRIGGERED)
+        await on.publish([_said("c2", 3, email=True)])
+        await until_told(on, UPDATED, 2)
+        await on.publish([event(triggered, TRIGGERED, "t2")], TRIGGERED)
+        await until_told(on, ENROLLED, 2)
+        assert await on.count("nurture_steps", {"state": "cancelled"}) == before > 0
+        assert await on.count("nurture_steps", {"state": "scheduled", "sequenceId": "high_value"}) > 0
 
 
 async def test_a_refusal_outlives_an_erasure_and_a_statement_from_before_it_is_void(local: LocalServers) -> None:
