@@ -25,6 +25,7 @@ DEPTH_MAX = 40
 _FAULTS_MAX = 100
 _NAMES = ("name", "id")
 _NAME_MAX = 100
+_OPEN = (0, 0)  # of a node whose parts are being counted
 _log = structlog.get_logger()
 
 
@@ -140,8 +141,10 @@ def _measure(node: yaml.Node, known: dict[yaml.Node, tuple[int, int]], above: in
     Raises `ValueError` where it has too many.
     """
     size, levels = known.get(node, (1, 1))
+    if (size, levels) == _OPEN:
+        raise ValueError("an alias stands within what it repeats")
     if node not in known:
-        known[node] = (NODES_MAX, DEPTH_MAX)  # so that a node which holds itself has too many of both
+        known[node] = _OPEN
         for part in _parts(node):
             size_of_part, levels_of_part = _measure(part, known, above + 1)
             size, levels = size + size_of_part, max(levels, levels_of_part + 1)

@@ -73,7 +73,7 @@ def generate(leads: int, seed: int, now: datetime) -> Scenario:
 
 def _person(number: int, seed: int, rng: random.Random) -> Person:
     first, last = rng.choice(words.FIRST_NAMES), rng.choice(words.LAST_NAMES)
-    industry, suffix = rng.choice(list(words.INDUSTRIES.items()))
+    industry, suffix = rng.choice(words.INDUSTRIES)
     local = f"{first}.{last}.{seed}.{number}".lower().encode("ascii", "ignore").decode().replace("'", "")
     rest = number // (_AREAS * _EXCHANGES)
     area, exchange = words.AREA_CODES[number % _AREAS], 200 + number // _AREAS % _EXCHANGES

@@ -16,16 +16,18 @@ COMPANY_SECOND = (
     "Fork Spoon Table Kitchen Oven Grill Pantry Whisk Skillet Ladle Platter Hearth Garden Bistro Tavern Cellar Harvest"
     " Orchard Market Mill"
 ).split()
-INDUSTRIES = {
-    "restaurant": "Restaurant",
-    "catering": "Catering",
-    "hotel": "Hotel & Resort",
-    "bakery": "Bakery",
-    "school cafeteria": "School Dining",
-    "hospital kitchen": "Healthcare Dining",
-    "fine dining restaurant": "Dining Room",
-    "event catering": "Events",
-}
+INDUSTRIES = (
+    ("restaurant", "Restaurant"),
+    ("catering", "Catering"),
+    ("hotel", "Hotel & Resort"),
+    ("bakery", "Bakery"),
+    ("school cafeteria", "School Dining"),
+    ("hospital kitchen", "Healthcare Dining"),
+    ("restaurant", "Dining Room"),
+    ("catering", "Events"),
+)
+"""What a company is, and what its name ends with."""
+
 TITLES = (
     "Owner;Executive Chef;Purchasing Director;Director of Operations;General Manager;Chef;Food & Beverage Director;"
     "Kitchen Manager;Head of Catering;Procurement Lead"

@@ -30,7 +30,7 @@ CONDITIONS_MAX = 1_000
 VALUES_MAX = 20_000
 """Values that the conditions of one file may hold together, in their lists."""
 
-INSTRUCTIONS_MAX = 10_000
+INSTRUCTIONS_MAX = 20_000
 """Instructions that the patterns of one file may have together."""
 
 

@@ -12,7 +12,7 @@ PATTERN_MAX = 200
 SUBJECT_MAX = 1_000
 """Characters of a text that a pattern looks at."""
 
-PROGRAM_MAX = 2_000
+PROGRAM_MAX = 5_000
 """Instructions of a compiled pattern. One search costs at most these times the characters of the text."""
 
 _MEMORY_MAX = 1024 * 1024

@@ -1,9 +1,13 @@
 import asyncio
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import bson
 import pytest
+from bson import DBRef, Int64, ObjectId
+from bson.codec_options import CodecOptions
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -118,6 +122,78 @@ def test_values_that_cannot_be_ordered_are_a_result_that_names_the_field_and_no_
 def test_a_value_that_does_not_fit_its_operator_is_refused(operator: str, value: Any) -> None:
     with pytest.raises(ValidationError):
         Condition(field="a", operator=Operator(operator), value=value)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("source", ["(a|a)*b", "((a)*)*b", "(a+)+$b", "(a|aa)+b", "(.*)*x"])
+def test_no_pattern_takes_more_than_linear_time(source: str) -> None:
+    assert not judged("x", "matches", source, {"x": "a" * 5_000})
+
+
+def test_a_pattern_is_searched_without_case_in_the_first_thousand_characters() -> None:
+    assert judged("x", "matches", "^É\\pL+$", {"x": " ÉCLAIR "})
+    assert judged("x", "matches", "b", {"x": "a" * 999 + "b"})
+    assert not judged("x", "matches", "b", {"x": "a" * 1_000 + "b"})
+    assert judged("x", "matches", "^a.b$", {"x": "a\ud800b"})
+
+
+SUMMER = datetime(2026, 5, 1, 4, tzinfo=UTC)
+"""Midnight in New York."""
+
+
+@pytest.mark.parametrize("written", ["2026-05-01", "2026-05-01T00:00:00", "2026-05-01T04:00:00Z", "'2026-05-01'"])
+def test_a_date_without_a_zone_is_in_the_installation_s(tmp_path: Path, written: str) -> None:
+    def found(operator: str, held: Any, value: str = written) -> Evaluation:
+        path = tmp_path / "rules.yaml"
+        path.write_text(
+            f"rules: [{{name: r, points: 1, conditions: [{{field: x, operator: {operator}, value: {value}}}]}}]"
+        )
+        return evaluate(load(path, RuleSet, ZoneInfo("America/New_York")).rules[0].conditions[0], {"x": held})
+
+    second = timedelta(seconds=1)
+    assert found("greater_or_equal", SUMMER).holds
+    assert found("less_than", SUMMER - second).holds
+    assert not found("less_than", SUMMER).holds
+    assert found("greater_than", "2026-05-01T00:00:01-04:00").holds
+    assert found("less_or_equal", "2026-05-01").holds
+    assert found("equals", SUMMER).holds
+    assert found("in", SUMMER, f"[x, {written}]").holds
+    assert not found("not_equals", SUMMER).holds
+    assert found("not_in", SUMMER + second, f"[{written}]").holds
+    assert found("equals", "2026-05-01").holds or written.endswith("Z")
+    for held in ("soon", 5, True, ["2026-05-01"], {"a": 1}):
+        assert found("greater_than", held).fault
+
+
+@pytest.mark.parametrize("operator", ["equals", "contains", "in", "greater_than", "matches", "starts_with"])
+@pytest.mark.parametrize(
+    "held",
+    [
+        pytest.param(10**5_000, id="huge"),
+        *({"a": {"b": 1}}, [[{}]], b"x", DBRef("a", "b"), ObjectId(), float("nan")),
+        datetime.max,  # noqa: DTZ901 - without a zone, on purpose
+    ],
+)
+def test_no_value_of_a_lead_raises_and_a_fault_names_no_value(operator: str, held: Any) -> None:
+    value: Any = {"in": ["x"], "greater_than": datetime(2026, 5, 1, tzinfo=UTC)}.get(operator, "secret")
+    found = evaluated("x", operator, value, {"x": held})
+    assert not found.holds or (operator == "greater_than" and isinstance(held, datetime))
+    assert "secret" not in (found.fault or "")
+    assert found.fault or operator in ("equals", "in") or isinstance(held, float | datetime)
+
+
+def test_integers_as_the_driver_reads_them_compare_at_once() -> None:
+    condition = Condition.model_validate({"field": "x", "operator": "equals", "value": Int64(2**40)})
+    assert evaluate(condition, {"x": 2**40}).holds
+
+
+@pytest.mark.parametrize("value", [datetime(2026, 5, 1, 12, 0, 0, 123_456, tzinfo=UTC), 5, "x", ["a", SUMMER], None])
+def test_a_stored_condition_is_the_one_that_was_loaded(value: Any) -> None:
+    operator = "exists" if value is None else "equals"
+    one = Condition.model_validate({"field": "x", "operator": operator, "value": value}, context={"zone": UTC})
+    options: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
+    read = bson.decode(bson.encode(one.document()), options)
+    assert Condition.model_validate(read, context={"zone": UTC}) == one
 
 
 @given(st.text(min_size=1), st.text())

@@ -1,6 +1,7 @@
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -38,6 +39,7 @@ def wish(key: str = "c1", document: dict[str, Any] | None = None, sequence: str 
         ({"company": {"size": "enterprise"}, "score": 90}, "enterprise"),
         ({"score": 71, "company": {"industry": "restaurant"}}, "high_value"),
         ({"score": 70, "company": {"industry": "Restaurant"}}, "restaurant_focused"),
+        ({"score": 70, "company": {"industry": "restaurant equipment"}}, "default"),
         ({"score": 70}, "default"),
         ({}, "default"),
     ],
@@ -436,3 +438,72 @@ def test_a_mistake_in_the_sequences_file_names_sequence_and_step(tmp_path: Path)
     path.write_text(Path("deploy/config/sequences.yaml").read_text().replace("template: welcome}", "template: welcom}"))
     with pytest.raises(ConfigError, match="sequence 'default', step 'welcome': there is no template 'welcom'"):
         load(path, Sequences)
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ({"action": None}, "can't be read"),
+        ({"source": {}}, "can't be read: it has no 'subject'"),
+        ({"conditions": [{"field": "x", "operator": "resembles", "value": 1}]}, "condition can't be read: operator: "),
+        (
+            {"conditions": [{"field": "x", "operator": "matches", "value": r"(a)\1"}]},
+            "condition can't be read: value: ",
+        ),
+        ({"conditions": 5}, "the step can't be read: TypeError"),
+        ({"dueAt": "2026-05-01"}, "the step can't be read: TypeError"),
+        ({"personalization": None}, "can't be read"),
+    ],
+)
+def test_a_step_that_cannot_be_read_is_skipped_with_the_reason(broken: dict[str, Any], why: str) -> None:
+    step = {**steps(lead())[0], **broken}
+    judged = judge_in_time(step, lead(), None, NOW, OPT_OUT)
+    assert judged.state == "skipped"
+    assert why in judged.why
+
+
+@pytest.mark.parametrize("missing", ["action", "conditions", "source", "personalization", "leadId", "dueAt"])
+def test_so_is_one_that_lacks_something(missing: str) -> None:
+    step = {name: value for name, value in steps(lead())[0].items() if name != missing}
+    judged = judge_in_time(step, lead(), None, NOW, OPT_OUT)
+    assert (judged.state, judged.why) == ("skipped", f"the step can't be read: it has no '{missing}'")
+
+
+@pytest.mark.parametrize(
+    ("text", "held", "state"),
+    [
+        ("2026-05-01T00:00:00Z", datetime(2026, 5, 1, tzinfo=UTC), "sent"),
+        ("2026-05-01T00:00:00", datetime(2026, 5, 1, 3, 59, tzinfo=UTC), "skipped"),
+        ("2026-05-01T00:00:00", datetime(2026, 5, 1, 4, tzinfo=UTC), "sent"),
+        ("2026-05-01", "2026-05-01", "sent"),
+        ("2026-05-01", "2026-04-30T23:00:00-04:00", "skipped"),
+    ],
+)
+def test_a_date_that_an_older_version_stored_as_text_is_read_in_the_installation_s_zone(
+    text: str, held: Any, state: str
+) -> None:
+    condition = {"field": "context.opens", "operator": "greater_or_equal", "value": text}
+    step = {**steps(lead())[0], "conditions": [condition]}
+    document = lead(context={"opens": held})
+    assert judge_in_time(step, document, None, NOW, OPT_OUT, ZoneInfo("America/New_York")).state == state
+
+
+@pytest.mark.parametrize(
+    ("fields", "own", "told"),
+    [
+        ({}, {}, {"firstName": "Ana"}),
+        ({"industry": "restaurant", "size": "small"}, {}, {"industry": "restaurant", "companySize": "small"}),
+        ({"industry": "restaurant"}, {"industry": "ours", "guide": "g"}, {"industry": "restaurant", "guide": "g"}),
+        ({}, {"companySize": "ours", "firstName": "ours", "guide": "g"}, {"guide": "g"}),
+    ],
+)
+def test_an_enrolment_tells_what_is_known_of_the_lead_and_the_steps_own_words_beside_it(
+    fields: dict[str, Any], own: dict[str, str], told: dict[str, Any]
+) -> None:
+    document = lead(company={"name": "Blue Fork", **fields})
+    first = SHIPPED.by_id("default").steps[0].model_copy(update={"personalization": own})
+    short = SHIPPED.by_id("default").model_copy(update={"steps": (first,)})
+    enrolment, planned = enrol(Wish(document, short, CAUSE), SHIPPED, NOW)
+    assert enrolled(enrolment, planned).personalization == {"firstName": "Ana", **told}
+    old = [{name: value for name, value in step.items() if name != "ofLead"} for step in planned]
+    assert enrolled(enrolment, old).personalization == own

@@ -41,6 +41,8 @@ def points(document: dict[str, Any], rules: RuleSet = SHIPPED) -> int:
         ({"contact": {"title": "Managing DIRECTOR"}}, 15),
         ({"company": {"industry": "Restaurant"}}, 10),
         ({"company": {"industry": "catering"}}, 12),
+        ({"company": {"industry": "restaurant equipment"}}, 0),
+        ({"company": {"industry": "event catering"}}, 0),
         (
             {
                 "company": {"size": "enterprise", "annualRevenue": 2e7, "industry": "catering"},

@@ -42,13 +42,13 @@ def told_once(log: Sequence[Entry], topic: topics.Topic) -> dict[str, Entry]:
 def formula(lead: Lead, rows: Iterable[Mapping[str, Any]], now: datetime) -> int:
     """The score by the contract's default rules."""
     company, title = lead.sections["company"], lead.sections["contact"].get("title") or ""
-    industry = (company.get("industry") or "").casefold()
+    industry = (company.get("industry") or "").strip().casefold()
     rules = {
         25: company.get("size") == "enterprise",
         20: (company.get("annualRevenue") or 0) > 10_000_000,
         15: "director" in title.casefold(),
-        10: "restaurant" in industry,
-        12: "catering" in industry,
+        10: industry == "restaurant",
+        12: industry == "catering",
     }
     points = sum(points for points, holds in rules.items() if holds)
     for row in rows:

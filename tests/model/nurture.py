@@ -18,6 +18,11 @@ from tests.model.world import Lead, World
 _DAY = timedelta(days=1)
 _SLACK = timedelta(minutes=1)
 _MAILED = ("email", "content")
+_PERSONAL = {
+    "industry": ("company", "industry"),
+    "companySize": ("company", "size"),
+    "firstName": ("contact", "firstName"),
+}
 _FILE = yaml.safe_load(SETTINGS.sequences_file.read_text())
 STEPS = {one["id"]: {step["id"]: step for step in one["steps"]} for one in _FILE["sequences"]}
 TRIGGERED_BY = {one["id"]: set(one.get("triggers", ())) for one in _FILE["sequences"]}
@@ -106,11 +111,19 @@ class Nurture:
             if told["leadId"] != lead.id:
                 continue
             sequence = told["sequenceId"]
+            self._personal(lead, told["personalization"], sequence)
             places = [(sequence, step["stepId"], datetime.fromisoformat(step["dueAt"])) for step in told["steps"]]
             lost = [place for place in places if place not in rows]
             require(not lost, f"{lead.id}: told of steps that aren't stored: {lost}")
             own = {place[1]: sent[lead.id, *place] for place in places if (lead.id, *place) in sent}
             yield Round(sequence, entry.event["causationid"], tuple(rows[place] for place in places), own)
+
+    def _personal(self, lead: Lead, told: Mapping[str, Any], sequence: str) -> None:
+        """Personalization says what the lead said at that time, and the steps' own words under other names."""
+        for name, part in _PERSONAL.items():
+            require(told.get(name) in options(lead, *part), f"{lead.id}: {name} of {told} is not the lead's")
+        own = {name for step in STEPS[sequence].values() for name in step.get("personalization", ())}
+        same(f"{lead.id}: words of {sequence}", set(told) - set(_PERSONAL), own - set(_PERSONAL))
 
     def _rows(self, lead: Lead, rounds: Sequence[Round]) -> None:
         """Every row is a step of a round that was told, as the sequence plans it."""
@@ -170,7 +183,7 @@ class Nurture:
             elif score > 70:
                 yield "high_value"
             else:
-                yield "restaurant_focused" if "restaurant" in (industry or "").casefold() else "default"
+                yield "restaurant_focused" if (industry or "").strip().casefold() == "restaurant" else "default"
 
     def _steps(self, lead: Lead, one: Round) -> None:
         for row in one.rows:

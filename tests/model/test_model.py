@@ -78,7 +78,7 @@ captures = st.tuples(
         st.builds(card, st.integers(0, len(CARDS) - 1), spellings),
         some(
             size=st.sampled_from(["enterprise", "small"]),
-            industry=st.sampled_from(["Restaurant", "event catering"]),
+            industry=st.sampled_from(["Restaurant", "catering", "restaurant equipment"]),
             annualRevenue=st.just(20_000_000),
         ),
         some(title=st.just("Director of Food")),

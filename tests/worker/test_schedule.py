@@ -305,6 +305,39 @@ async def test_an_event_whose_handler_was_killed_between_steps_and_enrolment_com
         assert (await on.storage.find(STEPS, {"state": "sent"}))[0]["decidedAt"] == before[0]["decidedAt"]
 
 
+_OLD_DATE = {"field": "createdAt", "operator": "less_than", "value": "2030-01-01T00:00:00"}
+_UNKNOWN = {"field": "x", "operator": "resembles", "value": 1}
+
+
+async def test_a_step_that_cannot_be_read_is_skipped_alone_with_its_reason(local: LocalServers) -> None:
+    due = _now() - timedelta(minutes=5)
+    decided = {"decided": {"actionId": 7}, "why": "w", "decidedAt": due, "causationId": "c", "correlationId": "c"}
+    broken: dict[str, tuple[dict[str, Any], str]] = {
+        "no action": ({"action": None}, "the step can't be read"),
+        "no due time": ({"dueAt": None}, "the step can't be read"),
+        "unknown operator": ({"conditions": [_UNKNOWN]}, "condition can't be read: operator"),
+        "decided by another version": (decided, "the decided step can't be read"),
+    }
+    async with bench(local) as on:
+        await on.storage.insert_new(LEADS, [_person(number) for number in range(5)])
+        early, text_date, late = _first_step(0, due), _first_step(1, due), _first_step(2, due)
+        bad = [
+            {**_first_step(3, due), "_id": name, "leadId": "lead-4", "wakeAt": due, **fields}
+            for name, (fields, _) in broken.items()
+        ]
+        bare = {name: value for name, value in bad[0].items() if name not in ("leadId", "source", "personalization")}
+        rows = [early, *bad, {**bare, "_id": "bare"}, {**text_date, "conditions": [_OLD_DATE]}, late]
+        await on.storage.insert_new(STEPS, rows)
+        async with on.running("nurture"):
+            await _until_steps(on, 3, state="sent")
+            await until(lambda: _nothing_to_come(on), "all steps through")
+        held = {row["_id"]: row for row in await on.storage.find(STEPS, {})}
+        assert {name: held[name]["state"] for name in broken} == dict.fromkeys(broken, "skipped")
+        assert [name for name, (_, why) in broken.items() if why not in held[name]["why"]] == []
+        assert held["bare"]["state"] == "cancelled"
+        assert len(await on.records(ACTIONS)) == 3
+
+
 async def test_steps_that_came_due_while_everything_was_down_go_out_late_in_order_and_not_in_a_burst(
     local: LocalServers,
 ) -> None:

@@ -78,6 +78,23 @@ def enrolled(world: World) -> Iterator[str]:
         wanted = Counter((lead_id, one.data["sequenceId"], it["stepId"]) for one in told for it in one.data["steps"])
         there = Counter(steps.get(lead_id, ()))
         yield from (f"steps: {one}" for one in differing(wanted, there))
+        yield from (f"lead {lead_id}: {fault}" for one in told for fault in _impersonal(world, one))
+
+
+_PERSONAL = {
+    "industry": ("company", "industry"),
+    "companySize": ("company", "size"),
+    "firstName": ("contact", "firstName"),
+}
+
+
+def _impersonal(world: World, event: Event) -> Iterator[str]:
+    """What an enrolment says of its lead that the lead never said."""
+    lead, told = world.living[str(event.subject)], event.data["personalization"]
+    for name, (section, field) in _PERSONAL.items():
+        held = (lead.get(section) or {}).get(field)
+        if told.get(name) not in (None, held) or (name == "firstName" and name not in told):
+            yield f"enrolled as {name} = {told.get(name)}, and it is {held}"
 
 
 def ended(world: World) -> Iterator[str]:

@@ -16,8 +16,8 @@ _RULES: Sequence[tuple[int, str, str, Callable[[Any], bool]]] = (
     (25, "company", "size", lambda it: str(it).casefold() == "enterprise"),
     (20, "company", "annualRevenue", lambda it: float(it) > 10_000_000),
     (15, "contact", "title", lambda it: "director" in str(it).casefold()),
-    (10, "company", "industry", lambda it: "restaurant" in str(it).casefold()),
-    (12, "company", "industry", lambda it: "catering" in str(it).casefold()),
+    (10, "company", "industry", lambda it: str(it).strip().casefold() == "restaurant"),
+    (12, "company", "industry", lambda it: str(it).strip().casefold() == "catering"),
 )
 """The contract's default rules: points, where they look, and what they ask."""
 
