@@ -14,13 +14,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from schemas.base import ENVELOPE_LIMIT
 from schemas.outputs import LeadRejected
 from schemas.reasons import RejectionReason
 from schemas.topics import REJECTED
 from shared.collections import COMMANDS
 from shared.domain.activities import tally
 from shared.domain.causes import Kind, Memory, remember, remembered
-from shared.events import Deferred, Outgoing, Received, Unknown, emit
+from shared.domain.size import GROWTH_ROOM, convertible, slim
+from shared.events import Deferred, Outgoing, Received, TooLarge, Unknown, emit
 from shared.leads import add_activities, change_leads, close_causes, read_leads, revised
 from shared.storage import Change, Document, Storage
 from shared.worker import Runtime, settle
@@ -44,6 +46,9 @@ class Ruling:
     note: Mapping[str, Any] | None = None
 
 
+Announce = Callable[[Document, Received, Mapping[str, Any]], Sequence[Outgoing]]
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What is particular to a kind of command; all three are pure.
@@ -54,7 +59,7 @@ class Policy:
     """
 
     judge: Callable[[Document | None, Received, datetime], Ruling]
-    announce: Callable[[Document, Received, Mapping[str, Any]], Sequence[Outgoing]]
+    announce: Announce
     activity: Callable[[Received, str, datetime], Document | None] = lambda *_: None
 
 
@@ -152,7 +157,33 @@ def _judge(
     at = row["at"] if row else now
     if row is not None and (row["done"] or (lead is not None and received.key in remembered(lead, Kind.COMMAND))):
         return _Verdict(received, at, Ruling(note=row["note"]), done=row["done"])
-    return _Verdict(received, at, policies[received.record.topic].judge(lead, received, at))
+    return _Verdict(received, at, _judge_anew(lead, received, at, policies[received.record.topic]))
+
+
+def _judge_anew(lead: Document | None, received: Received, at: datetime, policy: Policy) -> Ruling:
+    ruling = policy.judge(lead, received, at)
+    if ruling.reason is not None or lead is None:
+        return ruling
+    fault = _oversize(lead, received, {**lead, **(ruling.set or {}), "updatedAt": at}, ruling, policy)
+    return Ruling(RejectionReason.TOO_LARGE, fault) if fault else ruling
+
+
+def _oversize(lead: Document, received: Received, after: Document, ruling: Ruling, policy: Policy) -> str:
+    """What would be too large of an accepted command, in words; empty if all of it can be published. Pure.
+
+    Nothing is written yet: what can't be published must not be stored either.
+    """
+    limit = ENVELOPE_LIMIT - GROWTH_ROOM
+    try:
+        events = policy.announce(after, received, ruling.note or {})
+    except TooLarge as error:
+        return str(error)
+    for event in events:
+        if len(event.value or b"") > limit:
+            return f"{event.topic} would have {len(event.value or b'')} bytes; {limit} are the limit"
+    if convertible(lead) and not convertible(after):
+        return "the lead would become too large to be converted"
+    return ""
 
 
 async def _write(
@@ -195,13 +226,24 @@ def _change(verdict: _Verdict, lead: Document, activity: Document | None, memory
     return revised(lead, {"$set": {**(verdict.ruling.set or {}), **counted, **known}})
 
 
+def _announced(announce: Announce, lead: Document, verdict: _Verdict) -> Sequence[Outgoing]:
+    """The events of a command that was carried out; without the lead's bulky parts where they would be too large.
+
+    A release that didn't measure may have stored what it then could not publish; the lead itself keeps all of it.
+    """
+    try:
+        return announce(lead, verdict.received, verdict.ruling.note or {})
+    except TooLarge:
+        return announce(slim(lead), verdict.received, verdict.ruling.note or {})
+
+
 def _events(verdict: _Verdict, leads: Mapping[str, Document], policies: Policies, source: str) -> Sequence[Outgoing]:
     received, ruling = verdict.received, verdict.ruling
     lead_id = received.payload.lead_id
     if ruling.reason is None:
         # A lead that was erased meanwhile has nothing left to tell.
-        told = policies[received.record.topic].announce
-        return told(leads[lead_id], received, ruling.note or {}) if lead_id in leads else ()
+        announce = policies[received.record.topic].announce
+        return _announced(announce, leads[lead_id], verdict) if lead_id in leads else ()
     payload = LeadRejected(
         lead_id=lead_id,
         command=received.record.topic,

@@ -118,6 +118,10 @@ class Deferred:
         return f"lead:{self.received.payload.lead_id}"
 
 
+class TooLarge(ValueError):  # noqa: N818 - the state of the event
+    """An event that no reader of ours would take: it has more bytes than the contract allows."""
+
+
 Result = Outgoing | Refused | Unknown | Deferred
 """What a handler can return for an event: something to publish, a reason to bury it, or what it has to wait for."""
 
@@ -127,7 +131,7 @@ def emit(  # noqa: PLR0913 - an event's parts, each by name
 ) -> Outgoing:
     """The event `payload` says, caused by `cause`: caused twice, it has the same id twice.
 
-    `subject` is the lead's id and distinguishes the events that one cause has on several leads. Raises `ValueError`
+    `subject` is the lead's id and distinguishes the events that one cause has on several leads. Raises `TooLarge`
     for an event that no reader of ours would take.
     """
     lead_id = subject or key
@@ -145,7 +149,7 @@ def emit(  # noqa: PLR0913 - an event's parts, each by name
     )
     value = encode(event)
     if len(value) > ENVELOPE_LIMIT:
-        raise ValueError(f"{topic.name} would have {len(value)} bytes; {ENVELOPE_LIMIT} are the limit")
+        raise TooLarge(f"{topic.name} would have {len(value)} bytes; {ENVELOPE_LIMIT} are the limit")
     return Outgoing(topic.name, key.encode(), value, {"content-type": CONTENT_TYPE}, cause.key)
 
 

@@ -22,6 +22,11 @@ LEAD_BYTES_MAX = (ENVELOPE_LIMIT - OPPORTUNITY_BYTES - _REST_BYTES) // 2
 CAPTURED_BYTES_MAX = 64 * 1024
 """Most bytes that captures give a lead: commands have the rest. What identifies a person may go beyond."""
 
+GROWTH_ROOM = 4 * 1024
+"""Bytes that a lead may gain between a decision and its last announcement: an owner, a consent, times."""
+
+_BULKY = ("context", "requirements")
+_LITTLE = ("assignedTo", "convertedAt", "convertedToOpportunityId")
 _WIRE = tuple(field.alias or name for name, field in Lead.model_fields.items())
 
 
@@ -34,3 +39,18 @@ def lead_size(lead: Mapping[str, Any]) -> int:
     """The bytes of a lead document in an event: of the fields that the wire has."""
     shown = {name: lead[name] for name in _WIRE if lead.get(name) is not None}
     return encoded_size({**shown, "id": lead["_id"]})
+
+
+def convertible(lead: Mapping[str, Any]) -> bool:
+    """Whether this lead can be converted, whatever opportunity is asked for."""
+    return lead_size({name: value for name, value in lead.items() if name not in _LITTLE}) <= LEAD_BYTES_MAX
+
+
+def slim(lead: Mapping[str, Any]) -> dict[str, Any]:
+    """The lead document without its bulky parts, which are optional in every event."""
+    conversion = lead.get("conversion")
+    without = {name: value for name, value in lead.items() if name not in _BULKY}
+    if not conversion:
+        return without
+    opportunity = {name: value for name, value in conversion["opportunity"].items() if name not in _BULKY}
+    return without | {"conversion": {**conversion, "opportunity": opportunity}}

@@ -13,9 +13,10 @@ from schemas.topics import CONVERTED
 from services.capture.domain import decide
 from services.capture.plan import View
 from services.conversion.domain import opportunity
-from shared.domain.size import CAPTURED_BYTES_MAX, LEAD_BYTES_MAX, encoded_size, lead_size
+from shared.domain.size import CAPTURED_BYTES_MAX, LEAD_BYTES_MAX, convertible, encoded_size, lead_size, slim
 from shared.events import Cause, emit
 from tests.builders import NOW, capture, data
+from tests.builders import lead as stored_lead
 
 _FILLERS = {"letters": "x", "control characters": "\x01", "emoji": "🍽", "accents": "é"}
 
@@ -130,3 +131,22 @@ def test_sizes_are_those_of_the_wire() -> None:
         Lead.of(document).model_dump_json(by_alias=True, exclude_none=True).encode()
     )
     assert encoded_size("\x01") == len(json.dumps("\x01"))
+
+
+def test_an_owner_and_the_conversion_itself_make_no_lead_too_large_to_be_converted() -> None:
+    lead = stored_lead(requirements={"timeline": ""})
+    lead["requirements"]["timeline"] = "x" * (LEAD_BYTES_MAX - lead_size(lead))
+    assert convertible(lead)
+    assert convertible(lead | {"assignedTo": "\x01" * 200, "convertedAt": NOW, "convertedToOpportunityId": "o" * 36})
+    lead["requirements"]["timeline"] += "x"
+    assert not convertible(lead)
+
+
+def test_a_slim_lead_has_its_person_and_company_and_the_opportunity_its_terms() -> None:
+    opportunity = {"name": "n", "amount": 1.0, "company": {"name": "c"}, "requirements": {"painPoints": ["p"]}}
+    conversion = {"cause": "k", "opportunity": opportunity}
+    bulky = stored_lead(context={"a": 1}, requirements={"painPoints": ["p"]}, conversion=conversion)
+    thin = slim(bulky)
+    assert bulky.keys() - thin.keys() == {"context", "requirements"}
+    assert thin["conversion"]["opportunity"].keys() == opportunity.keys() - {"requirements"}
+    assert slim(stored_lead()) == stored_lead()

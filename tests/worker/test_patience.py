@@ -39,7 +39,7 @@ async def none_waits(on: Bench) -> None:
     async def empty() -> bool:
         return await on.count(ORPHANS) == 0
 
-    await until(empty, "nothing waits any more")
+    await until(empty, "nothing waits any more", 600)
 
 
 async def test_a_convert_right_behind_its_qualify_gets_through(
@@ -165,6 +165,7 @@ async def test_a_command_that_comes_again_while_it_waits_has_one_outcome_and_no_
         assert await on.count(COMMANDS) == 3
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("quiet")
 async def test_a_flood_of_forbidden_commands_delays_no_other(
     local: LocalServers,
