@@ -309,7 +309,7 @@ def _stated_by_sales(lead: Lead, said: Said, consent: Facts) -> Facts:
     """A yes or a no for whatever address the person has; a yes never lifts a no. It is told even without a change."""
     channel, given = consent["channel"], consent["given"]
     what = f"Consent to {'e-mail' if channel == 'email' else 'calls'} {'given' if given else 'refused'}"
-    lead.activities[said.id] = Activity("follow_up", what)
+    lead.activities[said.id] = Activity("follow_up", what, by=said.data["requestedBy"])
     changed = lead.state(Statement(channel, None, given, _to_ms(said.time), lifts=False))
     held = lead.sections["consent"][channel]
     return {f"consent.{channel}": {"from": held, "to": held}} | changed
