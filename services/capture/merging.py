@@ -29,15 +29,16 @@ def differences(data: Mapping[str, Any], lead: Mapping[str, Any]) -> tuple[Docum
     differed: list[Document] = []
     entries, room = _CONTEXT_MAX - len(lead.get("context") or ()), CAPTURED_BYTES_MAX - lead_size(lead)
     for section, name, value in _leaves(data):
-        path = f"{section}.{name}"
-        held, size = (lead.get(section) or {}).get(name), encoded_size({section: {name: value}})
+        path, held = f"{section}.{name}", (lead.get(section) or {}).get(name)
         if not _empty(held):
             differed += [{"path": path, "value": value}] if held != value else []
-        elif (size <= room or path in IDENTIFYING) and (section != "context" or entries > 0):
-            fills[path] = value
-            entries, room = entries - (section == "context"), room - size
-        else:
+            continue
+        size, full = encoded_size({section: {name: value}}), section == "context" and entries <= 0
+        if full or (size > room and path not in IDENTIFYING):
             differed.append({"path": path, "value": value})
+            continue
+        fills[path] = value
+        entries, room = entries - (section == "context"), room - size
     if data["source"] != lead["source"]:
         differed.append({"path": "source", "value": data["source"]})
     return fills, differed
