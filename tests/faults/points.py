@@ -142,6 +142,7 @@ ELSEWHERE: Mapping[str, str] = {
     "capture.store._mark_applied": "needs more captures of one lead than it remembers: `tests/worker/test_memory.py`",
     "shared.leads.close_causes": "needs more events of one lead than it remembers: `tests/worker/test_memory.py`",
     "insights.rebuild._begin.attempt": "the command `pantry insights rebuild`",
+    "lead_check.repair": "the command `pantry leads check --repair`",
     "insights.rebuild._move": "the command `pantry insights rebuild`",
     "insights.rebuild._show": "the command `pantry insights rebuild`",
     "prediction.predicting.Predicting._recall": "needs a model in use, which thousands of outcomes make",
