@@ -9,11 +9,12 @@ from schemas.outputs import LeadCreated, LeadMerged, LeadUpdated
 from schemas.topics import CAPTURED, CREATED, MERGED, UPDATED
 from services.capture import store
 from services.capture.domain import decide
-from services.capture.plan import Capture, Outcome, Plan
+from services.capture.plan import Capture, Document, Outcome, Plan
 from shared.domain.consent import paths
 from shared.domain.identity import identity_of
 from shared.domain.moments import stored
-from shared.events import Outgoing, Received, emit
+from shared.domain.size import slim
+from shared.events import Outgoing, Received, TooLarge, emit
 from shared.worker import Runtime, Worker, settle
 
 NAME = "capture"
@@ -68,8 +69,15 @@ def _tell_erased(outcomes: Sequence[Outcome]) -> None:
 def _events(outcome: Outcome, received: Received) -> list[Outgoing]:
     if outcome.lead is None:
         return []
-    row, lead = outcome.row, Lead.of(outcome.lead)
-    at, cause = outcome.lead["updatedAt"], received.cause
+    try:
+        return _told(outcome.row, outcome.lead, received)
+    except TooLarge:
+        # A release that didn't measure may have stored a lead that no record can hold.
+        return _told(outcome.row, slim(outcome.lead), received)
+
+
+def _told(row: Document, document: Document, received: Received) -> list[Outgoing]:
+    lead, at, cause = Lead.of(document), document["updatedAt"], received.cause
     if row["outcome"] == "created":
         return [emit(CREATED, LeadCreated(lead=lead), cause=cause, key=lead.id, source=_SOURCE, at=at)]
     merged = LeadMerged(

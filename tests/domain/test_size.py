@@ -4,18 +4,19 @@ from typing import Any
 
 import pytest
 
-from schemas.base import ENVELOPE_LIMIT
+from schemas.base import ENVELOPE_LIMIT, CloudEvent
 from schemas.captures import LeadCaptured
 from schemas.commands import OPPORTUNITY_BYTES, OpportunityRequest
 from schemas.lead import Lead
 from schemas.outputs import LeadConverted
-from schemas.topics import CONVERTED
+from schemas.topics import CAPTURED, CONVERTED
 from services.capture.domain import decide
-from services.capture.plan import View
+from services.capture.plan import Outcome, View
+from services.capture.worker import _events
 from services.conversion.domain import opportunity
 from shared.domain.size import CAPTURED_BYTES_MAX, LEAD_BYTES_MAX, convertible, encoded_size, lead_size, slim
-from shared.events import Cause, emit
-from tests.builders import NOW, capture, data
+from shared.events import Cause, Received, Record, emit
+from tests.builders import NOW, capture, data, event
 from tests.builders import lead as stored_lead
 
 _FILLERS = {"letters": "x", "control characters": "\x01", "emoji": "🍽", "accents": "é"}
@@ -103,6 +104,18 @@ def test_what_a_lead_has_no_room_for_stays_in_the_row_of_its_capture() -> None:
         "requirements.painPoints" in row["filled"]
     )
     assert lead_size(lead) <= CAPTURED_BYTES_MAX
+
+
+def test_a_capture_of_a_lead_that_an_older_release_let_grow_too_large_is_published_all_the_same() -> None:
+    payload = LeadCaptured.model_validate(data())
+    value = event(data(), event_id="c2")
+    received = Received(Record(CAPTURED.name, 0, 0, b"", value), CloudEvent.model_validate_json(value), payload, "c2")
+    large = stored_lead(context={f"note{n}": "z" * 8_000 for n in range(40)})
+    row = {"outcome": "merged", "matchScore": 100, "matchedOn": ["email"], "filled": [], "otherMatches": []}
+    (told,) = _events(Outcome(capture("c2"), row | {"reopened": False}, large), received)
+    published = json.loads(told.value or b"")["data"]["lead"]
+    assert (published["id"], published["contact"]) == (large["_id"], large["contact"])
+    assert "context" not in published
 
 
 def test_what_identifies_a_person_always_fits() -> None:
