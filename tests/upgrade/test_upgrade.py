@@ -105,12 +105,14 @@ def _second() -> Iterator[Sent]:
 
 
 @asynccontextmanager
-async def _taken_over(local: LocalServers, now: datetime) -> AsyncIterator[tuple[Bench, Dump]]:
+async def _taken_over(
+    local: LocalServers, now: datetime, names: Iterable[str] = tuple(WORKERS)
+) -> AsyncIterator[tuple[Bench, Dump]]:
     """Today's workers on what the dump holds, begun at this time."""
     dump, began = keeping.read(_DUMP), system_clock()
     async with bench(local) as on:
         await keeping.restored(on, dump)
-        builds = [WORKERS[name] for name in WORKERS]
+        builds = [WORKERS[name] for name in names]
         async with Service(on.settings, on.to, builds, clock=lambda: now + (system_clock() - began)):
             yield on, dump
 
@@ -171,6 +173,22 @@ async def test_the_workers_of_today_go_on_with_what_an_earlier_commit_left(local
     assert left == []
     of_lea = {one["description"] for one in found[STORED_ACTIVITIES] if one["leadId"] == lead_id("lea-1")}
     assert cast.CALL["description"] in of_lea, "it waited for its lead in the dump"
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_a_step_whose_condition_was_stored_with_a_date_as_text_holds_up_no_other(local: LocalServers) -> None:
+    late = datetime(2026, 12, 18, 23, 30, tzinfo=UTC)
+    async with _taken_over(local, late, ["nurture"]) as (on, _):
+
+        async def nothing_due() -> bool:
+            return not await on.count(STEPS, {"wakeAt": {"$lte": late}})
+
+        await until(nothing_due, "every step through that was due", every_s=0.5)
+        (dated,) = await on.storage.find(STEPS, {"leadId": lead_id("dated-1"), "stepId": "by_date"})
+        (after,) = await on.storage.find(STEPS, {"leadId": lead_id("dated-1"), "stepId": "after"})
+    assert dated["conditions"][0]["value"] == "2030-01-01T00:00:00Z", "as the old code stored it"
+    assert dated["state"] == "sent", dated.get("why")
+    assert after["state"] == "scheduled"
 
 
 def _new_dead_letters(dump: Dump, records: Sequence[Record]) -> list[bytes | None]:
