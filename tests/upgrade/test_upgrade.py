@@ -59,7 +59,7 @@ _NAMES = (
 )
 _READ = (LEADS, CAPTURES, STEPS, STORED_ACTIVITIES)
 _STATUS = {
-    "ana-1": "qualified",
+    **dict.fromkeys(("ana-1", "ref-1"), "qualified"),
     "ben-1": "contacted",
     "cara-1": "lost",
     **dict.fromkeys(("dan-1", "eve-1", "gus-1", "lea-1", "max-1", "deal-1"), "converted"),
@@ -68,7 +68,7 @@ _STATUS = {
     **dict.fromkeys(("kim-1", "oli-1", "pam-1"), None),
 }
 """By the id of the lead's first capture; None is erased."""
-_CAPTURES_TOLD = {"new-1", "new-2", "ana-3", "ana-4", "hal-2", "kim-2", "lea-1"}
+_CAPTURES_TOLD = {"new-1", "new-2", "ana-3", "ana-4", "hal-2", "kim-2", "lea-1", "ref-2"}
 _BANT = {
     "budget": {"confirmed": True},
     "authority": {"isDecisionMaker": True},
@@ -88,6 +88,9 @@ def _first() -> Iterator[Sent]:
     yield captured("hal", 2)
     yield captured("kim", 2)
     yield captured("lea")
+    yield captured("ref", 2, phone="(202) 555-0199")
+    yield command("ref", QUALIFY, "ref-fit", requirements={"painPoints": ["food waste"]})
+    yield command("deal", CONVERT, "deal-again")
     yield activity("ben", "ben-call")
     yield said("gus", ACTIVITIES, {"email": email("gus"), "activity": cast.CALL}, "gus-call")
     yield engaged("ned", "unsubscribed", "ned-out")
@@ -216,6 +219,7 @@ def _filled_and_kept(leads: Mapping[str, Any], rows: Mapping[str, int]) -> None:
     named = {"firstName": "Ana", "lastName": "Reyes", "email": email("ana")}
     assert ana["contact"] == {**named, "title": "Owner", "phone": "(202) 555-0123"}
     assert ana["company"]["website"] == "https://www.example.com/ana"
+    assert leads[lead_id("ref-1")]["contact"]["phone"] == "(202) 555-0199"
     # Of two captures that nobody had read, either may make the lead.
     (new,) = [one for one in leads.values() if one["contact"].get("email", "").lower() == email("new")]
     assert new["contact"]["phone"] == "(202) 555-0177"
@@ -234,6 +238,7 @@ def _judged(records: Sequence[Record]) -> None:
         "oli-early": "lead_not_qualified",
         "fay-deal": "lead_not_qualified",
         "gus-again": "already_converted",
+        "deal-again": "already_converted",
     }
     converted = Counter(one["subject"] for one in _events(records, CONVERTED))
     assert {name: converted[lead_id(f"{name}-1")] for name in _NAMES if converted[lead_id(f"{name}-1")]} == {
