@@ -9,7 +9,7 @@ from shared.domain.conditions import Condition, evaluate_all, value_at
 
 TEXT_MAX = 200
 ITEMS_MAX = 10
-CUTS_MAX = 200
+CUTS_MAX = 100
 """Places of a long value that are tried; a value that none of them proves is kept whole."""
 
 

@@ -1,5 +1,6 @@
 """The scoring worker: whatever a score depends on has changed, so the lead is scored again; `leads.scored` tells."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -23,6 +24,7 @@ from shared.worker import Runtime, Worker, settle
 NAME = "scoring"
 TOPICS = (CREATED, MERGED, QUALIFIED, DISQUALIFIED, CONVERTED, UPDATED, ASSIGNED, RESCORE)
 _SOURCE = f"/services/{NAME}"
+_AT_A_STRETCH = 10
 _CARRIED = frozenset(field.alias or name for name, field in Lead.model_fields.items()) - {"id"} | {"activityStats"}
 _log = structlog.get_logger()
 
@@ -62,7 +64,7 @@ async def _score(
         for lead_id in left:
             decided.pop(lead_id, None)
         read = await read_leads(runtime.storage, left - carried.keys())
-        fresh = {one.lead_id: one for one in _decide({**read, **carried}, by_lead, rules, told, runtime.clock())}
+        fresh = await _decided({**read, **carried}, by_lead, rules, told, runtime.clock())
         decided.update(fresh)
         carried.clear()
         changes = [Change(one.lead_id, one.guard, one.update) for one in fresh.values() if one.update]
@@ -74,6 +76,22 @@ async def _score(
     return list(decided.values())
 
 
+async def _decided(
+    leads: Mapping[str, Document],
+    by_lead: Mapping[str, Sequence[Received]],
+    rules: Reloading[RuleSet],
+    told: Told,
+    now: datetime,
+) -> dict[str, Decision]:
+    fresh: dict[str, Decision] = {}
+    for number, one in enumerate(_decide(leads, by_lead, rules, told, now)):
+        fresh[one.lead_id] = one
+        if number % _AT_A_STRETCH == 0:
+            # Many rules over large leads take long: heartbeats and other tasks go on meanwhile.
+            await asyncio.sleep(0)
+    return fresh
+
+
 def _decide(
     leads: Mapping[str, Document],
     by_lead: Mapping[str, Sequence[Received]],
@@ -81,10 +99,11 @@ def _decide(
     told: Told,
     now: datetime,
 ) -> Iterator[Decision]:
-    version = rule_set(rules.version)
+    # Both at once: the file may change while this goes on.
+    version, current = rule_set(rules.version), rules.current
     for lead_id, lead in leads.items():
         causes = [_cause(one) for one in by_lead[lead_id]]
-        decision = decide(lead, causes, rules.current, version, now, told.of(lead_id))
+        decision = decide(lead, causes, current, version, now, told.of(lead_id))
         for rule, why in decision.errors:
             _log.warning("rule.skipped", rule=rule, why=why, lead=lead_id)
         yield decision

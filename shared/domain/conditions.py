@@ -24,7 +24,7 @@ from shared.domain.operands import (
 )
 from shared.domain.patterns import compile_pattern
 
-CONDITIONS_MAX = 1_000
+CONDITIONS_MAX = 500
 """Conditions of one file."""
 
 VALUES_MAX = 20_000

@@ -36,7 +36,7 @@ def pattern(source: str) -> dict[str, Any]:
     [
         (rules(500, EXISTS), rules(501, EXISTS)),
         (rules(1, *[EXISTS] * 50), rules(1, *[EXISTS] * 51)),
-        (rules(20, *[EXISTS] * 50), rules(21, *[EXISTS] * 50)),
+        (rules(10, *[EXISTS] * 50), rules(11, *[EXISTS] * 50)),
         (rules(20, WIDE), rules(21, WIDE)),
         (rules(4, pattern(r"\pL{4}")), rules(5, pattern(r"\pL{4}"))),
     ],
@@ -54,7 +54,7 @@ def test_so_are_assignment_and_triggers() -> None:
 
     for within, beyond in (
         (assignment(500, 1, 1), assignment(501, 1, 1)),
-        (assignment(20, 50, 1), assignment(21, 50, 1)),
+        (assignment(10, 50, 1), assignment(11, 50, 1)),
         (assignment(1, 1, 200), assignment(1, 1, 201)),
     ):
         AssignmentRules.model_validate(within)
@@ -99,7 +99,7 @@ def on(count: int) -> list[dict[str, Any]]:
         (file(sequence(50)), file(sequence(51))),
         (file(*on(10)), file(*on(11))),
         (file(sequence(32), body="x" * 32_000), file(sequence(33), body="x" * 32_000)),
-        (file(sequence(20, conditions=[EXISTS] * 50)), file(sequence(21, conditions=[EXISTS] * 50))),
+        (file(sequence(10, conditions=[EXISTS] * 50)), file(sequence(11, conditions=[EXISTS] * 50))),
         (
             file(sequence(8, personalization={"guide": "x" * 4_000})),
             file(sequence(9, personalization={"guide": "x" * 4_000})),
