@@ -101,6 +101,8 @@ class _Tries:
 
     alone: bool
     most: int
+    cuts: bool = True
+    """Whether there is a smaller part to try."""
     failures: int = 0
     _wait_s: float = _FIRST_PAUSE_S
     _deadline: float = field(default_factory=lambda: time.monotonic() + HOLD_S)
@@ -113,9 +115,9 @@ class _Tries:
         """Count a failed try, if the servers answered; return whether that was the last."""
         blames_server = self.alone and servers_fault(error)
         self.failures += answers and not blames_server
-        # A conflict has been tried often by then.
-        conflict = self.failures > 0 and not self.alone and isinstance(error, Contention)
-        return self.failures >= self.most or conflict
+        # To try the same together again helps neither a conflict, which was tried often by then, nor a bug.
+        hopeless = not self.alone and (isinstance(error, Contention) or not transient(error))
+        return self.failures >= self.most or (self.failures > 0 and self.cuts and hopeless)
 
     def pause_s(self, error: BaseException, longest: float) -> float:
         if self.alone and self.failures:
@@ -164,7 +166,7 @@ class Isolation:
 
     async def insist(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         """Try until it passes, where nothing can be set aside. Raises `Stopping`, and the error after `HOLD_S`."""
-        tries = _Tries(alone=False, most=_NO_END)
+        tries = _Tries(alone=False, most=_NO_END, cuts=False)
         while True:
             self.trying()
             try:

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
-from prometheus_client import generate_latest
+from prometheus_client import Gauge, generate_latest
 
 from deploy.local import LocalServers
 from schemas.topics import DEADLETTER
 from services import dead_letters
 from services.running import prepare, running
+from shared import service as service_module
+from shared.storage import Unavailable
 from tests.builders import data, event
 from tests.harness import Bench, bench, until
 
@@ -119,6 +121,43 @@ def _scan(number: int) -> bytes:
     if number % 10 < 3:
         del scan["data"]["contact"]["email"]
     return json.dumps(scan).encode()
+
+
+async def test_a_worker_that_makes_no_progress_is_unready_and_blames_no_record_for_a_servers_state(
+    local: LocalServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from services.capture import worker  # noqa: PLC0415 - the module whose function is broken below
+
+    def no_primary(*_: Any) -> Any:
+        raise Unavailable("NotPrimaryError code=10107")
+
+    monkeypatch.setattr(service_module, "_STUCK_S", 1.0)
+    monkeypatch.setattr(service_module, "_MONITOR_S", 0.1)
+    async with bench(local) as on:
+        await _publish(on, [event(data(email=f"n{number}@example.com")) for number in range(9)])
+        async with running(on.settings, on.to, ["capture"]) as service:
+            stuck = service.metrics.stuck.labels("capture")
+            with monkeypatch.context() as state:
+                state.setattr(worker, "_capture", no_primary)
+
+                async def told() -> bool:
+                    return "no record of the batch in hand" in (await service.unready()).get("capture", "")
+
+                await until(told, "a worker that is not ready")
+                await until(lambda: _is(stuck, 1.0), "the alarm")
+                assert await service.stuck() == {}, "it goes round; to start it again would not help"
+
+            async def all_there() -> bool:
+                return await on.count("leads") == 9
+
+            await until(all_there, "a lead of every record")
+            await until(lambda: _is(stuck, 0.0), "the alarm's end")
+            assert await service.unready() == {}
+        assert await on.records(DEADLETTER) == []
+
+
+async def _is(gauge: Gauge, value: float) -> bool:
+    return float(gauge._value.get()) == value
 
 
 async def test_while_the_dead_letter_cannot_be_written_its_record_is_not_committed(
