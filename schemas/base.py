@@ -109,7 +109,7 @@ def given(name: str, kind: Literal["string", "object"] = "string") -> dict[str, 
 
 
 _LEVELS_MAX = 90
-_INTEGERS = range(-(2**63), 2**63)
+_INTEGERS_END = 2**63
 _NAME = re.compile(r"[A-Za-z_][\w-]{0,39}|\d{1,6}", re.ASCII)
 _PATH_MAX = 8
 
@@ -127,7 +127,9 @@ def flaw_in(value: Any, levels: int = _LEVELS_MAX) -> tuple[tuple[str, ...], str
         return None if _is_text(value) else ((), "must be text without lone surrogates")
     if isinstance(value, float):
         return None if math.isfinite(value) else ((), "must be a finite number")
-    return ((), "must be a number of 64 bits") if isinstance(value, int) and value not in _INTEGERS else None
+    # Not by a range: that counts through all its numbers to find one of the driver's own integer type.
+    large = isinstance(value, int) and not -_INTEGERS_END <= value < _INTEGERS_END
+    return ((), "must be a number of 64 bits") if large else None
 
 
 def _flaw_in_names(value: Mapping[Any, Any]) -> tuple[tuple[str, ...], str] | None:

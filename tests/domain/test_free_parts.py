@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from bson import Int64
 
 from schemas.base import flaw_in
 from schemas.reasons import DeadLetterReason
@@ -126,3 +127,9 @@ def test_columns_and_form_fields_with_such_names_don_t_reach_the_context() -> No
     mapping = fields.guess(names)
     found = fields.capture_of(dict.fromkeys(names, "x"), mapping, "website")
     assert flaw_in(found.data) is None
+
+
+@pytest.mark.timeout(20)
+def test_an_integer_as_the_driver_reads_it_is_judged_at_once() -> None:
+    assert flaw_in({"x": Int64(2**62)}) is None
+    assert flaw_in({"x": Int64(2**63)}) is not None
