@@ -54,6 +54,8 @@ def _bury(capture: Capture, view: View, plan: Plan) -> Outcome | None:
     """The outcome of a capture that was made before its person's erasure; None when there is nothing of the kind."""
     row = view.rows.get(capture.key)
     mine = f"lead:{row['leadId']}" if row else ""
+    if row and row.get("applied") and row["leadId"] not in view.leads:
+        plan.begun_anew.add(capture.key)
     stone = newest([view.tombstones[n] for n in (*capture.identity.claims, mine) if n in view.tombstones])
     if row and mine in view.tombstones:
         _release(view, plan, [(claim, row["leadId"]) for claim in row.get("claims", ())])

@@ -50,8 +50,9 @@ class Plan:
     """What to write, in this order; and each capture's outcome, in the order of the captures.
 
     `releases` are claims that an erased lead no longer has. `rows` are new; `redecided` replace rows whose lead was
-    never written, or is erased, or remembers otherwise. `applied` are decisions that leads are about to forget, for
-    their rows. A plan with `unread` claims was made without knowing who holds them, and must not be written.
+    never written, or is erased, or remembers otherwise; `begun_anew` has the keys of those whose lead is gone for good.
+    `applied` are decisions that leads are about to forget, for their rows. A plan with `unread` claims was made without
+    knowing who holds them, and must not be written.
     """
 
     releases: list[tuple[str, str]] = field(default_factory=list)
@@ -59,6 +60,7 @@ class Plan:
     joins: list[tuple[str, str]] = field(default_factory=list)
     rows: list[Document] = field(default_factory=list)
     redecided: list[Document] = field(default_factory=list)
+    begun_anew: set[str] = field(default_factory=set)
     applied: list[Document] = field(default_factory=list)
     inserts: dict[str, Document] = field(default_factory=dict)
     bases: dict[str, int] = field(default_factory=dict)

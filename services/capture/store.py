@@ -46,7 +46,7 @@ async def save(storage: Storage, plan: Plan) -> bool:
     await storage.change(IDENTITIES, [Change(c, {}, {"$addToSet": {"leadIds": lead}}) for c, lead in plan.joins])
     if await storage.insert_new(CAPTURES, plan.rows):
         return False
-    if not await storage.replace(CAPTURES, [(_guard(row), row) for row in plan.redecided]):
+    if not await storage.replace(CAPTURES, [(_guard(row, plan), row) for row in plan.redecided]):
         return False
     await _mark_applied(storage, plan.applied)
     existed, changed = await asyncio.gather(
@@ -56,8 +56,8 @@ async def save(storage: Storage, plan: Plan) -> bool:
     return changed and not existed
 
 
-def _guard(row: Document) -> Document:
-    return {} if row.get("erased") else _OPEN
+def _guard(row: Document, plan: Plan) -> Document:
+    return {} if row.get("erased") or row["_id"] in plan.begun_anew else _OPEN
 
 
 async def _mark_applied(storage: Storage, applied: Sequence[Document]) -> None:

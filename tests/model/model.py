@@ -89,6 +89,9 @@ def _captured(world: World, said: Said, told: Told) -> Meaning:
     if not told.facts and _is_late(world, said, person):
         return {}, None
     matches = world.matches(person)
+    if said.shaken:
+        # It was decided before something came between, and its lead stays: others may have come to match as well.
+        matches.sort(key=lambda one: one[2].id != told.chance.get("leadId"))
     if matches:
         points, words, lead = matches[0]
         others = sorted(other.id for _, _, other in matches[1:])

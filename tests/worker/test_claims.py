@@ -8,15 +8,29 @@ from typing import Any
 import pytest
 
 from deploy.local import LocalServers
-from services.capture.store import _claim
+from services.capture.domain import decide
+from services.capture.store import _claim, load, save
 from shared.mongo import Mongo
 from shared.storage import Storage
+from tests.builders import NOW, capture
 
 
 @pytest.fixture
 def mongo(tmp_path: Path) -> Iterator[Mongo]:
     with LocalServers("embedded", tmp_path, kafka_bootstrap="nowhere:0") as local:
         yield Mongo(local.servers.mongo_url)
+
+
+async def test_a_capture_that_was_applied_to_a_lead_which_is_gone_does_not_stick(mongo: Mongo) -> None:
+    storage, one = Storage(mongo, "gone"), capture("c")
+    await storage.put("captures", [{"_id": "c", "leadId": "gone", "ordinal": 1, "outcome": "created", "applied": True}])
+    plan = decide([one], await load(storage, [one], (), "salt"), NOW, "US")
+    assert await save(storage, plan)
+    (lead,) = await storage.find("leads", {})
+    assert (await storage.read("captures", ["c"]))["c"]["leadId"] == lead["_id"]
+    again = decide([one], await load(storage, [one], (), "salt"), NOW, "US")
+    assert (again.redecided, again.inserts, again.sets) == ([], {}, {})
+    await asyncio.to_thread(storage.close)
 
 
 class _Lagging:
