@@ -88,7 +88,7 @@ def _settle(capture: Capture, view: View, plan: Plan, now: datetime, region: str
     else:
         lead, left = _create(capture, view, plan, now)
         row = _row(capture, lead, "created", now) | ({"differed": left} if left else {})
-    row |= _consent(capture, lead, view, plan, region)
+    row |= _consent(capture, lead, view, plan, now, region)
     claim_for(capture.identity, lead, view, plan)
     row["claims"] = list(capture.identity.claims)
     if not IDENTIFYING.isdisjoint(row.get("filled", ())):
@@ -177,7 +177,9 @@ def _merge(  # noqa: PLR0913 - the parts of one decision
     }
 
 
-def _consent(capture: Capture, lead: Document, view: View, plan: Plan, region: str) -> Document:
+def _consent(  # noqa: PLR0913 - the parts of one decision
+    capture: Capture, lead: Document, view: View, plan: Plan, now: datetime, region: str
+) -> Document:
     """Fold what the capture states into its lead; return what its row keeps: the statements, and what they changed."""
     identity, stones = capture.identity, view.tombstones
     erased_at = newest([stones[claim] for claim in identity.claims if claim in stones])
@@ -187,6 +189,7 @@ def _consent(capture: Capture, lead: Document, view: View, plan: Plan, region: s
         capture.captured_at,
         capture.data,
         identity,
+        now=now,
         void_until=erased_at["at"] if erased_at else None,
     )
     result = restated(lead, [*said, *kept_refusals(identity, stones)], region)

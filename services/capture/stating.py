@@ -14,20 +14,27 @@ _UNDATED_SOURCES = ("/scanners/", "/imports/")
 """Sources whose records are scans and imports: a yes of theirs without a consent date never lifts a no."""
 
 _CLOCKS_DIFFER = timedelta(days=1)
-"""A consent date that is later than its capture by more is wrong; the capture's own time stands in for it.
+"""A consent date that lies further ahead of now is wrong; the capture's own time stands in for it.
 
 Otherwise a mistyped year would be a yes that no later refusal could ever lift.
 """
 
 
 def statements_of(  # noqa: PLR0913 - what a capture says
-    key: str, source: str, at: datetime, data: Mapping[str, Any], identity: Identity, *, void_until: datetime | None
+    key: str,
+    source: str,
+    at: datetime,
+    data: Mapping[str, Any],
+    identity: Identity,
+    *,
+    now: datetime,
+    void_until: datetime | None,
 ) -> list[Statement]:
     """The statements of a capture made `at`; what the person said up to their erasure is void."""
     consent = data.get("consent") or {}
     date = consent.get("capturedAt")
     dated = date is not None or not (consent.get("dated") is False or source.startswith(_UNDATED_SOURCES))
-    said_at = stored(date if date is not None and date <= at + _CLOCKS_DIFFER else at)
+    said_at = stored(date if date is not None and date <= now + _CLOCKS_DIFFER else at)
     if void_until is not None and said_at <= void_until:
         return []
     addresses = {EMAIL: identity.email, PHONE: identity.phone}
