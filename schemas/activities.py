@@ -6,7 +6,20 @@ from typing import Any, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError, to_json
 
-from schemas.base import LeadId, Maybe, Model, Moment, OptionalText, OptionalWord, Sentence, Word, given, kept
+from schemas.base import (
+    FREE_NAME,
+    LeadId,
+    Maybe,
+    Model,
+    Moment,
+    OptionalText,
+    OptionalWord,
+    Sentence,
+    Word,
+    given,
+    kept,
+    names,
+)
 from schemas.lead import ActivityType
 
 METADATA_ENTRIES = 20
@@ -52,7 +65,10 @@ class EngagementRecorded(NamesALead):
 
     action: Word
     metadata: Mapping[str, Any] | None = Field(
-        None, max_length=METADATA_ENTRIES, description="Free; kept with the activity. 20 entries, 2 KiB at most."
+        None,
+        max_length=METADATA_ENTRIES,
+        description="Free; kept with the activity. 20 entries, 2 KiB at most.",
+        json_schema_extra=names(FREE_NAME),
     )
 
     @field_validator("metadata")

@@ -102,6 +102,14 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_iso_only), AfterValidator(_in
 Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 
 
+def names(pattern: str) -> dict[str, Any]:
+    """What JSON Schema can say of the names in a free part: those on top; the reader looks at all of them."""
+    return {"propertyNames": {"pattern": pattern}}
+
+
+FREE_NAME = r"^[^$\u0000][^\u0000]*$"
+
+
 def given(name: str, kind: Literal["string", "object"] = "string") -> dict[str, Any]:
     """The JSON Schema of an object that has this field, neither null nor blank."""
     has = {"type": "object"} if kind == "object" else {"type": "string", "pattern": r"\S"}

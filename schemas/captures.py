@@ -9,7 +9,7 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.base import Amount, Maybe, Model, OptionalText, OptionalWord, Word, given, kept
+from schemas.base import Amount, Maybe, Model, OptionalText, OptionalWord, Word, given, kept, names
 from schemas.lead import CompanySize, Consent, Requirements, Source
 
 _CONTEXT_ENTRIES = 50
@@ -85,7 +85,9 @@ class LeadCaptured(Model):
     contact: CapturedContact
     requirements: Requirements | None = None
     consent: CapturedConsent | None = None
-    context: Annotated[Mapping[str, Any], Field(max_length=_CONTEXT_ENTRIES), AfterValidator(kept)] | None = None
+    context: Annotated[Mapping[str, Any], Field(max_length=_CONTEXT_ENTRIES), AfterValidator(kept)] | None = Field(
+        None, json_schema_extra=names(r"^[^$.\u0000][^.\u0000]*$")
+    )
 
     @field_validator("context")
     @classmethod

@@ -7,7 +7,21 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from schemas.activities import NamesALead
-from schemas.base import Amount, LeadId, Maybe, Model, Moment, OptionalText, OptionalWord, Word, Words, given, kept
+from schemas.base import (
+    FREE_NAME,
+    Amount,
+    LeadId,
+    Maybe,
+    Model,
+    Moment,
+    OptionalText,
+    OptionalWord,
+    Word,
+    Words,
+    given,
+    kept,
+    names,
+)
 from schemas.lead import Requirements, Status, Urgency
 
 OPPORTUNITY_BYTES = 64 * 1024
@@ -109,7 +123,13 @@ class UpdateLead(Command):
 class OpportunityRequest(Model):
     """What the opportunity shall be; the lead fills what is left open. Further fields are passed on; 64 KiB at most."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="allow",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        json_schema_extra=names(FREE_NAME),
+    )
 
     name: OptionalWord = None
     amount: Maybe[Amount] = None

@@ -96,6 +96,14 @@ def _outcome(value: bytes, topic: Topic) -> str:
     return outcome.reason.value if isinstance(outcome, Undecodable) else "taken"
 
 
+@pytest.mark.parametrize("topic", [TOPICS[name] for name in FREE_PARTS], ids=lambda one: one.name)
+@pytest.mark.parametrize("name", ["", "$", "$ref", "a\0", "a", "a$", "__proto__", " ", "é", "a.b"])
+def test_schema_and_reader_agree_on_the_names_in_a_free_part(topic: Topic, name: str) -> None:
+    body = json.loads(EXAMPLES[topic.name][0])
+    body["data"][FREE_PARTS[topic.name]] = {name: 1}
+    assert _taken(topic, body) == _validator(topic).is_valid(body)
+
+
 def test_a_capture_that_nobody_can_answer_is_refused_by_the_schema_too() -> None:
     for nobody in (data(email=None), data(email=" "), data(email=None, phone="")):
         body = json.loads(event(nobody))
