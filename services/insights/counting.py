@@ -21,7 +21,7 @@ from aiokafka.partitioner import murmur2
 from services.insights.domain import SECTIONS, Step, steps
 from shared.collections import INSIGHTS, LEADS, ROLLUPS, ROWS
 from shared.domain.listing import PERSONAL
-from shared.domain.rollups import META, bucket_id
+from shared.domain.rollups import META, NAMED, bucket_id
 from shared.storage import Change, Document, Storage, Unavailable
 from shared.worker import settle
 
@@ -136,6 +136,23 @@ async def _change_buckets(storage: Storage, shards: Sequence[Document]) -> None:
     empty = [{"_id": bucket, "by": {}, "is": {}} for bucket in sorted({change.id for change in changes})]
     await storage.insert_new(ROLLUPS, empty)
     await storage.change(ROLLUPS, changes)
+    await _forget_names(storage, shards)
+
+
+async def _forget_names(storage: Storage, shards: Sequence[Document]) -> None:
+    """Drop the names that nothing counts under any more: an industry is in a person's own words.
+
+    Only zeros go, so that whatever is added meanwhile stays. Crash before this → the shard is pending → done again.
+    """
+    names = {
+        (bucket_id(shard["generation"], delta["bucket"]), path)
+        for shard in shards
+        for delta in shard["pending"]["deltas"]
+        for path, amount in delta["add"].items()
+        if amount < 0 and path.startswith(NAMED)
+    }
+    zeros = [Change(bucket, {f"is.{path}": 0}, {"$unset": {f"is.{path}": ""}}) for bucket, path in sorted(names)]
+    await storage.change(ROLLUPS, zeros)
 
 
 def _added(shard: Document, delta: Mapping[str, Any]) -> Change:

@@ -19,6 +19,8 @@ WINDOWS = {"week": 7, "month": 30, "quarter": 90}
 """Days of each timeframe."""
 NONE = "(none)"
 """The name under which leads without an industry or an owner are counted."""
+NAMED = "industry."
+"""Where the paths begin whose next step is what people wrote: none stays once nothing counts under it."""
 BANDS = 10
 BAND_POINTS = 10
 """Bands of the score, and how many points wide each is; the highest takes 100 as well."""

@@ -148,9 +148,11 @@ async def test_an_erased_lead_leaves_the_count_and_no_word_and_late_events_bring
     local: LocalServers,
 ) -> None:
     who = lead_id("c1")
-    captured = event(data(email="ana@example.com", last="Zyzzyva"), event_id="c1")
+    # One's own words for an industry, with what paths of a document mean something else by; and one who shares a part.
+    industry = {"industry": "$zyzzyva.of %2E $set"}
+    captured = event(data(email="ana@example.com", last="Zyzzyva", company=industry), event_id="c1")
     async with bench(local) as on, on.running():
-        await on.publish([captured, event(data(email="bo@example.com"), event_id="c2")])
+        await on.publish([captured, event(data(email="bo@example.com", company={"industry": "$set"}), event_id="c2")])
         await until_told(on, ENROLLED, 2)
         await _until_equal(on, 2)
         await on.publish([event({"leadId": who, "requestedBy": "desk"}, ERASE, "x1")], ERASE)
@@ -161,12 +163,16 @@ async def test_an_erased_lead_leaves_the_count_and_no_word_and_late_events_bring
 
         async def clean() -> bool:
             rows = {name: await on.storage.find(name, {}) for name in await on.storage.collections()}
-            text = json.dumps({name: rows[name] for name in (ROWS, TIMELINE, UNPLACED, INSIGHTS)}, default=str)
+            text = json.dumps({name: rows[name] for name in (ROWS, TIMELINE, UNPLACED, INSIGHTS, ROLLUPS)}, default=str)
             timeline = [row for row in rows[TIMELINE] if row["leadId"] == who]
             gone = [row for row in rows[ROWS] if row["_id"] == who]
             return not timeline and "zyzzyva" not in text.casefold() and [one.get("gone") for one in gone] == [True]
 
         await until(clean, "nothing left of the erased lead")
+        everything = {name: await on.storage.find(name, {}) for name in await on.storage.collections()}
+        assert "zyzzyva" not in json.dumps(everything, default=str).casefold()
+        names = {name for row in everything[ROLLUPS] for name in row["is"].get("industry", {})}
+        assert names == {"%24set"}
 
 
 async def test_a_rebuild_mends_what_was_spoilt_while_leads_come_and_go(local: LocalServers) -> None:
