@@ -43,7 +43,7 @@ class NamesALead(Model):
 
 
 class Activity(Model):
-    """One activity (the seed's `LeadActivity`)."""
+    """One activity (the seed's `LeadActivity`). `id` names it within its lead: a later event with it changes it."""
 
     id: OptionalWord = None
     type: ActivityType
@@ -52,6 +52,7 @@ class Activity(Model):
     scheduled_at: Maybe[Moment] = None
     completed_at: Maybe[Moment] = None
     created_by: Word
+    cancelled: bool | None = Field(None, description="It won't be, or wasn't: it gives no points.")
 
 
 class ActivityRecorded(NamesALead):

@@ -46,7 +46,7 @@ _ACTIONS: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys((c.ACTIVITIES, c.ENROLMENTS, c.STEPS, c.TIMELINE, c.PREDICTIONS), "remove"),
     },
     "insights": {
-        **dict.fromkeys((c.LEADS, c.CAPTURES, c.ACTIVITIES, c.COMMANDS), "find"),
+        **dict.fromkeys((c.LEADS, c.CAPTURES, c.ACTIVITIES, c.COMMANDS, c.IDENTITIES), "find"),
         **dict.fromkeys((c.INSIGHTS, c.ROLLUPS, c.ROWS), "find insert update"),
         **dict.fromkeys((c.TIMELINE, c.UNPLACED), "find insert remove"),
     },

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.base import Word
+from services.engagement.versions import cause_of, count_key
 from shared.domain.activities import activity, tally
 from shared.domain.causes import Kind, remember, remembered
 from shared.domain.consent import EMAIL, REFUSALS, Statement, paths, restate
@@ -48,7 +49,7 @@ def engaged(  # noqa: PLR0913 - what an engagement event says
     trigger: str | None,
     metadata: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The activity that records an engagement; `address` is the one that a refusal of mail is about."""
+    """The activity that records an engagement, under its event's key; `address` is the one that a refusal is about."""
     document = activity(
         activity_id,
         lead_id,
@@ -60,8 +61,12 @@ def engaged(  # noqa: PLR0913 - what an engagement event says
         completed_at=at,
     )
     refused = action.casefold() if action.casefold() in REFUSALS else None
-    refusal = {"reason": refused, "address": address, "source": source} if refused else None
-    more = {"trigger": trigger, "refusal": refusal, "metadata": dict(metadata) if metadata else None}
+    refusal = {"reason": refused, "address": address, "source": source, "at": at, "cause": activity_id}
+    more = {
+        "trigger": trigger,
+        "refusal": refusal if refused else None,
+        "metadata": dict(metadata) if metadata else None,
+    }
     return {**document, "engagement": action, **{name: value for name, value in more.items() if value is not None}}
 
 
@@ -74,36 +79,37 @@ class Taken:
 
     lead_id: str
     update: Mapping[str, Any] | None
-    activity_ids: tuple[str, ...]
+    keys: tuple[str, ...]
     forgotten: tuple[str, ...] = ()
 
 
 def take_in(lead: Mapping[str, Any], activities: Sequence[Mapping[str, Any]], now: datetime, region: str) -> Taken:
     """Count `activities` on `lead`, each once: the lead remembers its newest causes, the rows remember for good."""
     known = remembered(lead, Kind.ACTIVITY)
-    fresh = [one for one in activities if one["_id"] not in known]
-    ids = tuple(one["_id"] for one in activities)
+    fresh = [one for one in activities if count_key(one) not in known]
+    keys = tuple(count_key(one) for one in activities)
     if not fresh:
-        return Taken(lead["_id"], None, ids)
-    memory = remember(lead.get(Kind.ACTIVITY.value) or (), [one["_id"] for one in fresh])
+        return Taken(lead["_id"], None, keys)
+    memory = remember(lead.get(Kind.ACTIVITY.value) or (), [count_key(one) for one in fresh])
     changes = {
-        "activityStats": tally(lead, fresh),
+        "activityStats": tally(lead, fresh, [one["replaced"] for one in fresh if "replaced" in one]),
         Kind.ACTIVITY.value: memory.held,
         "updatedAt": now,
         **_first_contact(lead, fresh, now),
         **_consent(lead, fresh, region),
     }
-    return Taken(lead["_id"], {"$set": changes}, ids, memory.forgotten)
+    return Taken(lead["_id"], {"$set": changes}, keys, memory.forgotten)
 
 
 def _first_contact(lead: Mapping[str, Any], fresh: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
     """Somebody of ours reached out, and it is done; what the lead did itself is no contact of ours."""
-    done = [one for one in fresh if "engagement" not in one and "completedAt" in one and one["completedAt"] <= now]
+    ours = [one for one in fresh if "engagement" not in one and not one.get("cancelled")]
+    done = [one for one in ours if "completedAt" in one and one["completedAt"] <= now]
     status = after(Move.FIRST_CONTACT, lead["status"]).value
     if not done or status == lead["status"]:
         return {}
     first = min(done, key=lambda one: (one["completedAt"], one["_id"]))
-    contacted = {"cause": first["_id"], "by": first["createdBy"], "from": lead["status"]}
+    contacted = {"cause": cause_of(first), "by": first["createdBy"], "from": lead["status"]}
     return {"status": status, "contacted": contacted}
 
 
@@ -116,7 +122,7 @@ def _consent(lead: Mapping[str, Any], fresh: Sequence[Mapping[str, Any]], region
         restated = restate({**lead, **sets}, [said], region)
         sets |= restated.set
         if restated.changed:
-            changed = {"cause": one["_id"], "changed": restated.changed, "source": said.source, "reason": said.reason}
+            changed = {"cause": said.cause, "changed": restated.changed, "source": said.source, "reason": said.reason}
             sets["consentChanges"] = changes = [*changes, changed][-CHANGES_MAX:]
     return sets
 
@@ -125,17 +131,17 @@ def _statement(lead: Mapping[str, Any], one: Mapping[str, Any]) -> Statement:
     address = email_key(one["refusal"]["address"]) or email_key((lead.get("contact") or {}).get("email"))
     # A row of an earlier edition names the source as its author.
     source = one["refusal"].get("source", one["createdBy"])
-    said = {"at": one["at"], "source": source, "cause": one["_id"], "reason": one["refusal"]["reason"]}
-    return Statement(EMAIL, address, given=False, **said)
+    cause, at = one["refusal"].get("cause", one["_id"]), one["refusal"].get("at", one["at"])
+    return Statement(EMAIL, address, given=False, at=at, source=source, cause=cause, reason=one["refusal"]["reason"])
 
 
-def changed_by(lead: Mapping[str, Any], activity_id: str) -> dict[str, Any] | None:
-    """What `leads.updated` has to tell of this activity: `changed`, `by` and `reason`; None when it changed nothing."""
+def changed_by(lead: Mapping[str, Any], cause: str) -> dict[str, Any] | None:
+    """What `leads.updated` says because of the event with this key: `changed`, `by`, `reason`; None for nothing."""
     contacted = lead.get("contacted") or {}
-    if contacted.get("cause") == activity_id:
+    if contacted.get("cause") == cause:
         changed = {"status": {"from": contacted["from"], "to": after(Move.FIRST_CONTACT, contacted["from"]).value}}
         return {"changed": changed, "by": contacted["by"], "reason": "first_contact"}
-    consent = next((one for one in _consent_changes(lead) if one["cause"] == activity_id), None)
+    consent = next((one for one in _consent_changes(lead) if one["cause"] == cause), None)
     if consent is None:
         return None
     return {"changed": paths(consent["changed"]), "by": consent["source"], "reason": consent["reason"]}

@@ -7,6 +7,7 @@ from schemas.outputs import LeadTriggered, LeadUpdated, RescoreRequested
 from schemas.topics import ACTIVITIES, ENGAGEMENTS, RESCORE, TRIGGERED, UPDATED, Topic
 from services.engagement import store
 from services.engagement.domain import Triggers, changed_by, engaged
+from services.engagement.versions import Version
 from shared.config import Reloading
 from shared.domain.activities import activity
 from shared.domain.identity import email_key
@@ -24,17 +25,25 @@ _SOURCE = f"/services/{NAME}"
 def build(runtime: Runtime) -> Worker:
     """The worker, ready to run. Raises `ConfigError` when the triggers file is wrong."""
     triggers = Reloading(runtime.settings.triggers_file, Triggers, runtime.settings.zone)
-    storage, clock = runtime.storage, runtime.clock
+    storage, clock, region = runtime.storage, runtime.clock, runtime.settings.region
 
     async def handle(received: Sequence[Received]) -> Sequence[Result]:
         unique = {one.key: one for one in received}
         lead_of = await _find_leads(runtime, list(unique.values()))
-        known = [_document(one, lead_of[key], triggers.current) for key, one in unique.items() if key in lead_of]
-        rows = await store.record(storage, known, clock())
-        await settle(lambda: store.take_in_all(storage, rows, clock(), runtime.settings.region))
+        versions = [_version(one, lead_of[key], triggers.current) for key, one in unique.items() if key in lead_of]
+        rows: dict[str, Document] = {}
+
+        async def attempt() -> bool:
+            plan = await store.record(storage, versions, clock())
+            if plan is None or not await store.take_in_all(storage, plan.of.values(), clock(), region):
+                return False
+            rows.update(plan.of)
+            return plan.complete
+
+        await settle(attempt)
         leads = await read_leads(storage, lead_of.values())
         lost = [one for key, one in unique.items() if lead_of.get(key) not in leads]
-        told = [(unique[row["_id"]], row, leads[row["leadId"]]) for row in rows if row["leadId"] in leads]
+        told = [(unique[key], row, leads[row["leadId"]]) for key, row in rows.items() if row["leadId"] in leads]
         return [*(_unknown(one) for one in lost), *(event for one in told for event in _events(*one))]
 
     return Worker(NAME, TOPICS, handle, (triggers.watch,), waits=True)
@@ -52,6 +61,12 @@ def _unknown(received: Received) -> Unknown:
     names = names_in(received.payload)
     # By its id where it has one: an address may lead elsewhere one day.
     return Unknown(received, max(names))
+
+
+def _version(received: Received, lead_id: str, triggers: Triggers) -> Version:
+    given = received.payload.activity.id if received.record.topic == ACTIVITIES.name else None
+    document = _document(received, lead_id, triggers)
+    return Version(document, given or received.event.id, given is not None, received.order)
 
 
 def _document(received: Received, lead_id: str, triggers: Triggers) -> Document:
@@ -78,16 +93,17 @@ def _document(received: Received, lead_id: str, triggers: Triggers) -> Document:
         outcome=given.outcome,
         scheduled_at=given.scheduled_at,
         completed_at=given.completed_at,
+        cancelled=bool(given.cancelled),
     )
 
 
 def _events(received: Received, row: Document, lead: Document) -> Iterator[Outgoing]:
-    at, lead_id = row["at"], row["leadId"]
+    at, lead_id = stored(received.event.time), row["leadId"]
     yield _event(received, RESCORE, RescoreRequested(lead_id=lead_id, reason="activity_recorded"), at)
-    if "trigger" in row:
+    if received.record.topic == ENGAGEMENTS.name and "trigger" in row:
         triggered = LeadTriggered(lead_id=lead_id, trigger=row["trigger"], action=row["engagement"])
         yield _event(received, TRIGGERED, triggered, at)
-    change = changed_by(lead, row["_id"])
+    change = changed_by(lead, received.key)
     if change:
         yield _event(received, UPDATED, LeadUpdated(lead_id=lead_id, **change), at)
 

@@ -27,7 +27,8 @@ def _words(word: str) -> str:
 
 def _activity(details: _Details) -> str:
     said = f": {details['description']}" if "description" in details else ""
-    return f"{_words(details['type']).capitalize()} by {details['createdBy']}{said}"
+    state = f" {details['state']}" if details.get("state") in ("planned", "cancelled") else ""
+    return f"{_words(details['type']).capitalize()}{state} by {details['createdBy']}{said}"
 
 
 def _update(details: _Details) -> str:

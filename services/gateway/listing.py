@@ -13,18 +13,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from schemas import topics
 from schemas.lead import Lead
 from services.gateway.domain import Fault, Invalid
 from services.gateway.history import told
 from services.gateway.http import Unreadable
 from shared.collections import ACTIVITIES, LEADS, ROWS, STEPS, TIMELINE
+from shared.domain.activities import row_id
 from shared.domain.consent import CHANNELS
 from shared.domain.listing import Question, moment_key
 from shared.domain.permission import Policy, may, why_not
 from shared.storage import Document, Storage
 
 _ACTIVITIES_MAX = 100
-_ACTIVITY_FIELDS = ("type", "description", "outcome", "scheduledAt", "completedAt", "createdBy", "at", "metadata")
+_ACTIVITY_FIELDS = (
+    *("type", "description", "outcome", "scheduledAt", "completedAt", "cancelled", "createdBy", "at", "metadata"),
+)
+_SPOKEN = (topics.ACTIVITIES.name, topics.ENGAGEMENTS.name)
 _QUALIFICATION_FIELDS = ("method", "bantScore", "bant", "by", "at")
 _STRETCH_S = 15.0
 _GROWTH = 4
@@ -163,7 +168,7 @@ def _present(document: Mapping[str, Any], fields: Sequence[str]) -> Document:
 
 
 def _activity(document: Mapping[str, Any]) -> Document:
-    return {"id": document["_id"], **_present(document, _ACTIVITY_FIELDS)}
+    return {"id": document.get("activityId", document["_id"]), **_present(document, _ACTIVITY_FIELDS)}
 
 
 async def score(storage: Storage, lead_id: str) -> Document | None:
@@ -190,9 +195,17 @@ async def timeline(storage: Storage, lead_id: str, before: str | None, most: int
         return None
     query = {"leadId": lead_id, "key": {"$lt": before or _END}}
     rows = await storage.find(TIMELINE, query, sort=(("key", -1),), limit=most + 1)
-    spoken = await storage.read(ACTIVITIES, (row["_id"] for row in rows), fields=("description", "outcome"))
-    events = [_event(row, spoken.get(row["_id"], {})) for row in rows[:most]]
+    activities = {row["_id"]: _activity_rows(row) for row in rows if row["topic"] in _SPOKEN}
+    ids = {id_ for some in activities.values() for id_ in some}
+    spoken = await storage.read(ACTIVITIES, ids, fields=("description", "outcome"))
+    said = {key: next((spoken[id_] for id_ in some if id_ in spoken), {}) for key, some in activities.items()}
+    events = [_event(row, said.get(row["_id"], {})) for row in rows[:most]]
     return {"events": events, "nextCursor": Cursor(rows[most - 1]["key"]).text if len(rows) > most else None}
+
+
+def _activity_rows(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Where the activity of this event may stand: under the event's key, else under the activity's own id."""
+    return row["_id"], row_id(row["leadId"], row["details"].get("activityId") or row["eventId"])
 
 
 def _event(row: Mapping[str, Any], spoken: Mapping[str, Any]) -> Document:

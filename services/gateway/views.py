@@ -12,7 +12,7 @@ from services.gateway.documents import described_read
 
 
 class ActivityView(Model):
-    """An activity of a lead; `at` is when it was recorded."""
+    """An activity of a lead, as it was stated last; `at` is when that was."""
 
     id: str
     type: str
@@ -20,6 +20,7 @@ class ActivityView(Model):
     outcome: str | None = None
     scheduled_at: Moment | None = None
     completed_at: Moment | None = None
+    cancelled: bool | None = None
     created_by: str
     at: Moment
     metadata: Mapping[str, Any] | None = None

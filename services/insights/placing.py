@@ -9,9 +9,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from schemas import topics
-from services.insights.timeline import TOLD, caused, row_of
+from services.insights.timeline import TOLD, activity_id, caused, row_of
 from shared.collections import ACTIVITIES, CAPTURES, COMMANDS, LEADS, TIMELINE, UNPLACED
+from shared.domain.activities import row_id
+from shared.domain.identity import email_key
 from shared.events import Received
+from shared.leads import leads_by_email
 from shared.storage import Storage
 
 # As long as whoever answers for an event can still read it.
@@ -54,7 +57,18 @@ async def _answered(storage: Storage, inputs: Sequence[Received]) -> dict[str, s
     for one in inputs:
         asked.setdefault(_ANSWERS[one.record.topic], []).append(one.key)
     found = await asyncio.gather(*(storage.read(place, keys, fields=("leadId",)) for place, keys in asked.items()))
-    return {key: row["leadId"] for rows in found for key, row in rows.items()}
+    answers = {key: row["leadId"] for rows in found for key, row in rows.items()}
+    return answers | await _recorded(storage, [one for one in inputs if one.key not in answers])
+
+
+async def _recorded(storage: Storage, inputs: Sequence[Received]) -> dict[str, str]:
+    """The leads of those of these inputs that name an address and are an activity of its lead: its row has no key."""
+    named = {one.key: email_key(one.payload.email) for one in inputs if _ANSWERS[one.record.topic] == ACTIVITIES}
+    by_email = await leads_by_email(storage, (email for email in named.values() if email))
+    leads = {key: by_email[email] for key, email in named.items() if email in by_email}
+    rows = {one.key: row_id(leads[one.key], activity_id(one)) for one in inputs if one.key in leads}
+    there = await storage.read(ACTIVITIES, rows.values(), fields=("_id",))
+    return {key: leads[key] for key, row in rows.items() if row in there}
 
 
 async def _existing(storage: Storage, lead_ids: Iterable[str]) -> set[str]:

@@ -17,7 +17,15 @@ def _captured(payload: Any) -> Mapping[str, Any]:
 
 
 def _recorded(payload: Any) -> Mapping[str, Any]:
-    return {"type": payload.activity.type.value, "createdBy": payload.activity.created_by}
+    it = payload.activity
+    state = "cancelled" if it.cancelled else "done" if it.completed_at else "planned" if it.scheduled_at else None
+    return {"type": it.type.value, "createdBy": it.created_by, "activityId": it.id, "state": state}
+
+
+def activity_id(received: Received) -> str:
+    """The id that an activity or an engagement has within its lead."""
+    given = received.payload.activity.id if received.record.topic == topics.ACTIVITIES.name else None
+    return given or received.event.id
 
 
 def _qualification(payload: Any) -> Mapping[str, Any]:

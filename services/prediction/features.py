@@ -90,7 +90,8 @@ class History:
 def vector(history: History, as_of: datetime) -> Vector:
     """What was known of the lead at `as_of`: whatever came to be known later changes nothing."""
     captures = [row for row in history.captures if "capturedAt" in row and _known(row, "capturedAt") <= as_of]
-    activities = [row for row in history.activities if _known(row, "at") <= as_of]
+    known = (_as_known(row, as_of) for row in history.activities)
+    activities = [row for row in known if row and not row.get("cancelled")]
     return {
         **_who(_Then(history, as_of)),
         **_captured(history.lead["createdAt"], captures, as_of),
@@ -102,6 +103,12 @@ def vector(history: History, as_of: datetime) -> Vector:
 def _known(row: Mapping[str, Any], otherwise: str) -> datetime:
     at: datetime = row.get("knownAt") or row[otherwise]
     return at
+
+
+def _as_known(row: Mapping[str, Any], as_of: datetime) -> Mapping[str, Any] | None:
+    """The activity as it was stated by then; None when nobody had told of it, or too much changed since to say."""
+    versions = (row, *reversed(row.get("earlier") or ()))
+    return next((one for one in versions if _known(one, "at") <= as_of), None)
 
 
 class _Then:

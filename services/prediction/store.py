@@ -13,7 +13,7 @@ from shared.worker import settle
 
 _LEAD_FIELDS = ("source", "status", "score", "company", "contact", "context", "createdAt")
 _CAPTURE_FIELDS = ("leadId", "capturedAt", "knownAt", "channel", "filled")
-_ACTIVITY_FIELDS = ("leadId", "type", "at", "knownAt", "engagement")
+_ACTIVITY_FIELDS = ("leadId", "type", "at", "knownAt", "engagement", "cancelled", "earlier")
 _MODELS_MAX = 100
 
 

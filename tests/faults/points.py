@@ -63,7 +63,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
         *_WAITS,
         "insert_new activities @ shared.leads.add_activities",
         "change leads @ shared.leads.change_leads",
-        "change activities @ engagement.store.take_in_all",
+        "change activities @ engagement.store._mark",
         "delete activities @ engagement.store.take_in_all",
         _TELLS,
         _BURIES,
@@ -114,6 +114,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
         "change lead_rows @ insights.counting._store_rows",
         "insert_new rollups @ insights.counting._change_buckets",
         "change rollups @ insights.counting._change_buckets",
+        "change rollups @ insights.counting._forget_names",
         "change insights @ insights.counting.carry_out",
         "insert_new timeline @ insights.placing.place",
         "insert_new unplaced @ insights.placing.place",
@@ -139,6 +140,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
 """Each worker's steps, in about the order that a batch comes by them; those of its background loops among them."""
 
 ELSEWHERE: Mapping[str, str] = {
+    "engagement.store._change_rows": "needs several events of one activity: `tests/worker/test_activity_ids.py`",
     "capture.store._mark_applied": "needs more captures of one lead than it remembers: `tests/worker/test_memory.py`",
     "shared.leads.close_causes": "needs more events of one lead than it remembers: `tests/worker/test_memory.py`",
     "insights.rebuild._begin.attempt": "the command `pantry insights rebuild`",

@@ -51,7 +51,7 @@ def formula(lead: Lead, rows: Iterable[Mapping[str, Any]], now: datetime) -> int
         12: industry == "catering",
     }
     points = sum(points for points, holds in rules.items() if holds)
-    for row in rows:
+    for row in (row for row in rows if not row.get("cancelled")):
         recent = "completedAt" in row and now - 30 * _DAY < row["completedAt"] <= now
         points += 5 * recent + {"email": 2, "call": 10, "meeting": 20}.get(row["type"], 0)
     return min(100, max(0, points))

@@ -180,9 +180,12 @@ def _activity(world: World, said: Said, told: Told) -> Meaning:
         return _not_found(world, said, told), None
     completed = datetime.fromisoformat(given["completedAt"]) if "completedAt" in given else None
     words = given.get("description"), completed, completed, given.get("outcome"), given["createdBy"]
-    lead.activities[said.id] = Activity(given["type"], *words)
+    name, cancelled = given.get("id", ""), given.get("cancelled", False)
+    lead.activities[said.id] = Activity(given["type"], *words, name, said.time, cancelled)
     before, after = lead.status, _table()["first contact"][lead.status]
-    if before == after or not _is_contact(completed, said, told):
+    # Of an activity that several events state, those of one batch come to the newest at once.
+    silent = name and "leads.updated" not in told.facts
+    if before == after or cancelled or silent or not _is_contact(completed, said, told):
         return {}, lead
     lead.status = after
     changed = {"status": {"from": before, "to": after}}

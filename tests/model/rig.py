@@ -247,6 +247,11 @@ class Rig:
         said = self.said.setdefault(event_id, fresh)
         await self.append(Outgoing(said.topic.name, event_id.encode(), said.value))
 
+    async def append_from(self, source: str, topic: Topic, event_id: str, data: dict[str, Any], time: datetime) -> None:
+        """A producer of this source publishes an event that nobody looks after."""
+        value = event(data, topic, event_id, source, time=time.isoformat())
+        await self.append(Outgoing(topic.name, event_id.encode(), value))
+
     async def append(self, record: Outgoing, begun: int = 0) -> None:
         number = len(self.log)
         kept = Record(record.topic, 0, number, record.key, record.value, tuple(_encoded(record)))

@@ -66,7 +66,7 @@ def of_lead(stored: Stored, collection: str, lead_id: str) -> list[Mapping[str, 
 def _same_activities(lead: Lead, rows: Sequence[Mapping[str, Any]]) -> None:
     held = sorted(((_words(row), row.get("completedAt")) for row in rows), key=str)
     ours = sorted(
-        (((one.type, one.description or "", one.outcome or "", one.by), one) for one in lead.activities.values()),
+        (((one.type, one.description or "", one.outcome or "", one.by, one.cancelled), one) for one in lead.current),
         key=lambda pair: str((pair[0], pair[1].earliest)),
     )
     same(f"activities of {lead.id}", [words for words, _ in held], [words for words, _ in ours])
@@ -79,5 +79,6 @@ def _same_activities(lead: Lead, rows: Sequence[Mapping[str, Any]]) -> None:
             )
 
 
-def _words(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    return row["type"], row.get("description") or "", row.get("outcome") or "", row["createdBy"]
+def _words(row: Mapping[str, Any]) -> tuple[str, str, str, str, bool]:
+    cancelled = bool(row.get("cancelled"))
+    return row["type"], row.get("description") or "", row.get("outcome") or "", row["createdBy"], cancelled

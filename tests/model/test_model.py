@@ -93,14 +93,20 @@ captures = st.tuples(
     ages,
 )
 activities = st.builds(
-    lambda whom, kind, more: (
+    lambda whom, kind, more, age: (
         topics.ACTIVITIES,
         {**whom, "activity": {"type": kind, "description": "Done", "createdBy": "sam", **more}},
-        0 * DAY,
+        age,
     ),
     ids | addresses,
     st.sampled_from(["email", "call", "meeting", "demo"]),
-    some(completedAt=st.sampled_from([-29 * DAY, -31 * DAY, 0 * DAY, -MINUTE, 1 * DAY]), description=st.just("spoke")),
+    some(
+        completedAt=st.sampled_from([-29 * DAY, -31 * DAY, 0 * DAY, -MINUTE, 1 * DAY]),
+        description=st.just("spoke"),
+        id=st.sampled_from(["one", "two"]),
+        cancelled=st.booleans(),
+    ),
+    st.sampled_from([0 * DAY, MINUTE]),
 )
 engagements = st.builds(
     lambda whom, action: (topics.ENGAGEMENTS, {**whom, "action": action}, 0 * DAY),

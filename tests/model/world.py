@@ -31,7 +31,10 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """One activity, completed (if at all) between two moments; both are the same where the event says it."""
+    """What one event says of an activity, completed (if at all) between two moments; both are one where it says when.
+
+    `name` is the activity's id, where the event gives one: the newest event by `time`, then by its id, states it.
+    """
 
     type: str
     description: str | None
@@ -39,6 +42,9 @@ class Activity:
     latest: datetime | None = None
     outcome: str | None = None
     by: str = ""
+    name: str = ""
+    time: datetime | None = None
+    cancelled: bool = False
 
 
 @dataclass(slots=True)
@@ -70,6 +76,12 @@ class Lead:
     emails: set[str] = field(default_factory=set)
     persons: set[tuple[str, str, str]] = field(default_factory=set)
     activities: dict[str, Activity] = field(default_factory=dict)
+
+    @property
+    def current(self) -> list[Activity]:
+        """Each activity as it was stated last."""
+        by_time = sorted(self.activities.items(), key=lambda one: (one[1].time or self.created, one[0]))
+        return list({one.name or event: one for event, one in by_time}.values())
 
     @property
     def identity(self) -> Identity:

@@ -120,7 +120,7 @@ export function nurturePanel({ steps }) {
 }
 
 export function activitiesPanel({ activities = [] }) {
-  const state = (one) => (one.completedAt ? `done ${ago(one.completedAt)}` : one.scheduledAt ? `planned for ${when(one.scheduledAt)}` : ago(one.at));
+  const state = (one) => (one.cancelled ? "cancelled" : one.completedAt ? `done ${ago(one.completedAt)}` : one.scheduledAt ? `planned for ${when(one.scheduledAt)}` : ago(one.at));
   const line = (one) => h("li", {}, h("div", {}, h("b", {}, named(one.type)), h("span", { class: "soft" }, ` by ${one.createdBy}, ${state(one)}`)), one.description && h("p", {}, one.description), one.outcome && h("p", { class: "soft" }, `Outcome: ${one.outcome}`));
   return card("Activities", activities.length ? h("ol", { class: "steps" }, activities.map(line)) : h("p", { class: "soft" }, "Nothing was done with this lead yet."));
 }

@@ -11,13 +11,14 @@ from services.capture import domain as capturing
 from services.conversion import domain as opportunity
 from services.conversion import worker as conversion
 from services.engagement import store as engagement
+from services.engagement.versions import Version
 from services.insights import domain as insights
 from services.qualification import domain as qualification
 from services.scoring import domain as scoring
 from shared.collections import LEADS
 from shared.domain.statuses import objection
 from shared.events import Outgoing, Received
-from shared.storage import Change, Document, Storage
+from shared.storage import Change, Storage
 from tests.faults.bugs.planting import bug, swap
 
 
@@ -65,10 +66,12 @@ def forgets_what_leads_do() -> None:
     """An engagement triggers, and leaves no activity."""
 
     def make(original: Any) -> Any:
-        async def record(storage: Storage, activities: Sequence[Document], now: Any) -> list[Document]:
-            kept = [one for one in activities if "engagement" not in one]
-            lost = [{**one, "tallied": True} for one in activities if "engagement" in one]
-            return [*await original(storage, kept, now), *lost]
+        async def record(storage: Storage, versions: Sequence[Version], now: Any) -> Any:
+            lost = {one.key: {**one.document, "tallied": True} for one in versions if "engagement" in one.document}
+            plan = await original(storage, [one for one in versions if one.key not in lost], now)
+            if plan is not None:
+                plan.of.update(lost)
+            return plan
 
         return record
 

@@ -28,6 +28,7 @@ def formula(lead: Document, activities: Sequence[Document], now: datetime) -> in
     for points, section, name, holds in _RULES:
         value = (lead.get(section) or {}).get(name)
         total += points if value is not None and holds(value) else 0
+    activities = [one for one in activities if not one.get("cancelled")]
     completed = [one["completedAt"] for one in activities if one.get("completedAt")]
     total += _RECENT * sum(now - _WINDOW < one <= now for one in completed)
     total += sum(_TYPES.get(one["type"], 0) for one in activities)
