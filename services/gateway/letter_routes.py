@@ -16,7 +16,7 @@ from services.gateway.answers import fresh
 from services.gateway.documents import described_command
 from services.gateway.domain import Fault, Invalid
 from services.gateway.gateway import JSON, Gateway, media_type, note
-from services.gateway.letters import LetterPage
+from services.gateway.letters import LetterCounts, LetterPage
 from services.gateway.views import read
 from shared.broker import Kafka
 from shared.collections import REPLAYS
@@ -47,6 +47,13 @@ class Reading:
         async with self._turn():
             cut = await read_newest(self._kafka, DEADLETTER.name, most, found.see)
         return found.letters(cut)
+
+    async def counts(self) -> dict[str, Any]:
+        """The newest letters, counted by source and reason. Raises `Refused` (503)."""
+        found = letters.Counts()
+        async with self._turn():
+            await read_newest(self._kafka, DEADLETTER.name, letters.EXAMINED_MAX // DEADLETTER.partitions, found.see)
+        return found.told()
 
     async def one(self, id_: str) -> DeadLetter:
         """The letter of this id. Raises `Refused` (404, 503)."""
@@ -85,6 +92,15 @@ def routes(gateway: Gateway, storage: Storage, kafka: Kafka) -> APIRouter:
         replays = await storage.read(REPLAYS, [letter.id for letter in found])
         told = [letters.shown(letter, replays.get(letter.id)) for letter in found]
         return fresh(request, {"letters": told, "more": more})
+
+    @router.get("/v1/deadletters/counts", **read(_TAG, LetterCounts))
+    async def count_letters(request: Request) -> Response:
+        """Who sends what can't be used: the newest 2,000 dead letters or so, by source and reason.
+
+        Scope `deadletters:manage`.
+        """
+        await gateway.admit(request, Scope.LETTERS)
+        return fresh(request, await reading.counts())
 
     @router.post("/v1/deadletters/{letter_id}/replay", **described_command(_REPLAYED, _TAG, _MENDED))
     async def replay(request: Request, letter_id: str) -> Response:

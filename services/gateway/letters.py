@@ -1,6 +1,7 @@
 """Dead letters for who mends them: which are shown, what is told of each, and what may go back. All is pure."""
 
 import heapq
+from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ BYTES_MAX = 4 * 1024 * 1024
 EXAMINED_MAX = 2_000
 """Letters among which those with a reason are looked for: the newest."""
 _DIGITS_MAX = 18
+_COUNTS_MAX, _SOURCE_MAX = 50, 100
 
 
 class Letter(Model):
@@ -43,6 +45,39 @@ class LetterPage(Model):
 
     letters: tuple[Letter, ...]
     more: bool
+
+
+class LetterCount(Model):
+    """How many of the letters examined have this `reason` and this `source`, empty where it isn't known."""
+
+    source: str
+    reason: str
+    letters: int
+
+
+class LetterCounts(Model):
+    """Letters by source and reason, the most first; `examined` is how many of the newest were counted."""
+
+    examined: int
+    counts: tuple[LetterCount, ...]
+
+
+class Counts:
+    """Counts the letters that it has seen."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def see(self, record: Record) -> None:
+        """Take one into account."""
+        letter = DeadLetter(record)
+        self._counts[letter.header("x-source")[:_SOURCE_MAX], letter.header("x-reason")] += 1
+
+    def told(self) -> dict[str, Any]:
+        """The counts, in wire form."""
+        most = self._counts.most_common(_COUNTS_MAX)
+        counts = tuple(LetterCount(source=source, reason=reason, letters=n) for (source, reason), n in most)
+        return LetterCounts(examined=self._counts.total(), counts=counts).wire()
 
 
 class Newest:

@@ -319,6 +319,15 @@ def _head(timeframe: str, first: str, last: str) -> dict[str, Any]:
     }
 
 
+LETTER_COUNTS = {
+    "examined": 8,
+    "counts": [
+        {"source": "/scanners/nra-show/7", "reason": "invalid_data", "letters": 6},
+        {"source": "", "reason": "not_json", "letters": 2},
+    ],
+}
+
+
 def letter(n: int, **changed: Any) -> dict[str, Any]:
     """The nth newest dead letter."""
     value = json.dumps({"specversion": "1.0", "id": f"scan-{n}", "data": {"source": "trade_shwo"}}, indent=2)

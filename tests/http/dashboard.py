@@ -15,7 +15,18 @@ from starlette.responses import Response
 from starlette.routing import Route as Path
 
 from services.gateway.dashboard_routes import answer, files
-from tests.http.answers import MODEL, NURTURE, SCORE, TIMELINE, analytics, conversions, lead, letter, whole_lead
+from tests.http.answers import (
+    LETTER_COUNTS,
+    MODEL,
+    NURTURE,
+    SCORE,
+    TIMELINE,
+    analytics,
+    conversions,
+    lead,
+    letter,
+    whole_lead,
+)
 
 SCOPES = {
     "viewer": ["leads:read", "analytics:read"],
@@ -75,6 +86,7 @@ class Backend:
             "GET /v1/leads/lead-1/score": (200, SCORE),
             "GET /v1/leads/lead-1/timeline": (200, {"events": TIMELINE, "nextCursor": None}),
             "GET /v1/leads/lead-1/nurture": (200, NURTURE),
+            "GET /v1/deadletters/counts": (200, LETTER_COUNTS),
             "GET /v1/deadletters": (200, {"letters": [letter(n) for n in range(1, 9)], "more": False}),
         }
         taken = (202, {"eventId": "command-1"}) if method != "GET" else (404, {"title": "Not found", "status": 404})

@@ -60,3 +60,12 @@ async def test_a_record_with_other_line_ends_goes_back_as_it_came_unless_it_was_
         await page.get_by_role("dialog").get_by_role("button", name="Replay", exact=True).click()
         await expect(page.get_by_role("dialog")).to_have_count(0)
     assert backend.sent[-1][2] == {}
+
+
+async def test_who_sends_what_cannot_be_used_is_told_in_counts(browser: Browser, url: str) -> None:
+    async with opened(browser, url, Backend(), "#/letters") as page:
+        counts = page.get_by_role("region", name="By source", exact=True)
+        await expect(counts.get_by_role("listitem")).to_have_text(
+            ["6 Invalid data from /scanners/nra-show/7", "2 Not JSON from an unknown source"]
+        )
+        await expect(counts).to_contain_text("Of the newest 8 letters")

@@ -23,10 +23,17 @@ from tests.harness import Bench, bench, until
 BEGAN = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
-def _letter(number: int, value: bytes = b"{}", topic: str = CAPTURED.name, reason: str = "invalid_data") -> Outgoing:
+def _letter(
+    number: int,
+    value: bytes = b"{}",
+    topic: str = CAPTURED.name,
+    reason: str = "invalid_data",
+    source: str = "",
+) -> Outgoing:
     record = Record(topic, 0, number, b"key-%d" % number, value)
     at = BEGAN + timedelta(seconds=number)
-    return dead_letter(record, DeadLetterReason(reason), "data: no", consumer="pantry.capture", at=at, attempts=1)
+    why = DeadLetterReason(reason)
+    return dead_letter(record, why, "data: no", consumer="pantry.capture", at=at, attempts=1, source=source)
 
 
 async def _bury(on: Bench, buried: Sequence[Outgoing]) -> None:
@@ -142,6 +149,21 @@ async def test_the_newest_come_first_and_no_more_than_are_asked_for(
             answer = await caller.call("GET", f"/v1/deadletters{wrong}", key=key)
             assert (answer.status, answer.json["errors"][0]["path"]) == (422, "limit")
             assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_letters_are_counted_by_source_and_reason(local: LocalServers) -> None:
+    async with bench(local) as on, gateway(on) as caller:
+        key = await new_key(on, "operations", scopes=(Scope.LETTERS,))
+        empty = await caller.call("GET", "/v1/deadletters/counts", key=key)
+        assert (empty.status, empty.json) == (200, {"examined": 0, "counts": []})
+        sources = ["/scanners/7"] * 5 + ["/forms/x y@example.com", ""]
+        await _bury(on, [_letter(number, source=source) for number, source in enumerate(sources)])
+        told = (await caller.call("GET", "/v1/deadletters/counts", key=key)).json
+        assert told["examined"] == 7
+        assert told["counts"][0] == {"source": "/scanners/7", "reason": "invalid_data", "letters": 5}
+        assert {one["source"] for one in told["counts"]} == {"/scanners/7", "(not shown)", ""}
+        sales = await session_of(on, caller, Role.SALES)
+        assert (await caller.call("GET", "/v1/deadletters/counts", session=sales)).status == 403
 
 
 async def test_only_the_end_of_a_long_topic_is_read(local: LocalServers) -> None:

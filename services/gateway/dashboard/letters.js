@@ -11,6 +11,8 @@ const REASONS = ["invalid_data", "not_json", "not_cloudevent", "unsupported_vers
 const PAGE = 50;
 const MOST = 200;
 const REFRESH_MS = 2000;
+const COUNTS_MS = 30000;
+const COUNTS_SHOWN = 8;
 
 export function mount({ root, id, query, live, title }) {
   title("Dead letters");
@@ -26,7 +28,16 @@ export function mount({ root, id, query, live, title }) {
   const foot = h("div", { class: "list-foot" });
   const detail = h("div", { class: "letter-detail" });
   const split = h("div", { class: "letter-split" }, h("div", { class: "letter-list" }, state, list, foot), detail);
-  root.append(h("div", { class: "page-head" }, h("div", {}, h("h1", { tabindex: -1 }, "Dead letters"), count), h("div", { class: "choice" }, h("label", { for: "reason" }, "Reason"), filter)), split);
+  const sources = h("section", { class: "card", "aria-labelledby": "letter-counts-title", hidden: true });
+  root.append(h("div", { class: "page-head" }, h("div", {}, h("h1", { tabindex: -1 }, "Dead letters"), count), h("div", { class: "choice" }, h("label", { for: "reason" }, "Reason"), filter)), sources, split);
+
+  async function loadCounts() {
+    try {
+      showCounts(sources, await get("/v1/deadletters/counts"));
+    } catch {
+      sources.hidden = true; // the list says what is wrong
+    }
+  }
 
   async function load(quietly) {
     try {
@@ -94,7 +105,26 @@ export function mount({ root, id, query, live, title }) {
   }
 
   list.addEventListener("click", choose);
-  return keptFresh(live, load, REFRESH_MS).stop;
+  loadCounts();
+  const counting = setInterval(loadCounts, COUNTS_MS);
+  const { stop } = keptFresh(live, load, REFRESH_MS);
+  return () => {
+    clearInterval(counting);
+    stop();
+  };
+}
+
+function showCounts(card, { examined, counts }) {
+  card.hidden = counts.length === 0;
+  const line = (one) => h("li", {}, h("strong", {}, number(one.letters)), ` ${named(one.reason)} from ${one.source || "an unknown source"}`);
+  const rest = counts.length > COUNTS_SHOWN ? h("p", { class: "soft" }, `And ${number(counts.length - COUNTS_SHOWN)} more kinds.`) : null;
+  clear(
+    card,
+    h("p", { id: "letter-counts-title" }, h("strong", {}, "By source")),
+    h("p", { class: "soft" }, `Of the newest ${counted(examined, "letter")}`),
+    h("ul", {}, counts.slice(0, COUNTS_SHOWN).map(line)),
+    rest,
+  );
 }
 
 function item(letter, isOpen, reason) {
