@@ -1,6 +1,7 @@
 """Workers on real servers, and waiting for what they do."""
 
 import asyncio
+import inspect
 import json
 import os
 import signal
@@ -234,10 +235,21 @@ class Mortal:
         self._storage, self.left = storage, at
 
     def __getattr__(self, name: str) -> Any:
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            self.left -= 1
-            if self.left <= 0:
-                raise Killed
-            return await getattr(self._storage, name)(*args, **kwargs)
+        method = getattr(self._storage, name)
 
-        return call
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            self._live()
+            return await method(*args, **kwargs)
+
+        async def pages(*args: Any, **kwargs: Any) -> Any:
+            self._live()
+            async for page in method(*args, **kwargs):
+                yield page
+                self._live()
+
+        return pages if inspect.isasyncgenfunction(method) else call
+
+    def _live(self) -> None:
+        self.left -= 1
+        if self.left <= 0:
+            raise Killed

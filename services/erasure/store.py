@@ -1,7 +1,8 @@
 """Erasure's share of the database: all of it that holds anything of a lead; see `places`."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 from services.erasure.domain import Document, Farewell, farewells
 from services.erasure.places import PLACES, Fate
@@ -13,6 +14,7 @@ from shared.storage import Change, Storage
 from shared.tombstones import release, tombstone_id
 
 _WORKER = "erasure"
+_NAMES_A_WRITE = 500
 # What can't be emptied by a lead's id alone: one is guarded, one is shared, and in one an erasure may wait itself.
 _TAKEN_APART = (collections.LEADS, collections.IDENTITIES, collections.ORPHANS)
 
@@ -31,29 +33,40 @@ async def erase(storage: Storage, verdicts: Sequence[Document], region: str, pep
     if not verdicts:
         return True
     ids = sorted({row["leadId"] for row in verdicts})
-    leads, captures = await asyncio.gather(read_leads(storage, ids), _captures(storage, ids))
+    leads, captures = await asyncio.gather(read_leads(storage, ids), _claims(storage, ids))
     leaving = farewells(verdicts, leads, captures, region)
-    await _bury(storage, leaving, pepper)
+    # The earliest first: where a name is one of several leads, the last of them counts.
+    for one, names in _parts(sorted(leaving, key=lambda one: one.at)):
+        await _bury(storage, {tombstone_id(name, pepper): one.tombstone(name) for name in names})
     if not await _delete_leads(storage, leaving):
         return False
-    claims = [(name, one.lead_id) for one in leaving for name in one.names if not name.startswith("lead:")]
-    await release(storage, claims)
-    await _end_waiting(storage, leaving)
+    for one, names in _parts(leaving):
+        await release(storage, [(name, one.lead_id) for name in names if not name.startswith("lead:")])
+        await _end_waiting(storage, dict.fromkeys(names, one.at))
     await _purge(storage, ids)
-    rows = [erased_row(row["_id"], row["leadId"]) for row in await _captures(storage, ids)]
-    await storage.put(collections.CAPTURES, rows)
+    async for page in storage.pages_in(collections.CAPTURES, "leadId", ids, fields=("leadId",)):
+        await storage.put(collections.CAPTURES, [erased_row(row["_id"], row["leadId"]) for row in page])
     await storage.change(collections.COMMANDS, [Change(row["_id"], {}, {"$set": {"done": True}}) for row in verdicts])
     return True
 
 
-async def _captures(storage: Storage, lead_ids: Sequence[str]) -> list[Document]:
-    return await storage.find_in(collections.CAPTURES, "leadId", lead_ids, fields=("leadId", "claims"))
+async def _claims(storage: Storage, lead_ids: Sequence[str]) -> list[Document]:
+    """All claims of each lead's captures, in one row a lead: it can have any number of captures."""
+    claims: dict[str, set[str]] = {}
+    async for page in storage.pages_in(collections.CAPTURES, "leadId", lead_ids, fields=("leadId", "claims")):
+        for row in page:
+            claims.setdefault(row["leadId"], set()).update(row.get("claims") or ())
+    return [{"leadId": lead_id, "claims": sorted(found)} for lead_id, found in claims.items()]
 
 
-async def _bury(storage: Storage, leaving: Sequence[Farewell], pepper: str) -> None:
-    stones: dict[str, Document] = {}
-    for one in sorted(leaving, key=lambda one: one.at):
-        stones |= {tombstone_id(name, pepper): one.tombstone(name) for name in one.names}
+def _parts(leaving: Sequence[Farewell]) -> Iterator[tuple[Farewell, Sequence[str]]]:
+    """Each lead's names in parts: a lead can have been known by any number."""
+    for one in leaving:
+        names = sorted(one.names)
+        yield from ((one, names[start : start + _NAMES_A_WRITE]) for start in range(0, len(names), _NAMES_A_WRITE))
+
+
+async def _bury(storage: Storage, stones: Mapping[str, Document]) -> None:
     there = await storage.insert_new(collections.TOMBSTONES, [{"_id": id_, **stone} for id_, stone in stones.items()])
     # A name can be erased again after a new beginning; the latest erasure counts, and an earlier one come late doesn't.
     newer = [Change(id_, {"at": {"$lte": stones[id_]["at"]}}, {"$set": stones[id_]}) for id_ in there]
@@ -70,8 +83,7 @@ async def _delete_leads(storage: Storage, leaving: Sequence[Farewell]) -> bool:
     return await storage.delete_guarded(collections.LEADS, as_read)
 
 
-async def _end_waiting(storage: Storage, leaving: Sequence[Farewell]) -> None:
-    began = {name: one.at for one in leaving for name in one.names}
+async def _end_waiting(storage: Storage, began: Mapping[str, datetime]) -> None:
     rows = await storage.find_in(collections.ORPHANS, "name", began, fields=("name", "worker"))
     # Another command to erase the same lead has an outcome of its own, at once.
     own = [(row["_id"], began[row["name"]]) for row in rows if row["worker"] == _WORKER]

@@ -89,8 +89,8 @@ class History:
 
 def vector(history: History, as_of: datetime) -> Vector:
     """What was known of the lead at `as_of`: whatever came to be known later changes nothing."""
-    captures = [row for row in history.captures if "capturedAt" in row and _known(row, "capturedAt") <= as_of]
-    known = (_as_known(row, as_of) for row in history.activities)
+    captures = [row for row in history.captures if "capturedAt" in row and known_at(row, "capturedAt") <= as_of]
+    known = (as_known(row, as_of) for row in history.activities)
     activities = [row for row in known if row and not row.get("cancelled")]
     return {
         **_who(_Then(history, as_of)),
@@ -100,22 +100,41 @@ def vector(history: History, as_of: datetime) -> Vector:
     }
 
 
-def _known(row: Mapping[str, Any], otherwise: str) -> datetime:
+def known_at(row: Mapping[str, Any], otherwise: str) -> datetime:
+    """When this row came to be known; `otherwise` names the field that says so of rows of before."""
     at: datetime = row.get("knownAt") or row[otherwise]
     return at
 
 
-def _as_known(row: Mapping[str, Any], as_of: datetime) -> Mapping[str, Any] | None:
+def as_known(row: Mapping[str, Any], as_of: datetime) -> Mapping[str, Any] | None:
     """The activity as it was stated by then; None when nobody had told of it, or too much changed since to say."""
     versions = (row, *reversed(row.get("earlier") or ()))
-    return next((one for one in versions if _known(one, "at") <= as_of), None)
+    return next((one for one in versions if known_at(one, "at") <= as_of), None)
+
+
+def kind_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    """What a vector tells an activity row from others by; those that are the same count together."""
+    if "engagement" in row:
+        action = str(row["engagement"]).casefold()
+        return "engagement", action if action in _ENGAGEMENTS else ""
+    return "contact", row["type"] if row["type"] in _CONTACTS else ""
+
+
+def last(row: Mapping[str, Any], time: str) -> datetime:
+    """When the last of what this row stands for happened: a row may stand for `times` of them, `until` then."""
+    at: datetime = row.get("until", row[time])
+    return at
+
+
+def _times(rows: Iterable[Mapping[str, Any]]) -> float:
+    return float(sum(row.get("times", 1) for row in rows))
 
 
 class _Then:
     """The lead's captured fields as they stood: a merge fills what was empty, and changes nothing else."""
 
     def __init__(self, history: History, as_of: datetime) -> None:
-        later = (row for row in history.captures if "capturedAt" in row and _known(row, "capturedAt") > as_of)
+        later = (row for row in history.captures if "capturedAt" in row and known_at(row, "capturedAt") > as_of)
         self._lead, self._filled = history.lead, {path for row in later for path in row.get("filled") or ()}
 
     def get(self, path: str) -> Any:
@@ -167,12 +186,12 @@ def _captured(created: datetime, captures: Sequence[Mapping[str, Any]], as_of: d
     times = [row["capturedAt"] for row in captures]
     first = min(times, default=created)
     return {
-        "captures": float(max(1, len(captures))),
+        "captures": max(1.0, _times(captures)),
         "channels": float(max(1, len({row.get("channel") for row in captures}))),
         "weekday": _WEEKDAYS[first.weekday()],
         "hour": float(first.hour),
         "ageDays": _days(created, as_of),
-        "daysSinceCapture": _days(max(times, default=created), as_of),
+        "daysSinceCapture": _days(max((last(row, "capturedAt") for row in captures), default=created), as_of),
     }
 
 
@@ -182,18 +201,17 @@ def _days(since: datetime, as_of: datetime) -> float:
 
 
 def _engaged(rows: Sequence[Mapping[str, Any]], as_of: datetime) -> Vector:
-    actions = [str(row["engagement"]).casefold() for row in rows]
-    counts = {name: float(actions.count(action)) for action, name in _ENGAGEMENTS.items()}
-    others = float(len(actions) - sum(counts.values()))
+    of = {action: [row for row in rows if kind_of(row)[1] == action] for action in _ENGAGEMENTS}
+    counts = {name: _times(of[action]) for action, name in _ENGAGEMENTS.items()}
+    others = _times(rows) - sum(counts.values())
     return {**counts, _OTHER_ENGAGEMENTS: others, "daysSinceEngagement": _since(rows, as_of)}
 
 
 def _contacted(rows: Sequence[Mapping[str, Any]], as_of: datetime) -> Vector:
-    kinds = [row["type"] for row in rows]
-    counts = {name: float(kinds.count(kind)) for kind, name in _CONTACTS.items()}
+    counts = {name: _times(row for row in rows if row["type"] == kind) for kind, name in _CONTACTS.items()}
     return {**counts, "daysSinceContact": _since(rows, as_of)}
 
 
 def _since(rows: Iterable[Mapping[str, Any]], as_of: datetime) -> Value:
-    newest = max((row["at"] for row in rows), default=None)
+    newest = max((last(row, "at") for row in rows), default=None)
     return None if newest is None else _days(newest, as_of)

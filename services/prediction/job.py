@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from services.prediction.features import SCHEMA, History
+from services.prediction.features import SCHEMA, History, last
 
 Document = dict[str, Any]
 
@@ -19,7 +19,7 @@ _SHARE = 10
 
 def again_at(history: History, now: datetime) -> datetime:
     """When time alone will have changed what is known of a lead: each day, and slower the older its last news is."""
-    news: list[datetime] = [history.lead["createdAt"], *(one["at"] for one in history.activities)]
+    news: list[datetime] = [history.lead["createdAt"], *(last(one, "at") for one in history.activities)]
     return now + max(_AGES, (now - max(news)) / _SHARE)
 
 

@@ -46,7 +46,7 @@ class Predicting:
         rows = await claim(self._storage, PREDICTIONS, now, self._lease, BATCH)
         if not rows:
             return await self._recall(number, now)
-        known = await store.histories(self._storage, (row["_id"] for row in rows))
+        known = await store.histories(self._storage, {row["_id"]: now for row in rows})
         open_ = {lead_id: one for lead_id, one in known.items() if one.lead["status"] in OPEN}
         made = await _made(open_, champion, await self._model(standing.get("shadow")), now) if open_ else {}
         await store.settle_rows(self._storage, rows, made, {row["_id"] for row in rows} - known.keys())

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from services.prediction import condensing
 from services.prediction.features import History
 from shared.collections import ACTIVITIES, CAPTURES, LEADS, MODELS, PREDICTIONS, TIMELINE
 from shared.domain.registry import PROGRESS, STANDING, model_id
@@ -15,6 +16,7 @@ _LEAD_FIELDS = ("source", "status", "score", "company", "contact", "context", "c
 _CAPTURE_FIELDS = ("leadId", "capturedAt", "knownAt", "channel", "filled")
 _ACTIVITY_FIELDS = ("leadId", "type", "at", "knownAt", "engagement", "cancelled", "earlier")
 _MODELS_MAX = 100
+_Condense = Callable[[Iterable[Mapping[str, Any]], Mapping[str, datetime]], list[Mapping[str, Any]]]
 
 
 async def ask(storage: Storage, lead_ids: Iterable[str], at: datetime) -> None:
@@ -29,20 +31,29 @@ def _asked(lead_id: str, at: datetime) -> Change:
     return Change(lead_id, {}, {"$min": {"wakeAt": at}, "$unset": {"claim": ""}})
 
 
-async def histories(storage: Storage, lead_ids: Iterable[str]) -> dict[str, History]:
-    """What is known of those of these leads that exist, by id."""
-    ids = list(lead_ids)
-    leads, captures, activities = await asyncio.gather(
+async def histories(storage: Storage, as_of: Mapping[str, datetime]) -> dict[str, History]:
+    """What is known of those of these leads that exist, by id, condensed for a vector `as_of` the lead's moment."""
+    ids = list(as_of)
+    leads, captured, done = await asyncio.gather(
         storage.read(LEADS, ids, fields=_LEAD_FIELDS),
-        storage.find_in(CAPTURES, "leadId", ids, fields=_CAPTURE_FIELDS),
-        storage.find_in(ACTIVITIES, "leadId", ids, fields=_ACTIVITY_FIELDS),
+        _condensed(storage, CAPTURES, _CAPTURE_FIELDS, condensing.captures, as_of),
+        _condensed(storage, ACTIVITIES, _ACTIVITY_FIELDS, condensing.activities, as_of),
     )
-    captured, done = _by_lead(captures), _by_lead(activities)
     return {one: History(leads[one], captured.get(one, ()), done.get(one, ())) for one in ids if one in leads}
 
 
-def _by_lead(rows: Iterable[Document]) -> dict[str, list[Document]]:
-    found: dict[str, list[Document]] = {}
+async def _condensed(
+    storage: Storage, collection: str, fields: Sequence[str], condense: _Condense, as_of: Mapping[str, datetime]
+) -> dict[str, list[Mapping[str, Any]]]:
+    """What these leads' rows say, which are read in pages: a lead can have any number of them."""
+    kept: list[Mapping[str, Any]] = []
+    async for page in storage.pages_in(collection, "leadId", as_of, fields=fields):
+        kept = condense([*kept, *page], as_of)
+    return _by_lead(kept)
+
+
+def _by_lead(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    found: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         found.setdefault(row["leadId"], []).append(row)
     return found
@@ -51,10 +62,11 @@ def _by_lead(rows: Iterable[Document]) -> dict[str, list[Document]]:
 async def lost_at(storage: Storage, lead_ids: Iterable[str]) -> dict[str, datetime]:
     """When those of these leads that the timeline tells it of were lost, the last time."""
     found: dict[str, datetime] = {}
-    for row in await storage.find_in(TIMELINE, "leadId", lead_ids, fields=("leadId", "at", "details.changed")):
-        changes = (row.get("details") or {}).get("changed") or ()
-        if any(one["path"] == "status" and one.get("to") == "lost" for one in changes):
-            found[row["leadId"]] = max(row["at"], found.get(row["leadId"], row["at"]))
+    async for page in storage.pages_in(TIMELINE, "leadId", lead_ids, fields=("leadId", "at", "details.changed")):
+        for row in page:
+            changes = (row.get("details") or {}).get("changed") or ()
+            if any(one["path"] == "status" and one.get("to") == "lost" for one in changes):
+                found[row["leadId"]] = max(row["at"], found.get(row["leadId"], row["at"]))
     return found
 
 

@@ -8,8 +8,9 @@ may do and more, so that a seed decides what happens. Real brokers are `tests/wo
 """
 
 import asyncio
+import inspect
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -97,9 +98,15 @@ class _Port:
     def __init__(self, storage: Storage, life: Life) -> None:
         self._storage, self._life = storage, life
 
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+    def __getattr__(self, name: str) -> Callable[..., Any]:
         call = getattr(self._storage, name)
+        if inspect.isasyncgenfunction(call):
+            return lambda *args, **kwargs: self._paged(call(*args, **kwargs))
         return lambda *args, **kwargs: self._life.step(lambda: call(*args, **kwargs))
+
+    async def _paged(self, pages: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        while page := await self._life.step(lambda: anext(pages, None)):
+            yield page
 
 
 @dataclass(frozen=True, slots=True)

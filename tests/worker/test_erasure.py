@@ -232,7 +232,7 @@ async def _killed_after(on: Bench, writes: int, who: str) -> None:
 
     class Dying:
         def __getattr__(self, name: str) -> Any:
-            return getattr(on.storage, name) if name in ("read", "find") else counted(name)
+            return getattr(on.storage, name) if name in ("read", "find", "pages_in") else counted(name)
 
     row = {"_id": f"dying {who}", "leadId": who, "at": datetime.now(UTC), "done": False}
     dying: Any = Dying()
