@@ -92,6 +92,15 @@ def test_what_comes_to_be_known_after_its_time_changes_no_vector(
     assert vector(History(_LEAD, captures, rows), as_of) == vector(History(before, captures[:1], []), as_of)
 
 
+def test_an_activity_that_changed_later_counts_as_it_was_stated_then() -> None:
+    planned = _contact("meeting", NOW)
+    held = {**_contact("call", NOW + 2 * DAY), "earlier": [{name: planned[name] for name in ("type", "at", "knownAt")}]}
+    cancelled = {**held, "cancelled": True}
+    for row, after in ((held, (0, 1)), (cancelled, (0, 0))):
+        found = [vector(History(_LEAD, [_capture(NOW)], [row]), NOW + days * DAY) for days in (-1, 1, 2)]
+        assert [(one["salesMeetings"], one["salesCalls"]) for one in found] == [(0, 0), (1, 0), after]
+
+
 def _without(section: str, paths: set[str]) -> Mapping[str, Any]:
     return {name: value for name, value in _LEAD[section].items() if f"{section}.{name}" not in paths}
 
