@@ -16,7 +16,7 @@ from schemas.topics import DEADLETTER
 from services import dead_letters
 from services.running import prepare, running
 from shared import service as service_module
-from shared.storage import Unavailable
+from shared.storage import Storage, Unavailable
 from tests.builders import data, event
 from tests.harness import Bench, bench, until
 
@@ -158,6 +158,30 @@ async def test_a_worker_that_makes_no_progress_is_unready_and_blames_no_record_f
 
 async def _is(gauge: Gauge, value: float) -> bool:
     return float(gauge._value.get()) == value
+
+
+async def test_a_database_that_is_away_longer_than_all_tries_dead_letters_nothing(
+    own: LocalServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if own.database is None:
+        pytest.skip("the database is another's: it can't be killed")
+    monkeypatch.setitem(Storage.__init__.__kwdefaults__ or {}, "timeout_ms", 300)
+    async with bench(own) as on, running(on.settings, on.to, ["capture"]) as service:
+        await asyncio.to_thread(own.database.kill)
+        await _publish(on, [event(data(email=f"w{number}@example.com")) for number in range(30)])
+        voided = service.metrics.retries.labels("capture")
+
+        async def long() -> bool:
+            return float(voided._value.get()) > 15
+
+        await until(long, "more tries than any record has")
+        await asyncio.to_thread(own.database.start)
+
+        async def all_there() -> bool:
+            return await on.count("leads") == 30
+
+        await until(all_there, "a lead of every record")
+        assert await on.records(DEADLETTER) == []
 
 
 async def test_while_the_dead_letter_cannot_be_written_its_record_is_not_committed(
