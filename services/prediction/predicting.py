@@ -16,6 +16,7 @@ from shared.collections import PREDICTIONS
 from shared.domain.registry import HEURISTIC, STANDING
 from shared.domain.statuses import OPEN
 from shared.due import claim
+from shared.errors import where
 from shared.storage import Change, Document
 from shared.worker import Runtime
 
@@ -48,7 +49,7 @@ class Predicting:
             return await self._recall(number, now)
         known = await store.histories(self._storage, {row["_id"]: now for row in rows})
         open_ = {lead_id: one for lead_id, one in known.items() if one.lead["status"] in OPEN}
-        made = await _made(open_, champion, await self._model(standing.get("shadow")), now) if open_ else {}
+        made = await _made_of_each(open_, champion, await self._model(standing.get("shadow")), now) if open_ else {}
         await store.settle_rows(self._storage, rows, made, {row["_id"] for row in rows} - known.keys())
         await store.renewed(self._storage, number, sum(1 for row in rows if row.get("model", number) != number))
         _log.info("leads.predicted", worker="prediction", leads=len(made), closed=len(rows) - len(made))
@@ -77,6 +78,23 @@ class Predicting:
         changes = [Change(row["_id"], {"wakeAt": row["wakeAt"], "claim": None}, due) for row in free]
         await self._storage.change(PREDICTIONS, changes)
         return len(free)
+
+
+async def _made_of_each(
+    known: Mapping[str, History], champion: "Served | None", shadow: "Served | None", now: datetime
+) -> dict[str, Document]:
+    """What to store of each of these leads, but for those that can't be predicted: they keep what they have."""
+    try:
+        return await _made(known, champion, shadow, now)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one lead, the others are predicted
+        _log.error("predictions.failed", worker="prediction", leads=len(known), error=where(error))
+    made: dict[str, Document] = {}
+    for lead_id, history in known.items():
+        try:
+            made |= await _made({lead_id: history}, champion, shadow, now)
+        except Exception as error:  # noqa: BLE001 - likewise
+            _log.error("prediction.failed", worker="prediction", lead=lead_id, error=where(error))
+    return made
 
 
 async def _made(

@@ -1,7 +1,13 @@
 """Prediction on real servers: leads are predicted as events tell of them."""
 
+from datetime import datetime
+
+import pytest
+
 from deploy.local import LocalServers
 from schemas.topics import ENGAGEMENTS, ERASE, UPDATE
+from services.prediction import predicting
+from services.prediction.features import History, Vector, vector
 from shared.collections import PREDICTIONS
 from shared.storage import Document
 from tests.builders import data, event
@@ -50,3 +56,25 @@ async def test_an_open_lead_is_predicted_and_again_when_more_is_known_and_no_lon
 
         await until(ended, "one lead closed, one gone")
         assert (await caller.call("GET", f"/v1/leads/{who}/prediction", key=key)).status == 404
+
+
+async def test_a_lead_that_cannot_be_predicted_holds_up_no_other(
+    local: LocalServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison, good = lead_id("p"), vector
+
+    def broken(history: History, now: datetime) -> Vector:
+        if history.lead["_id"] == poison:
+            raise OverflowError("a bug that only this lead meets")
+        return good(history, now)
+
+    monkeypatch.setattr(predicting, "vector", broken)
+    names = ["p", *(f"c{number}" for number in range(9))]
+    async with bench(local) as on, on.running("capture", "scoring", "prediction"):
+        await on.publish([event(data(email=f"{name}@example.com", last=name), event_id=name) for name in names])
+
+        async def predicted() -> bool:
+            rows = await on.storage.find(PREDICTIONS, {})
+            return {row["_id"] for row in rows if "prediction" in row} == {lead_id(name) for name in names[1:]}
+
+        await until(predicted, "the nine others' predictions")
