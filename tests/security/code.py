@@ -10,7 +10,7 @@ from schemas.topics import Topic
 from shared import collections
 
 ACTIONS = {
-    **dict.fromkeys(("read", "find", "find_in", "scan", "count", "earliest"), ("find",)),
+    **dict.fromkeys(("read", "find", "find_in", "pages_in", "scan", "count", "count_up_to", "earliest"), ("find",)),
     "insert_new": ("insert",),
     "put": ("insert", "update"),
     **dict.fromkeys(("replace", "change", "change_all"), ("update",)),

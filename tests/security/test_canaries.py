@@ -57,7 +57,6 @@ TOLD_BY_WORKERS = {
         "event.received",
         "batch.failed",
         "record.dead_lettered",
-        "batch.waits",
         "background.failed",
         "orphans.through",
     ),
