@@ -6,7 +6,7 @@ after all steps of the last one are through.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from schemas.outputs import NurtureEnrolled, PlannedStep
@@ -161,12 +161,12 @@ class Admission:
         return bool(self.enrolment["revision"] != self.read_at)
 
 
-def begin(admission: Admission, lead: Document, now: datetime, policy: Policy) -> Admission:
+def begin(admission: Admission, lead: Document, now: datetime, policy: Policy, zone: tzinfo) -> Admission:
     """The admission with a step that is due at once decided, so that it goes out with the news of the enrolment.
 
     Whoever handles the enrolment's cause publishes the step, and again if that cause comes again.
     """
-    steps = [_decided(step, lead, now, policy) if _is_due(step, now) else step for step in admission.steps]
+    steps = [_decided(step, lead, now, policy, zone) if _is_due(step, now) else step for step in admission.steps]
     return replace(admission, steps=steps)
 
 
@@ -174,8 +174,8 @@ def _is_due(step: Document, now: datetime) -> bool:
     return bool(step["dueAt"] <= now) and "previousId" not in step
 
 
-def _decided(step: Document, lead: Document, now: datetime, policy: Policy) -> dict[str, Any]:
-    judged = judge(step, lead, None, now, policy)
+def _decided(step: Document, lead: Document, now: datetime, policy: Policy, zone: tzinfo) -> dict[str, Any]:
+    judged = judge(step, lead, None, now, policy, zone)
     action = {"decided": judged.action.wire()} if judged.action else {}
     through = {name: value for name, value in step.items() if name != "wakeAt"}
     return {**through, **action, "state": judged.state, "why": judged.why, "decidedAt": now, "atOnce": True}

@@ -80,14 +80,14 @@ async def _enrol(runtime: Runtime, wanted: Sequence[_Wanted], sequences: config.
     for _, wish in wanted:
         wishes.setdefault(wish.enrolment_id, []).append(wish)
     done: dict[str, Admission] = {}
-    policy = policy_of(runtime.settings)
+    policy, zone = policy_of(runtime.settings), runtime.settings.zone
 
     async def attempt() -> bool:
         there = await runtime.storage.read(ENROLMENTS, wishes)
         live = await store.live(runtime.storage, [one for one in there.values() if news(one, wishes[one["_id"]])])
         now = runtime.clock()
         admissions = [
-            begin(admit(there.get(id_), some, sequences, now, live=id_ in live), some[0].lead, now, policy)
+            begin(admit(there.get(id_), some, sequences, now, live=id_ in live), some[0].lead, now, policy, zone)
             for id_, some in wishes.items()
         ]
         stored = await store.admit(runtime.storage, admissions)

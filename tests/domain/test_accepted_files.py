@@ -236,7 +236,7 @@ def test_sequences_take_any_lead_through(
     text += f"\nselect: [{choices}]\ntemplates: {{t: {{subject: '{{{{ contact.firstName }}}}', body: {body}}}}}\n"
     sequences = accepted(folder, text, Sequences)
     wish = Wish(document, pick(document, sequences), Cause("c", "e", "chain", "because"))
-    admission = begin(admit(None, [wish], sequences, NOW, live=False), document, NOW, POLICY)
+    admission = begin(admit(None, [wish], sequences, NOW, live=False), document, NOW, POLICY, ZONE)
     stored = [kept(step) for step in admission.steps]
     enrolment = kept(admission.enrolment)
     told = enrolled(enrolment, stored)

@@ -7,7 +7,19 @@ import pytest
 
 from services.nurture.domain import Judged, ending, spoken
 from services.nurture.domain import judge as judge_in_time
-from services.nurture.enrolment import CAUSES_MAX, Cause, Wish, admit, adopt, enrol, enrolled, news, pick, round_of
+from services.nurture.enrolment import (
+    CAUSES_MAX,
+    Cause,
+    Wish,
+    admit,
+    adopt,
+    begin,
+    enrol,
+    enrolled,
+    news,
+    pick,
+    round_of,
+)
 from services.nurture.sequences import Sequences
 from services.nurture.telling import consent_lines, tell
 from services.nurture.templates import BODY_MAX, RenderError, render
@@ -486,6 +498,21 @@ def test_a_date_that_an_older_version_stored_as_text_is_read_in_the_installation
     step = {**steps(lead())[0], "conditions": [condition]}
     document = lead(context={"opens": held})
     assert judge_in_time(step, document, None, NOW, OPT_OUT, ZoneInfo("America/New_York")).state == state
+
+
+def test_a_step_that_is_due_at_once_is_judged_in_the_installation_s_zone_as_all_others_are() -> None:
+    condition = {"field": "context.opens", "operator": "greater_or_equal", "value": "2026-05-01"}
+    step = {"id": "a", "delay": 0, "action": "email", "template": "t", "conditions": [condition]}
+    raw = {
+        "sequences": [{"id": "default", "name": "d", "steps": [step]}],
+        "select": [],
+        "templates": {"t": {"subject": "s", "body": "b"}},
+    }
+    zone, document = ZoneInfo("America/New_York"), lead(context={"opens": "2026-05-01"})
+    sequences = Sequences.model_validate(raw, context={"zone": zone})
+    admission = admit(None, [Wish(document, sequences.by_id("default"), CAUSE)], sequences, NOW, live=False)
+    (decided,) = begin(admission, document, NOW, OPT_OUT, zone).steps
+    assert decided["state"] == "sent", decided["why"]
 
 
 @pytest.mark.parametrize(
