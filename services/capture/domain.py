@@ -153,8 +153,9 @@ def _merge(  # noqa: PLR0913 - the parts of one decision
     capture: Capture, lead: Document, found: list[tuple[str, Match]], view: View, plan: Plan, now: datetime
 ) -> Document:
     changes, differed = differences(capture.data, lead)
-    if is_anothers(capture.identity.email_claim, lead["_id"], view):
-        changes.pop("contact.email", None)
+    if "contact.email" in changes and is_anothers(capture.identity.email_claim, lead["_id"], view):
+        # The lead must not show it: only the row keeps it.
+        differed.append({"path": "contact.email", "value": changes.pop("contact.email")})
     filled = sorted(changes)
     status = after(Move.CAPTURED_AGAIN, lead["status"]).value
     reopened = status != lead["status"]

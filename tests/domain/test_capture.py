@@ -96,7 +96,8 @@ def test_an_email_that_belongs_to_another_lead_is_never_filled_in() -> None:
     store = Store()
     store.take(capture("c1", data(email="a@example.com", company="Elsewhere", first="Bo")))
     store.take(capture("c2", data(email=None, phone="2125550142")))
-    store.take(capture("c3", data(email="a@example.com", phone="2125550142")))
+    plan = store.take(capture("c3", data(email="a@example.com", phone="2125550142")))
+    assert plan.outcomes[0].row["differed"] == [{"path": "contact.email", "value": "a@example.com"}], "nothing is lost"
     emails = [one["contact"].get("email") for one in store.leads.values()]
     assert sorted(emails, key=str) == sorted(["a@example.com", None], key=str)
 
