@@ -43,7 +43,10 @@ async def save(storage: Storage, plan: Plan) -> bool:
     for prefix in ("pcn:", "email:"):
         if not await _claim(storage, {c: lead for c, lead in plan.claims.items() if c.startswith(prefix)}):
             return False
-    await storage.change(IDENTITIES, [Change(c, {}, {"$addToSet": {"leadIds": lead}}) for c, lead in plan.joins])
+    joins = [Change(c, {}, {"$addToSet": {"leadIds": lead}}) for c, lead in plan.joins]
+    # A claim that an erasure released since can't be joined.
+    if not await storage.change(IDENTITIES, joins):
+        return False
     if await storage.insert_new(CAPTURES, plan.rows):
         return False
     if not await storage.replace(CAPTURES, [(_guard(row, plan), row) for row in plan.redecided]):

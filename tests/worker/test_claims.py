@@ -9,6 +9,7 @@ import pytest
 
 from deploy.local import LocalServers
 from services.capture.domain import decide
+from services.capture.plan import Plan
 from services.capture.store import _claim, load, save
 from shared.mongo import Mongo
 from shared.storage import Storage
@@ -57,4 +58,13 @@ async def test_a_claim_that_is_not_found_on_reading_back_is_nobodys_own(mongo: M
     lagging.lags = 0
     assert await _claim(lagging, claims)
     assert not await _claim(lagging, {"email:ana@example.com": "another's"})
+    await asyncio.to_thread(storage.close)
+
+
+async def test_a_join_of_a_claim_that_was_released_meanwhile_is_decided_anew(mongo: Mongo) -> None:
+    storage = Storage(mongo, "joins")
+    assert not await save(storage, Plan(joins=[("pcn:released", "mine")]))
+    await storage.put("identities", [{"_id": "pcn:held", "leadIds": ["another's"]}])
+    assert await save(storage, Plan(joins=[("pcn:held", "mine")]))
+    assert (await storage.read("identities", ["pcn:held"]))["pcn:held"]["leadIds"] == ["another's", "mine"]
     await asyncio.to_thread(storage.close)
