@@ -15,9 +15,12 @@ class Breaker:
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits, self._tally = limits or Limits(), Tally()
 
-    def judge(self, handled: Sequence[Handled]) -> None:
-        """Raise `Tripped` when the handler failed on too many of these records, in their order."""
-        why = why_stop(self._tally, handled, self._limits)
+    def judge(self, handled: Sequence[Handled], since: int = 0) -> None:
+        """Raise `Tripped` when the handler failed on too many of these records, in their order.
+
+        The first `since` of them were judged before: only those behind them are looked at.
+        """
+        why = why_stop(self._tally.after(handled[:since]), handled[since:], self._limits)
         if why:
             raise Tripped(why)
 

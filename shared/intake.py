@@ -47,6 +47,8 @@ class Outcomes:
     faults: list[Undecodable] = field(default_factory=list)
     """What goes to the dead letter before any of it is committed."""
     handled: list[Handled] = field(default_factory=list)
+    judged: int = 0
+    """How many of `handled` the breaker has judged."""
     began: float = field(default_factory=time.monotonic)
 
     def add(self, more: "Outcomes") -> None:
@@ -126,7 +128,8 @@ class Intake:
         if isinstance(told, Failed):
             fault, counts = self.passage.failure(told)
             outcomes.add(Outcomes(1, Counter(), [fault], counts))
-            self.passage.breaker.judge(outcomes.handled)
+            self.passage.breaker.judge(outcomes.handled, outcomes.judged)
+            outcomes.judged = len(outcomes.handled)
         else:
             outcomes.add(told.result)
         self.progress.advance()

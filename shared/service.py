@@ -211,15 +211,16 @@ class Service:
         ttl, patience = timedelta(seconds=settings.orphan_ttl), timedelta(seconds=settings.command_patience)
         orphans = Orphans(self.storage, worker.name, ttl, patience, settings.pending_max)
         pepper, passage = settings.erasure_pepper.get_secret_value(), self._passages[worker.name]
-        return Waiting(orphans, self.storage, passage, pepper, self._isolation(worker))
+        # Other processes leave rows too: work on them says nothing of this process's consumer.
+        return Waiting(orphans, self.storage, passage, pepper, self._isolation(worker, lambda: None))
 
-    def _isolation(self, worker: Worker) -> Isolation:
+    def _isolation(self, worker: Worker, trying: Callable[[], None]) -> Isolation:
         return Isolation(
             worker.name,
             self._servers_answer,
             self._ends[worker.name],
             self._settings.retry_max_s,
-            trying=lambda: self._mark(worker.name),
+            trying=trying,
             waited=self.metrics.retries.labels(worker.name).inc,
         )
 
@@ -233,7 +234,7 @@ class Service:
             self._passages[worker.name],
             self.metrics,
             self._waiting.get(worker.name),
-            self._isolation(worker),
+            self._isolation(worker, lambda: self._mark(worker.name)),
             self._progress[worker.name],
             tripped=lambda why: self._trip(worker.name, why),
         )

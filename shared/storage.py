@@ -303,6 +303,8 @@ class Storage:
 
     async def count_up_to(self, collection: str, query: Mapping[str, Any], most: int) -> int:
         """How many documents fit, counted up to `most`; an index must serve `query`."""
+        if most < 1:
+            return 0  # to the server, a limit of 0 is an error or none at all
         async with _sorted_errors():
             return int(await self._database[collection].count_documents(query, limit=most))
 

@@ -35,7 +35,7 @@ PLACES = (
     Place(collections.ACTIVITIES, "what was done and said, in words", "leadId", Fate.DELETED),
     Place(collections.ENROLMENTS, "what it was enrolled in, and why", "leadId", Fate.DELETED),
     Place(collections.STEPS, "messages as they were rendered, and whom to", "leadId", Fate.DELETED),
-    Place(collections.ORPHANS, "events that wait for it, as they came", "name", Fate.DELETED),
+    Place(collections.ORPHANS, "events that wait for it, as they came; commands end at once", "name", Fate.DELETED),
     Place(collections.TIMELINE, "which events touched it, in words and numbers", "leadId", Fate.DELETED),
     Place(collections.ROWS, "words that it is found by; what it counts as", "_id", Fate.STRIPPED),
     Place(collections.UNPLACED, "events that name nobody yet, by their ids", None, Fate.KEPT),

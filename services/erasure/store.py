@@ -13,7 +13,7 @@ from shared.leads import read_leads
 from shared.storage import Change, Storage
 from shared.tombstones import release, tombstone_id
 
-_WORKER = "erasure"
+_ANSWER_COMMANDS = frozenset({"conversion", "erasure", "qualification"})
 _NAMES_A_WRITE = 500
 # What can't be emptied by a lead's id alone: one is guarded, one is shared, and in one an erasure may wait itself.
 _TAKEN_APART = (collections.LEADS, collections.IDENTITIES, collections.ORPHANS)
@@ -85,11 +85,12 @@ async def _delete_leads(storage: Storage, leaving: Sequence[Farewell]) -> bool:
 
 async def _end_waiting(storage: Storage, began: Mapping[str, datetime]) -> None:
     rows = await storage.find_in(collections.ORPHANS, "name", began, fields=("name", "worker"))
-    # Another command to erase the same lead has an outcome of its own, at once.
-    own = [(row["_id"], began[row["name"]]) for row in rows if row["worker"] == _WORKER]
-    at_once = [Change(id_, {}, {"$set": {"endsAt": at, "wakeAt": at}}) for id_, at in own]
+    # A command has an outcome, whatever its lead comes to: its worker rejects it now, and deletes its row.
+    commands = [(row["_id"], began[row["name"]]) for row in rows if row["worker"] in _ANSWER_COMMANDS]
+    at_once = [Change(id_, {}, {"$set": {"endsAt": at, "wakeAt": at}}) for id_, at in commands]
     await storage.change(collections.ORPHANS, at_once)
-    await storage.delete(collections.ORPHANS, [row["_id"] for row in rows if row["worker"] != _WORKER])
+    others = [row["_id"] for row in rows if row["worker"] not in _ANSWER_COMMANDS]
+    await storage.delete(collections.ORPHANS, others)
 
 
 async def _purge(storage: Storage, lead_ids: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.breaker import WINDOW, Handled, Limits, Tally, why_stop
+from shared.domain.breaker import SOURCES_MAX, WINDOW, Handled, Limits, Tally, why_stop
 
 NONE = Limits(share=1, in_a_row=0)
 handled = st.lists(
@@ -115,3 +115,26 @@ def test_how_records_are_cut_into_batches_changes_nothing(records: list[Handled]
         tally = tally.after(records[begin:end])
     assert stopped == (why_stop(Tally(), records, Limits()) is not None)
     assert tally == Tally().after(records)
+
+
+def test_the_backlog_of_one_producer_stops_nobody_where_others_were_seen_before() -> None:
+    known = Tally().after(_of_sources(*[(f"/forms/{number % 5}", False) for number in range(WINDOW)]))
+    backlog = _of_sources(*[("/scanners/7", True)] * (2 * WINDOW))
+    assert why_stop(Tally(), backlog, Limits()) is not None
+    assert why_stop(known, backlog, Limits()) is None
+    assert why_stop(known, [*backlog, *_of_sources(*[("/forms/1", True)] * 60)], Limits()) is not None
+
+
+def test_only_the_newest_hundred_producers_are_remembered() -> None:
+    tally = Tally().after(_of_sources(*[(f"/forms/{number}", False) for number in range(SOURCES_MAX + 1)]))
+    assert tally.sources == tuple(f"/forms/{number}" for number in range(1, SOURCES_MAX + 1))
+    again = tally.after(_of_sources(("/forms/1", False), ("/forms/0", False)))
+    assert (again.sources[-2:], len(again.sources)) == (("/forms/1", "/forms/0"), SOURCES_MAX)
+
+
+@given(st.lists(st.booleans(), max_size=3 * WINDOW), st.integers(0, 3 * WINDOW))
+def test_records_judged_in_two_parts_come_to_what_they_come_to_at_once(failed: list[bool], since: int) -> None:
+    records = _of_leads(failed)
+    first, rest = records[:since], records[since:]
+    apart = why_stop(Tally(), first, Limits()) or why_stop(Tally().after(first), rest, Limits())
+    assert apart == why_stop(Tally(), records, Limits())

@@ -319,19 +319,13 @@ class Funnel(RuleBasedStateMachine):
         self.stirred = False
 
     def _explain_strays(self, told: dict[str, Told]) -> None:
-        """What comes again after its lead was erased is nobody's: an activity is given up, a command is rejected.
-
-        A command that waited for another status of its lead went with the lead, and had no outcome until then.
-        """
+        """An activity that comes again after its lead was erased is nobody's, and ends in the dead letter."""
         erased = {entry.event["data"]["leadId"] for entry in laws.told_once(self.rig.log, topics.ERASED).values()}
-        activities = {one for lead in self.world.leads.values() if lead.id in erased for one in lead.activities}
-        for one, before in self.explained.items():
-            facts, stray = told[one].facts, {topics.DEADLETTER.name: {"reason": "lead_not_found"}}
-            rejected = facts.get(topics.REJECTED.name, {})
-            if rejected.get("reason") == "lead_not_found" and rejected["leadId"] in erased and not before.facts:
-                self.explained[one] = told[one]
-            if one in activities and facts == {**before.facts, **stray}:
-                self.explained[one] = told[one]
+        for lead in self.world.leads.values():
+            for one in lead.activities.keys() & self.explained.keys() if lead.id in erased else ():
+                facts, before = told[one].facts, self.explained[one].facts
+                if facts == {**before, topics.DEADLETTER.name: {"reason": "lead_not_found"}}:
+                    self.explained[one] = told[one]
 
     def _forgotten(self) -> list[str]:
         """Events that would be taken in if they came again: given up (an operator may replay them), or erased."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deploy.local import LocalServers
-from schemas.topics import CONVERT, CONVERTED, QUALIFY, REJECTED, UPDATE, UPDATED, Topic
+from schemas.topics import CONVERT, CONVERTED, ERASE, QUALIFY, REJECTED, UPDATE, UPDATED, Topic
 from shared.collections import COMMANDS, LEADS, ORPHANS
 from tests.builders import data, event, lead
 from tests.harness import Bench, bench, lead_id, told, until, until_told
@@ -204,3 +204,19 @@ async def _times(on: Bench, topic: Topic) -> Any:
         for _ in range(2):
             record = await asyncio.wait_for(anext(aiter(consumer)), 30)
             yield record.timestamp / 1000
+
+
+async def test_a_command_that_waits_for_a_status_is_rejected_when_its_lead_is_erased(local: LocalServers) -> None:
+    async with bench(local) as on, on.running("conversion", "erasure", command_patience=600.0):
+        (one,) = await leads(on, 1)
+        await say(on, command(CONVERT, one, "v"))
+
+        async def waits() -> bool:
+            return await on.count(ORPHANS) == 1
+
+        await until(waits, "the convert that waits")
+        await say(on, command(ERASE, one, "e"))
+        await until_told(on, REJECTED, 1)
+        (rejected,) = await told(on, REJECTED)
+        assert (rejected["commandId"], rejected["reason"]) == ("v", "lead_not_found")
+        await none_waits(on)

@@ -2,16 +2,18 @@
 
 import asyncio
 import json
+import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from deploy.local import LocalServers
-from services.catalogue import TOPICS_OF
+from services.catalogue import TOPICS_OF, WORKERS
 from services.running import prepare, running
 from shared.log import lag
+from shared.service import Service
 from tests.builders import data, event
 from tests.harness import bench, stop, until
 
@@ -88,3 +90,16 @@ async def test_health_readiness_and_metrics_answer(local: LocalServers) -> None:
         metrics = await asyncio.to_thread(get, "/metrics")
     assert 'pantry_published_total{topic="leads.created",worker="capture"} 1.0' in metrics
     assert "faststream_received_messages_total" in metrics
+
+
+async def test_work_on_rows_that_wait_does_not_hide_a_silent_consumer(local: LocalServers) -> None:
+    async def passes(rows: Sequence[int]) -> int:
+        return len(rows)
+
+    async with bench(local) as on:
+        service = Service(on.settings, on.to, [WORKERS["conversion"]])
+        service.metrics.lag.labels("conversion").set(5)
+        service._advanced["conversion"] = time.time() - 120
+        assert [one async for one in service._waiting["conversion"].isolation.each([1], passes)]
+        assert await service.stuck() == {"conversion": "no progress for 120 s"}
+        service.storage.close()

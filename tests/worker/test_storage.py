@@ -71,3 +71,10 @@ async def test_what_the_driver_takes_for_more_than_it_is_comes_back_as_it_was_st
 def test_a_date_of_no_calendar_and_bytes_that_are_no_text_fail_no_page_of_others() -> None:
     odd = bson.encode({"at": DatetimeMS(2**60), "text": "HERE"}).replace(b"HERE", b"a\xff\xffb")
     assert bson.decode(odd, READING) == {"at": DatetimeMS(2**60), "text": "a\ufffd\ufffdb"}
+
+
+async def test_documents_are_counted_up_to_a_bound_and_a_bound_of_none_counts_none(local: LocalServers) -> None:
+    storage = Storage(Mongo(local.servers.mongo_url), "test")
+    await storage.insert_new("leads", [{"_id": str(number)} for number in range(3)])
+    assert [await storage.count_up_to("leads", {}, most) for most in (0, 2, 3, 9)] == [0, 2, 3, 3]
+    storage.close()
