@@ -17,6 +17,8 @@ CHANNELS = (EMAIL, PHONE)
 STATED, UNSUBSCRIBED, COMPLAINED, BOUNCED = "stated", "unsubscribed", "complained", "bounced"
 REFUSALS = (UNSUBSCRIBED, COMPLAINED, BOUNCED)
 """Actions of an engagement that are a no to mail."""
+LEAVES = (UNSUBSCRIBED, COMPLAINED)
+"""Reasons by which a person wants no mail at any address, and no nurture either."""
 
 ANY_ADDRESS = ""
 """Stands for every address of the person."""
@@ -24,7 +26,8 @@ ANY_ADDRESS = ""
 ADDRESSES_MAX = 20
 """Addresses per channel and kind that a lead keeps besides its own; a no beyond them counts for every address."""
 
-_YES, _UNDATED, _NO = "yes", "undated", "no"
+_YES, _UNDATED, _NO, _LEFT = "yes", "undated", "no", "left"
+"""Kinds of registers. Who leaves says a no; that they left is kept besides, as a newer plain no replaces that one."""
 
 Register = Mapping[str, Any]
 Document = Mapping[str, Any]
@@ -75,6 +78,8 @@ def fold(registers: Iterable[Register], statements: Iterable[Statement], own: Ad
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
     for one in [*registers, *(register for statement in statements for register in _registers(statement))]:
         _join(found, dict(one))
+        if one["reason"] in LEAVES:
+            _join(found, {**one, "kind": _LEFT, "address": ANY_ADDRESS})
     if len(found) > ADDRESSES_MAX:
         for channel in CHANNELS:
             for kind in (_YES, _UNDATED, _NO, BOUNCED):
@@ -95,7 +100,7 @@ def _registers(said: Statement) -> list[dict[str, Any]]:
         return [{**register, "kind": BOUNCED, "address": said.address}] if said.address else []
     kind = _NO if not said.given else _YES if said.dated else _UNDATED
     addresses = [said.address or ANY_ADDRESS]
-    if said.reason in (UNSUBSCRIBED, COMPLAINED) and said.address:
+    if said.reason in LEAVES and said.address:
         # A person who unsubscribes wants no mail at any address.
         addresses.append(ANY_ADDRESS)
     return [{**register, "kind": kind, "address": address} for address in addresses]
@@ -141,13 +146,27 @@ def _effect(register: Register, *, given: bool) -> Effect:
     return Effect(given, register["reason"], register["at"], register["source"])
 
 
+def departed(registers: Iterable[Register], channel: str, address: str | None) -> Register | None:
+    """The newest word by which the person left, or None; only a later yes lifts it, whatever else was said since.
+
+    Registers of an earlier edition keep it as a no alone.
+    """
+    about = [one for one in registers if one["channel"] == channel]
+    left = max((one for one in about if one["reason"] in LEAVES), key=_age, default=None)
+    yeses = [one["at"] for one in about if one["kind"] == _YES and one["address"] in (ANY_ADDRESS, address)]
+    return None if left and any(at > left["at"] for at in yeses) else left
+
+
 def refusals_at(registers: Iterable[Register], channel: str, address: str) -> list[dict[str, Any]]:
     """What must outlive the person's data: each no that holds at this address, by its time and reason."""
     about = [one for one in registers if one["channel"] == channel and one["address"] in (ANY_ADDRESS, address)]
     if effect(about, channel, address).given is not False:
         return []
     noes = {one["kind"]: one for one in sorted(about, key=_age) if one["kind"] in (_NO, BOUNCED)}
-    return [{"at": one["at"], "reason": one["reason"]} for one in noes.values()]
+    kept = [{"at": one["at"], "reason": one["reason"]} for one in noes.values()]
+    left = departed(about, channel, address)
+    word = {"at": left["at"], "reason": left["reason"]} if left else None
+    return [*kept, word] if word and word not in kept else kept
 
 
 def own_addresses(lead: Document, region: str) -> Addresses:

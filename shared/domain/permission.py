@@ -4,7 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from shared.domain.consent import BOUNCED, COMPLAINED, EMAIL, PHONE, UNSUBSCRIBED, Effect, holding
+from shared.domain.consent import (
+    BOUNCED,
+    COMPLAINED,
+    EMAIL,
+    PHONE,
+    UNSUBSCRIBED,
+    Effect,
+    departed,
+    holding,
+    own_addresses,
+    standing_of,
+)
 
 Document = Mapping[str, Any]
 
@@ -54,8 +65,8 @@ def hindrance(action: str, lead: Document, policy: Policy) -> str | None:
 
 def departure(lead: Document, policy: Policy) -> str | None:
     """Why the person wants no nurture at all, or None: they unsubscribed, and have not agreed to mail again since."""
-    held = holding(lead, EMAIL, policy.region)
-    return _refusal(held, EMAIL) if held.reason in (UNSUBSCRIBED, COMPLAINED) else None
+    left = departed(standing_of(lead), EMAIL, own_addresses(lead, policy.region)[EMAIL])
+    return _REFUSALS[left["reason"]] if left else None
 
 
 def ended(lead: Document, policy: Policy) -> str | None:

@@ -534,3 +534,13 @@ def test_an_enrolment_tells_what_is_known_of_the_lead_and_the_steps_own_words_be
     assert enrolled(enrolment, planned).personalization == {"firstName": "Ana", **told}
     old = [{name: value for name, value in step.items() if name != "ofLead"} for step in planned]
     assert enrolled(enrolment, old).personalization == own
+
+
+@pytest.mark.parametrize("days", [1, 3])
+def test_steps_still_to_come_of_a_lead_that_left_and_bounced_never_go(days: int) -> None:
+    call_today, *_ = planned = steps(lead(), "high_value")
+    gone = stating(stated(False, days, reason="unsubscribed"), stated(False, 2, reason="bounced"))
+    assert {judge(step, gone).why for step in planned} == {"the lead unsubscribed"}
+    assert judge(call_today, gone).state == "cancelled"
+    (story,) = tell(gone, [], planned, NOW, OPT_OUT)
+    assert {line.words for line in story.lines} == {"will not go: the lead unsubscribed"}

@@ -49,7 +49,16 @@ def refusals(statements: Sequence[Statement], channel: str, whose: str) -> list[
         return []
     rest = [other for other in statements if other.why != "bounced"]
     second = holding([other for other in rest if not other.given], channel, whose) if one.why == "bounced" else None
-    return [Statement(channel, whose, False, each.at, each.why) for each in (one, second) if each]
+    kept = [(each.at, each.why) for each in (one, second, departure(statements, channel, whose)) if each]
+    return [Statement(channel, whose, False, at, why) for at, why in dict.fromkeys(kept)]
+
+
+def departure(statements: Iterable[Statement], channel: str, whose: str | None) -> Statement | None:
+    """The word by which the person left; only a later yes lifts it."""
+    known = [one for one in statements if one.channel == channel]
+    yeses = [one.at for one in known if one.given and one.lifts and one.whose in (whose, None)]
+    left = [one for one in known if one.why in LEAVES and not any(at > one.at for at in yeses)]
+    return max(left, key=lambda one: one.at, default=None)
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

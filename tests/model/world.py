@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tests.model.consent import LEAVES, Statement, changes, holding, shown
+from tests.model.consent import Statement, changes, departure, shown
 from tests.model.people import Identity, identity, who
 
 SECTIONS = ("company", "contact", "requirements", "consent", "context")
@@ -90,9 +90,8 @@ class Lead:
     @property
     def over(self) -> bool:
         """It gets no more nurture."""
-        said = holding(self.statements, "email", self.identity.email)
-        left = said is not None and not said.given and said.why in LEAVES
-        return left or self.status in ("lost", "converted")
+        left = departure(self.statements, "email", self.identity.email)
+        return left is not None or self.status in ("lost", "converted")
 
     @property
     def names(self) -> set[Name]:
