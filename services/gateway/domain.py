@@ -136,9 +136,14 @@ def with_consent(data: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 def with_batch_consent(data: Mapping[str, Any]) -> dict[str, Any]:
     """A line of a batch or an import, whose consent says that it has no date if it has none (contract 3, Consent)."""
     given = data.get("consent")
-    if isinstance(given, dict) and given.get("capturedAt") is None:
+    if isinstance(given, dict) and _is_missing(given.get("capturedAt")):
         return _with_wording({**data, "consent": {**given, "dated": False}})
     return _with_wording(data)
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether the model takes it for no value; a blank text is none."""
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _with_wording(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -170,6 +170,14 @@ def test_the_default_source_is_for_items_without_one() -> None:
     assert [line.capture.source for line in told if isinstance(line, Valid)] == ["trade_show", "email"]
 
 
+@pytest.mark.parametrize("blank", ["", "  ", None])
+def test_a_blank_consent_date_is_none(blank: str | None) -> None:
+    item = data(consent={"email": True, "capturedAt": blank})
+    (line,) = lines(json.dumps([item]), "application/json")
+    assert isinstance(line, Valid)
+    assert line.capture.wire()["consent"] == {"email": True, "dated": False}
+
+
 def test_consent_without_a_date_says_so_and_has_the_scan_s_time() -> None:
     (line,) = lines(json.dumps([data() | {"time": "2026-03-01T09:00:00Z", "consent": {"email": True}}]), JSON)
     assert isinstance(line, Valid)
