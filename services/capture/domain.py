@@ -192,6 +192,7 @@ def _consent(  # noqa: PLR0913 - the parts of one decision
         identity,
         now=now,
         void_until=erased_at["at"] if erased_at else None,
+        row=view.rows.get(capture.key),
     )
     result = restated(lead, [*said, *kept_refusals(identity, stones)], region)
     _apply(lead, result.set, plan)

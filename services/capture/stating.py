@@ -14,9 +14,10 @@ _UNDATED_SOURCES = ("/scanners/", "/imports/")
 """Sources whose records are scans and imports: a yes of theirs without a consent date never lifts a no."""
 
 _CLOCKS_DIFFER = timedelta(days=1)
-"""A consent date that lies further ahead of now is wrong; the capture's own time stands in for it.
+"""A time of consent that lies further ahead of now is wrong: such a yes counts as undated.
 
-Otherwise a mistyped year would be a yes that no later refusal could ever lift.
+Otherwise a mistyped year would be a yes that no later refusal could ever lift. For a wrong consent date the capture's
+own time stands in.
 """
 
 
@@ -29,12 +30,14 @@ def statements_of(  # noqa: PLR0913 - what a capture says
     *,
     now: datetime,
     void_until: datetime | None,
+    row: Mapping[str, Any] | None = None,
 ) -> list[Statement]:
-    """The statements of a capture made `at`; what the person said up to their erasure is void."""
+    """The statements of a capture made `at`; what the person said up to their erasure is void.
+
+    What its `row` holds was decided before, at another now, and stays.
+    """
     consent = data.get("consent") or {}
-    date = consent.get("capturedAt")
-    dated = date is not None or not (consent.get("dated") is False or source.startswith(_UNDATED_SOURCES))
-    said_at = stored(date if date is not None and date <= now + _CLOCKS_DIFFER else at)
+    said_at, dated = _decided(row) or _timed(consent, source, at, now)
     if void_until is not None and said_at <= void_until:
         return []
     addresses = {EMAIL: identity.email, PHONE: identity.phone}
@@ -45,6 +48,19 @@ def statements_of(  # noqa: PLR0913 - what a capture says
         for channel in CHANNELS
         if consent.get(channel) is not None
     ]
+
+
+def _decided(row: Mapping[str, Any] | None) -> tuple[datetime, bool] | None:
+    return next(((one["at"], one["dated"]) for one in (row or {}).get("stated", ())), None)
+
+
+def _timed(consent: Mapping[str, Any], source: str, at: datetime, now: datetime) -> tuple[datetime, bool]:
+    """When the person said it, and whether that time can be relied on."""
+    date, latest = consent.get("capturedAt"), now + _CLOCKS_DIFFER
+    if date is not None:
+        return (stored(date), True) if date <= latest else (stored(at), False)
+    vague = consent.get("dated") is False or source.startswith(_UNDATED_SOURCES)
+    return stored(at), not vague and at <= latest
 
 
 def kept_refusals(identity: Identity, tombstones: Mapping[str, Mapping[str, Any]]) -> list[Statement]:

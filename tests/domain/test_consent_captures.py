@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from services.capture.plan import Capture, Outcome, View
 from services.erasure.domain import farewells
 from shared.domain.consent import Statement, restate
 from shared.domain.identity import identity_of
+from shared.domain.permission import Policy, departure
 from tests.builders import NOW, data, lead
 
 HOUR = timedelta(hours=1)
@@ -168,3 +170,43 @@ def test_an_erasure_leaves_no_address_and_nothing_of_a_lead_that_refused_nothing
     assert not any(stone.get("refused") for stone in _gone([agreed]).values())
     refused = [stone["refused"] for stone in _gone([_no("unsubscribed")]).values() if stone.get("refused")]
     assert refused == [[{"at": NOW, "reason": "unsubscribed"}]]
+
+
+@pytest.mark.parametrize(("later", "address"), [("stated", None), ("bounced", "ana@example.com")])
+def test_that_a_person_left_outlives_their_erasure_whatever_else_they_refused(later: str, address: str | None) -> None:
+    since = replace(_no(later, address=address), at=NOW + HOUR)
+    taken = Taken(deepcopy(_gone([_no("unsubscribed"), since])))
+    taken.take(said("fresh", 6))
+    assert departure(taken.lead, Policy("opt_out", "US")) == "the lead unsubscribed"
+
+
+def test_a_departure_that_a_yes_lifted_does_not_come_back_by_an_erasure() -> None:
+    refused = replace(_no("stated"), at=NOW + 2 * HOUR)
+    agreed = replace(refused, given=True, at=NOW + HOUR)
+    taken = Taken(deepcopy(_gone([_no("unsubscribed", address=None), agreed, refused])))
+    taken.take(said("fresh", 6))
+    assert departure(taken.lead, Policy("opt_out", "US")) is None
+
+
+@pytest.mark.parametrize(("ahead", "shown"), [(24, True), (25, False), (9_000, False)])
+def test_a_yes_whose_own_time_is_over_a_day_ahead_lifts_no_refusal(ahead: int, shown: bool) -> None:  # noqa: FBT001
+    taken = Taken()
+    taken.take(said("no", 0, email=False), said("yes", ahead, email=True, dated=False), now=NOW)
+    assert taken.lead["consent"]["email"] is shown
+
+
+def test_a_yes_with_a_mistyped_year_lifts_no_earlier_refusal() -> None:
+    taken, wrong = Taken(), said("yes", 2)
+    payload = {**wrong.data, "consent": {"email": True, "capturedAt": NOW + 9_000 * HOUR}}
+    taken.take(said("no", 1, email=False))
+    taken.take(Capture("yes", wrong.event_source, "yes", wrong.captured_at, payload, wrong.identity))
+    assert taken.lead["consent"]["email"] is False
+
+
+def test_a_capture_that_is_decided_again_states_what_its_row_says() -> None:
+    taken, yes = Taken(), said("yes", 50, email=True, dated=False)
+    taken.take(yes, now=NOW)
+    kept = taken.lead["standing"]
+    taken.view.leads.clear()
+    taken.take(yes, now=NOW + 100 * HOUR)
+    assert taken.lead["standing"] == kept
