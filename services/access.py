@@ -24,7 +24,8 @@ _LOOKS = dict.fromkeys((c.LEADS, c.ACTIVITIES, c.STEPS, c.INSIGHTS, c.ROLLUPS, c
 
 _ACTIONS: Mapping[str, Mapping[str, str]] = {
     "capture": {
-        c.LEADS: "find insert update",
+        # It takes back what it stored after an erasure.
+        c.LEADS: "find insert update remove",
         c.CAPTURES: "find insert update",
         c.IDENTITIES: "find insert update remove",
         c.TOMBSTONES: "find",

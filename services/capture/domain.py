@@ -19,7 +19,7 @@ from shared.domain.statuses import Move, after
 
 def decide(captures: Sequence[Capture], view: View, now: datetime, region: str) -> Plan:
     """Create or merge, for each capture in its turn, unless it is of an erased lead. Moves `view` on."""
-    plan = Plan()
+    plan = Plan(strays=view.strays)
     _release(view, plan, leftovers(view.claims, view.leads, view.tombstones))
     for capture in captures:
         outcome = (

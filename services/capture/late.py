@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from shared.domain.consent import has_refused
+
 Document = dict[str, Any]
 
 
@@ -23,6 +25,28 @@ def leftovers(
         for lead_id in holders:
             if lead_id not in leads and f"lead:{lead_id}" in tombstones:
                 yield claim, lead_id
+
+
+def strays(leads: Mapping[str, Document], tombstones: Mapping[str, Document]) -> dict[str, Document]:
+    """The leads that a slow process stored after their erasure, as they were read.
+
+    An erasure under way needs a lead's account, refusals and new names: what has any of them is left to it.
+    """
+    return {
+        lead_id: untouched(lead)
+        for lead_id, lead in leads.items()
+        if f"lead:{lead_id}" in tombstones and _is_as_captured(lead)
+    }
+
+
+def _is_as_captured(lead: Document) -> bool:
+    changed = lead["revision"] != lead["captureCount"] or lead.get("assignment")
+    return not changed and not has_refused(lead)
+
+
+def untouched(lead: Document) -> Document:
+    """The guard that holds while nobody changed this lead."""
+    return {"revision": lead["revision"], "assignment": None}
 
 
 def newest(tombstones: Sequence[Document]) -> Document | None:

@@ -35,7 +35,7 @@ def build(runtime: Runtime) -> Worker:
         async def attempt() -> bool:
             plan = await _plan(runtime, captures, region, pepper)
             outcomes[:] = plan.outcomes
-            return await store.save(runtime.storage, plan)
+            return await store.save(runtime.storage, plan, pepper)
 
         await settle(attempt)
         _tell_erased(outcomes)

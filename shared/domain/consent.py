@@ -182,6 +182,11 @@ def standing_of(lead: Document) -> Sequence[Register]:
     return fold((), [*_old_statements(lead), *_old_refusals(lead)], {})
 
 
+def has_refused(lead: Document) -> bool:
+    """Whether any no to anything, at any address, is kept of the lead."""
+    return any(one["kind"] in (_NO, BOUNCED) for one in standing_of(lead))
+
+
 def _old_statements(lead: Document) -> Iterable[Statement]:
     consent, changed = lead.get("consent") or {}, lead.get("consentChange")
     # A refusal overwrote what had been stated about mail; its change kept that.

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from services.capture.late import strays
 from services.erasure.domain import Farewell, Known, farewells, names, not_found, verdict
 from services.erasure.places import PLACES
 from shared import collections
@@ -85,3 +86,20 @@ def test_a_command_whose_lead_never_came_is_rejected_for_good() -> None:
     row = not_found("k", "nobody", NOW)
     assert (row["reason"], row["done"]) == ("lead_not_found", True)
     assert verdict("k", "nobody", None, known(verdicts={"k": row}, leads=frozenset({"nobody"})), LATER) is row
+
+
+@pytest.mark.parametrize(
+    ("fields", "taken"),
+    [
+        ({}, ["gone"]),
+        ({"consent": {"email": True, "capturedAt": NOW}}, ["gone"]),
+        ({"consent": {"email": False, "capturedAt": NOW}}, []),
+        ({"assignment": {"account": {"number": 1}}}, []),
+        ({"revision": 2}, []),
+    ],
+)
+def test_capture_takes_back_a_stray_lead_but_none_that_an_erasure_under_way_still_needs(
+    fields: dict[str, Any], taken: list[str]
+) -> None:
+    left = strays({"gone": lead(**fields), "other": lead()}, {"lead:gone": STONE})
+    assert left == {lead_id: {"revision": 1, "assignment": None} for lead_id in taken}

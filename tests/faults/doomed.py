@@ -1,6 +1,6 @@
 """A process that ends itself by SIGKILL at a point that has a name; nothing in the product knows of it.
 
-    python -m tests.faults.doomed 'before insert_new leads @ capture.store.save' --hit 1 capture
+    python -m tests.faults.doomed 'before insert_new leads @ capture.store._save_leads' --hit 1 capture
 
 Storage's writes, the publisher and the commit are wrapped from outside. A point's name is a moment (`before`, `amid`,
 `after`) of a step: `METHOD COLLECTION @ WHO`, `publishing @ WHO`, or `the commit`. WHO is the product's function that

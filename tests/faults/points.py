@@ -34,8 +34,9 @@ STEPS: Mapping[str, tuple[str, ...]] = {
         "change identities @ capture.store.save",
         "insert_new captures @ capture.store.save",
         "replace captures @ capture.store.save",
-        "insert_new leads @ capture.store.save",
-        "change leads @ capture.store.save",
+        "insert_new leads @ capture.store._save_leads",
+        "change leads @ capture.store._save_leads",
+        "delete_guarded leads @ capture.store._take_back",
         _TELLS,
         _BURIES,
         _COMMIT,
@@ -156,7 +157,12 @@ ELSEWHERE: Mapping[str, str] = {
 }
 """Writes that no worker comes by here, and why; `tests/worker/test_training.py` has those of models."""
 
-RACES = frozenset({("engagement", "delete activities @ engagement.store.take_in_all")})
+RACES = frozenset(
+    {
+        ("capture", "delete_guarded leads @ capture.store._take_back"),
+        ("engagement", "delete activities @ engagement.store.take_in_all"),
+    }
+)
 """Steps that a worker comes by only if another one writes in the milliseconds between two of its reads: no process can
 be killed there at will. `tests/model` stops processes between any two steps, and kills them there."""
 

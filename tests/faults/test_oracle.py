@@ -33,7 +33,7 @@ _PACE = 80.0
 # Longer than a killed process keeps its partitions.
 _QUIET_S = 8.0
 _CRASHES = (
-    "capture, before insert_new leads @ capture.store.save",
+    "capture, before insert_new leads @ capture.store._save_leads",
     "scoring, after publishing @ shared.passage.Passage.publish",
     "nurture, after publishing @ shared.passage.Passage.publish",
     "engagement, after change leads @ shared.leads.change_leads",

@@ -199,7 +199,7 @@ def does_not_wait_for_a_lead() -> None:
     swap(Waiting, "part", make)
 
 
-@bug("capture", crash="before insert_new leads @ capture.store.save")
+@bug("capture", crash="before insert_new leads @ capture.store._save_leads")
 def leads_by_chance() -> None:
     """A lead's id is drawn, whatever was reserved for it."""
     swap(capture, "_reserved", lambda _: lambda *_args: None)
