@@ -22,10 +22,14 @@ class Contradiction(Exception):  # noqa: N818 - what it is
 
 @dataclass(slots=True)
 class Told:
-    """What was told of one event: facts by topic, when each was told first, and the ids and moments left to chance."""
+    """What was told of one event: facts by topic, when each was told first, and the ids and moments left to chance.
+
+    `place` is where the log tells of it first; None where it never does.
+    """
 
     facts: dict[str, Facts] = field(default_factory=dict)
     at: dict[str, datetime] = field(default_factory=dict)
+    place: int | None = None
     chance: Facts = field(default_factory=dict)
 
 
