@@ -83,7 +83,7 @@ def _taken(topic: Topic, body: dict[str, Any]) -> bool:
     return isinstance(decode(Record(topic.name, 0, 0, None, json.dumps(body).encode()), "US"), Received)
 
 
-@settings(max_examples=1_500, derandomize=True)
+@settings(max_examples=500, derandomize=True)
 @given(_events())
 def test_schema_and_reader_take_the_same_events(made: tuple[Topic, dict[str, Any]]) -> None:
     topic, body = made

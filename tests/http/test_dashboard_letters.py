@@ -68,4 +68,4 @@ async def test_who_sends_what_cannot_be_used_is_told_in_counts(browser: Browser,
         await expect(counts.get_by_role("listitem")).to_have_text(
             ["6 Invalid data from /scanners/nra-show/7", "2 Not JSON from an unknown source"]
         )
-        await expect(counts).to_contain_text("Of the newest 8 letters")
+        await expect(counts).to_contain_text("Of the newest 8 dead letters")

@@ -81,8 +81,8 @@ async def test_a_lead_with_very_many_captures_and_activities_takes_a_bounded_mem
     full: bool,  # noqa: FBT001 - a fixture
     figure: Callable[[str], None],
 ) -> None:
-    number = 100_000 if full else 6_000
-    bound = BOUND_MIB if full else 12
+    number = 100_000 if full else 3_000
+    bound = BOUND_MIB if full else 6
     async with bench(local) as on:
         # What the embedded database takes long for is no fault of ours.
         storage = Storage(on.to.mongo, "test", timeout_ms=60_000)

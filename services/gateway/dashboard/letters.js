@@ -121,7 +121,7 @@ function showCounts(card, { examined, counts }) {
   clear(
     card,
     h("p", { id: "letter-counts-title" }, h("strong", {}, "By source")),
-    h("p", { class: "soft" }, `Of the newest ${counted(examined, "letter")}`),
+    h("p", { class: "soft" }, `Of the newest ${counted(examined, "dead letter")}`),
     h("ul", {}, counts.slice(0, COUNTS_SHOWN).map(line)),
     rest,
   );
