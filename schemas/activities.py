@@ -1,4 +1,4 @@
-"""`leads.activities` and `leads.engagements`: what was done with a lead, and what the lead did."""
+"""The payloads of `leads.activities` and `leads.engagements`."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -16,9 +16,9 @@ from schemas.base import (
     OptionalWord,
     Sentence,
     Word,
-    given,
-    kept,
-    names,
+    free_names_schema,
+    given_schema,
+    storable,
 )
 from schemas.lead import ActivityType
 
@@ -30,7 +30,7 @@ METADATA_BYTES = 2 * 1024
 class NamesALead(Model):
     """An event that names its lead by id or by e-mail."""
 
-    model_config = ConfigDict(json_schema_extra={"anyOf": [given("leadId"), given("email")]})
+    model_config = ConfigDict(json_schema_extra={"anyOf": [given_schema("leadId"), given_schema("email")]})
 
     lead_id: Maybe[LeadId] = None
     email: OptionalWord = None
@@ -43,7 +43,7 @@ class NamesALead(Model):
 
 
 class Activity(Model):
-    """One activity (the seed's `LeadActivity`). `id` names it within its lead: a later event with it changes it."""
+    """One activity. `id` names it within its lead: a later event with the same id changes it."""
 
     id: OptionalWord = None
     type: ActivityType
@@ -69,7 +69,7 @@ class EngagementRecorded(NamesALead):
         None,
         max_length=METADATA_ENTRIES,
         description="Free; kept with the activity. 20 entries, 2 KiB at most.",
-        json_schema_extra=names(FREE_NAME),
+        json_schema_extra=free_names_schema(FREE_NAME),
     )
 
     @field_validator("metadata")
@@ -77,6 +77,6 @@ class EngagementRecorded(NamesALead):
     def _metadata(cls, value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         if value is None:
             return None
-        if len(to_json(kept(value))) > METADATA_BYTES:
+        if len(to_json(storable(value))) > METADATA_BYTES:
             raise PydanticCustomError("metadata_size", "may have 2 KiB at most")
         return value

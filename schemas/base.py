@@ -1,4 +1,4 @@
-"""The envelope every record has, and the base of every payload."""
+"""The envelope of all records, and the base class of all payloads."""
 
 import math
 import re
@@ -23,10 +23,10 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import no_info_before_validator_function
 
 CONTENT_TYPE = "application/cloudevents+json"
-"""Value of the Kafka header `content-type` on every record (contract 1)."""
+"""The Kafka header `content-type` of every record (schemas/README.md#headers)."""
 
 ENVELOPE_LIMIT = 256 * 1024
-"""Most bytes that a record's value may have (contract 2)."""
+"""Most bytes of a record's value (schemas/README.md#envelope)."""
 
 
 class Model(BaseModel):
@@ -35,7 +35,7 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
 
     def wire(self) -> dict[str, Any]:
-        """The JSON-ready form: camelCase, what is missing left out."""
+        """Return the payload for JSON: camelCase, without missing values."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
@@ -43,14 +43,19 @@ def _blank_is_missing(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-def _iso_only(value: Any) -> Any:
-    if not isinstance(value, str | datetime):
-        raise ValueError("must be an RFC 3339 date and time with a zone")  # noqa: TRY004 - pydantic turns ValueErrors into faults
+_RFC_3339 = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)$"
+_MOMENT = re.compile(_RFC_3339, re.ASCII)
+
+
+def _rfc_3339_only(value: Any) -> Any:
+    # Pydantic takes numbers for seconds since 1970: a spreadsheet's day count would become a date.
+    if not isinstance(value, datetime) and not (isinstance(value, str) and _MOMENT.fullmatch(value)):
+        raise ValueError("must be an RFC 3339 date and time with a zone, as 2026-05-16T14:03:00Z")
     return value
 
 
 def _in_calendar(value: datetime) -> datetime:
-    # `9999-12-31T23:59:59-23:59` is a date, and can't be stored: everything here is kept in UTC.
+    # `9999-12-31T23:59:59-23:59` is a date, but has no year in UTC, in which dates are stored.
     try:
         value.astimezone(UTC)
     except OverflowError:
@@ -59,23 +64,23 @@ def _in_calendar(value: datetime) -> datetime:
 
 
 BLANK = {"type": "string", "pattern": r"^\s*$", "description": "blank: as if it were missing"}
-"""What the schemas of inputs say besides, wherever a value may be missing."""
+"""The alternative that schemas of inputs list for each optional value."""
 
 
 class _BlankIsMissing:
-    """Takes a blank text for a missing value: forms and spreadsheets send what was left empty."""
+    """Treats a blank text as missing: forms and spreadsheets send empty fields."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return no_info_before_validator_function(_blank_is_missing, handler(source))
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        said = handler(core)
-        return {**said, "anyOf": [*said["anyOf"], BLANK]}
+        schema = handler(core)
+        return {**schema, "anyOf": [*schema["anyOf"], BLANK]}
 
 
 @dataclass(frozen=True, slots=True)
 class _WithPattern:
-    """Tells readers of the schema what the validation does anyway."""
+    """Adds to the JSON Schema a pattern that the validation checks anyway."""
 
     pattern: str
 
@@ -85,10 +90,9 @@ class _WithPattern:
 
 _T = TypeVar("_T")
 Maybe = Annotated[_T | None, _BlankIsMissing()]
-"""An optional value of an input, which a blank text leaves out."""
+"""An optional value of an input; a blank text counts as missing."""
 
 _NOT_BLANK = _WithPattern(r"\S")
-_RFC_3339 = _WithPattern(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)$")
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), _NOT_BLANK]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4_000)]
@@ -98,20 +102,22 @@ OptionalText = Maybe[Text]
 WORDS_MAX = 50
 Words = Annotated[tuple[Word, ...], Field(max_length=WORDS_MAX)]
 LeadId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), _NOT_BLANK]
-Moment = Annotated[AwareDatetime, BeforeValidator(_iso_only), AfterValidator(_in_calendar), _RFC_3339]
+Moment = Annotated[
+    AwareDatetime, BeforeValidator(_rfc_3339_only), AfterValidator(_in_calendar), _WithPattern(_RFC_3339)
+]
 Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 
 
-def names(pattern: str) -> dict[str, Any]:
-    """What JSON Schema can say of the names in a free part: those on top; the reader looks at all of them."""
+def free_names_schema(pattern: str) -> dict[str, Any]:
+    """Return JSON Schema for the top names of a free part; the validation checks all levels."""
     return {"propertyNames": {"pattern": pattern}}
 
 
 FREE_NAME = r"^[^$\u0000][^\u0000]*$"
 
 
-def given(name: str, kind: Literal["string", "object"] = "string") -> dict[str, Any]:
-    """The JSON Schema of an object that has this field, neither null nor blank."""
+def given_schema(name: str, kind: Literal["string", "object"] = "string") -> dict[str, Any]:
+    """Return the JSON Schema of an object whose field `name` is neither null nor blank."""
     has = {"type": "object"} if kind == "object" else {"type": "string", "pattern": r"\S"}
     return {"required": [name], "properties": {name: has}}
 
@@ -123,9 +129,9 @@ _PATH_MAX = 8
 
 
 def flaw_in(value: Any, levels: int = _LEVELS_MAX) -> tuple[tuple[str, ...], str] | None:
-    """Where a free part can't be kept as it is, and why; None where MongoDB keeps it and JSON says it again.
+    """Return the path and reason why a free part can't be stored unchanged, or None.
 
-    A name that begins with `$` is refused at any depth: to the database it is an operator, to its driver a type.
+    A name may not begin with `$` at any depth: the database takes it for an operator, its driver for a type.
     """
     if isinstance(value, Mapping):
         return _flaw_in_names(value) or _flaw_in_parts(value.items(), levels)
@@ -135,7 +141,7 @@ def flaw_in(value: Any, levels: int = _LEVELS_MAX) -> tuple[tuple[str, ...], str
         return None if _is_text(value) else ((), "must be text without lone surrogates")
     if isinstance(value, float):
         return None if math.isfinite(value) else ((), "must be a finite number")
-    # Not by a range: that counts through all its numbers to find one of the driver's own integer type.
+    # Not `in range(…)`: with the driver's own integer type, Python would compare all its numbers.
     large = isinstance(value, int) and not -_INTEGERS_END <= value < _INTEGERS_END
     return ((), "must be a number of 64 bits") if large else None
 
@@ -163,26 +169,26 @@ def _is_text(value: str) -> bool:
     return True
 
 
-def kept(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a producer fills with fields of its own.
+def storable(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Check a free part: an object whose fields the producer names.
 
-    Raises `PydanticCustomError` with the path of what can't be kept, and why.
+    Raises `PydanticCustomError` with the path of what can't be stored, and the reason.
     """
     flaw = flaw_in(value)
     if flaw is None:
         return value
     path, why = flaw
-    # A path ends up in answers and logs: what is no field's name is not quoted, and a deep path is cut.
+    # Answers and logs show the path: it hides names that are no field's, and cuts deep paths.
     shown = ".".join(name if _NAME.fullmatch(name) else "$…" if name[:1] == "$" else "…" for name in path[-_PATH_MAX:])
     raise PydanticCustomError("not_storable", "{path}: {why}", {"path": shown or "…", "why": why})
 
 
 _JSON_MEDIA_TYPE = r"^[Aa][Pp][Pp][Ll][Ii][Cc][Aa][Tt][Ii][Oo][Nn]/[Jj][Ss][Oo][Nn]\s*(;.*)?$"
-"""Of any case and with any parameters (RFC 2045)."""
+"""`application/json` in any case, with any parameters (RFC 2045)."""
 
 
 class CloudEvent(BaseModel):
-    """A CloudEvents 1.0 event in structured JSON mode (contract 1). Unknown attributes are ignored."""
+    """A CloudEvents 1.0 event in structured JSON mode (schemas/README.md#envelope). Unknown attributes are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

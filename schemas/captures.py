@@ -1,27 +1,56 @@
-"""`leads.captured`: a lead as a channel saw it."""
+"""The payload of `leads.captured`: a person's statement as a channel received it."""
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, to_json
 
-from schemas.base import Amount, Maybe, Model, OptionalText, OptionalWord, Word, given, kept, names
+from schemas.base import (
+    Amount,
+    Maybe,
+    Model,
+    OptionalText,
+    OptionalWord,
+    Word,
+    free_names_schema,
+    given_schema,
+    storable,
+)
 from schemas.lead import CompanySize, Consent, Requirements, Source
+from schemas.phones import parse_phone
 
-_CONTEXT_ENTRIES = 50
-_CONTEXT_BYTES = 8 * 1024
+CONTEXT_ENTRIES = 50
+CONTEXT_BYTES = 8 * 1024
+"""Most entries of a capture's `context`, and most bytes of it as JSON in UTF-8."""
+
+_EMAIL_TEXT_MAX = 1_024
+"""Most characters of an e-mail address: 254 (RFC 5321), each composed of four at most."""
+
+
+def is_email(text: str) -> bool:
+    """Return whether `text` is an e-mail address."""
+    if len(text) > _EMAIL_TEXT_MAX:
+        # The library normalises before it counts: a long text of combining marks would take minutes.
+        return False
+    try:
+        validate_email(text, check_deliverability=False, test_environment=True)
+    except EmailNotValidError:
+        return False
+    return True
+
+
+def is_phone(text: str, region: str) -> bool:
+    """Return whether `text` may be a phone number. `region`: if without country code."""
+    number = parse_phone(text, region)
+    return number is not None and phonenumbers.is_possible_number(number)
 
 
 def _email(value: str | None) -> str | None:
-    if value is not None:
-        try:
-            validate_email(value, check_deliverability=False, test_environment=True)
-        except EmailNotValidError:
-            raise PydanticCustomError("email", "is no e-mail address") from None
+    if value is not None and not is_email(value):
+        raise PydanticCustomError("email", "is no e-mail address")
     return value
 
 
@@ -38,7 +67,7 @@ class CapturedCompany(Model):
 class CapturedContact(Model):
     """The person: both names, and at least one way to reach them."""
 
-    model_config = ConfigDict(json_schema_extra={"anyOf": [given("email"), given("phone")]})
+    model_config = ConfigDict(json_schema_extra={"anyOf": [given_schema("email"), given_schema("phone")]})
 
     first_name: Word
     last_name: Word
@@ -51,12 +80,7 @@ class CapturedContact(Model):
     def _phone(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
             return None
-        region = (info.context or {}).get("region", "US")
-        try:
-            possible = phonenumbers.is_possible_number(phonenumbers.parse(value, region))
-        except phonenumbers.NumberParseException:
-            possible = False
-        if not possible:
+        if not is_phone(value, (info.context or {}).get("region", "US")):
             raise PydanticCustomError("phone", "is no possible phone number")
         return value
 
@@ -85,8 +109,8 @@ class LeadCaptured(Model):
     contact: CapturedContact
     requirements: Requirements | None = None
     consent: CapturedConsent | None = None
-    context: Annotated[Mapping[str, Any], Field(max_length=_CONTEXT_ENTRIES), AfterValidator(kept)] | None = Field(
-        None, json_schema_extra=names(r"^[^$.\u0000][^.\u0000]*$")
+    context: Annotated[Mapping[str, Any], Field(max_length=CONTEXT_ENTRIES), AfterValidator(storable)] | None = Field(
+        None, json_schema_extra=free_names_schema(r"^[^$.\u0000][^.\u0000]*$")
     )
 
     @field_validator("context")
@@ -96,6 +120,6 @@ class LeadCaptured(Model):
             return None
         if any("." in key for key in value):
             raise PydanticCustomError("context_key", "a name may not contain a dot")
-        if len(json.dumps(value).encode()) > _CONTEXT_BYTES:
+        if len(to_json(value)) > CONTEXT_BYTES:
             raise PydanticCustomError("context_size", "may have 8 KiB at most")
         return value

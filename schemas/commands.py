@@ -1,4 +1,4 @@
-"""The commands: what sales asks for. Each names its lead and who asks."""
+"""The payloads of commands. Each names its lead and the user or program that asks."""
 
 from typing import Annotated, Literal, Self
 
@@ -18,16 +18,16 @@ from schemas.base import (
     OptionalWord,
     Word,
     Words,
-    given,
-    kept,
-    names,
+    free_names_schema,
+    given_schema,
+    storable,
 )
 from schemas.lead import Requirements, Status, Urgency
 
 OPPORTUNITY_BYTES = 64 * 1024
 
 _Ticked = Annotated[bool, BeforeValidator(lambda value: False if value == "" else value)]
-"""A box of a form, which sends nothing or a blank when it isn't ticked."""
+"""A check box of a form, which sends nothing or a blank if it isn't ticked."""
 
 
 class Command(Model):
@@ -81,7 +81,9 @@ class Bant(Model):
 class QualifyLead(Command):
     """Qualify a lead: progressively by `requirements`, or by `bant`; exactly one of both."""
 
-    model_config = ConfigDict(json_schema_extra={"oneOf": [given("requirements", "object"), given("bant", "object")]})
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [given_schema("requirements", "object"), given_schema("bant", "object")]}
+    )
 
     requirements: Requirements | None = None
     bant: Bant | None = None
@@ -105,7 +107,9 @@ class UpdateLead(Command):
     """Change a lead's status or owner, or state its consent; `reason` in words."""
 
     model_config = ConfigDict(
-        json_schema_extra={"anyOf": [given("status"), given("assignedTo"), given("consent", "object")]}
+        json_schema_extra={
+            "anyOf": [given_schema("status"), given_schema("assignedTo"), given_schema("consent", "object")]
+        }
     )
 
     status: Maybe[Literal[Status.CONTACTED, Status.LOST, Status.NEW]] = None
@@ -128,7 +132,7 @@ class OpportunityRequest(Model):
         extra="allow",
         alias_generator=to_camel,
         populate_by_name=True,
-        json_schema_extra=names(FREE_NAME),
+        json_schema_extra=free_names_schema(FREE_NAME),
     )
 
     name: OptionalWord = None
@@ -141,7 +145,7 @@ class OpportunityRequest(Model):
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
-        kept(self.model_extra or {})
+        storable(self.model_extra or {})
         # The lead and the opportunity travel on together, in one record of bounded size.
         if len(self.model_dump_json().encode()) > OPPORTUNITY_BYTES:
             raise PydanticCustomError("opportunity_size", "may have 64 KiB at most")

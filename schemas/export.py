@@ -1,6 +1,6 @@
-"""The contract for other teams: a JSON Schema for each topic's records, and one AsyncAPI 3 document over all.
+"""Exports the contract: JSON Schemas, an AsyncAPI document, the table of topics.
 
-`python -m schemas.export` writes them; `--check` only tells which are stale, with exit status 1.
+`python -m schemas.export` writes them. `--check` only lists stale files, and exits with status 1 if there are any.
 """
 
 import json
@@ -20,10 +20,14 @@ _KEYS = {
     "identity": "the normalised e-mail, else the phone number; any other key works too, only slower",
     "original": "the key of the original record",
 }
+_KEYS_IN_TABLE = {"leadId": "lead id", "identity": "e-mail or phone", "original": "as it came"}
+_PAGE = _HERE / "README.md"
+_BEGIN = "<!-- topics: written by `python -m schemas.export` -->\n"
+_END = "<!-- end of topics -->\n"
 
 
 def schema(topic: Topic) -> dict[str, Any]:
-    """The JSON Schema of a record's value; of its headers, for the dead letter (its value is another's)."""
+    """Return the JSON Schema of a record's value; for the dead letter, of its headers."""
     payload = topic.model.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
     if topic.kind != "input":
         payload = _as_published(payload)
@@ -41,14 +45,14 @@ def schema(topic: Topic) -> dict[str, Any]:
 
 
 def _as_published(node: Any) -> Any:
-    """The schema without what only readers of inputs put up with: nothing of ours is blank instead of missing."""
+    """Return the schema without `BLANK`: the product publishes no blank for a missing value."""
     if isinstance(node, dict):
         return {name: _as_published(value) for name, value in node.items()}
     return [_as_published(value) for value in node if value != BLANK] if isinstance(node, list) else node
 
 
 def asyncapi() -> dict[str, Any]:
-    """The AsyncAPI 3 document, from the product's point of view: it receives inputs and sends the rest."""
+    """Return the AsyncAPI 3 document: the product receives inputs and sends all other topics."""
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -94,18 +98,51 @@ def _operation(topic: Topic) -> dict[str, Any]:
     }
 
 
+def table() -> str:
+    """Return every topic as a row of a Markdown table."""
+    head = ("topic", "kind", "type", "key", "partitions", "kept for", "written by", "read by", "meaning")
+    rows = [_cells(topic) for topic in TOPICS.values()]
+    lines = [" | ".join(cells) for cells in (head, ["---"] * len(head), *rows)]
+    return "".join(f"| {line} |\n" for line in lines)
+
+
+def _cells(topic: Topic) -> list[str]:
+    parties = [", ".join(one) for one in (topic.producers, topic.consumers)]
+    return [
+        f"[`{topic.name}`](#{topic.name.replace('.', '')})",
+        topic.kind,
+        f"[`{topic.event_type}`](json/{topic.event_type}.json)",
+        _KEYS_IN_TABLE[topic.key],
+        str(topic.partitions),
+        f"{topic.retention.days} days",
+        *parties,
+        topic.meaning,
+    ]
+
+
+def updated_page() -> str:
+    """Return `schemas/README.md` with today's table. Raises `ValueError` without its marks."""
+    text = _PAGE.read_text()
+    before, begin, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not (begin and end):
+        raise ValueError(f"{_PAGE.name} has no lines {_BEGIN.strip()} and {_END.strip()}")
+    return f"{before}{begin}{table()}{end}{after}"
+
+
 def exports() -> dict[Path, str]:
-    """Every exported file with its content."""
+    """Return the content of every exported file."""
     files = {
         _HERE / "json" / f"{topic.event_type}.json": json.dumps(schema(topic), indent=2, ensure_ascii=False) + "\n"
         for topic in TOPICS.values()
     }
     files[_HERE / "asyncapi.yaml"] = yaml.safe_dump(asyncapi(), sort_keys=False, width=120, allow_unicode=True)
+    files[_PAGE] = updated_page()
     return files
 
 
 def stale() -> list[Path]:
-    """The files that aren't what the models say, or that no topic has any more."""
+    """Return the files that differ from the models, or have no topic."""
     wanted = exports()
     wrong = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     return wrong + [path for path in sorted((_HERE / "json").glob("*.json")) if path not in wanted]

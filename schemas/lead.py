@@ -1,4 +1,4 @@
-"""The lead and its parts, as the wire and MongoDB name them."""
+"""The lead and its parts, in the names of the wire and of MongoDB."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -99,7 +99,7 @@ class Consent(Model):
 
 
 class Lead(Model):
-    """A lead document (contract 6). `score` is None until the first one is computed."""
+    """A lead, as events and MongoDB have it. `score` is missing until the first one is computed."""
 
     id: LeadId
     source: Source

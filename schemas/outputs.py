@@ -1,4 +1,4 @@
-"""What the product tells: one payload a topic, each a fact in the past tense."""
+"""The payloads of output topics: one per topic, each a fact in the past tense."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -7,7 +7,7 @@ from pydantic import Field
 
 from schemas.base import LeadId, Model, Moment, Word
 from schemas.lead import Lead
-from schemas.reasons import DeadLetterReason, RejectionReason
+from schemas.reasons import DeadLetterReason, RejectionReason, SuspicionReason
 
 
 class LeadCreated(Model):
@@ -157,6 +157,15 @@ class LeadErased(Model):
     lead_id: LeadId
 
 
+class LeadSuspected(Model):
+    """Two leads look like one person, below the merge rule; `lead_id` is the older. A pair has one event for ever."""
+
+    lead_id: LeadId
+    other_id: LeadId
+    likelihood: float = Field(ge=0, le=1)
+    reasons: tuple[SuspicionReason, ...]
+
+
 class RescoreRequested(Model):
     """Internal: something that a lead's score depends on has changed."""
 
@@ -175,3 +184,4 @@ class DeadLetter(Model):
     consumer: Word = Field(alias="x-consumer")
     failed_at: Moment = Field(alias="x-failed-at")
     attempts: int = Field(alias="x-attempts")
+    source: str | None = Field(None, alias="x-source")

@@ -1,4 +1,4 @@
-"""The machine words of failures (contract 2)."""
+"""The machine words of failures and suspicions (schemas/README.md#reasons)."""
 
 from enum import StrEnum
 
@@ -24,3 +24,13 @@ class RejectionReason(StrEnum):
     INVALID_TRANSITION = "invalid_transition"
     LEAD_NOT_FOUND = "lead_not_found"
     TOO_LARGE = "too_large"
+
+
+class SuspicionReason(StrEnum):
+    """Why two leads look like one person: `reasons` of `leads.suspected`."""
+
+    EMAIL = "email_similar"
+    PHONE = "phone_same"
+    NAME = "name_similar"
+    COMPANY = "company_similar"
+    ADDRESS = "address_same"

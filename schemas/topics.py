@@ -1,4 +1,4 @@
-"""Every topic once: what it says, what it is keyed by, who writes and who reads it, and how it is kept."""
+"""The registry of topics: meaning, payload, key, producers, consumers and retention."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,11 +12,13 @@ from schemas.commands import ConvertLead, EraseLead, QualifyLead, UpdateLead
 
 Kind = Literal["input", "output", "internal", "deadletter"]
 _ALL_OUTPUTS = ("insights",)
+_ARRIVALS = "engagement qualification conversion erasure"
+"""Workers with pending events: they also read the topics that announce leads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic; its records' CloudEvents type is the name and the major version."""
+    """A topic. The CloudEvents type of its records is its name and major version."""
 
     name: str
     meaning: str
@@ -30,12 +32,12 @@ class Topic:
 
     @property
     def event_type(self) -> str:
-        """The `type` of its events (contract 1)."""
+        """The `type` of the topic's events (schemas/README.md#envelope)."""
         return f"{self.name}.v1"
 
     @property
     def retention_ms(self) -> int:
-        """Kafka's `retention.ms`."""
+        """The retention in milliseconds, Kafka's `retention.ms`."""
         return int(self.retention.total_seconds() * 1000)
 
 
@@ -67,8 +69,10 @@ UPDATE = _input("leads.update", "Change a lead's status or owner.", UpdateLead, 
 CONVERT = _input("leads.convert", "Make a qualified lead an opportunity.", ConvertLead, "conversion", "sales screen")
 ERASE = _input("leads.erase", "Erase a lead's personal data everywhere.", EraseLead, "erasure", "privacy desk")
 
-CREATED = _output("leads.created", "A capture matched no one.", outputs.LeadCreated, "capture", "scoring")
-MERGED = _output("leads.merged", "A capture matched a lead.", outputs.LeadMerged, "capture", "scoring prediction")
+CREATED = _output("leads.created", "A capture matched no one.", outputs.LeadCreated, "capture", f"scoring {_ARRIVALS}")
+MERGED = _output(
+    "leads.merged", "A capture matched a lead.", outputs.LeadMerged, "capture", f"scoring prediction {_ARRIVALS}"
+)
 SCORED = _output(
     "leads.scored",
     "The score differs, or is the lead's first.",
@@ -104,6 +108,7 @@ REJECTED = _output(
 ERASED = _output(
     "leads.erased", "Personal data is gone.", outputs.LeadErased, "erasure", "assignment nurture prediction"
 )
+SUSPECTED = _output("leads.suspected", "Two leads look like one person.", outputs.LeadSuspected, "setup")
 DEADLETTER = Topic(
     "leads.deadletter",
     "A record that no handler can use, as it came; the failure stands in its headers.",
@@ -130,7 +135,7 @@ TOPICS = {
     for topic in (
         *(CAPTURED, ACTIVITIES, ENGAGEMENTS, QUALIFY, UPDATE, CONVERT, ERASE),
         *(CREATED, MERGED, SCORED, UPDATED, ASSIGNED, TRIGGERED, QUALIFIED, DISQUALIFIED),
-        *(ENROLLED, ACTIONS, CONVERTED, REJECTED, ERASED, DEADLETTER, RESCORE),
+        *(ENROLLED, ACTIONS, CONVERTED, REJECTED, ERASED, SUSPECTED, DEADLETTER, RESCORE),
     )
 }
-"""Every topic by its name."""
+"""All topics by name."""

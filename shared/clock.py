@@ -1,4 +1,4 @@
-"""Time enters here, and nowhere else, so that a test can travel."""
+"""The clock and waiting. All code gets the time from a `Clock`, which tests replace."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -6,27 +6,27 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.domain.moments import stored
+from shared.domain.moments import truncate_to_ms
 
 Clock = Callable[[], datetime]
 
 
 def system_clock() -> datetime:
-    """Now, in UTC, as exact as the store keeps it."""
-    return stored(datetime.now(UTC))
+    """Return now in UTC, cut to milliseconds as MongoDB keeps it."""
+    return truncate_to_ms(datetime.now(UTC))
 
 
 async def pause(stopping: asyncio.Event, seconds: float) -> None:
-    """Wait, but no longer than until told to stop."""
+    """Wait for `seconds`, or until `stopping` is set."""
     try:
         await asyncio.wait_for(stopping.wait(), seconds)
     except TimeoutError:
         return
 
 
-async def unless(told: asyncio.Event, work: Coroutine[Any, Any, Any]) -> None:
-    """Do `work`, but leave it where it is once `told` is set. Raises what `work` raises."""
-    working, waiting = asyncio.create_task(work), asyncio.create_task(told.wait())
+async def run_until(stopping: asyncio.Event, work: Coroutine[Any, Any, Any]) -> None:
+    """Run `work`; cancel it when `stopping` is set. Raises what `work` raises."""
+    working, waiting = asyncio.create_task(work), asyncio.create_task(stopping.wait())
     await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
     for task in (working, waiting):
         task.cancel()

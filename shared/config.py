@@ -1,4 +1,4 @@
-"""Configuration files in YAML: checked with errors that name the place, reloaded while running."""
+"""Configuration files in YAML: checks and reloads them, and names the place of each fault."""
 
 import asyncio
 import hashlib
@@ -14,65 +14,71 @@ from watchfiles import awatch
 T = TypeVar("T", bound=BaseModel)
 
 FILE_MAX = 512 * 1024
-"""Bytes of a configuration file."""
+"""Most bytes of a configuration file."""
 
 NODES_MAX = 50_000
-"""Values of a file, those that its aliases repeat among them."""
+"""Most values of a file, with those that its aliases repeat."""
 
 DEPTH_MAX = 40
-"""Levels of a file's lists and maps."""
+"""Most levels of a file's lists and maps."""
 
 _FAULTS_MAX = 100
 _NAMES = ("name", "id")
 _NAME_MAX = 100
-_OPEN = (0, 0)  # of a node whose parts are being counted
+_OPEN = (0, 0)  # the size of a node while its parts are counted
 _log = structlog.get_logger()
 
 
 class ConfigError(ValueError):
-    """A configuration file that can't be used; each fault stands on a line with its place and the entry's name."""
+    """A configuration can't be used. Each line has a fault, its place and the entry's name."""
 
 
-def load(path: Path, model: type[T], zone: tzinfo = UTC) -> T:
-    """The file at `path` as `model`; its dates without a zone are in `zone`. Raises `ConfigError`."""
-    return _parsed(path, _bytes(path), model, zone)
+def load_config(path: Path, model: type[T], zone: tzinfo = UTC) -> T:
+    """Return the file as `model`; dates without a zone are in `zone`. Raises `ConfigError`."""
+    return _parse(path, _read_bytes(path), model, zone)
 
 
 def sections(path: Path) -> frozenset[str]:
-    """The names of the sections that the file at `path` has. Raises `ConfigError`."""
-    raw = _raw(path, _bytes(path))
+    """Return the names of the file's sections. Raises `ConfigError`."""
+    raw = _raw(path, _read_bytes(path))
     return frozenset(name for name in raw if isinstance(name, str)) if isinstance(raw, dict) else frozenset()
 
 
 class Reloading(Generic[T]):
-    """A configuration that follows its file. A change that can't be used is logged and leaves the last good one."""
+    """A configuration that reloads its file. It logs a bad file and keeps the last good one."""
 
     def __init__(self, path: Path, model: type[T], zone: tzinfo = UTC) -> None:
-        """Loads at once; dates without a zone are in `zone`. Raises `ConfigError`."""
+        """Load the file; dates without a zone are in `zone`. Raises `ConfigError`."""
         self._path, self._model, self._zone = path, model, zone
-        content = _bytes(path)
-        self.current = _parsed(path, content, model, zone)
+        content = _read_bytes(path)
+        self.current = _parse(path, content, model, zone)
         self.version = _version(content)
-        self._refused = ""
+        self.refused: tuple[str, ...] = ()
+        """The faults of the saved file; empty if it is in use."""
+
+    @property
+    def name(self) -> str:
+        """The file's name, without its folder."""
+        return self._path.name
 
     async def watch(self, stopping: asyncio.Event) -> None:
-        """Follow the file until `stopping` is set."""
-        # Looked at every few seconds too: what was saved before the watch began, or where nothing tells of it.
+        """Reload the file when it changes, until `stopping` is set."""
+        # Also reads the file every few seconds: some file systems report no changes.
         async for _ in awatch(self._path.parent, stop_event=stopping, recursive=False, yield_on_timeout=True):
-            # A large file takes seconds to parse. The worker goes on meanwhile.
+            # Parsing a large file takes seconds; a thread keeps the worker going.
             self._take(await asyncio.to_thread(self._read))
 
     def refresh(self) -> bool:
-        """Take the file as it is now; whether that changed anything."""
+        """Read the file now; return whether the configuration changed."""
         return self._take(self._read())
 
     def _read(self) -> tuple[str, T] | ConfigError | None:
-        """Return the changed file's version and content, or why it can't be used; None when it is as it was."""
+        """Return the changed file's version and content, or its faults; None if it is unchanged."""
         try:
-            content = _bytes(self._path)
+            content = _read_bytes(self._path)
             version = _version(content)
             known = version == self.version
-            return None if known else (version, _parsed(self._path, content, self._model, self._zone))
+            return None if known else (version, _parse(self._path, content, self._model, self._zone))
         except ConfigError as error:
             return error
 
@@ -80,20 +86,21 @@ class Reloading(Generic[T]):
         if isinstance(found, ConfigError):
             self._refuse(str(found))
             return False
-        self._refused = ""
+        self.refused = ()
         if found is None:
             return False
         self.version, self.current = found
-        _log.info("config.reloaded", file=self._path.name, version=self.version)
+        _log.info("config.reloaded", file=self.name, version=self.version)
         return True
 
     def _refuse(self, faults: str) -> None:
-        if faults != self._refused:
-            _log.error("config.rejected", file=self._path.name, faults=faults.splitlines())
-        self._refused = faults
+        refused = tuple(line.removeprefix(f"{self._path}: ") for line in faults.splitlines())
+        if refused != self.refused:
+            _log.error("config.rejected", file=self.name, faults=faults.splitlines())
+        self.refused = refused
 
 
-def _bytes(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             content = file.read(FILE_MAX + 1)
@@ -108,20 +115,20 @@ def _version(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 
 
-def _parsed(path: Path, content: bytes, model: type[T], zone: tzinfo) -> T:
+def _parse(path: Path, content: bytes, model: type[T], zone: tzinfo) -> T:
     raw = _raw(path, content)
     try:
         return model.model_validate(raw, context={"zone": zone})
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)[:_FAULTS_MAX]
-        told = "\n".join(f"{path}: {_place(raw, f['loc'])}: {f['msg']}" for f in faults)
-        raise ConfigError(_printable(told)) from error
+        errors = error.errors(include_url=False, include_context=False, include_input=False)[:_FAULTS_MAX]
+        faults = "\n".join(f"{path}: {_place(raw, one['loc'])}: {one['msg']}" for one in errors)
+        raise ConfigError(_printable(faults)) from error
     except Exception as error:
         raise ConfigError(f"{path}: can't be checked ({type(error).__name__})") from error
 
 
 def _raw(path: Path, content: bytes) -> Any:
-    """Return what the file says in YAML, read by its size and depth first: aliases can make much of little."""
+    """Return the file's YAML values. Checks size and depth first: aliases can multiply values."""
     try:
         loader = yaml.SafeLoader(content)
         node = loader.get_single_node()
@@ -131,14 +138,14 @@ def _raw(path: Path, content: bytes) -> Any:
         return loader.construct_document(node)
     except RecursionError as error:
         raise ConfigError(f"{path}: not YAML: more than {DEPTH_MAX} levels") from error
-    except Exception as error:  # the library lets whatever Python says of a number or a date pass
+    except Exception as error:  # the library passes on all errors of numbers and dates
         raise ConfigError(_printable(f"{path}: not YAML: {error}")) from error
 
 
 def _measure(node: yaml.Node, known: dict[yaml.Node, tuple[int, int]], above: int = 0) -> tuple[int, int]:
-    """Return how many values and levels a node has, with all aliases followed; `above` counts the levels over it.
+    """Return a node's number of values and levels, aliases included. `above`: levels over it.
 
-    Raises `ValueError` where it has too many.
+    Raises `ValueError` if it has too many.
     """
     size, levels = known.get(node, (1, 1))
     if (size, levels) == _OPEN:
@@ -167,7 +174,7 @@ def _printable(text: str) -> str:
 
 
 def _place(raw: Any, location: tuple[int | str, ...]) -> str:
-    """`rules[2] 'high_revenue'.conditions[0].operator`: the path, with the names of the entries on its way."""
+    """Return a fault's path with the names of its entries: `rules[2] 'high_revenue'.operator`."""
     place = ""
     for part in location:
         place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else part

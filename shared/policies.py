@@ -1,9 +1,9 @@
-"""Policies that settings choose, as decisions take them."""
+"""Builds the policies of pure decisions from the settings."""
 
-from shared.domain.permission import Policy
+from shared.domain.consent.contact_permission import ConsentPolicy
 from shared.settings import Settings
 
 
-def policy_of(settings: Settings) -> Policy:
-    """What may be sent where nothing was stated."""
-    return Policy(settings.consent_policy, settings.region)
+def policy_of(settings: Settings) -> ConsentPolicy:
+    """Return the policy for leads that stated no consent."""
+    return ConsentPolicy(settings.consent_policy, settings.region)

@@ -1,4 +1,4 @@
-"""The composition root of a process that runs workers: opens every connection, starts, watches and stops."""
+"""The composition root of a worker process: opens connections, starts, watches and stops."""
 
 import asyncio
 import time
@@ -15,67 +15,77 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.annotations import KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
 
-from shared.breaker import Breaker, Tripped
-from shared.broker import GRACE_S, Kafka, Publisher, close, connect, reach
 from shared.clock import Clock, pause, system_clock
-from shared.domain.breaker import Limits
-from shared.errors import where
-from shared.health import App, HttpServer, application
-from shared.intake import Intake
-from shared.invalid import InvalidRecords
-from shared.isolation import Isolation, Stopping, transient
-from shared.metrics import Metrics
-from shared.mongo import Mongo
-from shared.orphans import Orphans
-from shared.passage import Passage
-from shared.progress import Progress
-from shared.promises import warn
+from shared.config import Reloading
+from shared.config_reports import ConfigReports
+from shared.consuming.circuit_breaker import CircuitBreaker, CircuitOpen
+from shared.consuming.consumer import BatchConsumer
+from shared.consuming.invalid_records import InvalidRecords
+from shared.consuming.isolation import Isolation, Stopping, is_transient
+from shared.consuming.processor import RecordProcessor
+from shared.consuming.progress import BatchProgress
+from shared.consuming.worker import Background, Build, Runtime, Worker
+from shared.domain.operations.failure_limits import FailureLimits
+from shared.http.health import App, probe_application
+from shared.http.listeners import HttpServers
+from shared.kafka.client import GRACE_S, Kafka, Publisher, check_idempotence, close, connect, reach
+from shared.leads.pending import PendingProcessor
+from shared.leads.pending_store import PendingStore
+from shared.mongo.connection import Mongo
+from shared.mongo.storage import Storage, Unavailable
+from shared.observability.errors import where
+from shared.observability.metrics import Metrics
+from shared.preflight import warn
 from shared.settings import Settings
-from shared.storage import Storage, Unavailable
-from shared.waiting import Waiting
-from shared.worker import Background, Build, Runtime, Worker
 
-# Short, for FastStream sleeps this long again after each empty poll: it is what an idle stage adds to latency.
+# FastStream sleeps this long after each empty poll: an idle worker adds it to the latency.
 _POLL_MS = 10
 _MONITOR_S = 5.0
-# Records that Kafka has not acknowledged get this long once the process ends.
+# When the process ends, Kafka has this long to acknowledge the last records.
 _FLUSH_S = 5.0
 _STUCK_S = 60.0
 _PROBE_S = 10.0
-
-_THEN = (
-    "Nothing of this batch is committed, and none of it went to the dead letter. Correct the deploy and start again;"
-    " PANTRY_BREAKER_SHARE=1 PANTRY_BREAKER_IN_A_ROW=0 lets them through to there."
-)
+_GATEWAY = "gateway"
 
 _log = structlog.get_logger()
 Batch = Sequence[ConsumerRecord[Any, Any]]
-Front = Callable[[Runtime, Metrics, App], App]
-"""Makes what a process answers over HTTP, its probes among it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Connections:
+class Front:
+    """The HTTP application of a process, probes included, and the files that it reloads."""
+
+    app: App
+    files: tuple[Reloading[Any], ...] = ()
+
+
+BuildFront = Callable[[Runtime, Metrics, App], Front]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConnections:
     """The servers, and whether the broker takes an idempotent producer."""
 
     kafka: Kafka
     mongo: Mongo
     idempotence: bool
+    embedded: bool = False
+    """Whether this process started both to try things out: then preflight warns of nothing."""
 
 
-class Service:
-    """Workers in this process, as an async context: on leaving, batches in flight are finished and committed."""
+class WorkerProcess:
+    """The workers of this process, as an async context. Its exit commits batches in flight."""
 
     def __init__(
         self,
         settings: Settings,
-        connections: Connections,
+        connections: ServerConnections,
         builds: Sequence[Build],
         *,
         clock: Clock = system_clock,
-        front: Front | None = None,
+        front: BuildFront | None = None,
     ) -> None:
-        """Nothing is opened before the context is entered. `front` makes this process answer more than its probes."""
+        """Opens nothing before `__aenter__`. `front` builds an application beside the probes."""
         self._settings, self._to = settings, connections
         self.metrics = Metrics()
         self.storage = Storage(connections.mongo, settings.mongo_database)
@@ -93,50 +103,71 @@ class Service:
         self._leaving = runtime.leaving
         self.workers = [build(runtime) for build in builds]
         self.stopped = asyncio.Event()
-        """Set once the breaker has stopped every worker of this process: there is nothing left to run it for."""
+        """Set when a circuit breaker has stopped the last worker of this process."""
         self._tripped: dict[str, str] = {}
         self._ends = {worker.name: asyncio.Event() for worker in self.workers}
-        self._progress = {worker.name: Progress() for worker in self.workers}
+        self._progress = {worker.name: BatchProgress() for worker in self.workers}
         self._invalid = InvalidRecords(self.metrics)
-        self._passages = {worker.name: self._passage(worker) for worker in self.workers}
-        self._leave: list[asyncio.Task[None]] = []
-        self._waiting = {worker.name: self._wait(worker) for worker in self.workers if worker.waits}
+        self._processors = {worker.name: self._processor(worker) for worker in self.workers}
+        self._leaving_groups: list[asyncio.Task[None]] = []
+        self._pending = {
+            worker.name: self._build_pending(worker) for worker in self.workers if worker.parks_unknown_leads
+        }
         self._consumers = {worker.name: self._subscribe(worker) for worker in self.workers}
         self._advanced: dict[str, float] = {}
         self._loops: list[asyncio.Task[None]] = []
         self._watch: list[asyncio.Task[None]] = []
-        probes = application(self.stuck, self.unready, self.metrics.registry)
-        app = front(runtime, self.metrics, probes) if front else probes
-        self._http = HttpServer(app, settings.http_host, settings.http_port, trusted_proxies=settings.trusted_proxies)
+        probes = probe_application(self.stuck, self.unready, self.metrics.registry, lambda: self._reports.refused)
+        self._front = front(runtime, self.metrics, probes) if front else None
+        files = [(worker.name, file) for worker in self.workers for file in worker.files]
+        files += [(_GATEWAY, file) for file in self._front.files] if self._front else []
+        self._reports = ConfigReports(files, self.storage, clock, self.metrics)
+        self._http = HttpServers(settings, self.metrics, self._front.app if self._front else None, probes)
 
     async def __aenter__(self) -> Self:
         await self._connect()
         loops = [(worker.name, loop) for worker in self.workers for loop in _loops(worker)]
-        loops += [(name, loop) for name, waiting in self._waiting.items() for loop in (waiting.alarm.run, waiting.run)]
-        self._loops = [asyncio.create_task(self._keep_running(name, loop)) for name, loop in loops]
-        # Beside the rest: who may not ask, or finds a server away, works all the same.
-        asking = warn(self._to.kafka, self.storage, idempotence=self._to.idempotence)
-        self._asking = asyncio.create_task(asking)
+        loops += [(name, loop) for name, pending in self._pending.items() for loop in (pending.poller.run, pending.run)]
+        self._loops = [asyncio.create_task(self._keep_running(name, loop, self._ends[name])) for name, loop in loops]
+        for file in self._front.files if self._front else ():
+            self._loops.append(asyncio.create_task(self._keep_running(_GATEWAY, file.watch, self._leaving)))
+        # Runs beside the workers: they start even if this check may not ask, or finds a server away.
+        self._checking = asyncio.create_task(self._check_servers())
+        self._reporting = asyncio.create_task(self._reports.run(self._leaving))
         self._watch = [asyncio.create_task(self._monitor()), asyncio.create_task(self._http.serve())]
         while not self._http.started and not self._watch[-1].done():  # noqa: ASYNC110 - uvicorn offers no event for it
             await asyncio.sleep(0.01)
-        _log.info("service.started", workers=[worker.name for worker in self.workers], http=self._http.address)
+        facts = {"http": self.http, "ops": self.ops} if self.ops != self.http else {"http": self.http}
+        _log.info("service.started", workers=[worker.name for worker in self.workers], **facts)
         return self
 
+    async def _check_servers(self) -> None:
+        """Log what is wrong with the servers. Each batch waits for a database that is away."""
+        try:
+            await self.storage.ping()
+        except Unavailable as error:
+            _log.warning("service.waits", setting="PANTRY_MONGO_URL", error=str(error))
+        if not self._to.embedded:
+            await warn(self._to.kafka, self.storage, idempotence=self._to.idempotence)
+
     async def _connect(self) -> None:
-        """Join the workers' groups; a broker that is away is waited for."""
+        """Join the workers' consumer groups. Retries until the broker answers."""
         seconds = 0.1
         while True:
             try:
-                await reach(self._to.kafka)
+                async with asyncio.timeout(_PROBE_S):
+                    await reach(self._to.kafka)
+                    if self._to.idempotence:
+                        await check_idempotence(self._to.kafka)
                 await self.broker.connect()
-                # All at once: joining can take seconds, and FastStream's own start joins one after the other.
+                # Joins all groups at once: each can take seconds, and FastStream's `start` joins them in turn.
                 joining = [subscriber.start() for subscriber in self._consumers.values()]
                 for error in await asyncio.gather(*joining, return_exceptions=True):
                     if error:
                         raise error
             except (KafkaError, OSError) as error:
-                _log.warning("service.waits", broker=self._to.kafka.bootstrap, error=type(error).__name__)
+                facts = {"setting": "PANTRY_KAFKA_BOOTSTRAP", "broker": self._to.kafka.bootstrap}
+                _log.warning("service.waits", **facts, error=type(error).__name__)
                 await self.broker.stop()
             else:
                 return
@@ -146,28 +177,35 @@ class Service:
     async def __aexit__(self, *_: object) -> None:
         _log.info("service.stopping")
         self._leaving.set()
-        # What comes in by HTTP ends first: it needs the producer.
-        self._http.should_exit = True
+        # HTTP requests end first: they need the producer.
+        self._http.stop()
         await asyncio.gather(self._watch[-1], return_exceptions=True)
         for end in self._ends.values():
             end.set()
-        # What runs beside the consumers publishes too: it ends before the producer does.
+        # Background loops publish too: they end before the producer.
         await asyncio.gather(*self._loops)
-        # A question about offsets that outlives its consumer waits for an answer until it times out.
+        # A request for offsets that outlives its consumer would wait until it times out.
         self._watch[0].cancel()
-        self._asking.cancel()
+        self._checking.cancel()
         await close(self.broker, _FLUSH_S + (GRACE_S if self.workers else 0))
-        await asyncio.gather(*self._watch, *self._leave, self._asking, return_exceptions=True)
+        await asyncio.gather(
+            *self._watch, *self._leaving_groups, self._checking, self._reporting, return_exceptions=True
+        )
         self.storage.close()
         _log.info("service.stopped")
 
     @property
     def http(self) -> str | None:
-        """Where health and metrics answer."""
+        """The URL of the front; without a front, the URL of health and metrics."""
         return self._http.address
 
+    @property
+    def ops(self) -> str | None:
+        """The URL of health and metrics."""
+        return self._http.ops_address
+
     async def stuck(self) -> dict[str, str]:
-        """Liveness: the workers that have records waiting and didn't advance for a minute."""
+        """Liveness: the workers that have lag and did not advance for a minute, with the reason."""
         now = time.time()
         return {
             name: f"no progress for {now - since:.0f} s"
@@ -176,28 +214,28 @@ class Service:
         }
 
     async def unready(self) -> dict[str, str]:
-        """Readiness: the workers that the breaker stopped or that don't get on, and the servers that don't answer."""
+        """Readiness: workers that stopped or make no progress, and servers that don't answer."""
         wrong = dict(self._tripped)
         if not await self.broker.ping(timeout=2.0):
             wrong["broker"] = "does not answer"
         try:
-            # Without workers, events are taken as long as Kafka takes them.
+            # A gateway accepts events as long as Kafka does; only workers need the database.
             if self.workers:
                 await self.storage.ping()
         except Unavailable as error:
             wrong["database"] = str(error)
-        # A worker that a server keeps waiting is not to blame.
-        return wrong or self._still
+        # While a server is away, a worker that waits for it is not reported.
+        return wrong or self._stalled
 
     @property
-    def _still(self) -> dict[str, str]:
-        """The workers that have a batch in hand of which nothing has found its outcome for a minute."""
-        seconds = {name: one.still_s for name, one in self._progress.items() if name not in self._tripped}
-        told = "no record of the batch in hand has found its outcome for {:.0f} s"
-        return {name: told.format(one) for name, one in seconds.items() if one > _STUCK_S}
+    def _stalled(self) -> dict[str, str]:
+        """The workers whose current batch has had no outcome for a minute, with the reason."""
+        seconds = {name: one.stalled_s for name, one in self._progress.items() if name not in self._tripped}
+        text = "no record of the batch in hand has found its outcome for {:.0f} s"
+        return {name: text.format(one) for name, one in seconds.items() if one > _STUCK_S}
 
     async def _servers_answer(self) -> bool:
-        """Whether both servers answer a question that is asked now."""
+        """Return whether both servers answer now."""
         try:
             async with asyncio.timeout(_PROBE_S):
                 await self.storage.ping()
@@ -206,37 +244,37 @@ class Service:
             return False
         return True
 
-    def _wait(self, worker: Worker) -> Waiting:
+    def _build_pending(self, worker: Worker) -> PendingProcessor:
         settings = self._settings
         ttl, patience = timedelta(seconds=settings.orphan_ttl), timedelta(seconds=settings.command_patience)
-        orphans = Orphans(self.storage, worker.name, ttl, patience, settings.pending_max)
-        pepper, passage = settings.erasure_pepper.get_secret_value(), self._passages[worker.name]
-        # Other processes leave rows too: work on them says nothing of this process's consumer.
-        return Waiting(orphans, self.storage, passage, pepper, self._isolation(worker, lambda: None))
+        store = PendingStore(self.storage, worker.name, ttl, patience, settings.pending_max)
+        pepper, processor = settings.erasure_pepper.get_secret_value(), self._processors[worker.name]
+        # Pending events may come from other processes: handling them is no progress of this consumer.
+        return PendingProcessor(store, self.storage, processor, pepper, self._build_isolation(worker, lambda: None))
 
-    def _isolation(self, worker: Worker, trying: Callable[[], None]) -> Isolation:
+    def _build_isolation(self, worker: Worker, on_try: Callable[[], None]) -> Isolation:
         return Isolation(
             worker.name,
             self._servers_answer,
             self._ends[worker.name],
             self._settings.retry_max_s,
-            trying=trying,
-            waited=self.metrics.retries.labels(worker.name).inc,
+            on_try=on_try,
+            on_wait=self.metrics.retries.labels(worker.name).inc,
         )
 
-    def _passage(self, worker: Worker) -> Passage:
+    def _processor(self, worker: Worker) -> RecordProcessor:
         settings = self._settings
-        breaker = Breaker(Limits(settings.breaker_share, settings.breaker_in_a_row))
-        return Passage(worker, self.publisher, self._clock, settings.region, breaker, self._invalid)
+        breaker = CircuitBreaker(FailureLimits(settings.breaker_share, settings.breaker_in_a_row))
+        return RecordProcessor(worker, self.publisher, self._clock, settings.region, breaker, self._invalid)
 
     def _subscribe(self, worker: Worker) -> Any:
-        intake = Intake(
-            self._passages[worker.name],
+        consumer = BatchConsumer(
+            self._processors[worker.name],
             self.metrics,
-            self._waiting.get(worker.name),
-            self._isolation(worker, lambda: self._mark(worker.name)),
+            self._pending.get(worker.name),
+            self._build_isolation(worker, lambda: self._mark_advanced(worker.name)),
             self._progress[worker.name],
-            tripped=lambda why: self._trip(worker.name, why),
+            on_tripped=lambda why: self._trip(worker.name, why),
         )
         subscriber = self.broker.subscriber(
             *(topic.name for topic in worker.topics),
@@ -254,49 +292,51 @@ class Service:
 
         @subscriber
         async def take(message: KafkaMessage) -> None:
-            if worker.name not in self._tripped:  # what is fetched while it leaves its group comes to another
-                await intake.take(cast("Batch", message.raw_message), cast("AIOKafkaConsumer", subscriber.consumer))
+            if worker.name not in self._tripped:  # another process gets what this one fetches while it leaves
+                await consumer.process(
+                    cast("Batch", message.raw_message), cast("AIOKafkaConsumer", subscriber.consumer)
+                )
 
         return subscriber
 
-    def _trip(self, name: str, why: Tripped) -> None:
-        """Stop this worker: it leaves its group, to which another process with a better deploy may belong."""
+    def _trip(self, name: str, why: CircuitOpen) -> None:
+        """Stop this worker. It leaves its group, so a process with a better deploy can take over."""
         if name in self._tripped:
             return
-        self._tripped[name] = f"stopped by its breaker: {why}"
-        _log.critical("worker.stopped", worker=name, why=str(why), then=_THEN)
+        self._tripped[name] = f"{why.by}: {why}"
+        _log.critical("worker.stopped", worker=name, why=str(why), then=why.then)
         self.metrics.tripped.labels(name).set(1)
         self._ends[name].set()
-        self._leave.append(asyncio.create_task(self._consumers[name].stop()))
+        self._leaving_groups.append(asyncio.create_task(self._consumers[name].stop()))
         if self._tripped.keys() == self._ends.keys():
             self.stopped.set()
 
-    def _mark(self, name: str) -> None:
+    def _mark_advanced(self, name: str) -> None:
         self._advanced[name] = time.time()
         self.metrics.advanced.labels(name).set(self._advanced[name])
 
     def _lag(self, name: str) -> float:
         return float(self.metrics.lag.labels(name)._value.get())  # noqa: SLF001 - the client offers no other reading
 
-    async def _keep_running(self, name: str, loop: Background) -> None:
-        seconds, stopping = 0.1, self._ends[name]
+    async def _keep_running(self, name: str, loop: Background, stopping: asyncio.Event) -> None:
+        seconds = 0.1
         while not stopping.is_set():
             try:
                 await loop(stopping)
             except Stopping:
                 return
-            except Tripped as error:
+            except CircuitOpen as error:
                 self._trip(name, error)
-            except Exception as error:  # noqa: BLE001 - a loop that died silently would stop the schedule for good
-                kind = "background.waits" if transient(error) else "background.failed"
+            except Exception as error:  # noqa: BLE001 - an error must not end the loop: nothing would start it again
+                kind = "background.waits" if is_transient(error) else "background.failed"
                 _log.error(kind, worker=name, error=where(error))
             await pause(stopping, seconds)
             seconds = min(seconds * 2, self._settings.retry_max_s)
 
     async def _monitor(self) -> None:
         while True:
-            still = self._still
-            stuck = still if still and await self._servers_answer() else {}
+            stalled = self._stalled
+            stuck = stalled if stalled and await self._servers_answer() else {}
             for worker in self.workers:
                 self.metrics.stuck.labels(worker.name).set(worker.name in stuck)
             for name, subscriber in self._consumers.items():
@@ -305,25 +345,25 @@ class Service:
             await asyncio.sleep(_MONITOR_S)
 
     async def _measure(self, name: str, consumer: AIOKafkaConsumer) -> None:
-        """The lag from the broker's own word: a fetcher that fell silent would call its stale view of it zero."""
+        """Measure the lag by the broker's offsets: a silent fetcher's own view is stale."""
         self._advanced.setdefault(name, time.time())
         try:
             assigned = consumer.assignment()
             ends = await consumer.end_offsets(assigned) if assigned else {}
             lag = sum([max(0, end - await consumer.position(partition)) for partition, end in ends.items()])
         except (KafkaError, TimeoutError, OSError):
-            return  # readiness tells of a broker that is away; the last known lag stands
+            return  # readiness reports a broker that is away; the metric keeps the last known lag
         if not lag:
-            self._mark(name)
+            self._mark_advanced(name)
         self.metrics.lag.labels(name).set(lag)
 
 
 def _loops(worker: Worker) -> list[Background]:
-    return [*worker.background, *(alarm.run for alarm in worker.alarms)]
+    return [*worker.background, *(file.watch for file in worker.files), *(poller.run for poller in worker.pollers)]
 
 
 async def _parse(batch: tuple[ConsumerRecord[Any, Any], ...]) -> KafkaAckableMessage:
-    """The batch as it came: FastStream's own parser fails on headers that aren't text, and the batch with it."""
+    """Return the raw batch. FastStream's own parser fails on headers that aren't text."""
     return KafkaAckableMessage(
         body=[record.value or b"" for record in batch],
         raw_message=batch,

@@ -1,6 +1,7 @@
-"""Everything that can be set from outside, read once in the composition root."""
+"""The settings of a process. The composition root reads them once."""
 
 import os
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -12,11 +13,14 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsS
 _CONFIG = Path(__file__).resolve().parent.parent / "deploy" / "config"
 
 
+_PORTS = {"http": 80, "https": 443}
+
+
 class Settings(BaseSettings):
     """Settings from the environment, each named `PANTRY_` + the field's name in capitals.
 
-    One that the environment doesn't name may stand in a file: in `PANTRY_SECRETS_DIR`, called `pantry_` + the field's
-    name, as containers mount secrets.
+    A setting that the environment doesn't name may be a file in `PANTRY_SECRETS_DIR`, as containers mount secrets. The
+    file's name is `pantry_` + the field's name.
     """
 
     model_config = SettingsConfigDict(env_prefix="PANTRY_", extra="ignore", frozen=True)
@@ -50,10 +54,22 @@ class Settings(BaseSettings):
         None, description="idempotent producer; unset: on, except with the embedded broker, which refuses it"
     )
     topic_replication: int = Field(1, ge=1, description="replicas of each topic that `topics apply` creates")
-    data_dir: Path = Field(Path(".pantry"), description="where `up` keeps the embedded database and the servers' logs")
+    data_dir: Path = Field(
+        Path(".pantry"), description="where `up` keeps the embedded database, the servers' logs and secrets"
+    )
     http_host: str = Field("127.0.0.1", description="address that gateway, health and metrics listen on")
     http_port: int = Field(8080, ge=0, le=65535, description="port of gateway, health and metrics; 0 picks a free one")
-    public_url: str | None = Field(None, description="where browsers reach the gateway; unset: as they asked for it")
+    http_connections_max: int = Field(2_000, ge=16, description="connections that a process holds at once")
+    ops_host: str | None = Field(
+        None, description="address that the operations port listens on; unset: PANTRY_HTTP_HOST"
+    )
+    ops_port: int | None = Field(
+        None, ge=0, le=65535, description="port of health and metrics, which no other port answers then; 0: a free one"
+    )
+    public_url: str | None = Field(
+        None,
+        description="where browsers reach the gateway, as https://leads.example; unset, on loopback only: as they ask",
+    )
     trusted_proxies: str = Field(
         "127.0.0.1", description="addresses, separated by commas, whose X-Forwarded-For and -Proto are believed"
     )
@@ -88,12 +104,20 @@ class Settings(BaseSettings):
     sequences_file: Path = Field(_CONFIG / "sequences.yaml", description="nurture sequences")
     triggers_file: Path = Field(_CONFIG / "triggers.yaml", description="behaviour that triggers sequences")
     assignment_file: Path = Field(_CONFIG / "assignment.yaml", description="assignment rules")
+    placeholders_file: Path = Field(
+        _CONFIG / "placeholders.yaml", description="addresses and phone numbers that count as missing"
+    )
+    shared_identifier_max: int = Field(
+        50, ge=1, le=1_000, description="persons' names under which one e-mail may be captured and still identify"
+    )
     orphan_ttl: float = Field(900.0, gt=0, description="seconds that an event waits for a lead nobody knows yet")
     command_patience: float = Field(
         3.0, ge=0, description="seconds that a command waits for a status of its lead that allows it; 0: judged at once"
     )
     pending_max: int = Field(10_000, ge=0, description="events of one source that may wait for leads nobody knows yet")
-    erasure_pepper: SecretStr = Field(SecretStr(""), description="secret that the ids of tombstones are derived with")
+    erasure_pepper: SecretStr = Field(
+        SecretStr(""), description="secret that an erased lead's names are hashed with; the same for every worker"
+    )
     prediction_horizon_days: int = Field(
         90, ge=1, le=730, description="days from its scoring within which a lead is predicted to convert, or not"
     )
@@ -104,7 +128,7 @@ class Settings(BaseSettings):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The zone that `timezone` names."""
+        """The time zone that `timezone` names."""
         return ZoneInfo(self.timezone)
 
     @field_validator("timezone")
@@ -115,6 +139,19 @@ class Settings(BaseSettings):
         except (LookupError, ValueError, OSError):
             raise ValueError("there is no such time zone") from None
 
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_origin(cls, url: str | None) -> str | None:
+        return None if url is None else origin_of(url)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether other machines can reach this process over HTTP."""
+        try:
+            return not ip_address(self.http_host).is_loopback
+        except ValueError:
+            return self.http_host.lower() != "localhost"
+
     @model_validator(mode="after")
     def _lets_us_in(self) -> Self:
         faults = [fault for wrong, fault in (*self._kafka_faults(), *self._mongo_faults()) if wrong]
@@ -123,7 +160,7 @@ class Settings(BaseSettings):
         return self
 
     def _kafka_faults(self) -> tuple[tuple[bool, str], ...]:
-        """What can't be meant: a secret that is never shown, a wire that is less safe than somebody thinks."""
+        """Return contradictions: an unused secret, or a connection less safe than it seems."""
         sasl, encrypted = self.kafka_security.startswith("sasl"), self.kafka_security.endswith("ssl")
         login, own = (self.kafka_username, self.kafka_password), (self.kafka_certificate_file, self.kafka_key_file)
         kind = f"PANTRY_KAFKA_SECURITY={self.kafka_security}"
@@ -152,8 +189,23 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - there is no .env file; pydantic-settings names it
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - its folder would be fixed at import
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments first, then the environment, then files."""
+        """Return the sources by precedence: arguments, environment, files."""
         folder = Path(os.environ.get("PANTRY_SECRETS_DIR", os.devnull))
-        # One that isn't there is told as a fault of the setting.
+        # Validation reports a folder that is missing.
         files = SecretsSettingsSource(settings_cls, folder if folder.is_dir() else None)
         return init_settings, env_settings, files
+
+
+def origin_of(url: str) -> str:
+    """Return a URL as browsers write an origin. Raises `ValueError` if it is no origin."""
+    fault = "write scheme, host and port alone, as https://leads.example or http://localhost:8080"
+    if not url.isascii() or any(one.isspace() for one in url):
+        raise ValueError(f"{fault}; a host with other letters as xn--…")
+    parts = urlsplit(url)
+    scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
+    if scheme not in _PORTS or not host or parts.username is not None or parts.path not in {"", "/"}:
+        raise ValueError(fault)
+    if parts.query or parts.fragment:
+        raise ValueError(fault)
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}" if port in {None, _PORTS[scheme]} else f"{scheme}://{shown}:{port}"

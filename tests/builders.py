@@ -1,4 +1,4 @@
-"""Events and leads by name, with everything a test doesn't care about filled in."""
+"""Build events and leads; a test names only the values it cares about."""
 
 import json
 import uuid
@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from schemas.topics import CAPTURED, Topic
-from services.capture.plan import Capture
-from shared.domain.identity import identity_of
+from services.capture.domain.plan import Capture
+from shared.domain.identity.normal_forms import identity_of
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -21,7 +21,7 @@ def data(
     source: str = "website",
     **sections: Any,
 ) -> dict[str, Any]:
-    """A capture's payload in wire form."""
+    """Return a capture's payload in wire form."""
     contact = {"firstName": first, "lastName": last, "email": email, "phone": phone}
     contact |= sections.pop("contact", {})
     return {
@@ -33,7 +33,7 @@ def data(
 
 
 def capture(key: str, payload: dict[str, Any] | None = None, at: datetime = NOW) -> Capture:
-    """A capture as the domain sees it."""
+    """Return a capture as the domain gets it."""
     payload = payload or data()
     return Capture(key, "/forms/website", key, at, payload, identity_of(payload, "US"))
 
@@ -41,14 +41,14 @@ def capture(key: str, payload: dict[str, Any] | None = None, at: datetime = NOW)
 def event(
     payload: dict[str, Any], topic: Topic = CAPTURED, event_id: str | None = None, source: str = "/tests", **more: Any
 ) -> bytes:
-    """A record's value."""
+    """Return a record's value."""
     event_id = event_id or str(uuid.uuid4())
     attributes = {"specversion": "1.0", "id": event_id, "source": source, "type": topic.event_type}
     return json.dumps({**attributes, "time": NOW.isoformat(), "data": payload, **more}).encode()
 
 
 def lead(**fields: Any) -> dict[str, Any]:
-    """A lead document."""
+    """Return a lead document."""
     document: dict[str, Any] = {
         "_id": "lead-1",
         "source": "website",

@@ -1,6 +1,7 @@
 """The servers that the tests run on, chosen by one option."""
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -10,14 +11,16 @@ from pathlib import Path
 import pytest
 import structlog
 from hypothesis import settings
+from pymongo import MongoClient
 
 from deploy.local import Backend, LocalServers
-from tests.harness import empty, wipe
+from tests.harness import DATABASE, empty, wipe
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
 
+_SYSTEM = {"admin", "config", "local"}
 _NAMED = (os.environ.get("PANTRY_KAFKA_BOOTSTRAP"), os.environ.get("PANTRY_MONGO_URL"))
 
 
@@ -39,13 +42,18 @@ def full(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--full"))
 
 
-@pytest.fixture
-def quiet() -> Iterator[None]:
-    """Without the log of what runs in this process, where it would be the slowest of all."""
+@pytest.fixture(autouse=True)
+def log_setup() -> Iterator[None]:
+    """Restore the log's setup after each test: a command run in this process binds the log to its own `sys.stderr`."""
     usual = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
     yield
     structlog.configure(**usual)
+
+
+@pytest.fixture
+def quiet(log_setup: None) -> None:  # noqa: ARG001 - it restores what this changes
+    """Without the log of what runs in this process, where it would be the slowest of all."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
 
 
 @pytest.fixture
@@ -81,6 +89,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.maxschedchunk = config.option.maxschedchunk or 1
     # As in a process of the product's own: standard output is what a command says, and tests read it.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
+    # What imports and the collection of tests make lives to the end: the garbage collector would only walk over it.
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Begin to collect garbage, but never look at what was there before the first test."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -105,10 +121,10 @@ def _names(word: str, item: pytest.Item) -> bool:
 
 
 @contextmanager
-def _servers(config: pytest.Config, directory: Path) -> Iterator[LocalServers]:
+def _servers(config: pytest.Config, directory: Path, mongo: str | None = None) -> Iterator[LocalServers]:
     bootstrap, url = _NAMED
     backend = config.getoption("--backend")
-    with LocalServers(backend, directory, kafka_bootstrap=bootstrap, mongo_url=url) as servers:
+    with LocalServers(backend, directory, kafka_bootstrap=bootstrap, mongo_url=url or mongo) as servers:
         try:
             yield servers
         finally:
@@ -133,15 +149,37 @@ def own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalServers
         yield servers
 
 
-@pytest.fixture
-def local(request: pytest.FixtureRequest) -> LocalServers:
-    """Empty servers, not to be killed: topics, groups and documents of one test are never another's.
+@pytest.fixture(scope="session")
+def _database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an embedded database for all tests of this process: to start one takes it a second of its own."""
+    directory = tmp_path_factory.mktemp("database")
+    with LocalServers(Backend.EMBEDDED, directory, kafka_bootstrap="nowhere:0") as servers:
+        yield servers.servers.mongo_url
+        if servers.database is not None:
+            servers.database.kill()
 
-    Embedded servers start faster than others are emptied.
-    """
-    if any(_NAMED) or request.config.getoption("--backend") == Backend.EMBEDDED:
-        own: LocalServers = request.getfixturevalue("own")
-        return own
-    shared: LocalServers = request.getfixturevalue("_shared")
-    asyncio.run(empty(shared))
-    return shared
+
+@pytest.fixture
+def mongo(request: pytest.FixtureRequest) -> str:
+    """The URL of a server without any database of before, not to be killed; of one that is named, without ours."""
+    _, named = _NAMED
+    url: str = named or request.getfixturevalue("_database")
+    with MongoClient[dict[str, object]](url) as client:
+        for name in [DATABASE] if named else set(client.list_database_names()) - _SYSTEM:
+            client.drop_database(name)
+    return url
+
+
+@pytest.fixture
+def local(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalServers]:
+    """Empty servers, not to be killed: topics, groups and documents of one test are never another's."""
+    if any(_NAMED):
+        yield request.getfixturevalue("own")
+    elif request.config.getoption("--backend") == Backend.EMBEDDED:
+        # An embedded broker starts faster than its groups are emptied.
+        with _servers(request.config, tmp_path / "servers", request.getfixturevalue("mongo")) as servers:
+            yield servers
+    else:
+        shared: LocalServers = request.getfixturevalue("_shared")
+        asyncio.run(empty(shared))
+        yield shared

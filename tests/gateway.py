@@ -8,7 +8,7 @@ import secrets
 import subprocess
 import sys
 import warnings
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,21 +21,24 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from deploy.local.process import free_port
+from deploy.local.child_process import free_port
 from schemas.topics import Topic
-from services.cli import run
-from services.gateway import access, keys, people, people_store, store
-from services.gateway.access import Kind, Scope
+from services.cli.main import run_command
+from services.composition.process import run_workers
 from services.gateway.app import front
-from services.gateway.people import COOKIE, Role
-from services.gateway.signing import Signer
-from services.running import running
+from services.gateway.auth import key_store, user_store
+from services.gateway.auth.domain import key_lifecycle, principals, users
+from services.gateway.auth.domain.principals import KeyKind, Scope
+from services.gateway.auth.domain.signing import Signer
+from services.gateway.auth.domain.users import COOKIE, Role
 from shared.clock import Clock, system_clock
-from shared.decoding import decode
-from shared.events import Received
-from shared.service import Service
+from shared.kafka.decoding import decode
+from shared.kafka.events import Received
+from shared.service import WorkerProcess
 from tests.harness import Bench, stop, until
 
+NOTHING_TO_REWRITE = "indexes are there\n0 claims rewritten, 0 pairs of leads suspected, 0 waiting for a broker"
+"""What `pantry indexes apply` says of a store without claims of an earlier release."""
 SECRET = "a gateway secret of the tests"  # noqa: S105 - it guards nothing
 
 
@@ -94,7 +97,7 @@ class Caller:
 async def gateway(on: Bench, *, workers: tuple[str, ...] = (), **settings: Any) -> AsyncIterator[Caller]:
     """A gateway process's insides in this one, and a caller."""
     changed = on.settings.model_copy(update={"gateway_secret": SecretStr(SECRET), **settings})
-    async with running(changed, on.to, workers, front=front) as service, aiohttp.ClientSession() as http:
+    async with run_workers(changed, on.to, workers, front=front) as service, aiohttp.ClientSession() as http:
         yield Caller(http, service.http or "")
 
 
@@ -102,24 +105,24 @@ async def gateway(on: Bench, *, workers: tuple[str, ...] = (), **settings: Any) 
 async def gateway_at(on: Bench, clock: Clock, **settings: Any) -> AsyncIterator[Caller]:
     """A gateway that goes by this clock."""
     changed = on.settings.model_copy(update={"gateway_secret": SecretStr(SECRET), **settings})
-    async with Service(changed, on.to, (), clock=clock, front=front) as service, aiohttp.ClientSession() as http:
+    async with WorkerProcess(changed, on.to, (), clock=clock, front=front) as service, aiohttp.ClientSession() as http:
         yield Caller(http, service.http or "")
 
 
-async def new_key(on: Bench, name: str = "website", kind: Kind = Kind.SERVER, **more: Any) -> str:
+async def new_key(on: Bench, name: str = "website", kind: KeyKind = KeyKind.SERVER, **more: Any) -> str:
     """A key, stored; what its owner is given (a webhook's: its name)."""
-    secret = "1" if kind is Kind.WEBHOOK else secrets.token_urlsafe(24)
-    scopes = tuple(Scope) if kind is Kind.SERVER else ()
-    key = keys.made(name, kind, secret, system_clock(), **{"scopes": scopes, **more})
-    assert await store.create_key(on.storage, key)
-    return name if kind is Kind.WEBHOOK else access.token(kind, name, secret)
+    secret = "1" if kind is KeyKind.WEBHOOK else secrets.token_urlsafe(24)
+    scopes = tuple(Scope) if kind is KeyKind.SERVER else ()
+    key = key_lifecycle.new_key(name, kind, secret, system_clock(), **{"scopes": scopes, **more})
+    assert await key_store.create_key(on.storage, key)
+    return name if kind is KeyKind.WEBHOOK else principals.format_key(kind, name, secret)
 
 
 async def session_of(on: Bench, caller: Caller, role: Role, name: str | None = None) -> str:
     """Somebody of this role (called as the role, unless named) signs in; what their browser is given."""
     name = name or role.value
-    await people_store.create_person(on.storage, people.made(name, role, None, system_clock()))
-    person = await people_store.person(on.storage, name)
+    await user_store.create_user(on.storage, users.new_user(name, role, None, system_clock()))
+    person = await user_store.find_user(on.storage, name)
     assert person
     token = Signer(SECRET).link_token(person, system_clock())
     answer = await sign_in(caller, token=token)
@@ -170,21 +173,21 @@ async def _is_ready(http: aiohttp.ClientSession, url: str) -> bool:
 
 async def typed(on: Bench, *words: str) -> str:
     """What `pantry WORDS` says when it does what it was asked for."""
-    status, said, told = await _run(on, words)
+    status, said, told = await command(on, *words)
     assert status == 0, (words, told)
     return said.strip()
 
 
 async def mistake(on: Bench, *words: str) -> str:
     """What `pantry WORDS` says of a mistake of the user's."""
-    status, _, told = await _run(on, words)
+    status, _, told = await command(on, *words)
     assert status == 2, (words, told)
     return told
 
 
-async def _run(on: Bench, words: Sequence[str]) -> tuple[Any, str, str]:
+async def command(on: Bench, *words: str) -> tuple[Any, str, str]:
     """A command's exit status and outputs, run in this process: one of its own takes a second to start."""
-    environment = {**on.environment, "PANTRY_GATEWAY_SECRET": SECRET, "COLUMNS": "200"}
+    environment = {**on.environment, "PANTRY_GATEWAY_SECRET": SECRET}
     with (
         redirect_stdout(StringIO()) as said,
         redirect_stderr(StringIO()) as told,
@@ -201,7 +204,7 @@ def _status() -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # Cyclopts wonders who reads the command line in a test
-            run()
+            run_command()
     except SystemExit as ended:
         return ended.code
     return 0

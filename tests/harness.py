@@ -1,4 +1,4 @@
-"""Workers on real servers, and waiting for what they do."""
+"""Run workers on real servers, and wait for what they do."""
 
 import asyncio
 import inspect
@@ -15,20 +15,26 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.protocol.admin import DeleteGroupsRequest
+from pydantic import SecretStr
 
 from deploy.local import Backend, LocalServers
 from schemas.base import CONTENT_TYPE
 from schemas.topics import CAPTURED, TOPICS, Topic
-from services.catalogue import WORKERS
-from services.running import connections, prepare, running
+from services import cli
+from services.composition.process import connections, prepare, run_workers
+from services.composition.workers import WORKERS
 from shared.domain.ids import derive
-from shared.events import Record
-from shared.log import read_all
-from shared.service import Connections
+from shared.kafka.events import Record
+from shared.kafka.reading import read_all
+from shared.mongo.storage import Storage
+from shared.service import ServerConnections
 from shared.settings import Settings
-from shared.storage import Storage
 
 DEADLINE_S = 150.0
+PEPPER = "salt of the tests"
+DATABASE = "test"
+PANTRY = (sys.executable, "-m", cli.__name__)
+"""The command line that starts `pantry` as its own process."""
 _ALL = -1  # of a partition's records, as the protocol has it
 
 
@@ -37,42 +43,48 @@ class Bench:
 
     def __init__(self, local: LocalServers) -> None:
         self.local = local
-        self.to: Connections = connections(Settings(), local.servers)
-        # The embedded broker lets nobody in before the session of whoever left is over.
+        self.to: ServerConnections = connections(Settings(), local.servers)
+        # The embedded broker admits no member before the session of one that left has ended.
         session_ms = 3_000 if local.servers.broker in (Backend.EMBEDDED, Backend.APACHE) else 6_000
         self.settings = Settings(
-            http_port=0, mongo_database="test", session_timeout_ms=session_ms, retry_max_s=0.5, log_level="error"
+            http_port=0,
+            mongo_database=DATABASE,
+            session_timeout_ms=session_ms,
+            retry_max_s=0.5,
+            log_level="error",
+            erasure_pepper=SecretStr(PEPPER),
         )
-        self.storage = Storage(self.to.mongo, "test")
+        self.storage = Storage(self.to.mongo, DATABASE)
 
     @asynccontextmanager
     async def running(self, *names: str, **settings: Any) -> AsyncIterator[None]:
-        """These workers (all, when none is named) in this process."""
-        async with running(self.settings.model_copy(update=settings), self.to, names or tuple(WORKERS)):
+        """Run these workers in this process; all of them if none is named."""
+        async with run_workers(self.settings.model_copy(update=settings), self.to, names or tuple(WORKERS)):
             yield
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings, as a process of the product's own reads them."""
+        """Return the settings as environment variables of another process."""
         return {
             **os.environ,
             "PANTRY_KAFKA_BOOTSTRAP": self.to.kafka.bootstrap,
             "PANTRY_MONGO_URL": self.to.mongo.url,
-            "PANTRY_MONGO_DATABASE": "test",
+            "PANTRY_MONGO_DATABASE": DATABASE,
             "PANTRY_HTTP_PORT": "0",
             "PANTRY_SESSION_TIMEOUT_MS": str(self.settings.session_timeout_ms),
             "PANTRY_KAFKA_IDEMPOTENCE": str(self.to.idempotence),
             "PANTRY_LOG_LEVEL": "error",
+            "PANTRY_ERASURE_PEPPER": PEPPER,
         }
 
     def pantry(self, *words: str, log: Path | None = None, **settings: str) -> subprocess.Popen[bytes]:
-        """A process of the command, with these settings besides; `log` keeps what it says."""
-        command = [sys.executable, "-m", "services.cli", *words]
+        """Start the command with these additional settings; `log` receives its output."""
+        command = [*PANTRY, *words]
         with log.open("ab") if log else nullcontext() as file:
             return subprocess.Popen(command, env=self.environment | settings, stdout=file, stderr=file)
 
     def process(self, *names: str) -> subprocess.Popen[bytes]:
-        """A `pantry worker` process with these workers."""
+        """Start a `pantry worker` process with these workers."""
         return self.pantry("worker", *names)
 
     async def publish(
@@ -92,12 +104,12 @@ class Bench:
             await producer.stop()
 
     async def records(self, *topics: Topic) -> list[Record]:
-        """Everything these topics hold."""
+        """Return all records of these topics."""
         return [record async for record in read_all(self.to.kafka, [topic.name for topic in topics])]
 
     @asynccontextmanager
     async def reading(self, topic: Topic, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
-        """A consumer that begins with the first record of this topic, and commits nothing by itself."""
+        """Open a consumer at the first record of this topic; it commits nothing by itself."""
         consumer = AIOKafkaConsumer(
             topic.name,
             **self.to.kafka.options,
@@ -118,11 +130,11 @@ class Bench:
 
 @asynccontextmanager
 async def bench(local: LocalServers) -> AsyncIterator[Bench]:
-    """A prepared bench."""
+    """Prepare the servers, topics and indexes of one test."""
     one = Bench(local)
     await prepare(one.settings, one.to)
     try:
-        # Apache Kafka refuses records for a second or two after it said that the topics are made.
+        # Apache Kafka refuses records for a second or two after it confirms the topics.
         await one.records(*TOPICS.values())
         yield one
     finally:
@@ -130,7 +142,7 @@ async def bench(local: LocalServers) -> AsyncIterator[Bench]:
 
 
 async def wipe(local: LocalServers) -> None:
-    """Delete the product's consumer groups, its topics, and the database that tests use."""
+    """Delete the product's consumer groups, its topics, and the test database."""
     async with _without_groups(local) as admin:
         there = [name for name in await admin.list_topics() if name in TOPICS]
         await admin.delete_topics(there)
@@ -139,7 +151,10 @@ async def wipe(local: LocalServers) -> None:
 
 
 async def empty(local: LocalServers) -> None:
-    """Delete what `wipe` deletes, but of topics the records only: to make 23 topics takes Apache Kafka a second."""
+    """Delete what `wipe` deletes, but only the records of topics.
+
+    Apache Kafka takes a second to create 23 topics.
+    """
     async with _without_groups(local) as admin:
         there = TOPICS.keys() & set(await admin.list_topics())
         partitions = [TopicPartition(name, number) for name in there for number in range(TOPICS[name].partitions)]
@@ -152,7 +167,7 @@ async def _without_groups(local: LocalServers) -> AsyncIterator[AIOKafkaAdminCli
     admin = AIOKafkaAdminClient(**connections(Settings(), local.servers).kafka.options)
     await admin.start()
     try:
-        # A killed process is a member of its group until its session is over: the group can't be deleted before.
+        # A killed process stays a member of its group until its session ends; until then the group can't be deleted.
         await until(lambda: _no_groups(admin), "the groups deleted")
         yield admin
     finally:
@@ -172,7 +187,7 @@ async def _no_topics(admin: AIOKafkaAdminClient) -> bool:
 
 
 async def _drop(local: LocalServers) -> None:
-    storage = Storage(connections(Settings(), local.servers).mongo, "test")
+    storage = Storage(connections(Settings(), local.servers).mongo, DATABASE)
     await storage.drop()
     storage.close()
 
@@ -180,9 +195,9 @@ async def _drop(local: LocalServers) -> None:
 async def until(
     holds: Callable[[], Awaitable[bool]], what: str, deadline_s: float = DEADLINE_S, *, every_s: float = 0.1
 ) -> None:
-    """Wait until `holds`; fail after a deadline that no healthy run comes near.
+    """Wait until `holds`; fail after a deadline far beyond any healthy run.
 
-    `every_s` is for what takes the servers long to tell: asked too often, they have no time for the work itself.
+    A slow condition needs a larger `every_s`: polled too often, it takes the servers' time from the work itself.
     """
     try:
         async with asyncio.timeout(deadline_s):
@@ -193,24 +208,24 @@ async def until(
 
 
 def stop(process: subprocess.Popen[bytes]) -> int:
-    """SIGTERM, and the exit status."""
+    """Send SIGTERM and return the exit status."""
     process.send_signal(signal.SIGTERM)
     return process.wait(60)
 
 
 def capture_key(source: str, event_id: str) -> str:
-    """The id of a capture's row."""
+    """Return the id of a capture's row."""
     return derive("cause", source, event_id)
 
 
 async def told(on: Bench, topic: Topic) -> list[dict[str, Any]]:
-    """What a topic says, each event once, in no order."""
+    """Return the events of a topic, each once, in no order."""
     events = [json.loads(record.value or b"") for record in await on.records(topic)]
     return list({one["id"]: one["data"] for one in events}.values())
 
 
 async def until_told(on: Bench, topic: Topic, count: int) -> list[dict[str, Any]]:
-    """Wait until a topic says at least `count` things; return all of them."""
+    """Wait for at least `count` events on a topic, and return all of them."""
 
     async def there() -> bool:
         return len(await told(on, topic)) >= count
@@ -220,16 +235,16 @@ async def until_told(on: Bench, topic: Topic, count: int) -> list[dict[str, Any]
 
 
 def lead_id(event_id: str) -> str:
-    """The id that the lead of this capture will have."""
+    """Return the id that the lead of this capture will have."""
     return derive("lead", capture_key("/tests", event_id))
 
 
 class Killed(Exception):  # noqa: N818 - what happens to the process
-    """The process is no more."""
+    """The process is dead."""
 
 
 class Mortal:
-    """A way to the database that ends at a call."""
+    """A database connection that dies at a chosen call."""
 
     def __init__(self, storage: Storage, at: int) -> None:
         self._storage, self.left = storage, at

@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.gateway import analytics
-from services.gateway.analytics import Answers, Head, Span
-from services.insights.domain import expected
+from services.gateway.analytics.domain import measures
+from services.gateway.analytics.domain.measures import Answers, Head, Span
+from services.insights.domain.rollup_changes import add_counts
 from shared.domain import rollups
 from shared.domain.rollups import Window
 from tests.builders import NOW, lead
@@ -48,7 +48,7 @@ def answers(
 ) -> tuple[Answers, Answers]:
     """What the gateway would answer if these leads were all there are, each of them so many times."""
     buckets: dict[str, Counter[str]] = {}
-    expected(of, ZoneInfo("UTC"), buckets)
+    add_counts(of, ZoneInfo("UTC"), buckets)
 
     def counted(within: Window) -> Counter[str]:
         added = rollups.total(buckets.get(rollups.day_bucket(day), {}) for day in within.days)
@@ -62,4 +62,4 @@ def answers(
 
 
 def _both(span: Span, head: Head, elapsed: float) -> Answers:
-    return Answers(analytics.leads(span, head, elapsed), analytics.conversions(span, head))
+    return Answers(measures.leads(span, head, elapsed), measures.conversions(span, head))

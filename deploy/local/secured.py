@@ -1,7 +1,7 @@
-"""Apache Kafka and the embedded database as they are in the open: TLS, and nobody is let in without a name.
+"""Starts Apache Kafka and the embedded database with TLS and logins.
 
-An authority made for the occasion signs their certificates. The database begins with one user, the administrator, who
-makes the others; Kafka, where only the broker's own tools can make users, with all that are given.
+A new authority signs their certificates. The database starts with one user, the administrator, who creates the others.
+Only the broker's tools can create Kafka's users, so Kafka starts with all of them.
 """
 
 import shutil
@@ -12,11 +12,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.process import Process, ServerFailed, free_port
+from deploy.local.child_process import Process, ServerFailed, free_port
 from deploy.local.servers import _apache, _broker_answers, _ping, _secantus
 
 ADMINISTRATOR = "admin"
-"""May do everything at both."""
+"""The user that has all rights at both servers."""
 
 _BROKER = "broker"
 _LOGIN = 'org.apache.kafka.common.security.scram.ScramLoginModule required username="{}" password="{}";'
@@ -24,7 +24,7 @@ _LOGIN = 'org.apache.kafka.common.security.scram.ScramLoginModule required usern
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """PEM files: an authority's certificate, and a server's of this machine, with its key."""
+    """PEM files: the authority's certificate, the server's certificate and its key."""
 
     ca: Path
     server: Path
@@ -32,34 +32,34 @@ class Certificates:
 
 
 def certificates(directory: Path) -> Certificates:
-    """Made anew. Raises `ServerFailed` where OpenSSL is missing."""
+    """Create new certificates. Raises `ServerFailed` without OpenSSL."""
     openssl = shutil.which("openssl")
     if openssl is None:
         raise ServerFailed("certificates need openssl on the PATH")
     directory.mkdir(parents=True, exist_ok=True)
-    made = Certificates(*(directory / name for name in ("ca.pem", "server.pem", "server.key")))
+    files = Certificates(*(directory / name for name in ("ca.pem", "server.pem", "server.key")))
     ca_key = directory / "ca.key"
     common = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2".split()
     authority = ["-subj", "/CN=pantry", "-addext", "keyUsage=critical,keyCertSign"]
     server = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    server += ["-addext", "basicConstraints=critical,CA:FALSE", "-CA", str(made.ca), "-CAkey", str(ca_key)]
-    for words, key, out in ((authority, ca_key, made.ca), (server, made.key, made.server)):
+    server += ["-addext", "basicConstraints=critical,CA:FALSE", "-CA", str(files.ca), "-CAkey", str(ca_key)]
+    for words, key, out in ((authority, ca_key, files.ca), (server, files.key, files.server)):
         command = [openssl, *common, *words, "-keyout", str(key), "-out", str(out)]
         subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - a fixed command
-    return made
+    return files
 
 
 @contextmanager
 def secured_kafka(directory: Path, files: Certificates, passwords: Mapping[str, str]) -> Iterator[str]:
-    """Its address; it knows the users that have `passwords`, `ADMINISTRATOR` among them. Raises `ServerFailed`."""
+    """Yield Kafka's address. Its users have these `passwords`. Raises `ServerFailed`."""
     port = free_port()
     bootstrap = f"127.0.0.1:{port}"
     directory.mkdir(parents=True, exist_ok=True)
     keystore = directory / "keystore.pem"
     keystore.write_text(files.key.read_text() + files.server.read_text())
-    known = {**passwords, _BROKER: passwords[ADMINISTRATOR]}
-    users = [f"SCRAM-SHA-512=[name={name},password={password}]" for name, password in known.items()]
-    command = _apache(directory, port, properties=_properties(keystore, files.ca, known[_BROKER]), scram=users)
+    all_passwords = {**passwords, _BROKER: passwords[ADMINISTRATOR]}
+    users = [f"SCRAM-SHA-512=[name={name},password={password}]" for name, password in all_passwords.items()]
+    command = _apache(directory, port, properties=_properties(keystore, files.ca, all_passwords[_BROKER]), scram=users)
     login = {"sasl_plain_username": ADMINISTRATOR, "sasl_plain_password": passwords[ADMINISTRATOR]}
     security = {"security_protocol": "SASL_SSL", "sasl_mechanism": "SCRAM-SHA-512", **login}
     context = ssl.create_default_context(cafile=files.ca)
@@ -69,7 +69,7 @@ def secured_kafka(directory: Path, files: Certificates, passwords: Mapping[str, 
 
 
 def _properties(keystore: Path, ca: Path, password: str) -> dict[str, str]:
-    """Whoever comes shows a name and a password, and has no right that no ACL gives; the controller is the broker's."""
+    """Return the broker's properties: clients log in, and need an ACL for every right."""
     return {
         "listeners": "SASL_SSL://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
         "advertised.listeners": "SASL_SSL://127.0.0.1:{port}",
@@ -91,13 +91,13 @@ def _properties(keystore: Path, ca: Path, password: str) -> dict[str, str]:
 
 @contextmanager
 def secured_database(directory: Path, files: Certificates, password: str) -> Iterator[str]:
-    """Its URL, without a login; it knows `ADMINISTRATOR` alone, by this password. Raises `ServerFailed`."""
+    """Yield the database's URL; its one user is `ADMINISTRATOR`. Raises `ServerFailed`."""
     port, data = free_port(), directory / "data"
     plain = f"mongodb://127.0.0.1:{port}/?directConnection=true"
-    # Users are made by whoever comes as long as everybody is let in: so it is started twice.
+    # Only a database without logins lets this create the first user: so it starts twice.
     with ExitStack() as first:
         _run(first, directory, _secantus(data, port), lambda: _ping(plain))
-        _make_administrator(plain, password)
+        _create_administrator(plain, password)
     tls = ["--auth", "--tls-cert-file", str(files.server), "--tls-key-file", str(files.key)]
     url = f"{plain}&tls=true&tlsCAFile={files.ca}&w=1&journal=true"
     with ExitStack() as stack:
@@ -105,8 +105,8 @@ def secured_database(directory: Path, files: Certificates, password: str) -> Ite
         yield url
 
 
-def _make_administrator(url: str, password: str) -> None:
-    from pymongo import MongoClient  # noqa: PLC0415 - a driver is needed only here, to make the first user
+def _create_administrator(url: str, password: str) -> None:
+    from pymongo import MongoClient  # noqa: PLC0415 - only needed to create the first user
 
     with MongoClient[dict[str, object]](url) as client:
         client.admin.command("createUser", ADMINISTRATOR, pwd=password, roles=[{"role": "root", "db": "admin"}])

@@ -1,4 +1,4 @@
-"""Which servers to use, by one switch: named ones win, else Docker, else Apache Kafka, else the embedded ones."""
+"""Chooses and starts servers: named ones, Docker, Apache Kafka, or the embedded ones."""
 
 import asyncio
 import base64
@@ -15,17 +15,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
-from deploy.local.process import Process, ServerFailed, free_port
+from deploy.local.child_process import Process, ServerFailed, free_port
+from deploy.local.private import UMASK, private_folder
 
 _HERE = Path(__file__).resolve().parent
 KAFKA_VERSION = "4.1.1"
 _CLUSTER = base64.urlsafe_b64encode(b"kitchen-pantry-1").decode().rstrip("=")
-# A broker that lives for minutes gains more by starting soon than by ever running at its best.
+# A broker that runs for minutes should start fast, even if it runs slower.
 _START_FAST = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
 
 
 class Backend(StrEnum):
-    """What runs the broker or the database."""
+    """The kind of a broker or a database."""
 
     NAMED = "named"
     DOCKER = "docker"
@@ -35,7 +36,7 @@ class Backend(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where broker and database are, and what they are."""
+    """The addresses and kinds of broker and database."""
 
     kafka_bootstrap: str
     mongo_url: str
@@ -44,14 +45,14 @@ class Servers:
 
     @property
     def idempotence(self) -> bool:
-        """Whether the broker takes an idempotent producer; the embedded one doesn't."""
+        """Whether the broker takes an idempotent producer. The embedded one does not."""
         return self.broker is not Backend.EMBEDDED
 
 
 class LocalServers:
-    """A context that starts what isn't named and stops what it started.
+    """A context that starts the servers that are not named, and stops them at its exit.
 
-    `broker` and `database` are the processes it started, for tests that kill them; None for servers of others.
+    `broker` and `database` are the processes that it started; None for named servers and Docker.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class LocalServers:
         kafka_bootstrap: str | None = None,
         mongo_url: str | None = None,
     ) -> None:
-        """`directory` keeps the database and the logs."""
+        """`directory` has the database and the logs. Only its owner can read it."""
         self._backend = Backend(backend)
         self._directory = directory.absolute()
         self._named = (kafka_bootstrap, mongo_url)
@@ -71,6 +72,8 @@ class LocalServers:
         self.database: Process | None = None
 
     def __enter__(self) -> Self:
+        if None in self._named:
+            private_folder(self._directory)
         try:
             kafka, broker = self._start_broker()
             mongo, database = self._start_database()
@@ -103,7 +106,7 @@ class LocalServers:
         if self._backend is Backend.DOCKER:
             return self._docker_mongo(), Backend.DOCKER
         port = free_port()
-        # One node is its own majority; but unless the journal is asked for, a SIGKILL takes what was acknowledged.
+        # One node is its own majority. Without the journal, a SIGKILL would lose acknowledged writes.
         url = f"mongodb://127.0.0.1:{port}/?directConnection=true&w=1&journal=true"
         self.database = self._run("database", _secantus(self._directory / "database", port), lambda: _ping(url))
         return url, Backend.EMBEDDED
@@ -141,7 +144,7 @@ def _secantus(directory: Path, port: int, *more: str) -> list[str]:
         raise ServerFailed(_extra_missing("database"))
     directory.parent.mkdir(parents=True, exist_ok=True)
     flags = ["--host", "127.0.0.1", "--port", str(port), "--storage-path", str(directory), "--log-level", "WARNING"]
-    # A replica set of one keeps a second copy of all that is written, erased people too, for members that never come.
+    # A replica set of one would keep a second copy of all writes, also of erased data, for other members.
     return [str(program), *flags, "--standalone", *more]
 
 
@@ -153,14 +156,14 @@ def _extra_missing(part: str) -> str:
 
 
 def _ping(url: str) -> bool:
-    from pymongo import MongoClient  # noqa: PLC0415 - a driver is needed only here, to ask whether it is up
+    from pymongo import MongoClient  # noqa: PLC0415 - only needed for this check
 
     with MongoClient[dict[str, object]](url, serverSelectionTimeoutMS=500) as client:
         return bool(client.admin.command("ping"))
 
 
 def _broker_answers(bootstrap: str, **security: Any) -> bool:
-    """Whether a client that is opened with `security` is let in."""
+    """Return whether the broker accepts a client with these `security` options."""
     host, port = bootstrap.split(":")
     socket.create_connection((host, int(port)), timeout=1).close()  # a client would log each refusal
 
@@ -179,7 +182,7 @@ def _broker_answers(bootstrap: str, **security: Any) -> bool:
 
 
 def kafka_jars() -> Path:
-    """The folder with Apache Kafka's jars, fetched by Maven the first time. Raises `ServerFailed` where that fails."""
+    """Return the folder of Apache Kafka's jars, fetched once. Raises `ServerFailed`."""
     cache = Path(os.environ.get("PANTRY_CACHE", Path.home() / ".cache" / "pantry"))
     jars = cache / f"kafka-{KAFKA_VERSION}"
     if not jars.is_dir():
@@ -199,14 +202,14 @@ def kafka_jars() -> Path:
 def _apache(
     directory: Path, port: int, *, properties: Mapping[str, str] | None = None, scram: Sequence[str] = ()
 ) -> list[str]:
-    """The command of a formatted single-node KRaft broker; `directory` keeps its log.
+    """Return the command of a formatted single-node KRaft broker. `directory` has its data.
 
-    `properties` are those besides the usual or in their place, as templates too; `scram` are the users it begins with.
+    `properties` are templates that extend or replace the usual ones. `scram` are the first users.
     """
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "server.properties"
     template = (_HERE / "server.properties").read_text()
-    # Of a property that is there twice, Java takes the last.
+    # Java takes the last value of a repeated property.
     template += "".join(f"{name}={value}\n" for name, value in (properties or {}).items())
     file.touch(mode=0o600)
     file.write_text(template.format(port=port, controller_port=free_port(), data=directory / "data"))
@@ -220,6 +223,6 @@ def _apache(
 
 
 def _run_through(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
+    done = subprocess.run(command, capture_output=True, text=True, check=False, umask=UMASK)  # noqa: S603 - a fixed command
     if done.returncode:
         raise ServerFailed(f"{command[0]} failed:\n{done.stderr[-2_000:]}")

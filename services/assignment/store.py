@@ -1,39 +1,42 @@
-"""Assignment's share of the database: the lead's owner, and how many open leads each owner has."""
+"""Assignment's reads and writes: the owner of a lead, and the number of open leads per owner."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from services.assignment.domain import Assignment, Shift, account, assigned, unsettled
-from shared.collections import LEADS, OWNERS
-from shared.storage import Change, Document, Storage
+from services.assignment.domain.decide import Assignment, LoadChange, assign_lead, is_unsettled, load_ledger
+from shared.mongo.names import LEADS, OWNERS
+from shared.mongo.storage import Change, Document, Storage
 
 _SEEN_MAX = 500
 
 
-async def loads(storage: Storage, owners: Iterable[str]) -> dict[str, int]:
-    """How many open leads each of these owners has."""
+async def read_loads(storage: Storage, owners: Iterable[str]) -> dict[str, int]:
+    """Return the number of open leads of each of these owners."""
     return {owner: row["open"] for owner, row in (await storage.read(OWNERS, owners)).items()}
 
 
-async def assign(storage: Storage, chosen: Sequence[tuple[Document, str, Assignment]], now: datetime) -> bool:
-    """Give each lead its owner, with the cause's key; False when one was assigned or changed status meanwhile."""
+async def save_owners(storage: Storage, chosen: Sequence[tuple[Document, str, Assignment]], now: datetime) -> bool:
+    """Store the owner of each lead with its cause's key; return False when a lead changed meanwhile.
+
+    A lead has changed when another process gave it an owner or another status.
+    """
     changes = [
         Change(
             lead["_id"],
             {"assignedTo": None, "status": lead["status"], "assignment": None},
-            {"$set": assigned(lead, choice, key, now)},
+            {"$set": assign_lead(lead, choice, key, now)},
         )
         for lead, key, choice in chosen
     ]
     return await storage.change(LEADS, changes)
 
 
-async def settle_accounts(storage: Storage, leads: Iterable[Document], now: datetime) -> bool:
-    """Let each lead count for whom it should; False when one changed meanwhile."""
+async def settle_ledgers(storage: Storage, leads: Iterable[Document], now: datetime) -> bool:
+    """Store on each lead the owner that it counts for; return False when a lead changed meanwhile."""
     changes = [
-        Change(lead["_id"], _as_read(lead), {"$set": {"assignment.account": account(lead, now)}})
+        Change(lead["_id"], _as_read(lead), {"$set": {"assignment.account": load_ledger(lead, now)}})
         for lead in leads
-        if unsettled(lead)
+        if is_unsettled(lead)
     ]
     return await storage.change(LEADS, changes)
 
@@ -44,25 +47,25 @@ def _as_read(lead: Document) -> Document:
     return {**known, "assignment.account.number": settled.get("number")}
 
 
-async def count(storage: Storage, shifts: Sequence[Shift]) -> bool:
-    """Count each shift once; False when another process counted for one of the owners meanwhile."""
-    by_owner: dict[str, list[Shift]] = {}
-    for shift in shifts:
-        by_owner.setdefault(shift.owner, []).append(shift)
+async def count_loads(storage: Storage, changes: Sequence[LoadChange]) -> bool:
+    """Count each load change once; return False when another process counted for one of the owners."""
+    by_owner: dict[str, list[LoadChange]] = {}
+    for change in changes:
+        by_owner.setdefault(change.owner, []).append(change)
     rows = await storage.read(OWNERS, by_owner)
     missing = [{"_id": o, "open": 0, "revision": 0, "seen": []} for o in by_owner if o not in rows]
     if missing:
         await storage.insert_new(OWNERS, missing)
         return False
-    changes = [_counted(rows[owner], theirs) for owner, theirs in by_owner.items()]
-    return await storage.change(OWNERS, [change for change in changes if change])
+    updates = [_count_owner(rows[owner], theirs) for owner, theirs in by_owner.items()]
+    return await storage.change(OWNERS, [update for update in updates if update])
 
 
-def _counted(row: Document, shifts: Sequence[Shift]) -> Change | None:
+def _count_owner(row: Document, changes: Sequence[LoadChange]) -> Change | None:
     seen = {entry["key"] for entry in row["seen"]}
-    # What is older than all that a full memory holds has been counted long ago.
+    # A change that is older than all of a full `seen` list was counted before.
     floor = row["seen"][0]["at"] if len(row["seen"]) >= _SEEN_MAX else None
-    fresh = [s for s in shifts if s.key not in seen and (floor is None or s.at > floor)]
+    fresh = [s for s in changes if s.key not in seen and (floor is None or s.at > floor)]
     if not fresh:
         return None
     entries = sorted([*row["seen"], *({"key": s.key, "at": s.at} for s in fresh)], key=lambda entry: entry["at"])

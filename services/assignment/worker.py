@@ -1,24 +1,32 @@
-"""The assignment worker: a lead's first score gives it an owner; `leads.assigned` tells who, and by which rule."""
+"""The assignment worker: a lead's first score gives it an owner; `leads.assigned` has the owner and the rule."""
 
 from collections.abc import Sequence
 
 from schemas.outputs import LeadAssigned
 from schemas.topics import ASSIGNED, CONVERTED, ERASED, SCORED, UPDATED
 from services.assignment import store
-from services.assignment.domain import AssignmentRules, Shift, assign, erased_shifts, shifts, unsettled
+from services.assignment.domain.decide import (
+    AssignmentRules,
+    LoadChange,
+    choose_owners,
+    erased_load_changes,
+    is_unsettled,
+    load_changes,
+)
 from shared.config import Reloading
-from shared.events import Outgoing, Received, emit
-from shared.leads import read_leads
-from shared.storage import Document
-from shared.tombstones import erased
-from shared.worker import Runtime, Worker, settle
+from shared.consuming.worker import Runtime, Worker
+from shared.kafka.events import Outgoing, Received, emit
+from shared.leads.documents import read_leads
+from shared.leads.erasure_markers import erased
+from shared.mongo.retries import retry_on_conflict
+from shared.mongo.storage import Document
 
 NAME = "assignment"
 TOPICS = (SCORED, CONVERTED, UPDATED, ERASED)
 
 
 def build(runtime: Runtime) -> Worker:
-    """The worker, ready to run. Raises `ConfigError` when the assignment file is wrong."""
+    """Return the worker. Raises `ConfigError` when the assignment file is invalid."""
     rules = Reloading(runtime.settings.assignment_file, AssignmentRules, runtime.settings.zone)
     storage = runtime.storage
 
@@ -29,28 +37,28 @@ def build(runtime: Runtime) -> Worker:
         async def attempt() -> bool:
             leads.clear()
             leads.update(await read_leads(storage, {str(one.lead_id) for one in received}))
-            now, load = runtime.clock(), await store.loads(storage, rules.current.owners)
-            chosen = assign([leads[lead] for lead in first if lead in leads], rules.current, load)
+            now, load = runtime.clock(), await store.read_loads(storage, rules.current.owners)
+            chosen = choose_owners([leads[lead] for lead in first if lead in leads], rules.current, load)
             given = [(leads[lead], first[lead].key, choice) for lead, choice in chosen.items()]
-            moved_on = [lead for lead in leads.values() if lead["_id"] not in chosen and unsettled(lead)]
-            # What was written shows on the leads at the next reading, which is also where a redelivery enters.
-            wrote = await store.assign(storage, given, now) and await store.settle_accounts(storage, moved_on, now)
+            moved_on = [lead for lead in leads.values() if lead["_id"] not in chosen and is_unsettled(lead)]
+            # After a write, read the leads again: they have what this attempt wrote, as in a redelivery.
+            wrote = await store.save_owners(storage, given, now) and await store.settle_ledgers(storage, moved_on, now)
             return wrote and not (given or moved_on)
 
-        await settle(attempt)
-        left = await _left(runtime, received)
-        moved = [shift for lead in leads.values() for shift in shifts(lead)] + left
-        await settle(lambda: store.count(storage, moved))
+        await retry_on_conflict(attempt)
+        left = await _erased_loads(runtime, received)
+        moved = [change for lead in leads.values() for change in load_changes(lead)] + left
+        await retry_on_conflict(lambda: store.count_loads(storage, moved))
         owned = [lead for lead_id in first if (lead := leads.get(lead_id)) and _caused(lead, first[lead_id])]
         return [_event(lead, first[lead["_id"]]) for lead in owned]
 
-    return Worker(NAME, TOPICS, handle, (rules.watch,))
+    return Worker(NAME, TOPICS, handle, files=(rules,))
 
 
-async def _left(runtime: Runtime, received: Sequence[Received]) -> list[Shift]:
+async def _erased_loads(runtime: Runtime, received: Sequence[Received]) -> list[LoadChange]:
     gone = {f"lead:{one.lead_id}" for one in received if one.record.topic == ERASED.name}
-    tombstones = await erased(runtime.storage, gone, runtime.settings.erasure_pepper.get_secret_value())
-    return [shift for tombstone in tombstones.values() for shift in erased_shifts(tombstone)]
+    markers = await erased(runtime.storage, gone, runtime.settings.erasure_pepper.get_secret_value())
+    return [change for marker in markers.values() for change in erased_load_changes(marker)]
 
 
 def _is_first_score(received: Received) -> bool:

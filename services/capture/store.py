@@ -2,54 +2,57 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from services.capture.claims import claims_of
-from services.capture.late import strays, untouched
-from services.capture.plan import Capture, Document, Plan, View
-from services.capture.remembering import for_good
-from shared.collections import CAPTURES, IDENTITIES, LEADS
-from shared.storage import Change, Storage
-from shared.tombstones import erased, release
+from services.capture.domain.claims import claims_of, older_of, view_of_claims
+from services.capture.domain.decision_log import final_update
+from services.capture.domain.erasure import resurrected_leads, unchanged_guard
+from services.capture.domain.plan import Capture, CapturePlan, Document, View
+from shared.leads.erasure_markers import erased, release
+from shared.mongo.names import CAPTURES, IDENTITIES, LEADS
+from shared.mongo.storage import Change, Storage
 
-# A row that is marked, or of an erased lead, is as it has to be: what a slow process writes late must not change it.
-_OPEN = {"applied": {"$ne": True}, "erased": {"$ne": True}}
+# A row that is applied, or of an erased lead, is final: a slow process must not change it.
+_UNMARKED = {"applied": {"$ne": True}, "erased": {"$ne": True}}
+
+_NO_MARKS: Mapping[str, list[str]] = {}
 
 
-async def load(storage: Storage, captures: Sequence[Capture], further: Iterable[str], pepper: str) -> View:
-    """Everything that deciding on `captures` depends on, in five reads by id; `pepper` is the tombstones'.
+async def read_view(storage: Storage, captures: Sequence[Capture], further: Iterable[str], pepper: str) -> View:
+    """Read what a decision on `captures` depends on, in five reads by id.
 
-    `further` are claims that their merges make besides their own.
+    `further` are claims that merges make besides the captures' own. `pepper` is the one of the erasure markers.
     """
-    names = [*claims_of(captures), *further]
-    rows, claims, tombstones = await asyncio.gather(
+    names, older = [*claims_of(captures), *further], older_of(captures)
+    rows, claims, markers = await asyncio.gather(
         storage.read(CAPTURES, (capture.key for capture in captures)),
-        storage.read(IDENTITIES, names),
-        erased(storage, names, pepper),
+        storage.read(IDENTITIES, [*names, *older]),
+        erased(storage, names, pepper, older),
     )
-    holders = {name: list(claims[name]["leadIds"]) if name in claims else [] for name in names}
-    lead_ids = {row["leadId"] for row in rows.values()}.union(*holders.values())
+    view = view_of_claims(names, older, claims)
+    lead_ids = {row["leadId"] for row in rows.values()}.union(*view.claims.values())
     leads = await storage.read(LEADS, lead_ids)
-    # Asked after the leads are read: what a slow process stored after the erasure isn't taken for a lead.
-    tombstones |= await erased(storage, [f"lead:{lead_id}" for lead_id in lead_ids], pepper)
-    there = {lead_id: lead for lead_id, lead in leads.items() if f"lead:{lead_id}" not in tombstones}
-    return View(rows, holders, there, tombstones, strays(leads, tombstones))
+    # Read the markers after the leads: a slow process may have stored a lead after its erasure.
+    markers |= await erased(storage, [f"lead:{lead_id}" for lead_id in lead_ids], pepper)
+    there = {lead_id: lead for lead_id, lead in leads.items() if f"lead:{lead_id}" not in markers}
+    return replace(view, rows=rows, leads=there, markers=markers, resurrected=resurrected_leads(leads, markers))
 
 
-async def save(storage: Storage, plan: Plan, pepper: str) -> bool:
-    """Write the plan; False when another worker came between, and all must be read and decided anew.
+async def save(storage: Storage, plan: CapturePlan, pepper: str) -> bool:
+    """Write the plan; return False when another process wrote first: read and decide again.
 
-    Claims come first: from then on nobody can store a second lead for them. The phone + company + name goes before
-    the e-mail, so that two captures of one person under two e-mails contend for the former and agree before either
-    e-mail is bound. Before that, what an erased lead left is taken away: a claim that leads to it can't be made.
+    Claims come before leads: once a claim exists, no process stores a second lead for it. The claim of phone +
+    company + name comes before the e-mail's. So two captures of one person under two e-mails meet there first.
+    The releases come before the claims: a claim that still leads to an erased lead can't be made.
     """
     await release(storage, plan.releases)
-    await _take_back(storage, plan.strays)
+    await _delete_resurrected(storage, plan.resurrected)
     for prefix in ("pcn:", "email:"):
-        if not await _claim(storage, {c: lead for c, lead in plan.claims.items() if c.startswith(prefix)}):
+        if not await _claim(storage, {c: lead for c, lead in plan.claims.items() if c.startswith(prefix)}, plan.marks):
             return False
     joins = [Change(c, {}, {"$addToSet": {"leadIds": lead}}) for c, lead in plan.joins]
-    # A claim that an erasure released since can't be joined.
-    if not await storage.change(IDENTITIES, joins):
+    # This fails when an erasure has released one of the claims.
+    if not await storage.change(IDENTITIES, [*joins, *_marks(plan)]):
         return False
     if await storage.insert_new(CAPTURES, plan.rows):
         return False
@@ -59,44 +62,59 @@ async def save(storage: Storage, plan: Plan, pepper: str) -> bool:
     return await _save_leads(storage, plan, pepper)
 
 
-async def _save_leads(storage: Storage, plan: Plan, pepper: str) -> bool:
-    """Write the leads; False when one was there, or changed, or was erased under its reserved id meanwhile.
+async def _save_leads(storage: Storage, plan: CapturePlan, pepper: str) -> bool:
+    """Write the leads; return False when one existed, changed, or was erased meanwhile.
 
-    Crash before the erased are taken back → their captures come again → `load` finds them beside their tombstones.
+    Crash after the inserts → a lead is stored beside its erasure marker → `read_view` finds it in the redelivery.
     """
     existed, changed = await asyncio.gather(
         storage.insert_new(LEADS, list(plan.inserts.values())),
         storage.change(LEADS, [Change(i, {"revision": plan.bases[i]}, {"$set": s}) for i, s in plan.sets.items()]),
     )
     own = {lead_id: lead for lead_id, lead in plan.inserts.items() if lead_id not in existed}
-    stones = await erased(storage, [f"lead:{lead_id}" for lead_id in own], pepper)
-    late = {lead_id: untouched(lead) for lead_id, lead in own.items() if f"lead:{lead_id}" in stones}
-    await _take_back(storage, late)
+    markers = await erased(storage, [f"lead:{lead_id}" for lead_id in own], pepper)
+    late = {lead_id: unchanged_guard(lead) for lead_id, lead in own.items() if f"lead:{lead_id}" in markers}
+    await _delete_resurrected(storage, late)
     return changed and not existed and not late
 
 
-async def _take_back(storage: Storage, guards: Mapping[str, Document]) -> None:
+async def _delete_resurrected(storage: Storage, guards: Mapping[str, Document]) -> None:
     await storage.delete_guarded(LEADS, guards)
 
 
-def _guard(row: Document, plan: Plan) -> Document:
-    return {} if row.get("erased") or row["_id"] in plan.begun_anew else _OPEN
+def _guard(row: Document, plan: CapturePlan) -> Document:
+    return {} if row.get("erased") or row["_id"] in plan.restarted else _UNMARKED
 
 
 async def _mark_applied(storage: Storage, applied: Sequence[Document]) -> None:
-    """Crash after it → the leads still remember these captures → their redelivery finds them applied either way."""
-    await storage.change(CAPTURES, [Change(one["key"], _OPEN, for_good(one)) for one in applied])
+    """Crash after it → rows and leads both remember → the redelivery finds the captures applied."""
+    await storage.change(CAPTURES, [Change(one["key"], _UNMARKED, final_update(one)) for one in applied])
 
 
-async def _claim(storage: Storage, claims: dict[str, str]) -> bool:
+def _marks(plan: CapturePlan) -> list[Change]:
+    """Crash after it → the claims have these names → the redelivery finds them, and decides the same."""
+    full = f"names.{plan.marks_max - 1}"
+    return [
+        Change(claim, {full: {"$exists": False}}, {"$addToSet": {"names": {"$each": marks}}})
+        for claim, marks in plan.marks.items()
+        if claim not in plan.claims
+    ]
+
+
+async def _claim(storage: Storage, claims: Mapping[str, str], marks: Mapping[str, list[str]] = _NO_MARKS) -> bool:
+    # Another process that makes the same claim for the same lead decides on the same capture.
     existed = await storage.insert_new(
-        IDENTITIES, [{"_id": claim, "leadIds": [lead]} for claim, lead in claims.items()]
+        IDENTITIES,
+        [
+            {"_id": claim, "leadIds": [lead], **({"names": marks[claim]} if claim in marks else {})}
+            for claim, lead in claims.items()
+        ],
     )
-    held = await storage.read(IDENTITIES, existed)
-    # A claim that isn't found was released since, or isn't acknowledged yet: it is another lead's until it is read.
-    return all(claims[claim] in held.get(claim, {}).get("leadIds", ()) for claim in existed)
+    stored = await storage.read(IDENTITIES, existed)
+    # A claim that isn't found was released, or isn't acknowledged yet: treat it as another lead's.
+    return all(claims[claim] in stored.get(claim, {}).get("leadIds", ()) for claim in existed)
 
 
 async def create_indexes(storage: Storage) -> None:
-    """The indexes that this worker's collections need beyond `_id`."""
+    """Create the indexes that this worker's collections need beyond `_id`."""
     await storage.create_index(CAPTURES, [("leadId", 1), ("capturedAt", 1)])

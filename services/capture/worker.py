@@ -8,14 +8,19 @@ from schemas.lead import Lead
 from schemas.outputs import LeadCreated, LeadMerged, LeadUpdated
 from schemas.topics import CAPTURED, CREATED, MERGED, UPDATED
 from services.capture import store
-from services.capture.domain import decide
-from services.capture.plan import Capture, Document, Outcome, Plan
-from shared.domain.consent import paths
-from shared.domain.identity import identity_of
-from shared.domain.moments import stored
+from services.capture.domain.decide import decide
+from services.capture.domain.identifying import IdentityRules
+from services.capture.domain.plan import Capture, CapturePlan, Document, Outcome
+from shared.config import Reloading
+from shared.consuming.worker import Runtime, Worker
+from shared.domain.consent.statements import paths
+from shared.domain.identity.normal_forms import identity_of
+from shared.domain.identity.older_forms import older_claims
+from shared.domain.identity.placeholders import Placeholders
+from shared.domain.moments import truncate_to_ms
 from shared.domain.size import slim
-from shared.events import Outgoing, Received, TooLarge, emit
-from shared.worker import Runtime, Worker, settle
+from shared.kafka.events import Outgoing, Received, TooLarge, emit
+from shared.mongo.retries import retry_on_conflict
 
 NAME = "capture"
 TOPICS = (CAPTURED,)
@@ -24,32 +29,39 @@ _log = structlog.get_logger()
 
 
 def build(runtime: Runtime) -> Worker:
-    """The worker, ready to run."""
-    region, pepper = runtime.settings.region, runtime.settings.erasure_pepper.get_secret_value()
+    """Return the worker. Raises `ConfigError` when the placeholders file is invalid."""
+    settings = runtime.settings
+    region, pepper = settings.region, settings.erasure_pepper.get_secret_value()
+    placeholders = Reloading(settings.placeholders_file, Placeholders, settings.zone)
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
         causes = {one.key: one for one in received}
         captures = [_capture(one, region) for one in causes.values()]
         outcomes: list[Outcome] = []
+        shared: list[str] = []
 
         async def attempt() -> bool:
-            plan = await _plan(runtime, captures, region, pepper)
-            outcomes[:] = plan.outcomes
+            rules = IdentityRules(placeholders.current, settings.shared_identifier_max)
+            plan = await _plan(runtime, captures, region, pepper, rules)
+            outcomes[:], shared[:] = plan.outcomes, plan.shared
             return await store.save(runtime.storage, plan, pepper)
 
-        await settle(attempt)
-        _tell_erased(outcomes)
+        await retry_on_conflict(attempt)
+        _log_erased(outcomes)
+        _report_shared(runtime, shared)
         return [event for outcome in outcomes for event in _events(outcome, causes[outcome.capture.key])]
 
-    return Worker(NAME, TOPICS, handle, lanes=2)
+    return Worker(NAME, TOPICS, handle, files=(placeholders,), lanes=2)
 
 
-async def _plan(runtime: Runtime, captures: Sequence[Capture], region: str, pepper: str) -> Plan:
-    """The decision on all captures, with every claim that it makes read before. Each round reads at least one more."""
+async def _plan(
+    runtime: Runtime, captures: Sequence[Capture], region: str, pepper: str, rules: IdentityRules
+) -> CapturePlan:
+    """Decide on all captures; read further claims until the plan makes no unread claim."""
     further: set[str] = set()
     while True:
-        view = await store.load(runtime.storage, captures, further, pepper)
-        plan = decide(captures, view, runtime.clock(), region)
+        view = await store.read_view(runtime.storage, captures, further, pepper)
+        plan = decide(captures, view, runtime.clock(), region, rules)
         if not plan.unread:
             return plan
         further |= plan.unread
@@ -57,26 +69,35 @@ async def _plan(runtime: Runtime, captures: Sequence[Capture], region: str, pepp
 
 def _capture(received: Received, region: str) -> Capture:
     event, data = received.event, received.payload.model_dump(by_alias=True, exclude_none=True)
-    return Capture(received.key, event.source, event.id, stored(event.time), data, identity_of(data, region))
+    identity = identity_of(data, region)
+    older = older_claims(identity, data, region)
+    return Capture(received.key, event.source, event.id, truncate_to_ms(event.time), data, identity, older)
 
 
-def _tell_erased(outcomes: Sequence[Outcome]) -> None:
+def _log_erased(outcomes: Sequence[Outcome]) -> None:
     erased = sum(outcome.lead is None for outcome in outcomes)
     if erased:
         _log.info("captures.erased", worker=NAME, records=erased)
+
+
+def _report_shared(runtime: Runtime, lead_ids: Sequence[str]) -> None:
+    for lead_id in lead_ids:
+        # The address is personal data, so the log names a lead that has it.
+        _log.warning("identity.shared", worker=NAME, kind="email", lead_id=lead_id)
+        runtime.metrics.shared_identifiers.inc()
 
 
 def _events(outcome: Outcome, received: Received) -> list[Outgoing]:
     if outcome.lead is None:
         return []
     try:
-        return _told(outcome.row, outcome.lead, received)
+        return _lead_events(outcome.row, outcome.lead, received)
     except TooLarge:
-        # A release that didn't measure may have stored a lead that no record can hold.
-        return _told(outcome.row, slim(outcome.lead), received)
+        # An earlier release didn't limit a lead's size, so its event may exceed the record limit.
+        return _lead_events(outcome.row, slim(outcome.lead), received)
 
 
-def _told(row: Document, document: Document, received: Received) -> list[Outgoing]:
+def _lead_events(row: Document, document: Document, received: Received) -> list[Outgoing]:
     lead, at, cause = Lead.of(document), document["updatedAt"], received.cause
     if row["outcome"] == "created":
         return [emit(CREATED, LeadCreated(lead=lead), cause=cause, key=lead.id, source=_SOURCE, at=at)]

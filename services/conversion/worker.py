@@ -7,26 +7,27 @@ from typing import Any
 from schemas.lead import Lead
 from schemas.outputs import LeadConverted
 from schemas.topics import CONVERT, CONVERTED
-from services.conversion import domain
-from shared.commands import Policy, Ruling, carry_out
+from services.conversion.domain import decide
+from shared.consuming.worker import Runtime, Worker
 from shared.domain.statuses import Move, objection
-from shared.events import Outgoing, Received, Result, emit
-from shared.storage import Document
-from shared.worker import ARRIVALS, Runtime, Worker
+from shared.kafka.events import Outgoing, Received, Result, emit
+from shared.leads.commands import CommandPolicy, Ruling, carry_out_commands
+from shared.leads.pending import LEAD_EXISTS
+from shared.mongo.storage import Document
 
 NAME = "conversion"
-TOPICS = (CONVERT, *ARRIVALS)
+TOPICS = (CONVERT, *LEAD_EXISTS)
 _SOURCE = f"/services/{NAME}"
 
 
 def build(runtime: Runtime) -> Worker:
-    """The worker, ready to run."""
-    policies = {CONVERT.name: Policy(_judge, _announce, _activity)}
+    """Return the worker."""
+    policies = {CONVERT.name: CommandPolicy(_judge, _announce, _activity)}
 
     async def handle(received: Sequence[Received]) -> Sequence[Result]:
-        return await carry_out(runtime, received, policies, _SOURCE)
+        return await carry_out_commands(runtime, received, policies, _SOURCE)
 
-    return Worker(NAME, TOPICS, handle, waits=True)
+    return Worker(NAME, TOPICS, handle, parks_unknown_leads=True)
 
 
 def _judge(lead: Document | None, received: Received, at: datetime) -> Ruling:
@@ -34,11 +35,11 @@ def _judge(lead: Document | None, received: Received, at: datetime) -> Ruling:
     if refused or lead is None:
         return Ruling(*refused) if refused else Ruling()
     request = received.payload.opportunity.wire() if received.payload.opportunity else {}
-    return Ruling(set=domain.conversion(lead, request, received.key, at))
+    return Ruling(set=decide.convert_lead(lead, request, received.key, at))
 
 
 def _activity(received: Received, lead_id: str, at: datetime) -> Document:
-    return domain.follow_up(received.key, lead_id, received.payload.requested_by, at)
+    return decide.conversion_activity(received.key, lead_id, received.payload.requested_by, at)
 
 
 def _announce(lead: Document, received: Received, _note: Mapping[str, Any]) -> Sequence[Outgoing]:

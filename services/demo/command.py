@@ -1,4 +1,4 @@
-"""What `pantry demo` shows: live progress, then the reconciled account."""
+"""Run `pantry demo`: show live progress, then the reconciled figures."""
 
 import asyncio
 import time
@@ -11,34 +11,34 @@ from rich.live import Live
 from rich.table import Table
 
 from schemas.topics import ACTIVITIES, CAPTURED, CONVERT, ENGAGEMENTS, ERASE, QUALIFY, UPDATE
-from services.demo.feeding import WATCHED, Progress, World
+from services.demo.feeding import WATCHED, FeedProgress, OutsideWorld
 from services.demo.generator import generate
-from services.demo.reconcile import Account, reconcile, stored
+from services.demo.reconcile import Reconciliation, count_stored, reconcile
 from shared.clock import system_clock
-from shared.collections import STEPS
-from shared.service import Connections
+from shared.mongo.names import STEPS
+from shared.mongo.storage import Storage
+from shared.service import ServerConnections
 from shared.settings import Settings
-from shared.storage import Storage
 
 _PATIENCE_S = 60.0
 _LOOK_S = 0.2
 _FED = (CAPTURED, ACTIVITIES, ENGAGEMENTS, QUALIFY, UPDATE, CONVERT, ERASE)
 
 
-async def run(  # noqa: PLR0913 - the command's options
-    settings: Settings, to: Connections, *, leads: int, seed: int, console: Console, as_json: bool = False
+async def run_demo(  # noqa: PLR0913 - the command's options
+    settings: Settings, to: ServerConnections, *, leads: int, seed: int, console: Console, as_json: bool = False
 ) -> bool:
-    """Feed `leads` people through the running funnel and reconcile; whether everything is accounted for.
+    """Feed `leads` people through the running funnel; return whether all records reconcile.
 
-    Events that name nobody are fed only where they have their outcome while one watches.
+    Events of unknown leads are fed only if they expire, and so have an outcome, while the demo runs.
     """
     watched = settings.orphan_ttl < _PATIENCE_S
     scenario = generate(leads, seed, system_clock())
     storage = Storage(to.mongo, settings.mongo_database)
     try:
-        before, began = await stored(storage), time.monotonic()
+        before, began = await count_stored(storage), time.monotonic()
         with _live(console, quiet=as_json) as live:
-            world = World(to.kafka, scenario, lambda p: live.update(_progress(p)), with_strays=watched)
+            world = OutsideWorld(to.kafka, scenario, lambda p: live.update(_progress(p)), with_strays=watched)
             finished = await world.run(patience_s=_PATIENCE_S) and await _schedule_is_through(storage)
         seconds = time.monotonic() - began
         account = await reconcile(to.kafka, storage, scenario, world.sent, before)
@@ -52,7 +52,7 @@ async def run(  # noqa: PLR0913 - the command's options
 
 
 async def _schedule_is_through(storage: Storage) -> bool:
-    """Wait until no step is due any more; False when they don't get through."""
+    """Wait until no nurture step is due; return False after the time limit."""
     for _ in range(round(_PATIENCE_S / _LOOK_S)):
         if not await storage.count(STEPS, {"wakeAt": {"$lte": system_clock() + timedelta(hours=1)}}):
             return True
@@ -66,7 +66,7 @@ def _live(console: Console, *, quiet: bool) -> Iterator[Live]:
         yield live
 
 
-def _progress(progress: Progress) -> Table:
+def _progress(progress: FeedProgress) -> Table:
     table = Table("fed", "", "came out", "", title="Leads on their way")
     rows = max(len(_FED), len(WATCHED))
     for row in range(rows):
@@ -76,7 +76,7 @@ def _progress(progress: Progress) -> Table:
     return table
 
 
-def _show(console: Console, account: Account, records: int, seconds: float, *, finished: bool) -> None:
+def _show(console: Console, account: Reconciliation, records: int, seconds: float, *, finished: bool) -> None:
     table = Table("", "expected", "in Kafka", "in MongoDB", "", title="Reconciled against Kafka and MongoDB")
     for line in account.lines:
         shown = ["-" if value is None else f"{value:,}" for value in (line.expected, line.kafka, line.mongodb)]
@@ -84,7 +84,9 @@ def _show(console: Console, account: Account, records: int, seconds: float, *, f
     console.print(table)
     for title, counts in (("dead letters", account.bad_by_reason), ("rejections", account.rejected_by_reason)):
         console.print(f"{title}: " + ", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
-    console.print("disguises: " + ", ".join(f"{name} {count}" for name, count in sorted(account.disguises.items())))
+    if account.late:
+        console.print(f"{account.late} more dead letters than expected: events that waited too long for their leads")
+    console.print("disguises: " + "; ".join(f"{name} {count}" for name, count in sorted(account.disguises.items())))
     console.print(f"{records:,} records in {seconds:.1f} s; {account.repeated} events published twice under one id")
     if not finished:
         console.print(f"[red]no progress for {_PATIENCE_S:.0f} s: not every record has an outcome[/]")

@@ -1,4 +1,4 @@
-"""Feeding a scenario to Kafka, and doing what sales does as leads appear: the outside world of the demo."""
+"""Feed a scenario to Kafka and play the sales team as leads appear."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -26,9 +26,9 @@ from schemas.topics import (
     TRIGGERED,
     UPDATED,
 )
-from services.demo.generator import Fed, Scenario
-from services.demo.sales import closing, conversion, early, follow_up, strays
-from shared.broker import Kafka
+from services.demo.generator import FedRecord, Scenario
+from services.demo.sales import closing_events, conversion_commands, early_engagements, follow_up_events, stray_events
+from shared.kafka.client import Kafka
 
 WATCHED = (
     *(CREATED, MERGED, SCORED, ASSIGNED, ENROLLED, ACTIONS, TRIGGERED, UPDATED, QUALIFIED, DISQUALIFIED),
@@ -37,26 +37,26 @@ WATCHED = (
 _OUTCOMES = frozenset(
     topic.name for topic in (CREATED, MERGED, RESCORE, UPDATED, QUALIFIED, DISQUALIFIED, CONVERTED, REJECTED, ERASED)
 )
-"""What closes a record that was fed; of an activity or engagement, that its lead is to be scored again."""
+"""Topics whose events close a record; `leads.rescore` closes activities, engagements."""
 _HEADERS = [("content-type", CONTENT_TYPE.encode())]
 _SLICE = 200
 
 
 @dataclass(slots=True)
-class Progress:
-    """What has been fed and seen so far: numbers for the screen, not for the reconciliation."""
+class FeedProgress:
+    """What was fed and seen so far: for the screen, not for the reconciliation."""
 
     fed: Counter[str] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
 
 
-class World:
+class OutsideWorld:
     """Web forms, scanners and sales people around the funnel."""
 
     def __init__(
-        self, kafka: Kafka, scenario: Scenario, changed: Callable[[Progress], None], *, with_strays: bool
+        self, kafka: Kafka, scenario: Scenario, changed: Callable[[FeedProgress], None], *, with_strays: bool
     ) -> None:
-        """`changed` is called whenever there is progress; strays are events that name leads whom nobody ever knows."""
+        """Call `changed` on each progress; strays are events of leads that never exist."""
         self._kafka, self._scenario, self._changed, self._with_strays = kafka, scenario, changed, with_strays
         self._person_of = {fed.event_id: fed.person for fed in scenario.captures if fed.event_id}
         self._open: set[str] = set()
@@ -66,11 +66,11 @@ class World:
         self._told: set[str] = set()
         self._leads: dict[str, int] = {}
         self._steps: defaultdict[str, set[str]] = defaultdict(set)
-        self.progress = Progress()
-        self.sent: list[Fed] = []
+        self.progress = FeedProgress()
+        self.sent: list[FedRecord] = []
 
     async def run(self, *, patience_s: float) -> bool:
-        """Feed everything and wait until each record has its outcome; False after `patience_s` without progress."""
+        """Feed everything and wait for all outcomes; False after `patience_s` without progress."""
         producer = AIOKafkaProducer(**self._kafka.options, acks="all", linger_ms=2)
         consumer = AIOKafkaConsumer(
             *(topic.name for topic in WATCHED), **self._kafka.options, auto_offset_reset="latest"
@@ -89,19 +89,19 @@ class World:
             await producer.stop()
 
     async def _feed(self, producer: AIOKafkaProducer) -> None:
-        await self._send(producer, early(self._scenario))
+        await self._send(producer, early_engagements(self._scenario))
         captures = self._scenario.captures
         for start in range(0, len(captures), _SLICE):
             await self._send(producer, captures[start : start + _SLICE])
         if self._with_strays:
-            await self._send(producer, strays(self._scenario))
+            await self._send(producer, stray_events(self._scenario))
 
     async def _close(self, producer: AIOKafkaProducer) -> None:
-        """The end of some leads; after everything else, for what comes later than an erasure is another matter."""
+        """Close some leads last: the outcome of an event after an erasure would depend on timing."""
         for lead_id, person in list(self._leads.items()):
-            await self._send(producer, closing(self._scenario, person, lead_id))
+            await self._send(producer, closing_events(self._scenario, person, lead_id))
 
-    async def _send(self, producer: AIOKafkaProducer, records: Sequence[Fed]) -> None:
+    async def _send(self, producer: AIOKafkaProducer, records: Sequence[FedRecord]) -> None:
         self._open |= {fed.event_id for fed in records if fed.event_id}
         self._open -= self._closed
         self._bad.update(fed.value for fed in records if fed.expect)
@@ -123,7 +123,7 @@ class World:
                 if self._settled():
                     return True
             batches = await consumer.getmany(timeout_ms=200)
-            follow: list[Fed] = []
+            follow: list[FedRecord] = []
             for record in (record for records in batches.values() for record in records):
                 follow += self._see(record)
             if batches:
@@ -139,7 +139,7 @@ class World:
         everybody = all(seen[topic.name] >= created for topic in (SCORED, ASSIGNED, ENROLLED))
         return not self._open and everybody and not +self._bad
 
-    def _see(self, record: Any) -> list[Fed]:
+    def _see(self, record: Any) -> list[FedRecord]:
         if record.topic == DEADLETTER.name:
             self.progress.seen[record.topic] += 1
             self._bad[record.value] -= 1
@@ -159,16 +159,16 @@ class World:
         self._closed.add(event_id)
         self._open.discard(event_id)
 
-    def _react(self, topic: str, event: CloudEvent) -> list[Fed]:
+    def _react(self, topic: str, event: CloudEvent) -> list[FedRecord]:
         lead_id = str(event.subject)
         if topic == CREATED.name:
             person = self._person_of.get(str(event.causationid))
             if person is not None:
                 self._leads[lead_id] = person
-                return follow_up(self._scenario, person, lead_id)
+                return follow_up_events(self._scenario, person, lead_id)
         if topic in (QUALIFIED.name, ENROLLED.name) and lead_id in self._leads:
-            # Sales closes no deal before the lead was even welcomed.
+            # Sales closes no deal before the lead was welcomed.
             self._steps[lead_id] |= {topic}
             if len(self._steps[lead_id]) == 2:  # noqa: PLR2004 - both
-                return conversion(self._scenario, self._leads[lead_id], lead_id)
+                return conversion_commands(self._scenario, self._leads[lead_id], lead_id)
         return []

@@ -1,8 +1,7 @@
-"""Realistic food-service leads from a seed: web forms and the badge scanners of a trade show, with all their flaws.
+"""Generate realistic food-service leads from a seed: flawed web forms and badge scans.
 
-The truth stays unambiguous: no two people share an e-mail, or phone + company + name; and all captures of one person
-carry either the same e-mail or the same phone + company + name, in whatever disguise, so that any order of arrival
-makes one lead of them.
+The truth stays unambiguous. No two people share an e-mail, or phone, company and name. All captures of one person have
+the same e-mail, or the same phone, company and name, in any disguise. So any order of arrival makes one lead of them.
 """
 
 import json
@@ -16,15 +15,18 @@ from typing import Any
 from schemas.base import ENVELOPE_LIMIT
 from schemas.reasons import DeadLetterReason
 from schemas.topics import CAPTURED, Topic
-from services.demo import words
+from services.demo.domain import words
 
 _DUPLICATES, _REDELIVERED, _BAD = 0.35, 0.02, 0.02
 _AREAS, _EXCHANGES = len(words.AREA_CODES), 700
 
 
 @dataclass(frozen=True, slots=True)
-class Fed:
-    """One record to publish. `expect` is a dead letter's reason for a bad record, else None; `person` whom it is of."""
+class FedRecord:
+    """One record to publish: `expect` is a bad record's dead-letter reason, else None.
+
+    `person` is the number of the person that the record is about.
+    """
 
     topic: str
     key: bytes | None
@@ -36,8 +38,8 @@ class Fed:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody who becomes one lead; `by_email` says which of both identities all their captures carry."""
+class DemoPerson:
+    """A person who becomes one lead; `by_email` is the identity all their captures share."""
 
     number: int
     first_name: str
@@ -51,16 +53,16 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What a demo feeds: `captures` in their order of arrival, of `people` in all."""
+    """What a demo feeds: the `captures` of `people`, in order of arrival."""
 
     seed: int
     now: datetime
-    people: tuple[Person, ...]
-    captures: tuple[Fed, ...] = field(repr=False)
+    people: tuple[DemoPerson, ...]
+    captures: tuple[FedRecord, ...] = field(repr=False)
 
 
 def generate(leads: int, seed: int, now: datetime) -> Scenario:
-    """A scenario of `leads` people; the same arguments make the same bytes."""
+    """Return a scenario of `leads` people; the same arguments make the same bytes."""
     rng = random.Random(seed)  # noqa: S311 - reproducible on purpose, and nothing secret
     people = tuple(_person(number, seed, rng) for number in range(leads))
     captures = [_capture(person, rng, now, first=True) for person in people]
@@ -71,14 +73,14 @@ def generate(leads: int, seed: int, now: datetime) -> Scenario:
     return Scenario(seed, now, people, tuple(captures))
 
 
-def _person(number: int, seed: int, rng: random.Random) -> Person:
+def _person(number: int, seed: int, rng: random.Random) -> DemoPerson:
     first, last = rng.choice(words.FIRST_NAMES), rng.choice(words.LAST_NAMES)
     industry, suffix = rng.choice(words.INDUSTRIES)
     local = f"{first}.{last}.{seed}.{number}".lower().encode("ascii", "ignore").decode().replace("'", "")
     rest = number // (_AREAS * _EXCHANGES)
     area, exchange = words.AREA_CODES[number % _AREAS], 200 + number // _AREAS % _EXCHANGES
     phone = f"+1{area}{exchange}{rest * 1000 + number * 37 % 1000:04d}"
-    return Person(
+    return DemoPerson(
         number,
         first,
         last,
@@ -90,7 +92,7 @@ def _person(number: int, seed: int, rng: random.Random) -> Person:
     )
 
 
-def _capture(person: Person, rng: random.Random, now: datetime, *, first: bool = False) -> Fed:
+def _capture(person: DemoPerson, rng: random.Random, now: datetime, *, first: bool = False) -> FedRecord:
     disguise = (
         "plain" if first else rng.choice(("case", "spaces", "phone format", "legal suffix", "accents", "partial"))
     )
@@ -108,13 +110,13 @@ def _capture(person: Person, rng: random.Random, now: datetime, *, first: bool =
         "consent": {"email": rng.random() < 0.9, "phone": rng.random() < 0.6, "capturedAt": at.isoformat()},
         "context": _context(rng, scanner=scanner),
     }
-    # A scanner doesn't normalise; its records have any key, and the results are the same.
+    # A scanner doesn't normalise, so its records have arbitrary keys. The results are the same.
     key = (person.email if person.by_email else person.phone) if not scanner else f"badge-{rng.randint(1, 10**6)}"
     name = f"late scan, {disguise}" if late else disguise
     return event(CAPTURED, data, rng, at, source, key, person=person.number, disguise=name)
 
 
-def _company(person: Person, rng: random.Random, disguise: str) -> dict[str, Any]:
+def _company(person: DemoPerson, rng: random.Random, disguise: str) -> dict[str, Any]:
     name = person.company
     if disguise == "legal suffix":
         name += rng.choice((" Inc.", ", LLC", " Ltd", " Co."))
@@ -131,7 +133,7 @@ def _company(person: Person, rng: random.Random, disguise: str) -> dict[str, Any
     }
 
 
-def _contact(person: Person, rng: random.Random, disguise: str) -> dict[str, Any]:
+def _contact(person: DemoPerson, rng: random.Random, disguise: str) -> dict[str, Any]:
     email: str | None = person.email
     phone: str | None = person.phone
     first, last = person.first_name, person.last_name
@@ -160,7 +162,7 @@ def _without_accents(name: str) -> str:
 
 
 def requirements(rng: random.Random) -> dict[str, Any]:
-    """What somebody needs."""
+    """Return random requirements of a lead."""
     return {
         "budget": rng.choice((0, 2_500, 10_000, 50_000)) if rng.random() < 0.5 else None,
         "timeline": rng.choice(("this month", "next quarter", "before summer")),
@@ -188,11 +190,11 @@ def _bad_kinds(leads: int) -> list[DeadLetterReason]:
         DeadLetterReason.UNSUPPORTED_VERSION,
         DeadLetterReason.TOO_LARGE,
     ]
-    # The largest kind once is enough: it is a quarter of a megabyte.
+    # One record of the largest kind is enough: it has a quarter of a megabyte.
     return kinds + [kinds[number % 4] for number in range(round(leads * _BAD))]
 
 
-def _bad(kind: DeadLetterReason, people: tuple[Person, ...], rng: random.Random, now: datetime) -> Fed:
+def _bad(kind: DeadLetterReason, people: tuple[DemoPerson, ...], rng: random.Random, now: datetime) -> FedRecord:
     good = _capture(rng.choice(people), rng, now)
     bad = json.loads(good.value)
     if kind is DeadLetterReason.NOT_CLOUDEVENT:
@@ -206,7 +208,7 @@ def _bad(kind: DeadLetterReason, people: tuple[Person, ...], rng: random.Random,
     value = json.dumps(bad).encode()
     if kind is DeadLetterReason.NOT_JSON:
         value = value[: len(value) // 2]
-    return Fed(CAPTURED.name, good.key, value, None, expect=kind.value, disguise="bad")
+    return FedRecord(CAPTURED.name, good.key, value, None, expect=kind.value, disguise="bad")
 
 
 def event(  # noqa: PLR0913 - an event's parts
@@ -219,8 +221,8 @@ def event(  # noqa: PLR0913 - an event's parts
     *,
     person: int | None,
     disguise: str = "plain",
-) -> Fed:
-    """One record: an event of `topic` by `source`, published under `key`."""
+) -> FedRecord:
+    """Return one record: an event of `topic` from `source`, published under `key`."""
     event_id = uuid4(rng)
     attributes = {
         "specversion": "1.0",
@@ -232,7 +234,9 @@ def event(  # noqa: PLR0913 - an event's parts
         "correlationid": event_id,
         "data": _without_none(data),
     }
-    return Fed(topic.name, key.encode(), json.dumps(attributes).encode(), event_id, person=person, disguise=disguise)
+    return FedRecord(
+        topic.name, key.encode(), json.dumps(attributes).encode(), event_id, person=person, disguise=disguise
+    )
 
 
 def _without_none(value: Any) -> Any:
@@ -242,5 +246,5 @@ def _without_none(value: Any) -> Any:
 
 
 def uuid4(rng: random.Random) -> str:
-    """A random id that the seed decides."""
+    """Return a random id that the seed decides."""
     return str(uuid.UUID(int=rng.getrandbits(128), version=4))

@@ -1,4 +1,4 @@
-"""The demo's account: what went in against what Kafka and MongoDB hold, read afresh from both."""
+"""Compare what the demo fed with what Kafka and MongoDB contain, both read afresh."""
 
 import json
 from collections import Counter, defaultdict
@@ -31,11 +31,11 @@ from schemas.topics import (
     UPDATED,
     Topic,
 )
-from services.demo.generator import Fed, Scenario
-from shared.broker import Kafka
-from shared.domain.consent import REFUSALS
-from shared.log import read_all
-from shared.storage import Storage
+from services.demo.generator import FedRecord, Scenario
+from shared.domain.consent.statements import REFUSALS
+from shared.kafka.client import Kafka
+from shared.kafka.reading import read_all
+from shared.mongo.storage import Storage
 
 _OUTPUTS = (
     *(CREATED, MERGED, SCORED, ASSIGNED, ENROLLED, ACTIONS, TRIGGERED, UPDATED, QUALIFIED, DISQUALIFIED),
@@ -46,8 +46,8 @@ _VERDICTS = (QUALIFIED, DISQUALIFIED, UPDATED, CONVERTED, ERASED, REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One figure: what the input implies, what Kafka holds and what MongoDB holds (None: it keeps no such thing)."""
+class ReconciledFigure:
+    """One figure: as the input implies, in Kafka and in MongoDB (None: not stored)."""
 
     what: str
     expected: int
@@ -56,16 +56,20 @@ class Line:
 
     @property
     def agrees(self) -> bool:
-        """Whether all three say the same."""
+        """Whether all three agree."""
         return all(value in (None, self.expected) for value in (self.kafka, self.mongodb))
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """All lines; `repeated` counts output events that Kafka holds more than once under one id (harmless)."""
+class Reconciliation:
+    """All figures; `repeated` counts output events that Kafka has more than once (harmless).
 
-    lines: tuple[Line, ...]
+    `late` counts the dead letters of events that waited too long for their leads, as on a slow machine.
+    """
+
+    lines: tuple[ReconciledFigure, ...]
     bad_by_reason: dict[str, int]
+    late: int
     rejected_by_reason: dict[str, int]
     disguises: dict[str, int]
     repeated: int
@@ -76,7 +80,7 @@ class Account:
         return all(line.agrees for line in self.lines)
 
     def as_json(self) -> str:
-        """For programs."""
+        """Return the figures as JSON, for programs."""
         return json.dumps({**asdict(self), "reconciled": self.reconciled}, indent=2)
 
 
@@ -97,32 +101,33 @@ _STORED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-async def stored(storage: Storage) -> dict[str, int]:
-    """What MongoDB holds; the difference of two such counts is what a demo brought about."""
+async def count_stored(storage: Storage) -> dict[str, int]:
+    """Return counts of MongoDB's documents; the difference of two shows what a demo added."""
     return {name: await storage.count(collection, query) for name, (collection, query) in _STORED.items()}
 
 
 async def reconcile(
-    kafka: Kafka, storage: Storage, scenario: Scenario, sent: Sequence[Fed], before: Mapping[str, int]
-) -> Account:
-    """Read both stores and compare with what was sent; `before` is what MongoDB held when nothing was."""
+    kafka: Kafka, storage: Storage, scenario: Scenario, sent: Sequence[FedRecord], before: Mapping[str, int]
+) -> Reconciliation:
+    """Read both stores and compare them with `sent`; `before` are MongoDB's counts before."""
     events = await _read(kafka, {fed.event_id for fed in sent if fed.event_id})
-    mongo = {name: count - before[name] for name, count in (await stored(storage)).items()}
+    mongo = {name: count - before[name] for name, count in (await count_stored(storage)).items()}
     bad = sum(fed.expect is not None for fed in sent)
     dead, late = await _dead(kafka, sent)
-    return Account(
+    return Reconciliation(
         (
             *_lines(len(scenario.people), _sent_ids(sent), events, mongo, late.total()),
-            Line("bad records and strays → dead letter", bad, dead.total(), None),
+            ReconciledFigure("bad records and strays → dead letter", bad, dead.total(), None),
         ),
         dict(dead + late),
+        late.total(),
         dict(Counter(event.data["reason"] for event in events[REJECTED.name].values())),
         dict(Counter(fed.disguise for fed in scenario.captures if fed.disguise != "plain")),
         events.repeated,
     )
 
 
-def _sent_ids(sent: Sequence[Fed]) -> dict[str, set[str]]:
+def _sent_ids(sent: Sequence[FedRecord]) -> dict[str, set[str]]:
     ids: dict[str, set[str]] = defaultdict(set)
     for fed in sent:
         if fed.event_id:
@@ -132,30 +137,32 @@ def _sent_ids(sent: Sequence[Fed]) -> dict[str, set[str]]:
 
 def _lines(
     people: int, sent: Mapping[str, set[str]], kafka: "_Events", mongo: Mapping[str, int], late: int
-) -> list[Line]:
+) -> list[ReconciledFigure]:
     commands = set().union(*(sent[topic.name] for topic in _COMMANDS))
     erased, captures = len(sent[ERASE.name]), len(sent[CAPTURED.name])
     left = people - erased
     verdicts = sum(kafka.caused(topic, commands) for topic in _VERDICTS)
-    # Each conversion, and each BANT verdict, adds an activity of its own.
+    # Each conversion and each BANT verdict adds an activity of its own.
     own = kafka.count(CONVERTED) + kafka.count(QUALIFIED, method="bant") + kafka.count(DISQUALIFIED)
-    # Those that overtook their lead wait for it a while only, and a slow machine takes longer.
+    # Events that overtake their lead wait for a limited time, and a slow machine takes longer.
     done = len(sent[ACTIVITIES.name]) + len(sent[ENGAGEMENTS.name]) - late
     return [
-        Line("people → leads created", people, kafka.count(CREATED), None),
-        Line("captures → created or merged", captures, kafka.count(CREATED) + kafka.count(MERGED), mongo["captures"]),
-        Line("erasures → leads erased", erased, kafka.count(ERASED), people - mongo["leads"]),
-        Line("leads with a first score", left, kafka.left(SCORED, first=True), mongo["scored"]),
-        Line("leads with an owner by rule", left, kafka.left(ASSIGNED), mongo["owned"]),
-        Line("activities and engagements stored once", done, None, mongo["activities"] - own),
-        Line("engagements → triggered", mongo["triggers"], kafka.left(TRIGGERED), None),
-        Line("commands → one verdict each", len(commands), verdicts, mongo["commands"]),
-        Line("first contacts", mongo["contacted"], kafka.count(UPDATED, reason="first_contact"), None),
-        Line("mail refused", mongo["refused"], kafka.refusals(), None),
-        Line("nurture enrolments", mongo["enrolments"], kafka.left(ENROLLED), None),
-        Line("nurture steps sent", mongo["sent"], kafka.left(ACTIONS), None),
-        Line("opportunities", mongo["converted"], kafka.count(CONVERTED), None),
-        Line("events still waiting for a lead", 0, None, mongo["waiting"]),
+        ReconciledFigure("people → leads created", people, kafka.count(CREATED), None),
+        ReconciledFigure(
+            "captures → created or merged", captures, kafka.count(CREATED) + kafka.count(MERGED), mongo["captures"]
+        ),
+        ReconciledFigure("erasures → leads erased", erased, kafka.count(ERASED), people - mongo["leads"]),
+        ReconciledFigure("leads with a first score", left, kafka.left(SCORED, first=True), mongo["scored"]),
+        ReconciledFigure("leads with an owner by rule", left, kafka.left(ASSIGNED), mongo["owned"]),
+        ReconciledFigure("activities and engagements stored once", done, None, mongo["activities"] - own),
+        ReconciledFigure("engagements → triggered", mongo["triggers"], kafka.left(TRIGGERED), None),
+        ReconciledFigure("commands → one verdict each", len(commands), verdicts, mongo["commands"]),
+        ReconciledFigure("first contacts", mongo["contacted"], kafka.count(UPDATED, reason="first_contact"), None),
+        ReconciledFigure("mail refused", mongo["refused"], kafka.refusals(), None),
+        ReconciledFigure("nurture enrolments", mongo["enrolments"], kafka.left(ENROLLED), None),
+        ReconciledFigure("nurture steps sent", mongo["sent"], kafka.left(ACTIONS), None),
+        ReconciledFigure("opportunities", mongo["converted"], kafka.count(CONVERTED), None),
+        ReconciledFigure("events still waiting for a lead", 0, None, mongo["waiting"]),
     ]
 
 
@@ -167,22 +174,22 @@ class _Events(defaultdict[str, dict[str, CloudEvent]]):
         self.repeated = 0
 
     def count(self, topic: Topic, **fields: str) -> int:
-        """How many events whose data has these values."""
+        """Count the events whose data has these values."""
         events = self[topic.name].values()
         return sum(all(event.data.get(name) == value for name, value in fields.items()) for event in events)
 
     def caused(self, topic: Topic, causes: set[str]) -> int:
-        """How many events that these inputs caused directly."""
+        """Count the events that these inputs caused directly."""
         return sum(event.causationid in causes for event in self[topic.name].values())
 
     def left(self, topic: Topic, *, first: bool = False) -> int:
-        """How many events of leads that weren't erased; `first` counts first scores only."""
+        """Count the events of leads that weren't erased; `first` counts first scores only."""
         erased = {event.subject for event in self[ERASED.name].values()}
         events = [event for event in self[topic.name].values() if event.subject not in erased]
         return sum(not first or event.data.get("previousScore") is None for event in events)
 
     def refusals(self) -> int:
-        """How many leads refused mail, or have an address that doesn't exist."""
+        """Count the leads that refused mail, or have an address that doesn't exist."""
         return sum(self.count(UPDATED, reason=reason) for reason in REFUSALS)
 
 
@@ -196,8 +203,8 @@ async def _read(kafka: Kafka, ours: set[str | None]) -> _Events:
     return events
 
 
-async def _dead(kafka: Kafka, sent: Sequence[Fed]) -> tuple[Counter[str], Counter[str]]:
-    """Reasons of the dead letters of what was fed: of what was meant to end there, and of what waited too long."""
+async def _dead(kafka: Kafka, sent: Sequence[FedRecord]) -> tuple[Counter[str], Counter[str]]:
+    """Count the dead letters of fed records by reason: expected ones, and events that expired."""
     meant: Counter[Any] = Counter(fed.value for fed in sent if fed.expect)
     waited: Counter[Any] = Counter(fed.value for fed in sent if not fed.expect)
     dead, late = Counter[str](), Counter[str]()

@@ -1,4 +1,4 @@
-"""What sales people, mailers and the privacy desk do around the leads, from the scenario's seed."""
+"""What sales, mailers and the privacy desk do with the leads, from the seed."""
 
 import random
 from datetime import timedelta
@@ -6,14 +6,14 @@ from typing import Any
 
 from schemas.reasons import DeadLetterReason
 from schemas.topics import ACTIVITIES, CONVERT, ENGAGEMENTS, ERASE, QUALIFY, UPDATE, Topic
-from services.demo import words
-from services.demo.generator import Fed, Scenario, event, requirements, uuid4
+from services.demo.domain import words
+from services.demo.generator import FedRecord, Scenario, event, requirements, uuid4
 
 _SCREEN, _MAILER = "/screens/sales", "/mailers/spring"
 
 
-def early(scenario: Scenario) -> list[Fed]:
-    """Engagements that overtake the captures of the people they name: they wait for their leads."""
+def early_engagements(scenario: Scenario) -> list[FedRecord]:
+    """Return engagements that overtake their people's captures, and wait for their leads."""
     named = [person for person in scenario.people if person.by_email and not _is_erased(scenario, person.number)]
     return [
         _engagement(scenario, _of_person(scenario, person.number, "early"), person.number, None)
@@ -21,8 +21,8 @@ def early(scenario: Scenario) -> list[Fed]:
     ]
 
 
-def follow_up(scenario: Scenario, number: int, lead_id: str) -> list[Fed]:
-    """What happens once the lead of this person is seen: activities, engagements, and qualifying some."""
+def follow_up_events(scenario: Scenario, number: int, lead_id: str) -> list[FedRecord]:
+    """Return what follows a new lead: activities, engagements, qualification."""
     if _is_erased(scenario, number):
         return []
     rng = _of_person(scenario, number, "follow-up")
@@ -37,16 +37,16 @@ def follow_up(scenario: Scenario, number: int, lead_id: str) -> list[Fed]:
     return fed
 
 
-def conversion(scenario: Scenario, number: int, lead_id: str) -> list[Fed]:
-    """What sales does once the lead of this person is qualified: half of them convert, some are asked for twice."""
+def conversion_commands(scenario: Scenario, number: int, lead_id: str) -> list[FedRecord]:
+    """Return what sales does with a qualified lead: half convert, some are requested twice."""
     rng = _of_person(scenario, number, "conversion")
     if rng.random() < 0.5:
         return []
     return [_convert(scenario, rng, number, lead_id) for _ in range(2 if rng.random() < 0.1 else 1)]
 
 
-def closing(scenario: Scenario, number: int, lead_id: str) -> list[Fed]:
-    """What comes in the end: some are given up, handed over, write off our mail, or want their data erased."""
+def closing_events(scenario: Scenario, number: int, lead_id: str) -> list[FedRecord]:
+    """Return how a lead ends: lost, handed over, unsubscribed, bounced, or erased."""
     rng = _of_person(scenario, number, "closing")
     if _is_erased(scenario, number):
         data = {"leadId": lead_id, "requestedBy": "privacy.desk"}
@@ -61,12 +61,12 @@ def closing(scenario: Scenario, number: int, lead_id: str) -> list[Fed]:
     return []
 
 
-def strays(scenario: Scenario) -> list[Fed]:
-    """An activity and three commands for leads that nobody ever knows."""
+def stray_events(scenario: Scenario) -> list[FedRecord]:
+    """Return an activity and three commands for leads that never exist."""
     rng = _of_person(scenario, -1, "strays")
     unknown = [uuid4(rng) for _ in range(4)]
     activity = _activity(scenario, rng, None, unknown[0])
-    lost = Fed(activity.topic, activity.key, activity.value, None, expect=DeadLetterReason.LEAD_NOT_FOUND.value)
+    lost = FedRecord(activity.topic, activity.key, activity.value, None, expect=DeadLetterReason.LEAD_NOT_FOUND.value)
     return [
         lost,
         _qualify(scenario, rng, None, unknown[1]),
@@ -76,7 +76,7 @@ def strays(scenario: Scenario) -> list[Fed]:
 
 
 def is_qualified(scenario: Scenario, number: int) -> bool:
-    """Whether sales finds this person fit."""
+    """Return whether sales qualifies this person."""
     return _of_person(scenario, number, "qualified").random() < 0.3
 
 
@@ -94,7 +94,7 @@ def _named(scenario: Scenario, rng: random.Random, number: int | None, lead_id: 
     return {"email": person.email.upper()} if by_email and person else {"leadId": lead_id}
 
 
-def _activity(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str) -> Fed:
+def _activity(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str) -> FedRecord:
     type_, description = rng.choice(list(words.ACTIVITIES.items()))
     at = scenario.now - timedelta(days=rng.uniform(0, 45))
     done = {
@@ -110,16 +110,16 @@ def _activity(scenario: Scenario, rng: random.Random, number: int | None, lead_i
 
 def _engagement(
     scenario: Scenario, rng: random.Random, number: int, lead_id: str | None, action: str | None = None
-) -> Fed:
+) -> FedRecord:
     data = {**_named(scenario, rng, number, lead_id), "action": action or rng.choice(words.ENGAGEMENTS)}
     return _of(scenario, ENGAGEMENTS, data, rng, number, lead_id, source=_MAILER)
 
 
-def _qualify(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str) -> Fed:
+def _qualify(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str) -> FedRecord:
     return _command(scenario, QUALIFY, rng, number, lead_id, {"requirements": requirements(rng)})
 
 
-def _bant(scenario: Scenario, rng: random.Random, number: int, lead_id: str) -> Fed:
+def _bant(scenario: Scenario, rng: random.Random, number: int, lead_id: str) -> FedRecord:
     bant = {
         "budget": {"confirmed": rng.random() < 0.5, "amount": rng.choice((5_000, 20_000))},
         "authority": {"isDecisionMaker": rng.random() < 0.6},
@@ -129,11 +129,13 @@ def _bant(scenario: Scenario, rng: random.Random, number: int, lead_id: str) -> 
     return _command(scenario, QUALIFY, rng, number, lead_id, {"bant": bant})
 
 
-def _update(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str, what: dict[str, Any]) -> Fed:
+def _update(
+    scenario: Scenario, rng: random.Random, number: int | None, lead_id: str, what: dict[str, Any]
+) -> FedRecord:
     return _command(scenario, UPDATE, rng, number, lead_id, what)
 
 
-def _convert(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str) -> Fed:
+def _convert(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str) -> FedRecord:
     opportunity = {"amount": rng.choice((5_000, 12_000, 80_000)), "currency": "USD", "stage": "proposal"}
     closes = scenario.now + timedelta(days=rng.randint(10, 90))
     opportunity["closeDate"] = closes.date().isoformat()
@@ -142,7 +144,7 @@ def _convert(scenario: Scenario, rng: random.Random, number: int | None, lead_id
 
 def _command(  # noqa: PLR0913 - a command's parts
     scenario: Scenario, topic: Topic, rng: random.Random, number: int | None, lead_id: str, what: dict[str, Any]
-) -> Fed:
+) -> FedRecord:
     data = {"leadId": lead_id, "requestedBy": rng.choice(words.SALES), **what}
     return _of(scenario, topic, data, rng, number, lead_id)
 
@@ -156,5 +158,5 @@ def _of(  # noqa: PLR0913 - an event's parts
     key: str | None,
     *,
     source: str = _SCREEN,
-) -> Fed:
+) -> FedRecord:
     return event(topic, data, rng, scenario.now, source, key or data["email"], person=number)

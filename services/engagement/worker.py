@@ -1,4 +1,4 @@
-"""The engagement worker: what was done with a lead, and what it did, is stored once, counted, and told."""
+"""The engagement worker: it stores each activity and engagement once, counts it on the lead, and publishes it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -6,24 +6,26 @@ from datetime import datetime
 from schemas.outputs import LeadTriggered, LeadUpdated, RescoreRequested
 from schemas.topics import ACTIVITIES, ENGAGEMENTS, RESCORE, TRIGGERED, UPDATED, Topic
 from services.engagement import store
-from services.engagement.domain import Triggers, changed_by, engaged
-from services.engagement.versions import Version
+from services.engagement.domain.decide import Triggers, change_caused_by, engagement_activity
+from services.engagement.domain.versions import Version
 from shared.config import Reloading
-from shared.domain.activities import activity
-from shared.domain.identity import email_key
-from shared.domain.moments import stored
-from shared.events import Outgoing, Received, Result, Unknown, emit
-from shared.leads import leads_by_email, names_in, read_leads
-from shared.storage import Document
-from shared.worker import ARRIVALS, Runtime, Worker, settle
+from shared.consuming.worker import Runtime, Worker
+from shared.domain.activity_documents import activity
+from shared.domain.identity.normal_forms import email_key
+from shared.domain.moments import truncate_to_ms
+from shared.kafka.events import Outgoing, Received, Result, Unknown, emit
+from shared.leads.documents import leads_by_email, names_in, read_leads
+from shared.leads.pending import LEAD_EXISTS
+from shared.mongo.retries import retry_on_conflict
+from shared.mongo.storage import Document
 
 NAME = "engagement"
-TOPICS = (ACTIVITIES, ENGAGEMENTS, *ARRIVALS)
+TOPICS = (ACTIVITIES, ENGAGEMENTS, *LEAD_EXISTS)
 _SOURCE = f"/services/{NAME}"
 
 
 def build(runtime: Runtime) -> Worker:
-    """The worker, ready to run. Raises `ConfigError` when the triggers file is wrong."""
+    """Return the worker. Raises `ConfigError` when the triggers file is invalid."""
     triggers = Reloading(runtime.settings.triggers_file, Triggers, runtime.settings.zone)
     storage, clock, region = runtime.storage, runtime.clock, runtime.settings.region
 
@@ -34,24 +36,24 @@ def build(runtime: Runtime) -> Worker:
         rows: dict[str, Document] = {}
 
         async def attempt() -> bool:
-            plan = await store.record(storage, versions, clock())
-            if plan is None or not await store.take_in_all(storage, plan.of.values(), clock(), region):
+            plan = await store.save_versions(storage, versions, clock())
+            if plan is None or not await store.count_on_leads(storage, plan.of.values(), clock(), region):
                 return False
             rows.update(plan.of)
             return plan.complete
 
-        await settle(attempt)
+        await retry_on_conflict(attempt)
         leads = await read_leads(storage, lead_of.values())
         lost = [one for key, one in unique.items() if lead_of.get(key) not in leads]
-        told = [(unique[key], row, leads[row["leadId"]]) for key, row in rows.items() if row["leadId"] in leads]
-        return [*(_unknown(one) for one in lost), *(event for one in told for event in _events(*one))]
+        known = [(unique[key], row, leads[row["leadId"]]) for key, row in rows.items() if row["leadId"] in leads]
+        return [*(_unknown(one) for one in lost), *(event for one in known for event in _events(*one))]
 
-    return Worker(NAME, TOPICS, handle, (triggers.watch,), waits=True)
+    return Worker(NAME, TOPICS, handle, files=(triggers,), parks_unknown_leads=True)
 
 
 async def _find_leads(runtime: Runtime, received: Sequence[Received]) -> Mapping[str, str]:
     emails = {one.key: email_key(one.payload.email) for one in received if not one.payload.lead_id}
-    by_email = await leads_by_email(runtime.storage, (email for email in emails.values() if email))
+    by_email = await leads_by_email(runtime.storage, (one.payload.email for one in received if one.key in emails))
     named = {one.key: one.payload.lead_id or by_email.get(emails[one.key] or "") for one in received}
     leads = await read_leads(runtime.storage, (lead for lead in named.values() if lead))
     return {key: lead for key, lead in named.items() if lead in leads}
@@ -59,7 +61,7 @@ async def _find_leads(runtime: Runtime, received: Sequence[Received]) -> Mapping
 
 def _unknown(received: Received) -> Unknown:
     names = names_in(received.payload)
-    # By its id where it has one: an address may lead elsewhere one day.
+    # The lead's id comes before its address: the address may lead to another lead later.
     return Unknown(received, max(names))
 
 
@@ -70,9 +72,9 @@ def _version(received: Received, lead_id: str, triggers: Triggers) -> Version:
 
 
 def _document(received: Received, lead_id: str, triggers: Triggers) -> Document:
-    at, payload = stored(received.event.time), received.payload
+    at, payload = truncate_to_ms(received.event.time), received.payload
     if received.record.topic == ENGAGEMENTS.name:
-        return engaged(
+        return engagement_activity(
             received.key,
             lead_id,
             payload.action,
@@ -98,12 +100,12 @@ def _document(received: Received, lead_id: str, triggers: Triggers) -> Document:
 
 
 def _events(received: Received, row: Document, lead: Document) -> Iterator[Outgoing]:
-    at, lead_id = stored(received.event.time), row["leadId"]
+    at, lead_id = truncate_to_ms(received.event.time), row["leadId"]
     yield _event(received, RESCORE, RescoreRequested(lead_id=lead_id, reason="activity_recorded"), at)
     if received.record.topic == ENGAGEMENTS.name and "trigger" in row:
         triggered = LeadTriggered(lead_id=lead_id, trigger=row["trigger"], action=row["engagement"])
         yield _event(received, TRIGGERED, triggered, at)
-    change = changed_by(lead, received.key)
+    change = change_caused_by(lead, received.key)
     if change:
         yield _event(received, UPDATED, LeadUpdated(lead_id=lead_id, **change), at)
 

@@ -1,57 +1,64 @@
-"""Erasure's share of the database: all of it that holds anything of a lead; see `places`."""
+"""Erasure's reads and writes: every collection that has data of a lead; see `places`."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from services.erasure.domain import Document, Farewell, farewells
-from services.erasure.places import PLACES, Fate
-from shared import collections
+from services.erasure.domain.decide import Document, Erasure, plan_erasures
+from services.erasure.domain.places import PLACES, ErasureAction
 from shared.domain.listing import PERSONAL
 from shared.domain.provenance import erased_row
-from shared.leads import read_leads
-from shared.storage import Change, Storage
-from shared.tombstones import release, tombstone_id
+from shared.leads.documents import read_leads
+from shared.leads.erasure_markers import PEPPER, check_pepper, marker_id, pepper_mark, release
+from shared.mongo import names as collections
+from shared.mongo.storage import Change, Storage
 
 _ANSWER_COMMANDS = frozenset({"conversion", "erasure", "qualification"})
 _NAMES_A_WRITE = 500
-# What can't be emptied by a lead's id alone: one is guarded, one is shared, and in one an erasure may wait itself.
-_TAKEN_APART = (collections.LEADS, collections.IDENTITIES, collections.ORPHANS)
+# `_purge` leaves these out: leads need a guard, claims are shared, and an erasure may itself be a pending event.
+_NOT_PURGED = (collections.LEADS, collections.IDENTITIES, collections.PENDING_EVENTS)
 
 
-async def begin(storage: Storage, verdicts: Sequence[Document]) -> bool:
-    """Put fresh verdicts into the ledger; False when one of them was there already: read it, for it holds."""
+async def record_verdicts(storage: Storage, verdicts: Sequence[Document]) -> bool:
+    """Store new verdicts; return False when one of them exists: read that one, which is valid."""
     return not await storage.insert_new(collections.COMMANDS, verdicts)
 
 
 async def erase(storage: Storage, verdicts: Sequence[Document], region: str, pepper: str) -> bool:
-    """Carry verdicts out; False when a lead changed meanwhile: all of it may be done again.
+    """Carry out verdicts; return False when a lead changed meanwhile: all steps can run again.
 
-    Tombstones come first: from then on no late event brings anything back. The lead goes next, so that no other worker
-    finds it; then everything else; and last the captures, which tell all its names to whoever takes over after a crash.
+    Erasure markers come first, so that no late event brings the lead back. The lead comes next, so that no other worker
+    finds it. The captures come last.
+    Crash after the lead → its captures still have all its names → the redelivery erases the rest.
     """
     if not verdicts:
         return True
     ids = sorted({row["leadId"] for row in verdicts})
-    leads, captures = await asyncio.gather(read_leads(storage, ids), _claims(storage, ids))
-    leaving = farewells(verdicts, leads, captures, region)
-    # The earliest first: where a name is one of several leads, the last of them counts.
-    for one, names in _parts(sorted(leaving, key=lambda one: one.at)):
-        await _bury(storage, {tombstone_id(name, pepper): one.tombstone(name) for name in names})
-    if not await _delete_leads(storage, leaving):
+    leads, captures = await asyncio.gather(read_leads(storage, ids), _read_claims(storage, ids))
+    erasures = plan_erasures(verdicts, leads, captures, region)
+    # The earliest erasure comes first: a name of several leads keeps the marker of the last one.
+    for one, names in _name_batches(sorted(erasures, key=lambda one: one.at)):
+        counted = await _count_names(storage, names)
+        markers = {name: one.marker(name) | counted.get(name, {}) for name in names}
+        await _write_markers(storage, {marker_id(name, pepper): marker for name, marker in markers.items()}, pepper)
+    if not await _delete_leads(storage, erasures):
         return False
-    for one, names in _parts(leaving):
+    for one, names in _name_batches(erasures):
         await release(storage, [(name, one.lead_id) for name in names if not name.startswith("lead:")])
-        await _end_waiting(storage, dict.fromkeys(names, one.at))
+        await _end_pending_events(storage, dict.fromkeys(names, one.at))
     await _purge(storage, ids)
-    async for page in storage.pages_in(collections.CAPTURES, "leadId", ids, fields=("leadId",)):
+    known = {one.lead_id: one.names for one in erasures}
+    async for page in storage.pages_in(collections.CAPTURES, "leadId", ids, fields=("leadId", "claims")):
+        if any(not known[row["leadId"]].issuperset(row.get("claims") or ()) for row in page):
+            # `pantry indexes apply` rewrote a claim after the names were read. It moves no deleted lead.
+            return False
         await storage.put(collections.CAPTURES, [erased_row(row["_id"], row["leadId"]) for row in page])
     await storage.change(collections.COMMANDS, [Change(row["_id"], {}, {"$set": {"done": True}}) for row in verdicts])
     return True
 
 
-async def _claims(storage: Storage, lead_ids: Sequence[str]) -> list[Document]:
-    """All claims of each lead's captures, in one row a lead: it can have any number of captures."""
+async def _read_claims(storage: Storage, lead_ids: Sequence[str]) -> list[Document]:
+    """Return all claims of each lead's captures, in one row per lead, however many captures it has."""
     claims: dict[str, set[str]] = {}
     async for page in storage.pages_in(collections.CAPTURES, "leadId", lead_ids, fields=("leadId", "claims")):
         for row in page:
@@ -59,45 +66,56 @@ async def _claims(storage: Storage, lead_ids: Sequence[str]) -> list[Document]:
     return [{"leadId": lead_id, "claims": sorted(found)} for lead_id, found in claims.items()]
 
 
-def _parts(leaving: Sequence[Farewell]) -> Iterator[tuple[Farewell, Sequence[str]]]:
-    """Each lead's names in parts: a lead can have been known by any number."""
-    for one in leaving:
+def _name_batches(erasures: Sequence[Erasure]) -> Iterator[tuple[Erasure, Sequence[str]]]:
+    """Yield each lead's names in batches: a lead can have any number of them."""
+    for one in erasures:
         names = sorted(one.names)
         yield from ((one, names[start : start + _NAMES_A_WRITE]) for start in range(0, len(names), _NAMES_A_WRITE))
 
 
-async def _bury(storage: Storage, stones: Mapping[str, Document]) -> None:
-    there = await storage.insert_new(collections.TOMBSTONES, [{"_id": id_, **stone} for id_, stone in stones.items()])
-    # A name can be erased again after a new beginning; the latest erasure counts, and an earlier one come late doesn't.
-    newer = [Change(id_, {"at": {"$lte": stones[id_]["at"]}}, {"$set": stones[id_]}) for id_ in there]
-    await storage.change(collections.TOMBSTONES, newer)
+async def _count_names(storage: Storage, names: Sequence[str]) -> dict[str, Document]:
+    """Return the number of persons' names per claim: a shared e-mail stays shared after the erasure."""
+    rows = await storage.read(collections.IDENTITIES, names, fields=("names",))
+    return {name: {"names": len(row["names"])} for name, row in rows.items() if row.get("names")}
 
 
-async def _delete_leads(storage: Storage, leaving: Sequence[Farewell]) -> bool:
-    """Delete the leads as they were read: what tombstones say of their accounts and names must be the last word."""
+async def _write_markers(storage: Storage, markers: Mapping[str, Document], pepper: str) -> None:
+    """Crash after some writes → some markers exist → the redelivery writes the others."""
+    rows = [*pepper_mark(pepper), *({"_id": id_, **marker} for id_, marker in markers.items())]
+    there = await storage.insert_new(collections.ERASURE_MARKERS, rows)
+    if PEPPER in there:
+        await check_pepper(storage, pepper)
+    # A later lead with this name can be erased too: the latest erasure is valid, even if an earlier one comes late.
+    known = there & markers.keys()
+    newer = [Change(id_, {"at": {"$lte": markers[id_]["at"]}}, {"$set": markers[id_]}) for id_ in known]
+    await storage.change(collections.ERASURE_MARKERS, newer)
+
+
+async def _delete_leads(storage: Storage, erasures: Sequence[Erasure]) -> bool:
+    """Delete the leads as they were read: the markers must have their latest load ledger and names."""
     as_read = {
         one.lead_id: {"revision": one.lead["revision"], "assignment.account.number": (one.account or {}).get("number")}
-        for one in leaving
+        for one in erasures
         if one.lead is not None
     }
     return await storage.delete_guarded(collections.LEADS, as_read)
 
 
-async def _end_waiting(storage: Storage, began: Mapping[str, datetime]) -> None:
-    rows = await storage.find_in(collections.ORPHANS, "name", began, fields=("name", "worker"))
-    # A command has an outcome, whatever its lead comes to: its worker rejects it now, and deletes its row.
+async def _end_pending_events(storage: Storage, began: Mapping[str, datetime]) -> None:
+    rows = await storage.find_in(collections.PENDING_EVENTS, "name", began, fields=("name", "worker"))
+    # A command needs an outcome: waking its row makes its worker reject it and delete the row.
     commands = [(row["_id"], began[row["name"]]) for row in rows if row["worker"] in _ANSWER_COMMANDS]
     at_once = [Change(id_, {}, {"$set": {"endsAt": at, "wakeAt": at}}) for id_, at in commands]
-    await storage.change(collections.ORPHANS, at_once)
+    await storage.change(collections.PENDING_EVENTS, at_once)
     others = [row["_id"] for row in rows if row["worker"] not in _ANSWER_COMMANDS]
-    await storage.delete(collections.ORPHANS, others)
+    await storage.delete(collections.PENDING_EVENTS, others)
 
 
 async def _purge(storage: Storage, lead_ids: Sequence[str]) -> None:
     stripped = {"$unset": dict.fromkeys(PERSONAL, "")}
-    places = [one for one in PLACES if one.fate is Fate.DELETED and one.collection not in _TAKEN_APART]
+    places = [one for one in PLACES if one.action is ErasureAction.DELETED and one.collection not in _NOT_PURGED]
     await asyncio.gather(
         *(storage.delete_all(place.collection, {str(place.by): {"$in": lead_ids}}) for place in places),
-        # What a lead counts as stays until its leaving is counted.
-        storage.change(collections.ROWS, [Change(one, {}, stripped) for one in lead_ids]),
+        # A lead's row keeps what it counts as, until insights subtracts it.
+        storage.change(collections.LEAD_ROWS, [Change(one, {}, stripped) for one in lead_ids]),
     )

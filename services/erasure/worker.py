@@ -1,4 +1,4 @@
-"""The erasure worker: `leads.erase` takes a lead's personal data from everywhere; `leads.erased` tells."""
+"""The erasure worker: `leads.erase` erases a lead's personal data; `leads.erased` reports it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,22 +6,23 @@ from schemas.outputs import LeadErased, LeadRejected
 from schemas.reasons import RejectionReason
 from schemas.topics import ERASE, ERASED, REJECTED
 from services.erasure import store
-from services.erasure.domain import Known, not_found, verdict
-from shared.collections import COMMANDS
-from shared.domain.identity import email_key
-from shared.events import Outgoing, Received, Unknown, emit
-from shared.leads import leads_by_email, names_in, read_leads
-from shared.storage import Document
-from shared.tombstones import erased
-from shared.worker import ARRIVALS, Runtime, Worker, settle
+from services.erasure.domain.decide import KnownLeads, decide_verdict, not_found
+from shared.consuming.worker import Runtime, Worker
+from shared.kafka.events import Outgoing, Received, Unknown, emit
+from shared.leads.documents import leads_by_email, names_in, older_names_in, read_leads
+from shared.leads.erasure_markers import erased
+from shared.leads.pending import LEAD_EXISTS
+from shared.mongo.names import COMMANDS
+from shared.mongo.retries import retry_on_conflict
+from shared.mongo.storage import Document
 
 NAME = "erasure"
-TOPICS = (ERASE, *ARRIVALS)
+TOPICS = (ERASE, *LEAD_EXISTS)
 _SOURCE = f"/services/{NAME}"
 
 
 def build(runtime: Runtime) -> Worker:
-    """The worker, ready to run."""
+    """Return the worker."""
     region, pepper = runtime.settings.region, runtime.settings.erasure_pepper.get_secret_value()
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing | Unknown]:
@@ -30,40 +31,40 @@ def build(runtime: Runtime) -> Worker:
 
         async def attempt() -> bool:
             verdicts.clear()
-            known = await _known(runtime, list(commands.values()))
+            known = await _read_known(runtime, list(commands.values()))
             verdicts.update(_verdicts(runtime, commands, known))
             fresh = [row for key, row in verdicts.items() if key not in known.verdicts]
-            if not await store.begin(runtime.storage, fresh):
+            if not await store.record_verdicts(runtime.storage, fresh):
                 return False
             pending = [row for row in verdicts.values() if not row["done"]]
             return await store.erase(runtime.storage, pending, region, pepper)
 
-        await settle(attempt)
+        await retry_on_conflict(attempt)
         unknown = [Unknown(one, max(names_in(one.payload))) for key, one in commands.items() if key not in verdicts]
         return [*unknown, *(_event(commands[key], row) for key, row in verdicts.items())]
 
-    return Worker(NAME, TOPICS, handle, waits=True)
+    return Worker(NAME, TOPICS, handle, parks_unknown_leads=True)
 
 
-async def _known(runtime: Runtime, commands: Sequence[Received]) -> Known:
+async def _read_known(runtime: Runtime, commands: Sequence[Received]) -> KnownLeads:
     storage = runtime.storage
-    emails = [email_key(one.payload.email) for one in commands if not one.payload.lead_id]
-    by_email = await leads_by_email(storage, (email for email in emails if email))
+    by_email = await leads_by_email(storage, (one.payload.email for one in commands if not one.payload.lead_id))
     named = [one.payload.lead_id for one in commands if one.payload.lead_id]
     names = {name for one in commands for name in names_in(one.payload)}
-    return Known(
+    older = {name: today for one in commands for name, today in older_names_in(one.payload).items()}
+    return KnownLeads(
         await storage.read(COMMANDS, (one.key for one in commands)),
         by_email,
         frozenset(await read_leads(storage, [*by_email.values(), *named])),
-        await erased(storage, names, runtime.settings.erasure_pepper.get_secret_value()),
+        await erased(storage, names, runtime.settings.erasure_pepper.get_secret_value(), older),
     )
 
 
-def _verdicts(runtime: Runtime, commands: Mapping[str, Received], known: Known) -> dict[str, Document]:
+def _verdicts(runtime: Runtime, commands: Mapping[str, Received], known: KnownLeads) -> dict[str, Document]:
     found, now = {}, runtime.clock()
     for key, one in commands.items():
         lead_id = one.payload.lead_id
-        row = verdict(key, lead_id, one.payload.email, known, now)
+        row = decide_verdict(key, lead_id, one.payload.email, known, now)
         if row is None and one.final and lead_id:
             row = not_found(key, lead_id, now)
         if row is not None:

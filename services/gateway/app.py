@@ -1,76 +1,106 @@
-"""The gateway: HTTP in front of the input topics (contract 4, both halves)."""
+"""The gateway: HTTP in front of the input topics (schemas/README.md#http)."""
 
 from collections.abc import MutableMapping
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from services.gateway import (
-    analytics_routes,
-    dashboard_routes,
-    form_routes,
-    letter_routes,
-    people_routes,
-    prediction_routes,
-    read_routes,
-    routes,
-    webhook_routes,
-)
-from services.gateway.documents import document
-from services.gateway.door import Door
-from services.gateway.figures import Figures
-from services.gateway.gate import Gate
-from services.gateway.gateway import Gateway
-from services.gateway.http import Around, Receive, Send, answer_problems
-from services.gateway.signin import SignIn
-from services.gateway.signing import Signer
-from shared.config import ConfigError
-from shared.health import App
-from shared.metrics import Metrics
+from services.gateway.accounts import routes as people_routes
+from services.gateway.analytics import routes as analytics_routes
+from services.gateway.analytics.queries import Figures
+from services.gateway.auth.authenticator import Authenticator
+from services.gateway.auth.domain.signing import Signer
+from services.gateway.auth.sign_in import SignIn
+from services.gateway.configuration import routes as configuration_routes
+from services.gateway.dashboard import routes as dashboard_routes
+from services.gateway.dead_letters import routes as letter_routes
+from services.gateway.forms import routes as form_routes
+from services.gateway.leads import prediction_routes
+from services.gateway.leads import routes as read_routes
+from services.gateway.web.context import RequestContext
+from services.gateway.web.middleware import ContextMiddleware, Receive, Send, answer_problems
+from services.gateway.web.openapi import document
+from services.gateway.web.publisher import BoundedPublisher
+from services.gateway.web.query_parameters import check_parameters
+from services.gateway.writes import routes, webhooks
+from shared.config import ConfigError, Reloading
+from shared.consuming.worker import Runtime
+from shared.domain.identity.placeholders import Placeholders
+from shared.http.health import App
+from shared.observability.metrics import Metrics
 from shared.policies import policy_of
-from shared.worker import Runtime
+from shared.service import Front
+from shared.settings import Settings
 
 _PROBES = ("/healthz", "/readyz", "/metrics")
 _ABOUT = "Web forms, scanners, mailers and sales screens send here what workers read from Kafka."
 
 
-def front(runtime: Runtime, metrics: Metrics, probes: App) -> App:
-    """What a gateway process answers over HTTP; `probes` tells of the process itself. Raises `ConfigError`."""
+def front(runtime: Runtime, metrics: Metrics, probes: App) -> Front:
+    """Return the HTTP front of a gateway process. Raises `ConfigError`.
+
+    `probes` answers for the process itself: health and metrics.
+    """
     settings, clock = runtime.settings, runtime.clock
+    check_address(settings)
     if not settings.gateway_secret:
         raise ConfigError("the gateway has no secret: PANTRY_GATEWAY_SECRET")
     signer = Signer(settings.gateway_secret.get_secret_value())
-    gate = Gate(runtime.storage, clock, signer)
-    gateway = Gateway(
+    placeholders = Reloading(settings.placeholders_file, Placeholders, settings.zone)
+    gate = Authenticator(runtime.storage, clock, signer)
+    gateway = RequestContext(
         gate,
         SignIn(runtime.storage, clock, signer, gate),
-        Door(runtime.publisher, metrics, settings.ack_timeout_s),
+        BoundedPublisher(runtime.publisher, metrics, settings.ack_timeout_s),
         signer,
         clock,
         settings.region,
         settings.public_url,
         settings.http_batch_max,
+        placeholders,
     )
     figures = Figures(runtime.storage, clock, settings.timezone)
     read = read_routes.routes(gateway, runtime.storage, policy_of(settings), metrics)
     predicted = prediction_routes.routes(gateway, runtime.storage)
     analytics = analytics_routes.routes(gateway, figures, runtime.leaving)
     letters = letter_routes.routes(gateway, runtime.storage, runtime.kafka)
-    app = Around(application(gateway, read, predicted, analytics, letters), metrics, settings.http_body_max)
+    configuration = configuration_routes.routes(gateway, runtime.storage)
+    app = ContextMiddleware(
+        build_app(gateway, read, predicted, analytics, letters, configuration), metrics, settings.http_body_max
+    )
 
     async def answer(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         is_probe = scope["type"] == "http" and scope["path"].startswith(_PROBES)
-        await (probes if is_probe else app)(scope, receive, send)
+        # On a separate port, probes and metrics stay private.
+        await (probes if is_probe and settings.ops_port is None else app)(scope, receive, send)
 
-    return answer
+    return Front(answer, (placeholders,))
 
 
-def application(gateway: Gateway, *more: APIRouter) -> FastAPI:
-    """The routes and their page."""
-    app = FastAPIOffline(title="Kitchen Pantry leads", version="1", description=_ABOUT, redoc_url=None)
+def check_address(settings: Settings) -> None:
+    """Raises `ConfigError` if other machines reach this gateway and it has no address set.
+
+    Without an address, a request's Host header would decide links, cookies and the allowed origin.
+    """
+    if settings.is_public and not settings.public_url:
+        raise ConfigError(
+            f"other machines reach the gateway (PANTRY_HTTP_HOST={settings.http_host}): set PANTRY_PUBLIC_URL to the"
+            " address that browsers use, as https://leads.example"
+        )
+
+
+def build_app(gateway: RequestContext, *more: APIRouter) -> FastAPI:
+    """Return the app with all routes and its OpenAPI page."""
+    app = FastAPIOffline(
+        title="Kitchen Pantry leads",
+        version="1",
+        description=_ABOUT,
+        redoc_url=None,
+        dependencies=[Depends(check_parameters)],
+    )
     answer_problems(app)
-    for part in (form_routes, routes, webhook_routes, people_routes, dashboard_routes):
+    for part in (form_routes, routes, webhooks, people_routes, dashboard_routes):
         app.include_router(part.routes(gateway))
     for router in more:
         app.include_router(router)

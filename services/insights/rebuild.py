@@ -1,7 +1,7 @@
-"""Rebuilding the roll-ups from the documents, and verifying that they say the same.
+"""Rebuild the roll-ups from the leads, and verify them against the leads.
 
-A rebuild counts into a new generation, which the workers count into too from then on, and shows it once it is whole:
-figures can be read, and leads come and go, all the while. Killed, it is begun anew.
+A rebuild counts into a new generation, which the workers then count into too. It is shown once it is complete. Reads
+and changes of leads go on meanwhile. Crash at any point → an unfinished generation → the next rebuild starts anew.
 """
 
 import asyncio
@@ -11,38 +11,38 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.insights.counting import SHARDS, beat, begin_shards, carry_out, count, shard_of
-from services.insights.domain import SECTIONS, expected, row_of
-from shared.collections import INSIGHTS, LEADS, ROLLUPS, ROWS
+from services.insights.domain.rollup_changes import SECTIONS, add_counts, rollup_row
+from services.insights.rollup_store import SHARDS, apply_shards, begin_shards, count_leads, heartbeat, shard_of
 from shared.domain.rollups import META, bucket_id, flattened
-from shared.storage import Change, Document, Storage
-from shared.worker import settle
+from shared.mongo.names import INSIGHTS, LEAD_ROWS, LEADS, ROLLUPS
+from shared.mongo.retries import retry_on_conflict
+from shared.mongo.storage import Change, Document, Storage
 
 _PAGE = 1_000
-SHOWN_MAX = 20
-"""Differences that are told in full."""
+REPORTED_MAX = 20
+"""The most differences that are reported in full."""
 
 
 class Overtaken(Exception):  # noqa: N818 - what happened
-    """Somebody else began another rebuild."""
+    """Another process began a rebuild."""
 
 
 async def rebuild(storage: Storage, zone: ZoneInfo) -> AsyncIterator[int]:
-    """Count every lead anew, in days of `zone`; yields how many are done. Raises `Overtaken`."""
+    """Count every lead anew, in days of `zone`; yield how many are done. Raises `Overtaken`."""
     generation = await _begin(storage, zone)
     done = 0
     async for ids in _by_shard(storage.scan(LEADS, fields=("_id",), page=_PAGE)):
-        await count(storage, ids, zone)
+        await count_leads(storage, ids, zone)
         done += len(ids)
         yield done
-    # What is left in an older generation are rows of leads that are no more.
-    async for page in storage.scan(ROWS, fields=("generation",), page=_PAGE):
-        await count(storage, (row["_id"] for row in page if row["generation"] < generation), zone)
+    # The older generation only has rows of deleted leads left.
+    async for page in storage.scan(LEAD_ROWS, fields=("generation",), page=_PAGE):
+        await count_leads(storage, (row["_id"] for row in page if row["generation"] < generation), zone)
     await _show(storage, generation)
 
 
 async def _by_shard(pages: AsyncIterator[list[Document]]) -> AsyncIterator[list[str]]:
-    """Ids in groups of one shard each: a bucket is changed once for all of a group."""
+    """Yield ids in groups of one shard, so that a group changes each bucket once."""
     held: dict[str, list[str]] = {}
     async for page in pages:
         for document in page:
@@ -55,7 +55,7 @@ async def _by_shard(pages: AsyncIterator[list[Document]]) -> AsyncIterator[list[
 
 
 async def _begin(storage: Storage, zone: ZoneInfo) -> int:
-    await beat(storage, zone)
+    await heartbeat(storage, zone)
     generation = 0
 
     async def attempt() -> bool:
@@ -65,17 +65,17 @@ async def _begin(storage: Storage, zone: ZoneInfo) -> int:
         begun = {"building": generation, "zone": zone.key}
         return await storage.change(INSIGHTS, [Change(META, {"building": meta["building"]}, {"$set": begun})])
 
-    await settle(attempt)
+    await retry_on_conflict(attempt)
     shards = [f"shard:{number:02d}" for number in range(SHARDS)]
-    await settle(lambda: _move(storage, shards, generation))
+    await retry_on_conflict(lambda: _move(storage, shards, generation))
     return generation
 
 
 async def _move(storage: Storage, shards: list[str], generation: int) -> bool:
-    """Let these shards count into this generation, once what they have begun is carried out."""
+    """Move these shards to this generation, after applying their pending updates."""
     await begin_shards(storage, shards, generation)
     found = await storage.read(INSIGHTS, shards)
-    await carry_out(storage, [row for row in found.values() if row["pending"]])
+    await apply_shards(storage, [row for row in found.values() if row["pending"]])
     behind = [row for row in found.values() if row["generation"] < generation]
     return await storage.change(INSIGHTS, [_moved(row, generation) for row in behind])
 
@@ -95,9 +95,9 @@ async def _show(storage: Storage, generation: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What `verify` found: how many leads and buckets it compared, and where they differ (the first of them in words).
+    """The result of `verify`: leads and buckets compared, and the differences found.
 
-    `moving`: the roll-ups changed meanwhile, so that a difference may be none.
+    `moving`: the roll-ups changed meanwhile, so a difference may be temporary.
     """
 
     leads: int
@@ -107,12 +107,12 @@ class Verdict:
 
     @property
     def equal(self) -> bool:
-        """Whether the roll-ups say what the documents say."""
+        """Whether the roll-ups match the leads."""
         return not self.differences
 
 
 async def verify(storage: Storage) -> Verdict:
-    """Recompute everything from the documents, and compare. Raises `LookupError` while nothing has been counted."""
+    """Compare the roll-ups with the leads. Raises `LookupError` before the first count."""
     before = await _versions(storage)
     if META not in before:
         raise LookupError("nothing has been counted yet")
@@ -122,9 +122,9 @@ async def verify(storage: Storage) -> Verdict:
     leads = 0
     async for page in storage.scan(LEADS, fields=SECTIONS, page=_PAGE):
         leads += len(page)
-        expected(page, zone, wanted)
+        add_counts(page, zone, wanted)
         differences += await _rows_that_differ(storage, page, zone, generation)
-    async for row in _orphaned(storage):
+    async for row in _rows_without_lead(storage):
         differences.append(f"row {row}: its lead is no more")
     stored = await _buckets(storage, generation)
     differences += _buckets_that_differ(wanted, stored)
@@ -137,7 +137,7 @@ async def _versions(storage: Storage) -> dict[str, Document]:
 
 
 async def _rows_that_differ(storage: Storage, leads: list[Document], zone: ZoneInfo, generation: int) -> list[str]:
-    rows = await storage.read(ROWS, (lead["_id"] for lead in leads))
+    rows = await storage.read(LEAD_ROWS, (lead["_id"] for lead in leads))
     return [
         f"row {lead['_id']} ({shard_of(lead['_id'])}): differs from its lead"
         for lead in leads
@@ -146,12 +146,12 @@ async def _rows_that_differ(storage: Storage, leads: list[Document], zone: ZoneI
 
 
 def _is_row_of(row: Mapping[str, Any], lead: Document, zone: ZoneInfo, generation: int) -> bool:
-    wanted = {**row_of(lead, zone), "generation": generation}
+    wanted = {**rollup_row(lead, zone), "generation": generation}
     return {name: value for name, value in row.items() if name not in ("_id", "v")} == wanted
 
 
-async def _orphaned(storage: Storage) -> AsyncIterator[str]:
-    async for page in storage.scan(ROWS, fields=("gone",), page=_PAGE):
+async def _rows_without_lead(storage: Storage) -> AsyncIterator[str]:
+    async for page in storage.scan(LEAD_ROWS, fields=("gone",), page=_PAGE):
         there = [row["_id"] for row in page if not row.get("gone")]
         leads = await storage.read(LEADS, there, fields=("_id",))
         for lead_id in there:
@@ -178,8 +178,8 @@ def _buckets_that_differ(wanted: Mapping[str, Counter[str]], stored: Mapping[str
     return found
 
 
-async def until_quiet(storage: Storage, tries: int, pause_s: float) -> Verdict:
-    """Verify again while differences may be those of events under way."""
+async def verify_until_stable(storage: Storage, tries: int, pause_s: float) -> Verdict:
+    """Verify again while a difference may come from events in progress."""
     verdict = await verify(storage)
     while verdict.differences and verdict.moving and tries > 1:
         tries -= 1

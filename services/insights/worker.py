@@ -1,16 +1,16 @@
-"""The insights worker: every event goes into the timeline of its lead, and every lead counts as it is now."""
+"""The insights worker: keeps each lead's timeline and counts each lead's current state."""
 
 import asyncio
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from schemas import topics
-from services.insights.counting import News, beat, count
-from services.insights.placing import clear, place
+from services.insights.rollup_store import Watermark, count_leads, heartbeat
+from services.insights.timeline_store import drop_expired, place_events
 from shared.clock import pause
-from shared.domain.moments import stored
-from shared.events import Received, Result
-from shared.worker import Runtime, Worker
+from shared.consuming.worker import Runtime, Worker
+from shared.domain.moments import truncate_to_ms
+from shared.kafka.events import Received, Result
 
 NAME = "insights"
 TOPICS = tuple(topic for topic in topics.TOPICS.values() if NAME in topic.consumers)
@@ -21,26 +21,26 @@ _COUNTED = frozenset(
         *(topics.QUALIFIED, topics.DISQUALIFIED, topics.CONVERTED, topics.ERASED),
     )
 )
-"""The events after which a lead may count otherwise."""
+"""The topics whose events can change what a lead counts as."""
 _HEARTBEAT_S = 5.0
 
 
 def build(runtime: Runtime) -> Worker:
-    """The worker, ready to run."""
+    """Return the worker."""
     storage, zone = runtime.storage, ZoneInfo(runtime.settings.timezone)
 
     async def handle(received: Sequence[Received]) -> Sequence[Result]:
         changing = [one for one in received if one.record.topic in _COUNTED]
         newest = max((one.event.time for one in changing), default=None)
-        news = News(stored(newest), runtime.clock()) if newest else None
+        news = Watermark(truncate_to_ms(newest), runtime.clock()) if newest else None
         leads = filter(None, (one.lead_id for one in changing))
-        await asyncio.gather(place(storage, received, runtime.clock()), count(storage, leads, zone, news))
+        await asyncio.gather(place_events(storage, received, runtime.clock()), count_leads(storage, leads, zone, news))
         return ()
 
     async def live(stopping: asyncio.Event) -> None:
         while not stopping.is_set():
-            await beat(storage, zone, runtime.clock())
-            await clear(storage, runtime.clock())
+            await heartbeat(storage, zone, runtime.clock())
+            await drop_expired(storage, runtime.clock())
             await pause(stopping, _HEARTBEAT_S)
 
-    return Worker(NAME, TOPICS, handle, (live,), observes=True)
+    return Worker(NAME, TOPICS, handle, (live,), ignores_invalid=True)

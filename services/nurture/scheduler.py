@@ -1,4 +1,4 @@
-"""The schedule: each step goes out once, at its time, whichever process gets to it."""
+"""The scheduler: it publishes each due step once, whichever process takes it."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -9,15 +9,15 @@ import structlog
 from schemas.outputs import NurtureAction
 from schemas.topics import ACTIONS
 from services.nurture import store
-from services.nurture.domain import fault_in, judge
-from shared import due
-from shared.collections import STEPS
-from shared.due import Alarm
-from shared.events import Cause, Outgoing, emit
-from shared.leads import read_leads
+from services.nurture.domain.steps import decide_step, fault_in
+from shared.consuming.worker import Runtime
+from shared.kafka.events import Cause, Outgoing, emit
+from shared.leads.documents import read_leads
+from shared.mongo import leases
+from shared.mongo.leases import DuePoller
+from shared.mongo.names import STEPS
+from shared.mongo.storage import Document
 from shared.policies import policy_of
-from shared.storage import Document
-from shared.worker import Runtime
 
 _BATCH = 100
 _PAGE = 1_000
@@ -26,43 +26,45 @@ _log = structlog.get_logger()
 
 
 class Scheduler:
-    """Sends due steps; `alarm` runs it, and is to be woken when something may be due sooner than it knows."""
+    """Publishes due steps; `poller` runs it. Wake the poller after planning steps."""
 
     def __init__(self, runtime: Runtime, name: str) -> None:
         self._runtime = runtime
         self._name = name
-        self.alarm = Alarm(runtime.storage, runtime.clock, STEPS, self.send_due)
-        self._met = False
+        self.poller = DuePoller(runtime.storage, runtime.clock, STEPS, self.send_due)
+        self._met_others = False
 
     async def send_due(self) -> int:
-        """Take what is due now through, up to a page of it; return how many steps there were."""
-        steps = await due.find(self._runtime.storage, STEPS, self._runtime.clock(), _PAGE)
+        """Handle up to a page of due steps; return their number."""
+        steps = await leases.find(self._runtime.storage, STEPS, self._runtime.clock(), _PAGE)
         slices = [steps[start : start + _BATCH] for start in range(0, len(steps), _BATCH)]
-        # Processes that meet at the same steps part by taking some of them at random, and looking again soon.
-        for some in random.sample(slices, min(len(slices), _SHARE)) if self._met else slices:
+        # After a conflict with another process, each takes a random share of the steps.
+        for some in random.sample(slices, min(len(slices), _SHARE)) if self._met_others else slices:
             await self._send(some)
         return len(steps)
 
     async def _send(self, steps: Sequence[Document]) -> None:
         runtime, now = self._runtime, self._runtime.clock()
         leads = await read_leads(runtime.storage, (step.get("leadId", "") for step in steps))
-        before = await store.before(runtime.storage, steps)
+        before = await store.find_previous_steps(runtime.storage, steps)
         policy, zone = policy_of(runtime.settings), runtime.settings.zone
-        judged = {
-            step["_id"]: judge(step, leads.get(step.get("leadId", "")), before.get(step["_id"]), now, policy, zone)
+        decisions = {
+            step["_id"]: decide_step(
+                step, leads.get(step.get("leadId", "")), before.get(step["_id"]), now, policy, zone
+            )
             for step in steps
         }
         lease = timedelta(seconds=runtime.settings.lease_s)
-        ours, alone = await store.decide(runtime.storage, steps, judged, now, lease)
-        self._met = not alone
+        ours, alone = await store.take_due_steps(runtime.storage, steps, decisions, now, lease)
+        self._met_others = not alone
         actions, unreadable = actions_of(ours, self._name)
         await runtime.publisher.publish(self._name, actions)
-        await store.finish(runtime.storage, ours, unreadable)
+        await store.finish_steps(runtime.storage, ours, unreadable)
         _log.info("steps.through", worker=self._name, due=len(steps), sent=len(actions))
 
 
 def actions_of(steps: Iterable[Document], worker: str) -> tuple[list[Outgoing], dict[str, str]]:
-    """The events that decided steps go out as; and by id why a step can be none."""
+    """Return the events of decided steps, and the faults of unreadable steps by id."""
     events, faults = [], {}
     for step in steps:
         try:
@@ -74,7 +76,7 @@ def actions_of(steps: Iterable[Document], worker: str) -> tuple[list[Outgoing], 
 
 
 def action_of(step: Document, worker: str) -> Outgoing:
-    """The event that a decided step goes out as: the same whoever publishes it, and however often."""
+    """Return the event of a decided step; it is the same at each publish."""
     action = NurtureAction.model_validate(step["decided"])
     cause = Cause(step["_id"], step["causationId"], step["correlationId"])
     source = f"/services/{worker}"

@@ -1,8 +1,7 @@
-"""Nurture's collections: `enrolments` and `nurture_steps`, which is the schedule itself.
+"""Nurture's collections: `enrolments`, and `nurture_steps`, which is the schedule.
 
-`wakeAt` is when a scheduled step wants attention next: its due time, the time it was postponed to, or the end of the
-lease of whoever holds it. A step that is through has none and leaves the (sparse) index, so looking for work costs what
-is due, not what was.
+`wakeAt` is the time when a process looks at a step next: its due time, a later time after a delay, or the end of a
+lease. A finished step has none, so it leaves the sparse index: a search reads due steps only.
 """
 
 import asyncio
@@ -10,55 +9,53 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from services.nurture.domain import CANCELLED, SCHEDULED, SENT, SKIPPED, Judged
-from services.nurture.enrolment import Admission, adopt, enrolment_id
-from shared.collections import ENROLMENTS, STEPS
-from shared.storage import Change, Document, Storage
+from services.nurture.domain.enrolment import EnrolmentPlan, enrolment_id, recover
+from services.nurture.domain.steps import CANCELLED, SCHEDULED, SENT, SKIPPED, StepDecision
+from shared.mongo.names import ENROLMENTS, STEPS
+from shared.mongo.storage import Change, Document, Storage
 
 _OF_PREVIOUS = ("stepId", "state", "wakeAt", "decidedAt", "lastSentAt", "previousId")
 
 
-async def live(storage: Storage, enrolments: Collection[Document]) -> set[str]:
-    """The ids of those enrolments that have steps still to come in their round."""
+async def find_live(storage: Storage, enrolments: Collection[Document]) -> set[str]:
+    """Return the ids of the enrolments that have scheduled steps in their round."""
     ids = [step for one in enrolments for step in one["stepIds"]]
     steps = await storage.read(STEPS, ids, fields=("state",))
     scheduled = {step["_id"] for step in steps.values() if step["state"] == SCHEDULED}
     return {one["_id"] for one in enrolments if scheduled.intersection(one["stepIds"])}
 
 
-async def admit(storage: Storage, admissions: Sequence[Admission]) -> Sequence[Admission] | None:
-    """Store enrolments with their new steps; return them as they are now.
+async def save_enrolments(storage: Storage, plans: Sequence[EnrolmentPlan]) -> Sequence[EnrolmentPlan] | None:
+    """Store enrolments with their new steps; return them, or None after a conflict: decide again.
 
-    None when somebody else was at one of them: read and decide again.
-
-    Steps go first, so an enrolment that is there has all its steps. Steps without their enrolment were left by a
-    process that was killed in between, or put there by one that is at it now: they get it, as of whoever caused them.
+    Steps come first, so an existing enrolment has all its steps.
+    Crash after the steps → they have no enrolment → the next attempt stores the enrolment that the steps belong to.
     """
-    known = await storage.insert_new(STEPS, [step for one in admissions for step in one.steps])
+    known = await storage.insert_new(STEPS, [step for one in plans for step in one.steps])
     if known:
-        admissions = await _adopted(storage, admissions, known)
-    outrun = await storage.insert_new(ENROLMENTS, [one.enrolment for one in admissions if not one.read_at])
-    held = await storage.change(ENROLMENTS, [_update_of(one) for one in admissions if one.read_at and one.changed])
-    return admissions if held and not outrun and not known else None
+        plans = await _recover_enrolments(storage, plans, known)
+    outrun = await storage.insert_new(ENROLMENTS, [one.enrolment for one in plans if not one.read_at])
+    written = await storage.change(ENROLMENTS, [_update_of(one) for one in plans if one.read_at and one.changed])
+    return plans if written and not outrun and not known else None
 
 
-def _update_of(admission: Admission) -> Change:
-    enrolment = admission.enrolment
-    return Change(enrolment["_id"], {"revision": admission.read_at}, {"$set": _without_id(enrolment)})
+def _update_of(plan: EnrolmentPlan) -> Change:
+    enrolment = plan.enrolment
+    return Change(enrolment["_id"], {"revision": plan.read_at}, {"$set": _without_id(enrolment)})
 
 
 def _without_id(document: Document) -> Document:
     return {name: value for name, value in document.items() if name != "_id"}
 
 
-async def _adopted(storage: Storage, admissions: Sequence[Admission], known: set[str]) -> list[Admission]:
-    met = [one for one in admissions if not known.isdisjoint(step["_id"] for step in one.steps)]
+async def _recover_enrolments(storage: Storage, plans: Sequence[EnrolmentPlan], known: set[str]) -> list[EnrolmentPlan]:
+    met = [one for one in plans if not known.isdisjoint(step["_id"] for step in one.steps)]
     steps = await storage.find_in(STEPS, "leadId", [one.enrolment["leadId"] for one in met])
-    return [adopt(one, steps) if one in met else one for one in admissions]
+    return [recover(one, steps) if one in met else one for one in plans]
 
 
-async def begun(storage: Storage, leads: Collection[str]) -> Mapping[tuple[str, str], set[str]]:
-    """What these leads were enrolled in before: the sequences, by lead and cause."""
+async def find_started_sequences(storage: Storage, leads: Collection[str]) -> Mapping[tuple[str, str], set[str]]:
+    """Return the sequences that these leads entered before, by lead and cause."""
     steps = await storage.find_in(STEPS, "leadId", leads, fields=("leadId", "cause", "sequenceId"))
     found: dict[tuple[str, str], set[str]] = {}
     for step in steps:
@@ -66,15 +63,15 @@ async def begun(storage: Storage, leads: Collection[str]) -> Mapping[tuple[str, 
     return found
 
 
-async def of_lead(storage: Storage, lead_id: str) -> tuple[list[Document], list[Document]]:
-    """A lead's enrolments, and all steps of all their rounds."""
+async def read_nurture(storage: Storage, lead_id: str) -> tuple[list[Document], list[Document]]:
+    """Return a lead's enrolments, and the steps of all their rounds."""
     steps = await storage.find(STEPS, {"leadId": lead_id})
     ids = {enrolment_id(lead_id, step["sequenceId"]) for step in steps}
     return list((await storage.read(ENROLMENTS, ids)).values()), steps
 
 
-async def before(storage: Storage, steps: Sequence[Document]) -> dict[str, Document]:
-    """For each of these steps, by id, the nearest step before it that wasn't cancelled, if there is one."""
+async def find_previous_steps(storage: Storage, steps: Sequence[Document]) -> dict[str, Document]:
+    """Return for each of these steps, by id, the nearest earlier step that wasn't cancelled."""
     found: dict[str, Document] = {}
     wanted = {step["_id"]: step["previousId"] for step in steps if "previousId" in step and "decided" not in step}
     while wanted:
@@ -85,17 +82,17 @@ async def before(storage: Storage, steps: Sequence[Document]) -> dict[str, Docum
     return found
 
 
-async def decide(
-    storage: Storage, steps: Sequence[Document], judged: Mapping[str, Judged], now: datetime, lease: timedelta
+async def take_due_steps(
+    storage: Storage, steps: Sequence[Document], decisions: Mapping[str, StepDecision], now: datetime, lease: timedelta
 ) -> tuple[list[Document], bool]:
-    """Write what becomes of due steps, by id; return those that are ours to send, and whether nobody else was at them.
+    """Write the decisions on due steps; return the steps to send, and False after a conflict.
 
-    A step that isn't sent is through, or postponed. One that is keeps its content in `decided` from here on, and is
-    ours until the lease ends: whoever takes it over after a crash sends the same. Of two processes at one step, the one
-    that finds it as it read it wins.
+    A step to send keeps its content in `decided`, and a lease for this process. Other steps are finished or postponed.
+    Crash after it → the lease ends → another process sends the same content.
+    If two processes decide on one step, only the first write matches the step as it was read.
     """
     hold = {"claim": uuid.uuid4().hex, "wakeAt": now + lease}
-    results = {step["_id"]: _result(step, judged[step["_id"]], now, hold) for step in steps}
+    results = {step["_id"]: _step_result(step, decisions[step["_id"]], now, hold) for step in steps}
     alone = await storage.change(
         STEPS, [Change(step["_id"], {"wakeAt": step["wakeAt"]}, _update(results[step["_id"]])) for step in steps]
     )
@@ -105,15 +102,15 @@ async def decide(
     return [one for one in taken.values() if one.get("state") == SCHEDULED and one.get("claim") == hold["claim"]], alone
 
 
-def _result(step: Document, verdict: Judged, now: datetime, hold: Document) -> Document:
-    if verdict.state == SCHEDULED:
-        moved = {"dueAt": verdict.due, "plannedAt": step.get("plannedAt", step["dueAt"])} if verdict.due else {}
-        return {"why": verdict.why, "wakeAt": verdict.until, **moved}
-    if verdict.state != SENT:
-        last = {"lastSentAt": verdict.last_sent_at} if verdict.last_sent_at else {}
-        return {"why": verdict.why, "decidedAt": now, "state": verdict.state, **last}
-    # What was decided before may have gone out: its content and its moment stay.
-    fresh = {"why": verdict.why, "decidedAt": now, "decided": verdict.action.wire()} if verdict.action else {}
+def _step_result(step: Document, decision: StepDecision, now: datetime, hold: Document) -> Document:
+    if decision.state == SCHEDULED:
+        moved = {"dueAt": decision.due, "plannedAt": step.get("plannedAt", step["dueAt"])} if decision.due else {}
+        return {"why": decision.why, "wakeAt": decision.until, **moved}
+    if decision.state != SENT:
+        last = {"lastSentAt": decision.last_sent_at} if decision.last_sent_at else {}
+        return {"why": decision.why, "decidedAt": now, "state": decision.state, **last}
+    # An earlier decision may be published already: its content and its time stay.
+    fresh = {"why": decision.why, "decidedAt": now, "decided": decision.action.wire()} if decision.action else {}
     return {**hold, **fresh}
 
 
@@ -121,24 +118,24 @@ def _update(result: Document) -> Document:
     return {"$set": result} if "wakeAt" in result else {"$set": result, "$unset": {"wakeAt": ""}}
 
 
-async def finish(storage: Storage, steps: Sequence[Document], faults: Mapping[str, str]) -> None:
-    """Mark steps that are ours as through: sent, or skipped for the fault that `faults` names by their id."""
+async def finish_steps(storage: Storage, steps: Sequence[Document], faults: Mapping[str, str]) -> None:
+    """Finish steps of this process: sent, or skipped with their fault (`faults`, by id)."""
     await storage.change(
-        STEPS, [Change(step["_id"], {"claim": step["claim"]}, _through(step, faults)) for step in steps]
+        STEPS, [Change(step["_id"], {"claim": step["claim"]}, _finished_update(step, faults)) for step in steps]
     )
 
 
-def _through(step: Document, faults: Mapping[str, str]) -> Document:
+def _finished_update(step: Document, faults: Mapping[str, str]) -> Document:
     fault = faults.get(step["_id"])
     return _update({"state": SKIPPED, "why": fault} if fault else {"state": SENT})
 
 
-async def cancel(
+async def cancel_steps(
     storage: Storage, why: Mapping[str, str], now: datetime, actions: Collection[str] | None = None
 ) -> None:
-    """Cancel what is still to come for these leads (id → why), except what is being sent already.
+    """Cancel the scheduled steps of these leads (id → why), except those being sent.
 
-    `actions` narrows it to steps of those.
+    With `actions`, cancel only steps with these actions.
     """
     narrowed = {"action": {"$in": sorted(actions)}} if actions is not None else {}
     for reason in sorted(set(why.values())):
@@ -148,8 +145,8 @@ async def cancel(
         await storage.change_all(STEPS, pending, update)
 
 
-async def forget(storage: Storage, leads: Collection[str]) -> None:
-    """Delete all that is there of these leads, which were erased."""
+async def delete_leads(storage: Storage, leads: Collection[str]) -> None:
+    """Delete the steps and enrolments of these erased leads."""
     if leads:
         of_them = {"leadId": {"$in": sorted(leads)}}
         await storage.delete_all(STEPS, of_them)
@@ -157,7 +154,7 @@ async def forget(storage: Storage, leads: Collection[str]) -> None:
 
 
 async def create_indexes(storage: Storage) -> None:
-    """The indexes that the schedule needs."""
+    """Create the indexes that the schedule needs."""
     await asyncio.gather(
         storage.create_index(STEPS, [("wakeAt", 1)], sparse=True),
         storage.create_index(STEPS, [("leadId", 1)]),

@@ -1,4 +1,4 @@
-"""The nurture worker: a first score or a trigger enrols a lead; its steps go out when they are due."""
+"""The nurture worker: a first score or a trigger enrols a lead; the scheduler publishes its steps."""
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -6,103 +6,125 @@ from dataclasses import replace
 from typing import Any
 
 from schemas.topics import CONVERTED, ENROLLED, ERASED, SCORED, TRIGGERED, UPDATED
-from services.nurture import sequences as config
 from services.nurture import store
-from services.nurture.domain import SENT, ending
-from services.nurture.enrolment import Admission, Cause, Wish, admit, begin, enrolled, news, pick, round_of
+from services.nurture.domain import sequences as config
+from services.nurture.domain.enrolment import (
+    EnrolmentCause,
+    EnrolmentPlan,
+    EnrolmentRequest,
+    decide_first_step,
+    enrolled_event,
+    has_new_causes,
+    plan_enrolment,
+    round_of,
+    select_sequence,
+)
+from services.nurture.domain.steps import SENT, reason_to_end
 from services.nurture.scheduler import Scheduler, actions_of
-from shared.collections import ENROLMENTS, LEADS, STEPS
 from shared.config import Reloading
-from shared.domain.consent import EMAIL
+from shared.consuming.worker import Runtime, Worker
+from shared.domain.consent.contact_permission import MAILED, ConsentPolicy, may
+from shared.domain.consent.statements import EMAIL
 from shared.domain.ids import derive
-from shared.domain.permission import MAILED, Policy, may
-from shared.events import Outgoing, Received, emit
-from shared.leads import read_leads
+from shared.kafka.events import Outgoing, Received, emit
+from shared.leads.documents import read_leads
+from shared.mongo.names import ENROLMENTS, LEADS, STEPS
+from shared.mongo.retries import retry_on_conflict
+from shared.mongo.storage import Document, Storage
 from shared.policies import policy_of
-from shared.storage import Document, Storage
-from shared.worker import Runtime, Worker, settle
 
 NAME = "nurture"
 TOPICS = (SCORED, TRIGGERED, CONVERTED, UPDATED, ERASED)
-_Wanted = tuple[Received, Wish]
-_Begun = Mapping[tuple[str, str], Collection[str]]
+_CausedRequest = tuple[Received, EnrolmentRequest]
+_Started = Mapping[tuple[str, str], Collection[str]]
 
 
 def build(runtime: Runtime) -> Worker:
-    """The worker, ready to run. Raises `ConfigError` when the sequences file is wrong."""
+    """Return the worker. Raises `ConfigError` when the sequences file is invalid."""
     sequences = Reloading(runtime.settings.sequences_file, config.Sequences, runtime.settings.zone)
     scheduler = Scheduler(runtime, NAME)
     storage, policy = runtime.storage, policy_of(runtime.settings)
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
         unique = list({one.key: one for one in received if _matters(one)}.values())
-        leads, begun = await asyncio.gather(
+        leads, started = await asyncio.gather(
             read_leads(storage, (str(one.lead_id) for one in unique)),
-            store.begun(storage, {str(one.lead_id) for one in unique if _enrols(one)}),
+            store.find_started_sequences(storage, {str(one.lead_id) for one in unique if _enrols(one)}),
         )
-        over = {lead_id: why for lead_id, lead in leads.items() if (why := ending(lead, policy))}
+        over = {lead_id: why for lead_id, lead in leads.items() if (why := reason_to_end(lead, policy))}
         current = sequences.current
         known = [one for one in unique if str(one.lead_id) in leads]
-        wanted = [wanted for one in known for wanted in _wanted(one, leads[str(one.lead_id)], current, begun)]
-        events = await _enrol(runtime, [one for one in wanted if _stands(*one, over, begun)], current)
-        await store.cancel(storage, over, runtime.clock())
-        await store.cancel(storage, _no_mail(unique, leads, over, policy), runtime.clock(), MAILED)
-        gone = await _gone(storage, {str(one.lead_id) for one in unique})
-        await store.forget(storage, gone)
-        scheduler.alarm.wake()
+        wanted = [wanted for one in known for wanted in _find_requests(one, leads[str(one.lead_id)], current, started)]
+        events = await _enrol(runtime, [one for one in wanted if _may_enrol(*one, over, started)], current)
+        await store.cancel_steps(storage, over, runtime.clock())
+        await store.cancel_steps(storage, _find_unmailable(unique, leads, over, policy), runtime.clock(), MAILED)
+        gone = await _find_erased(storage, {str(one.lead_id) for one in unique})
+        await store.delete_leads(storage, gone)
+        scheduler.poller.wake()
         return [event for event in events if (event.key or b"").decode() not in gone]
 
-    return Worker(NAME, TOPICS, handle, (sequences.watch,), (scheduler.alarm,), lanes=2)
+    return Worker(NAME, TOPICS, handle, pollers=(scheduler.poller,), files=(sequences,), lanes=2)
 
 
-async def _gone(storage: Storage, lead_ids: Collection[str]) -> set[str]:
-    """Those of these leads that were erased by now.
+async def _find_erased(storage: Storage, lead_ids: Collection[str]) -> set[str]:
+    """Return the leads that are erased by now; read this after all writes.
 
-    Asked after all is written: an erasure deletes the lead first and what belongs to it then, so that either it finds
-    what was written here, or it is found here. A process that is killed in between gets the event again.
+    An erasure deletes the lead first and its documents later. So either the erasure finds the documents of this worker,
+    or this worker finds the lead deleted.
+    Crash before this read → documents of an erased lead may remain → the redelivery deletes them.
     """
     return set(lead_ids) - (await storage.read(LEADS, lead_ids, fields=("_id",))).keys()
 
 
-def _no_mail(
-    received: Collection[Received], leads: Mapping[str, Document], over: Collection[str], policy: Policy
+def _find_unmailable(
+    received: Collection[Received], leads: Mapping[str, Document], over: Collection[str], policy: ConsentPolicy
 ) -> dict[str, str]:
-    """The leads whose consent to mail these events took, and why; as long as the lead itself still says so."""
-    told = [one for one in received if one.record.topic == UPDATED.name and "consent.email" in one.payload.changed]
-    ids = {str(one.lead_id) for one in told} & (leads.keys() - over)
+    """Return the leads that these events withdrew from mail, and why; only if the lead still says so."""
+    changes = [one for one in received if one.record.topic == UPDATED.name and "consent.email" in one.payload.changed]
+    ids = {str(one.lead_id) for one in changes} & (leads.keys() - over)
     permissions = {lead_id: may(EMAIL, leads[lead_id], policy) for lead_id in ids}
     return {lead_id: one.why for lead_id, one in permissions.items() if not one.allowed}
 
 
-async def _enrol(runtime: Runtime, wanted: Sequence[_Wanted], sequences: config.Sequences) -> list[Outgoing]:
-    """Fulfil these wishes; tell of each round that one of these events began, now or before."""
-    wishes: dict[str, list[Wish]] = {}
-    for _, wish in wanted:
-        wishes.setdefault(wish.enrolment_id, []).append(wish)
-    done: dict[str, Admission] = {}
+async def _enrol(runtime: Runtime, wanted: Sequence[_CausedRequest], sequences: config.Sequences) -> list[Outgoing]:
+    """Enrol as requested; return the events of each round that these requests' causes began, now or before."""
+    requests: dict[str, list[EnrolmentRequest]] = {}
+    for _, request in wanted:
+        requests.setdefault(request.enrolment_id, []).append(request)
+    done: dict[str, EnrolmentPlan] = {}
     policy, zone = policy_of(runtime.settings), runtime.settings.zone
 
     async def attempt() -> bool:
-        there = await runtime.storage.read(ENROLMENTS, wishes)
-        live = await store.live(runtime.storage, [one for one in there.values() if news(one, wishes[one["_id"]])])
+        existing = await runtime.storage.read(ENROLMENTS, requests)
+        live = await store.find_live(
+            runtime.storage, [one for one in existing.values() if has_new_causes(one, requests[one["_id"]])]
+        )
         now = runtime.clock()
-        admissions = [
-            begin(admit(there.get(id_), some, sequences, now, live=id_ in live), some[0].lead, now, policy, zone)
-            for id_, some in wishes.items()
+        plans = [
+            decide_first_step(
+                plan_enrolment(existing.get(id_), some, sequences, now, live=id_ in live),
+                some[0].lead,
+                now,
+                policy,
+                zone,
+            )
+            for id_, some in requests.items()
         ]
-        stored = await store.admit(runtime.storage, admissions)
+        stored = await store.save_enrolments(runtime.storage, plans)
         done.update({one.enrolment["_id"]: one for one in stored or ()})
         return stored is not None
 
-    await settle(attempt)
-    return await _told(runtime, wanted, done)
+    await retry_on_conflict(attempt)
+    return await _round_events(runtime, wanted, done)
 
 
-async def _told(runtime: Runtime, wanted: Sequence[_Wanted], done: Mapping[str, Admission]) -> list[Outgoing]:
+async def _round_events(
+    runtime: Runtime, wanted: Sequence[_CausedRequest], done: Mapping[str, EnrolmentPlan]
+) -> list[Outgoing]:
     began = [
-        (received, done[wish.enrolment_id].enrolment, round_)
-        for received, wish in wanted
-        if (round_ := round_of(done[wish.enrolment_id].enrolment, received.key))
+        (received, done[request.enrolment_id].enrolment, round_)
+        for received, request in wanted
+        if (round_ := round_of(done[request.enrolment_id].enrolment, received.key))
     ]
     steps = {step["_id"]: step for one in done.values() for step in one.steps}
     ids = [step_id for _, _, round_ in began for step_id in round_["stepIds"] if step_id not in steps]
@@ -114,10 +136,10 @@ def _events(
     received: Received, enrolment: Document, round_: Mapping[str, Any], steps: Mapping[str, Document]
 ) -> Iterator[Outgoing]:
     if not steps.keys() >= set(round_["stepIds"]):
-        return  # the lead is erased in this moment: what is left of it is told no more
+        return  # an erasure has deleted steps of this lead meanwhile
     own = [steps[step_id] for step_id in round_["stepIds"]]
-    payload = enrolled(enrolment, own)
-    # One trigger can enrol in several sequences: each of its events has an id of its own.
+    payload = enrolled_event(enrolment, own)
+    # One trigger can enrol in several sequences: each event needs its own id.
     cause = replace(received.cause, key=derive(received.key, enrolment["sequenceId"]))
     yield emit(ENROLLED, payload, cause=cause, key=enrolment["leadId"], source=f"/services/{NAME}", at=round_["at"])
     yield from actions_of((step for step in own if step.get("atOnce") and step["state"] == SENT), NAME)[0]
@@ -135,31 +157,40 @@ def _enrols(received: Received) -> bool:
     return received.record.topic == TRIGGERED.name or _is_first_score(received)
 
 
-def _stands(received: Received, wish: Wish, over: Collection[str], begun: _Begun) -> bool:
-    """Whether a wish is to be fulfilled: a lead that has ended is enrolled no more, but what was begun before is told.
+def _may_enrol(received: Received, request: EnrolmentRequest, over: Collection[str], started: _Started) -> bool:
+    """Return whether to carry out a request: the lead's nurture goes on, or this cause began it before.
 
-    Who was killed between writing and telling has a first step that is decided and out for good, and nobody else who
-    would tell of it.
+    Crash after writing → the first step is decided, not published → only this redelivery can publish it.
     """
-    lead_id = wish.lead["_id"]
-    return lead_id not in over or wish.sequence.id in begun.get((lead_id, received.key), ())
+    lead_id = request.lead["_id"]
+    return lead_id not in over or request.sequence.id in started.get((lead_id, received.key), ())
 
 
-def _wanted(received: Received, lead: Document, sequences: config.Sequences, begun: _Begun) -> Iterator[_Wanted]:
-    """What this event wants its lead to be enrolled in."""
+def _find_requests(
+    received: Received, lead: Document, sequences: config.Sequences, started: _Started
+) -> Iterator[_CausedRequest]:
+    """Yield the enrolments that this event requests for its lead."""
     payload = received.payload
     if _is_first_score(received):
-        # Delivered again, a first score chooses what it chose before, whatever became of lead and file since.
-        before = next(iter(begun.get((lead["_id"], received.key), ())), None)
-        # The score told is the lead's first; the document may show a later one by now.
-        chosen = sequences.find(before) if before else pick({**lead, "score": payload.score}, sequences)
+        # In a redelivery, a first score selects the same sequence, even if lead or file have changed.
+        before = next(iter(started.get((lead["_id"], received.key), ())), None)
+        # The event has the lead's first score; the document may have a later one.
+        chosen = sequences.find(before) if before else select_sequence({**lead, "score": payload.score}, sequences)
         if chosen:
-            yield received, Wish(lead, chosen, _cause(received, f"its first score was {payload.score}"))
+            yield (
+                received,
+                EnrolmentRequest(lead, chosen, _enrolment_cause(received, f"its first score was {payload.score}")),
+            )
     if received.record.topic == TRIGGERED.name:
         for sequence in sequences.sequences:
             if payload.trigger in sequence.triggers:
-                yield received, Wish(lead, sequence, _cause(received, f"it set off the trigger '{payload.trigger}'"))
+                yield (
+                    received,
+                    EnrolmentRequest(
+                        lead, sequence, _enrolment_cause(received, f"it set off the trigger '{payload.trigger}'")
+                    ),
+                )
 
 
-def _cause(received: Received, why: str) -> Cause:
-    return Cause(received.key, received.event.id, received.cause.correlation_id, why)
+def _enrolment_cause(received: Received, why: str) -> EnrolmentCause:
+    return EnrolmentCause(received.key, received.event.id, received.cause.correlation_id, why)

@@ -1,4 +1,4 @@
-"""Collecting what a model learns from: each lead once, as it stood at one moment of its life (`labels`)."""
+"""Collects training examples: each lead once, at one moment of its life (`labels`)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,17 +6,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.prediction import store
-from services.prediction.features import Vector, vector
-from services.prediction.labels import Life, is_known, label, landmark
-from shared.collections import LEADS, PREDICTIONS
+from services.prediction.domain.learning.features import Vector, vector
+from services.prediction.domain.learning.labels import Life, converted_in_time, is_outcome_known, landmark
 from shared.domain.statuses import OPEN
-from shared.storage import Document, Storage
+from shared.mongo.names import LEADS, PREDICTIONS
+from shared.mongo.storage import Document, Storage
 
 EXAMPLES_MAX = 100_000
-"""The newest examples are kept: older ones tell less of now, and training must fit into a process."""
+"""The most examples, the newest ones: older ones say less, and memory is limited."""
 RECENT_MAX = 2_000
-"""Leads of now that drift is looked for in."""
-# Any of the ages at which leads become examples lies behind these leads.
+"""The most current leads for the drift check."""
+# These leads are older than all ages at which leads become examples.
 _RECENT = (timedelta(days=60), timedelta(days=30))
 _PAGE, _CHUNK = 1_000, 500
 _FIELDS = ("status", "createdAt", "convertedAt", "updatedAt")
@@ -24,7 +24,7 @@ _FIELDS = ("status", "createdAt", "convertedAt", "updatedAt")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Moment:
-    """When a lead is an example, and whether it converted in time from then on."""
+    """When a lead is an example, and whether it converted within the horizon."""
 
     at: datetime
     lead_id: str
@@ -33,9 +33,9 @@ class Moment:
 
 @dataclass(slots=True)
 class Collected:
-    """Examples in the order of their time; how many leads are `censored`, their horizon being yet to come.
+    """Examples in order of time; `censored` leads have an unfinished horizon.
 
-    `recent` are vectors of leads of these weeks, taken at the same ages as the examples'.
+    `recent` are vectors of current leads, taken at the same ages as the examples.
     """
 
     moments: list[Moment] = field(default_factory=list)
@@ -45,15 +45,15 @@ class Collected:
 
 
 async def collect(storage: Storage, horizon: timedelta, now: datetime) -> Collected:
-    """Read all leads' lives, then what was known of the newest examples; ask for open leads without a prediction."""
+    """Collect the newest examples. Requests predictions for open leads that have none."""
     found, recent = Collected(), list[Moment]()
     async for page in storage.scan(LEADS, fields=_FIELDS, page=_PAGE):
         for life in await _lives(storage, page):
             at = landmark(life)
             if at is None:
                 continue
-            moment = Moment(at, life.lead_id, label(life, at, horizon))
-            if is_known(at, horizon, now):
+            moment = Moment(at, life.lead_id, converted_in_time(life, at, horizon))
+            if is_outcome_known(at, horizon, now):
                 found.moments.append(moment)
             else:
                 found.censored += 1
@@ -73,27 +73,27 @@ async def _lives(storage: Storage, page: Sequence[Document]) -> list[Life]:
 
 def _life(lead: Mapping[str, Any], lost: Mapping[str, datetime]) -> Life:
     converted = lead.get("convertedAt")
-    # Where no timeline tells of it, a lost lead was last changed when it was lost, or later.
+    # Without a timeline event, a lost lead counts as closed at its last change, at the latest.
     closed = lost.get(lead["_id"], lead["updatedAt"]) if lead["status"] == "lost" else converted
     return Life(lead["_id"], lead["createdAt"], closed, converted)
 
 
 def _newest(moments: list[Moment], most: int) -> list[Moment]:
-    # Sorted seldom: only once there are twice as many.
+    # Sort rarely: only at twice the size.
     return sorted(moments)[-most:] if len(moments) > 2 * most else moments
 
 
 async def _ask_for_missing(storage: Storage, page: Sequence[Document], now: datetime) -> None:
     open_ = [lead["_id"] for lead in page if lead["status"] in OPEN]
     there = await storage.read(PREDICTIONS, open_, fields=("_id",))
-    await store.ask(storage, (one for one in open_ if one not in there), now)
+    await store.request_predictions(storage, (one for one in open_ if one not in there), now)
 
 
 async def _vectors(storage: Storage, moments: Sequence[Moment]) -> dict[Moment, Vector]:
-    """What was known at these moments, in their order; a lead that was erased meanwhile is no example."""
+    """Return the vectors at these moments, in order. A lead erased meanwhile is no example."""
     found: dict[Moment, Vector] = {}
     for start in range(0, len(moments), _CHUNK):
         some = moments[start : start + _CHUNK]
-        known = await store.histories(storage, {one.lead_id: one.at for one in some})
+        known = await store.load_histories(storage, {one.lead_id: one.at for one in some})
         found |= {one: vector(known[one.lead_id], one.at) for one in some if one.lead_id in known}
     return found

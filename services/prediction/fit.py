@@ -1,4 +1,4 @@
-"""The process that fits a model: reads the examples as JSON, and writes what becomes of them."""
+"""The process that fits a model: reads examples as JSON, and writes the result as JSON."""
 
 import json
 import sys
@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from services.prediction.drift import alarms
-from services.prediction.features import KINDS, SCHEMA
-from services.prediction.proposal import Champion, propose
-from services.prediction.registry import document_of, served
-from services.prediction.sample import Sample, sample_of
+from services.prediction.domain.judging.proposal import Champion, propose
+from services.prediction.domain.learning.drift import alarms
+from services.prediction.domain.learning.features import KINDS, SCHEMA
+from services.prediction.domain.learning.registry import document_of, load_served
+from services.prediction.domain.learning.sample import Sample, sample_of
 
 
-def fitted(task: Mapping[str, Any]) -> dict[str, Any]:
-    """The model to enter into the registry (None: there is none), why it stands as it does, and what has drifted."""
+def fit_model(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the model for the registry (None: none), its status's reasons, and the drift."""
     times = [datetime.fromisoformat(one) for one in task["times"]]
     sample = sample_of(KINDS, task["vectors"], task["labels"], times)
     before = task["champion"] if task["champion"] and task["champion"]["schema"] == SCHEMA else None
@@ -32,7 +32,7 @@ def fitted(task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _champion(document: Mapping[str, Any]) -> Champion:
-    return Champion(served(document), datetime.fromisoformat(document["window"]["to"]))
+    return Champion(load_served(document), datetime.fromisoformat(document["window"]["to"]))
 
 
 def _drift(champion: Mapping[str, Any], sample: Sample, recent: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -41,8 +41,8 @@ def _drift(champion: Mapping[str, Any], sample: Sample, recent: list[dict[str, A
 
 
 def main() -> None:
-    """Read a task, write its answer."""
-    json.dump(fitted(json.load(sys.stdin)), sys.stdout)
+    """Read a task from standard input, and write its result."""
+    json.dump(fit_model(json.load(sys.stdin)), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Predicting: open leads in micro-batches, each once something new is known of it, it has aged, or the model is new."""
+"""Predicts open leads in batches: after new events, with age, and after a new model."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -8,71 +8,71 @@ from typing import TYPE_CHECKING
 import structlog
 
 from services.prediction import store
-from services.prediction.features import SCHEMA, History, Vector, vector
-from services.prediction.heuristic import by_heuristic
-from services.prediction.job import again_at
-from services.prediction.telling import Prediction
-from shared.collections import PREDICTIONS
-from shared.domain.registry import HEURISTIC, STANDING
+from services.prediction.domain.learning.features import SCHEMA, History, Vector, vector
+from services.prediction.domain.serving.explanation import LeadPrediction
+from services.prediction.domain.serving.heuristic import by_heuristic
+from services.prediction.domain.training_job import again_at
+from shared.consuming.worker import Runtime
+from shared.domain.model_documents import HEURISTIC, STANDING
 from shared.domain.statuses import OPEN
-from shared.due import claim
-from shared.errors import where
-from shared.storage import Change, Document
-from shared.worker import Runtime
+from shared.mongo.leases import acquire_lease
+from shared.mongo.names import PREDICTIONS
+from shared.mongo.storage import Change, Document
+from shared.observability.errors import where
 
 if TYPE_CHECKING:
-    from services.prediction.registry import Served
+    from services.prediction.domain.learning.registry import ServedModel
 
 BATCH = 500
-# Found at once and made due together: what stands under another model is looked for seldom.
+# Rows under another model are searched rarely, and many become due at once.
 _FOUND_MAX = 2_000
 _LOOK_S = 20.0
 _log = structlog.get_logger()
 
 
-class Predicting:
-    """Predicts what is due, by the model that counts at the time."""
+class Predictor:
+    """Predicts the due leads by the current model."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._storage, self._clock = runtime.storage, runtime.clock
         self._lease = timedelta(seconds=runtime.settings.lease_s)
-        self._models: dict[int, Served | None] = {}
+        self._models: dict[int, ServedModel | None] = {}
         self._looked: tuple[float, int] = (-_LOOK_S, HEURISTIC)
 
     async def take(self) -> int:
-        """Predict a batch of what is due; return how many leads there were to see to."""
-        standing, now = await store.row(self._storage, STANDING), self._clock()
+        """Predict a batch of due leads; return how many rows it handled."""
+        standing, now = await store.read_row(self._storage, STANDING), self._clock()
         champion = await self._model(standing.get("champion"))
         number = champion.version if champion else HEURISTIC
-        rows = await claim(self._storage, PREDICTIONS, now, self._lease, BATCH)
+        rows = await acquire_lease(self._storage, PREDICTIONS, now, self._lease, BATCH)
         if not rows:
             return await self._recall(number, now)
-        known = await store.histories(self._storage, {row["_id"]: now for row in rows})
+        known = await store.load_histories(self._storage, {row["_id"]: now for row in rows})
         open_ = {lead_id: one for lead_id, one in known.items() if one.lead["status"] in OPEN}
-        made = await _made_of_each(open_, champion, await self._model(standing.get("shadow")), now) if open_ else {}
+        made = await _predict_each(open_, champion, await self._model(standing.get("shadow")), now) if open_ else {}
         await store.settle_rows(self._storage, rows, made, {row["_id"] for row in rows} - known.keys())
-        await store.renewed(self._storage, number, sum(1 for row in rows if row.get("model", number) != number))
+        await store.count_renewed(self._storage, number, sum(1 for row in rows if row.get("model", number) != number))
         _log.info("leads.predicted", worker="prediction", leads=len(made), closed=len(rows) - len(made))
         return len(rows)
 
-    async def _model(self, version: int | None) -> "Served | None":
-        """A model of the registry, kept once read: its document never changes. None: it knows other features."""
+    async def _model(self, version: int | None) -> "ServedModel | None":
+        """Return a model of the registry, cached. None: it uses other features."""
         if not version:
             return None
         if version not in self._models:
-            self._models[version] = await asyncio.to_thread(_served, await store.model(self._storage, version))
+            self._models[version] = await asyncio.to_thread(_load, await store.find_model(self._storage, version))
         return self._models[version]
 
     async def _recall(self, model: int, now: datetime) -> int:
-        """Make due what stands under another model than this one; look seldom while nothing does."""
+        """Make rows under another model due. Search rarely while there are none."""
         loop = asyncio.get_running_loop()
         if loop.time() - self._looked[0] < _LOOK_S and self._looked[1] == model:
             return 0
         found = await store.under_other_models(self._storage, model, _FOUND_MAX)
-        await (store.going_on if found else store.finished)(self._storage, model, now)
+        await (store.start_progress if found else store.finish_progress)(self._storage, model, now)
         if not found:
             self._looked = (loop.time(), model)
-        # What another process has in hand is left to it: each would make void what the other is at.
+        # Leave rows that another process has claimed: making them due would void its work.
         free = [row for row in found if "claim" not in row]
         due = {"$set": {"wakeAt": now}}
         changes = [Change(row["_id"], {"wakeAt": row["wakeAt"], "claim": None}, due) for row in free]
@@ -80,30 +80,30 @@ class Predicting:
         return len(free)
 
 
-async def _made_of_each(
-    known: Mapping[str, History], champion: "Served | None", shadow: "Served | None", now: datetime
+async def _predict_each(
+    known: Mapping[str, History], champion: "ServedModel | None", shadow: "ServedModel | None", now: datetime
 ) -> dict[str, Document]:
-    """What to store of each of these leads, but for those that can't be predicted: they keep what they have."""
+    """Return the documents to store. A lead that can't be predicted keeps its prediction."""
     try:
-        return await _made(known, champion, shadow, now)
+        return await _predict(known, champion, shadow, now)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one lead, the others are predicted
         _log.error("predictions.failed", worker="prediction", leads=len(known), error=where(error))
     made: dict[str, Document] = {}
     for lead_id, history in known.items():
         try:
-            made |= await _made({lead_id: history}, champion, shadow, now)
+            made |= await _predict({lead_id: history}, champion, shadow, now)
         except Exception as error:  # noqa: BLE001 - likewise
             _log.error("prediction.failed", worker="prediction", lead=lead_id, error=where(error))
     return made
 
 
-async def _made(
-    known: Mapping[str, History], champion: "Served | None", shadow: "Served | None", now: datetime
+async def _predict(
+    known: Mapping[str, History], champion: "ServedModel | None", shadow: "ServedModel | None", now: datetime
 ) -> dict[str, Document]:
-    """What to store of each of these leads."""
+    """Return the documents to store for these leads."""
     vectors = [vector(one, now) for one in known.values()]
     scores = [one.lead.get("score") for one in known.values()]
-    predictions, beside = await asyncio.to_thread(_predicted, champion, shadow, vectors, scores)
+    predictions, beside = await asyncio.to_thread(_predict_vectors, champion, shadow, vectors, scores)
     made = {"model": champion.version if champion else HEURISTIC, "at": now}
     return {
         lead_id: {**made, "wakeAt": again_at(history, now), "prediction": prediction, "shadow": other}
@@ -111,19 +111,22 @@ async def _made(
     }
 
 
-# numpy and scikit-learn take seconds to come: in a thread, and only where there is a model.
+# numpy and scikit-learn take seconds to import: do it in a thread, and only with a model.
 
 
-def _served(document: Document | None) -> "Served | None":
-    from services.prediction.registry import served  # noqa: PLC0415
+def _load(document: Document | None) -> "ServedModel | None":
+    from services.prediction.domain.learning.registry import load_served  # noqa: PLC0415
 
-    return served(document) if document and document["schema"] == SCHEMA else None
+    return load_served(document) if document and document["schema"] == SCHEMA else None
 
 
-def _predicted(
-    champion: "Served | None", shadow: "Served | None", vectors: Sequence[Vector], scores: Sequence[int | None]
+def _predict_vectors(
+    champion: "ServedModel | None",
+    shadow: "ServedModel | None",
+    vectors: Sequence[Vector],
+    scores: Sequence[int | None],
 ) -> tuple[list[Document], list[Document | None]]:
-    """Each vector's prediction, and beside it what the shadow says."""
+    """Return each vector's prediction, and the shadow's prediction beside it."""
     made = _by_model(champion, vectors) if champion else by_heuristic(vectors, scores)
     if shadow is None:
         return [one.document for one in made], [None] * len(made)
@@ -131,7 +134,7 @@ def _predicted(
     return [one.document for one in made], [{"model": shadow.version, "probability": one} for one in others]
 
 
-def _by_model(champion: "Served", vectors: Sequence[Vector]) -> Sequence[Prediction]:
-    from services.prediction.serving import by_model  # noqa: PLC0415
+def _by_model(champion: "ServedModel", vectors: Sequence[Vector]) -> Sequence[LeadPrediction]:
+    from services.prediction.domain.serving.batch_prediction import by_model  # noqa: PLC0415
 
     return by_model(champion, vectors)

@@ -1,16 +1,16 @@
-"""Prediction's share of the database: each lead's prediction, what is known of leads, and the registry of models."""
+"""Storage of predictions, of the facts behind them, and of the model registry."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from services.prediction import condensing
-from services.prediction.features import History
-from shared.collections import ACTIVITIES, CAPTURES, LEADS, MODELS, PREDICTIONS, TIMELINE
-from shared.domain.registry import PROGRESS, STANDING, model_id
-from shared.storage import Change, Document, Storage
-from shared.worker import settle
+from services.prediction.domain.learning import condensing
+from services.prediction.domain.learning.features import History
+from shared.domain.model_documents import PROGRESS, STANDING, model_id
+from shared.mongo.names import ACTIVITIES, CAPTURES, LEADS, MODELS, PREDICTIONS, TIMELINE
+from shared.mongo.retries import retry_on_conflict
+from shared.mongo.storage import Change, Document, Storage
 
 _LEAD_FIELDS = ("source", "status", "score", "company", "contact", "context", "createdAt")
 _CAPTURE_FIELDS = ("leadId", "capturedAt", "knownAt", "channel", "filled")
@@ -19,25 +19,28 @@ _MODELS_MAX = 100
 _Condense = Callable[[Iterable[Mapping[str, Any]], Mapping[str, datetime]], list[Mapping[str, Any]]]
 
 
-async def ask(storage: Storage, lead_ids: Iterable[str], at: datetime) -> None:
-    """Let these leads be predicted at this time, if it isn't earlier anyway; whoever has one in hand begins anew."""
+async def request_predictions(storage: Storage, lead_ids: Iterable[str], at: datetime) -> None:
+    """Make these leads due at this time, unless they are due earlier. Voids work on them."""
     ids = list(dict.fromkeys(lead_ids))
-    if not await storage.change(PREDICTIONS, [_asked(one, at) for one in ids]):
+    if not await storage.change(PREDICTIONS, [_due(one, at) for one in ids]):
         await storage.insert_new(PREDICTIONS, [{"_id": one, "wakeAt": at} for one in ids])
 
 
-def _asked(lead_id: str, at: datetime) -> Change:
-    # Without its claim, what is being made of the row right now is void.
+def _due(lead_id: str, at: datetime) -> Change:
+    # Without its claim, the result of work in progress on the row is dropped.
     return Change(lead_id, {}, {"$min": {"wakeAt": at}, "$unset": {"claim": ""}})
 
 
-async def histories(storage: Storage, as_of: Mapping[str, datetime]) -> dict[str, History]:
-    """What is known of those of these leads that exist, by id, condensed for a vector `as_of` the lead's moment."""
+async def load_histories(storage: Storage, as_of: Mapping[str, datetime]) -> dict[str, History]:
+    """Return the facts of these leads by id, condensed for a vector `as_of` each one's moment.
+
+    Missing leads are left out.
+    """
     ids = list(as_of)
     leads, captured, done = await asyncio.gather(
         storage.read(LEADS, ids, fields=_LEAD_FIELDS),
-        _condensed(storage, CAPTURES, _CAPTURE_FIELDS, condensing.captures, as_of),
-        _condensed(storage, ACTIVITIES, _ACTIVITY_FIELDS, condensing.activities, as_of),
+        _condensed(storage, CAPTURES, _CAPTURE_FIELDS, condensing.condense_captures, as_of),
+        _condensed(storage, ACTIVITIES, _ACTIVITY_FIELDS, condensing.condense_activities, as_of),
     )
     return {one: History(leads[one], captured.get(one, ()), done.get(one, ())) for one in ids if one in leads}
 
@@ -45,7 +48,7 @@ async def histories(storage: Storage, as_of: Mapping[str, datetime]) -> dict[str
 async def _condensed(
     storage: Storage, collection: str, fields: Sequence[str], condense: _Condense, as_of: Mapping[str, datetime]
 ) -> dict[str, list[Mapping[str, Any]]]:
-    """What these leads' rows say, which are read in pages: a lead can have any number of them."""
+    """Return these leads' condensed rows, read in pages: a lead can have any number of rows."""
     kept: list[Mapping[str, Any]] = []
     async for page in storage.pages_in(collection, "leadId", as_of, fields=fields):
         kept = condense([*kept, *page], as_of)
@@ -60,7 +63,7 @@ def _by_lead(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, A
 
 
 async def lost_at(storage: Storage, lead_ids: Iterable[str]) -> dict[str, datetime]:
-    """When those of these leads that the timeline tells it of were lost, the last time."""
+    """Return when these leads were lost for the last time, as far as the timeline has it."""
     found: dict[str, datetime] = {}
     async for page in storage.pages_in(TIMELINE, "leadId", lead_ids, fields=("leadId", "at", "details.changed")):
         for row in page:
@@ -71,9 +74,9 @@ async def lost_at(storage: Storage, lead_ids: Iterable[str]) -> dict[str, dateti
 
 
 async def settle_rows(storage: Storage, rows: Sequence[Document], made: Mapping[str, Document], gone: set[str]) -> None:
-    """End the work on these claimed rows: `made` is what to store of each open lead, `gone` are leads that are no more.
+    """Finish claimed rows: `made` are open leads' documents, `gone` are deleted leads.
 
-    The others are closed: their last prediction stays as it is. A row that was asked for meanwhile stays due.
+    Other leads are closed and keep their last prediction. A row that was requested again meanwhile stays due.
     """
     await storage.delete(PREDICTIONS, gone)
     ended = {"claim": ""}
@@ -94,7 +97,7 @@ async def settle_rows(storage: Storage, rows: Sequence[Document], made: Mapping[
 
 
 async def under_other_models(storage: Storage, model: int, most: int) -> list[Document]:
-    """Up to `most` open leads' rows whose prediction is by another model than this one."""
+    """Return up to `most` rows of open leads with a prediction by another model."""
     for others in _others(model):
         found = await storage.find(PREDICTIONS, others, fields=("wakeAt", "claim"), limit=most)
         if found:
@@ -103,86 +106,87 @@ async def under_other_models(storage: Storage, model: int, most: int) -> list[Do
 
 
 async def count_under_others(storage: Storage, model: int) -> int:
-    """How many there are."""
+    """Return how many open leads have a prediction by another model."""
     return sum([await storage.count(PREDICTIONS, one) for one in _others(model)])
 
 
 def _others(model: int) -> list[Mapping[str, Any]]:
-    # An index serves what is below and what is above; "not equal" would read it all.
+    # An index serves the ranges below and above; "not equal" would read all rows.
     return [{"model": {"$lt": model}}, {"model": {"$gt": model}}]
 
 
-async def going_on(storage: Storage, model: int, now: datetime) -> None:
-    """Note that open leads are being brought under this model, and how many there are, once a job."""
-    held = await row(storage, PROGRESS)
+async def start_progress(storage: Storage, model: int, now: datetime) -> None:
+    """Record that leads change to this model, and how many. Does nothing if recorded."""
+    held = await read_row(storage, PROGRESS)
     if held.get("model") != model or "finishedAt" in held:
         total = await count_under_others(storage, model)
         await storage.put(MODELS, [{"_id": PROGRESS, "model": model, "total": total, "done": 0, "at": now}])
 
 
-async def renewed(storage: Storage, model: int, leads: int) -> None:
-    """Count so many leads that this model has reached."""
+async def count_renewed(storage: Storage, model: int, leads: int) -> None:
+    """Add to the number of leads that this model has reached."""
     if leads:
         await storage.change(MODELS, [Change(PROGRESS, {"model": model}, {"$inc": {"done": leads}})])
 
 
-async def finished(storage: Storage, model: int, now: datetime) -> None:
-    """Note that no open lead stands under another model."""
-    held = await row(storage, PROGRESS)
+async def finish_progress(storage: Storage, model: int, now: datetime) -> None:
+    """Record that no open lead has a prediction by another model."""
+    held = await read_row(storage, PROGRESS)
     if held.get("model") == model and "finishedAt" not in held:
         done = {"done": held["total"], "finishedAt": now}
         await storage.change(MODELS, [Change(PROGRESS, {"model": model}, {"$set": done})])
 
 
-async def row(storage: Storage, name: str) -> Document:
-    """One of the rows that are no model; empty while there is none."""
+async def read_row(storage: Storage, name: str) -> Document:
+    """Return one of the rows that are no model; empty if missing."""
     return (await storage.read(MODELS, [name])).get(name, {})
 
 
-async def swap(storage: Storage, name: str, guard: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Set `new` on a row if `guard` holds for it, or it isn't there yet; False when another process was faster."""
+async def swap_row(storage: Storage, name: str, guard: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Set `new` on a row if `guard` matches or the row is missing. Return False on a conflict."""
     if not await storage.insert_new(MODELS, [{"_id": name, **new}]):
         return True
     return await storage.change(MODELS, [Change(name, guard, {"$set": dict(new)})])
 
 
-async def move(storage: Storage, decide: Callable[[Document], Document]) -> Document:
-    """Change which models count, as `decide` says of the row as it stands; return the new one. Raises what it raises.
+async def change_models(storage: Storage, decide: Callable[[Document], Document]) -> Document:
+    """Change which models predict, as `decide` says of the current row. Return the new row.
 
-    One row says it all, and its revision guards it: a reader meets the models of before, or those of after.
+    Raises what `decide` raises. One row names all models, and its revision guards it: a reader sees the models before
+    the change or after it.
     """
     new: Document = {}
 
     async def attempt() -> bool:
         nonlocal new
-        standing = await row(storage, STANDING)
+        standing = await read_row(storage, STANDING)
         new = {**decide(standing), "revision": standing.get("revision", 0) + 1}
-        return await swap(storage, STANDING, {"revision": standing.get("revision")}, new)
+        return await swap_row(storage, STANDING, {"revision": standing.get("revision")}, new)
 
-    await settle(attempt)
+    await retry_on_conflict(attempt)
     return new
 
 
-async def model(storage: Storage, version: int) -> Document | None:
-    """A model of the registry; None where there is none of this number."""
+async def find_model(storage: Storage, version: int) -> Document | None:
+    """Return a model of the registry; None if there is no such version."""
     return (await storage.read(MODELS, [model_id(version)])).get(model_id(version))
 
 
-async def models(storage: Storage, fields: Sequence[str] | None = None) -> list[Document]:
-    """All models, the newest first."""
+async def list_models(storage: Storage, fields: Sequence[str] | None = None) -> list[Document]:
+    """Return all models, the newest first."""
     query = {"_id": {"$gte": "model:", "$lt": "model;"}}
     return await storage.find(MODELS, query, fields=fields, sort=(("_id", -1),))
 
 
 async def forget_old(storage: Storage) -> None:
-    """Delete the oldest models of a long history, but for those that count, did, or run beside."""
-    standing = await row(storage, STANDING)
+    """Delete the oldest models, except champion, former champions and shadow."""
+    standing = await read_row(storage, STANDING)
     kept = {standing.get("champion"), standing.get("shadow"), *standing.get("previous", ())}
-    old = (await models(storage, fields=("version",)))[_MODELS_MAX:]
+    old = (await list_models(storage, fields=("version",)))[_MODELS_MAX:]
     await storage.delete(MODELS, [one["_id"] for one in old if one["version"] not in kept])
 
 
 async def create_indexes(storage: Storage) -> None:
-    """The indexes that find leads whose prediction is not of now."""
+    """Create the indexes that find leads with an outdated prediction."""
     await storage.create_index(PREDICTIONS, [("wakeAt", 1)], sparse=True)
     await storage.create_index(PREDICTIONS, [("model", 1)], sparse=True)

@@ -1,6 +1,6 @@
-"""Training: what leads became is collected, a model is fitted to it in a process of its own, and the registry follows.
+"""Training: collect outcomes, fit a model in its own process, update the registry.
 
-Killed anywhere, it is begun anew: a model that was entered and not promoted yet stays one that never counted.
+Crash at any point → at most a stored model that was never promoted → the next training starts anew.
 """
 
 import asyncio
@@ -14,34 +14,34 @@ import structlog
 
 from services.prediction import store
 from services.prediction.collecting import Collected, collect
-from services.prediction.job import trained
-from services.prediction.standing import promoted, shadowed
-from shared.collections import MODELS
-from shared.domain.registry import HEURISTIC, STANDING, TRAINING, model_id
-from shared.storage import Document, Storage
-from shared.worker import settle
+from services.prediction.domain.judging.promotion import promote, run_as_shadow
+from services.prediction.domain.training_job import job_result
+from shared.domain.model_documents import HEURISTIC, STANDING, TRAINING, model_id
+from shared.mongo.names import MODELS
+from shared.mongo.retries import retry_on_conflict
+from shared.mongo.storage import Document, Storage
 
 _log = structlog.get_logger()
 
 
 class FitFailed(Exception):  # noqa: N818 - what happened
-    """The process that fits a model ended without one; its words are the message."""
+    """The process that fits a model failed; its error output is the message."""
 
 
 async def train(storage: Storage, horizon_days: int, now: datetime) -> Document:
-    """Train on all that is known by `now`, and promote what is better; return what the job's row says of it.
+    """Train on all that is known at `now`, and promote a better model. Return the job's row.
 
-    Raises `FitFailed`, and `Unavailable` while the database is.
+    Raises `FitFailed`, and `Unavailable` while the database is away.
     """
     collected = await collect(storage, timedelta(days=horizon_days), now)
-    standing = await store.row(storage, STANDING)
-    champion = await store.model(storage, standing.get("champion") or HEURISTIC)
-    found = await _fitted(_task(collected, champion, horizon_days))
+    standing = await store.read_row(storage, STANDING)
+    champion = await store.find_model(storage, standing.get("champion") or HEURISTIC)
+    found = await _run_fit(_task(collected, champion, horizon_days))
     version = await _enter(storage, found["model"], now) if found["model"] else None
     if version:
         await _move(storage, version, found["model"]["status"])
     await store.forget_old(storage)
-    row = trained(found, version, collected.censored, horizon_days, now)
+    row = job_result(found, version, collected.censored, horizon_days, now)
     await storage.put(MODELS, [{"_id": TRAINING, **row}])
     _log.info("model.trained", **{name: row[name] for name in ("version", "status", "examples", "converted")})
     for alarm in row["drift"]:
@@ -60,46 +60,49 @@ def _task(collected: Collected, champion: Document | None, horizon_days: int) ->
     }
 
 
-async def _fitted(task: Mapping[str, Any]) -> Document:
-    """What `fit` makes of it: minutes of both cores, which must not hold up who predicts; it dies with who asked."""
+async def _run_fit(task: Mapping[str, Any]) -> Document:
+    """Run `fit` in a process of its own, which ends with this one.
+
+    It takes minutes of both cores, and must not delay predictions.
+    """
     pipe = asyncio.subprocess.PIPE
     words = (sys.executable, "-m", "services.prediction.fit")
     process = await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe, stderr=pipe)
     try:
-        told, wrong = await process.communicate(await asyncio.to_thread(_told, task))
+        output, wrong = await process.communicate(await asyncio.to_thread(_encode_task, task))
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if process.returncode:
         raise FitFailed(wrong.decode(errors="replace").strip().splitlines()[-1] if wrong else str(process.returncode))
-    found: Document = json.loads(told)
+    found: Document = json.loads(output)
     return found
 
 
-def _told(task: Mapping[str, Any]) -> bytes:
-    # In a thread: a hundred thousand vectors take seconds, in which nobody else would get a word in.
+def _encode_task(task: Mapping[str, Any]) -> bytes:
+    # In a thread: a hundred thousand vectors take seconds, which would block the event loop.
     return json.dumps(task, default=str).encode()
 
 
 async def _enter(storage: Storage, model: Document, now: datetime) -> int:
-    """Put a model into the registry under the next free number, which is returned."""
+    """Store a model under the next free version. Return the version."""
     version = 0
 
     async def attempt() -> bool:
         nonlocal version
-        newest = await store.models(storage, fields=("version",))
+        newest = await store.list_models(storage, fields=("version",))
         version = max((one["version"] for one in newest), default=0) + 1
         return not await storage.insert_new(
             MODELS, [{**model, "_id": model_id(version), "version": version, "at": now}]
         )
 
-    await settle(attempt)
+    await retry_on_conflict(attempt)
     return version
 
 
 async def _move(storage: Storage, version: int, status: str) -> None:
-    """Let a new model count, or run beside the one that does, as it was judged."""
-    moves = {"champion": promoted, "shadow": shadowed}
+    """Make a new model champion or shadow, as it was judged."""
+    moves = {"champion": promote, "shadow": run_as_shadow}
     if status in moves:
-        await store.move(storage, lambda standing: moves[status](standing, version))
+        await store.change_models(storage, lambda standing: moves[status](standing, version))

@@ -1,34 +1,34 @@
-"""The prediction worker: each open lead has a probability of converting, and the model behind it is kept fresh."""
+"""The prediction worker: predicts each open lead's conversion and keeps the model current."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 
 from schemas import topics
 from services.prediction import store
-from services.prediction.predicting import Predicting
+from services.prediction.predicting import Predictor
 from services.prediction.retraining import Retraining
-from shared.collections import PREDICTIONS
-from shared.due import Alarm
-from shared.events import Received, Result
-from shared.worker import Runtime, Worker
+from shared.consuming.worker import Runtime, Worker
+from shared.kafka.events import Received, Result
+from shared.mongo.leases import DuePoller
+from shared.mongo.names import PREDICTIONS
 
 NAME = "prediction"
 TOPICS = tuple(topic for topic in topics.TOPICS.values() if NAME in topic.consumers)
-# What happens to a lead comes in bursts: they are waited for, and answered by one prediction.
+# Events of a lead come in bursts: wait, and answer a burst with one prediction.
 _SETTLES = timedelta(seconds=1)
 
 
 def build(runtime: Runtime) -> Worker:
-    """The worker, ready to run."""
-    predicting, retraining = Predicting(runtime), Retraining(runtime)
-    alarm = Alarm(runtime.storage, runtime.clock, PREDICTIONS, predicting.take)
+    """Return the worker."""
+    predicting, retraining = Predictor(runtime), Retraining(runtime)
+    alarm = DuePoller(runtime.storage, runtime.clock, PREDICTIONS, predicting.take)
 
     async def handle(received: Sequence[Received]) -> Sequence[Result]:
         erased = {str(one.lead_id) for one in received if one.record.topic == topics.ERASED.name}
         changed = {str(one.lead_id) for one in received} - erased
         await runtime.storage.delete(PREDICTIONS, erased)
-        await store.ask(runtime.storage, changed, runtime.clock() + _SETTLES)
+        await store.request_predictions(runtime.storage, changed, runtime.clock() + _SETTLES)
         alarm.wake()
         return ()
 
-    return Worker(NAME, TOPICS, handle, (retraining.run,), (alarm,), observes=True)
+    return Worker(NAME, TOPICS, handle, (retraining.run,), (alarm,), ignores_invalid=True)

@@ -1,4 +1,4 @@
-"""The scoring worker: whatever a score depends on has changed, so the lead is scored again; `leads.scored` tells."""
+"""The scoring worker: it scores a lead again after each change, and publishes `leads.scored`."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,55 +8,60 @@ import structlog
 
 from schemas.lead import Lead
 from schemas.topics import ASSIGNED, CONVERTED, CREATED, DISQUALIFIED, MERGED, QUALIFIED, RESCORE, SCORED, UPDATED
-from services.scoring import domain
-from services.scoring.asking import Ageing
-from services.scoring.domain import Decision, RuleSet, decide, rule_set
-from services.scoring.evidence import plain
+from services.scoring.domain import decide as domain
+from services.scoring.domain.decide import Decision, RuleSet, decide, rule_set
+from services.scoring.domain.evidence import to_stored
+from services.scoring.published_cache import PublishedCache
+from services.scoring.rescore_requests import AgedScores
 from services.scoring.rescoring import Rescoring
-from services.scoring.told import Told
-from shared.collections import LEADS
 from shared.config import Reloading
-from shared.events import Cause, Outgoing, Received, emit
-from shared.leads import read_leads
-from shared.storage import Change, Document
-from shared.worker import Runtime, Worker, settle
+from shared.consuming.worker import Runtime, Worker
+from shared.kafka.events import Cause, Outgoing, Received, emit
+from shared.leads.documents import read_leads
+from shared.mongo.names import LEADS
+from shared.mongo.retries import retry_on_conflict
+from shared.mongo.storage import Change, Document
 
 NAME = "scoring"
 TOPICS = (CREATED, MERGED, QUALIFIED, DISQUALIFIED, CONVERTED, UPDATED, ASSIGNED, RESCORE)
 _SOURCE = f"/services/{NAME}"
-_AT_A_STRETCH = 10
-_CARRIED = frozenset(field.alias or name for name, field in Lead.model_fields.items()) - {"id"} | {"activityStats"}
+_LEADS_A_TURN = 10
+_CARRIED_SECTIONS = frozenset(field.alias or name for name, field in Lead.model_fields.items()) - {"id"} | {
+    "activityStats"
+}
 _log = structlog.get_logger()
 
 
 def build(runtime: Runtime) -> Worker:
-    """The worker, ready to run. Raises `ConfigError` when the rules file is wrong."""
-    rules, told = Reloading(runtime.settings.rules_file, RuleSet, runtime.settings.zone), Told()
-    ageing, rescoring = Ageing(runtime, NAME), Rescoring(runtime, NAME, rules)
+    """Return the worker. Raises `ConfigError` when the rules file is invalid."""
+    rules, published = Reloading(runtime.settings.rules_file, RuleSet, runtime.settings.zone), PublishedCache()
+    aged, rescoring = AgedScores(runtime, NAME), Rescoring(runtime, NAME, rules)
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
         causes = {one.key: one for one in received if _matters(one, rules.current)}
         by_lead: dict[str, list[Received]] = {}
         for one in causes.values():
             by_lead.setdefault(str(one.lead_id), []).append(one)
-        decisions = await _score(runtime, by_lead, rules, told)
-        return [_event(one) for decision in decisions for one in decision.told]
+        decisions = await _score(runtime, by_lead, rules, published)
+        return [_event(one) for decision in decisions for one in decision.publications]
 
-    background, alarms = (rules.watch, rescoring.run), (ageing.alarm,)
-    return Worker(NAME, TOPICS, handle, background, alarms, lanes=2, acknowledged=told.note)
+    background, pollers = (rescoring.run,), (aged.poller,)
+    return Worker(NAME, TOPICS, handle, background, pollers, files=(rules,), lanes=2, on_published=published.record)
 
 
-def _event(told: domain.Told) -> Outgoing:
-    why = told.cause
+def _event(published: domain.ScorePublication) -> Outgoing:
+    why = published.cause
     cause = Cause(why.key, why.event_id, why.correlation_id, why.traceparent)
-    return emit(SCORED, told.scored, cause=cause, key=told.scored.lead_id, source=_SOURCE, at=told.at)
+    return emit(SCORED, published.scored, cause=cause, key=published.scored.lead_id, source=_SOURCE, at=published.at)
 
 
 async def _score(
-    runtime: Runtime, by_lead: Mapping[str, Sequence[Received]], rules: Reloading[RuleSet], told: Told
+    runtime: Runtime, by_lead: Mapping[str, Sequence[Received]], rules: Reloading[RuleSet], published: PublishedCache
 ) -> Sequence[Decision]:
-    """Score these leads, and store what is new."""
-    carried = {lead_id: _carried(theirs) for lead_id, theirs in by_lead.items() if _is_carried(theirs, rules.current)}
+    """Score these leads, and write the changes."""
+    carried = {
+        lead_id: _carried_lead(theirs) for lead_id, theirs in by_lead.items() if _is_carried(theirs, rules.current)
+    }
     left = set(by_lead)
     decided: dict[str, Decision] = {}
 
@@ -64,30 +69,30 @@ async def _score(
         for lead_id in left:
             decided.pop(lead_id, None)
         read = await read_leads(runtime.storage, left - carried.keys())
-        fresh = await _decided({**read, **carried}, by_lead, rules, told, runtime.clock())
+        fresh = await _decide_in_turns({**read, **carried}, by_lead, rules, published, runtime.clock())
         decided.update(fresh)
         carried.clear()
         changes = [Change(one.lead_id, one.guard, one.update) for one in fresh.values() if one.update]
-        # What has nothing to write stands as it was read; the others are read again if any of them met another writer.
+        # A decision without a write is final. After a conflict, the next attempt reads all other leads again.
         left.intersection_update(change.id for change in changes)
         return await runtime.storage.change(LEADS, changes)
 
-    await settle(attempt)
+    await retry_on_conflict(attempt)
     return list(decided.values())
 
 
-async def _decided(
+async def _decide_in_turns(
     leads: Mapping[str, Document],
     by_lead: Mapping[str, Sequence[Received]],
     rules: Reloading[RuleSet],
-    told: Told,
+    published: PublishedCache,
     now: datetime,
 ) -> dict[str, Decision]:
     fresh: dict[str, Decision] = {}
-    for number, one in enumerate(_decide(leads, by_lead, rules, told, now)):
+    for number, one in enumerate(_decide(leads, by_lead, rules, published, now)):
         fresh[one.lead_id] = one
-        if number % _AT_A_STRETCH == 0:
-            # Many rules over large leads take long: heartbeats and other tasks go on meanwhile.
+        if number % _LEADS_A_TURN == 0:
+            # Many rules over large leads take long: let heartbeats and other tasks run.
             await asyncio.sleep(0)
     return fresh
 
@@ -96,41 +101,41 @@ def _decide(
     leads: Mapping[str, Document],
     by_lead: Mapping[str, Sequence[Received]],
     rules: Reloading[RuleSet],
-    told: Told,
+    published: PublishedCache,
     now: datetime,
 ) -> Iterator[Decision]:
-    # Both at once: the file may change while this goes on.
+    # Read both at once: the file may change between the decisions.
     version, current = rule_set(rules.version), rules.current
     for lead_id, lead in leads.items():
-        causes = [_cause(one) for one in by_lead[lead_id]]
-        decision = decide(lead, causes, current, version, now, told.of(lead_id))
+        causes = [_score_cause(one) for one in by_lead[lead_id]]
+        decision = decide(lead, causes, current, version, now, published.of(lead_id))
         for rule, why in decision.errors:
             _log.warning("rule.skipped", rule=rule, why=why, lead=lead_id)
         yield decision
 
 
 def _matters(received: Received, rules: RuleSet) -> bool:
-    # Every lead is given an owner once, and few rules look at him.
+    # Every lead gets an owner, but few rules depend on it.
     return received.record.topic != ASSIGNED.name or not rules.sections.isdisjoint({"assignedTo", "assignment"})
 
 
 def _is_carried(received: Sequence[Received], rules: RuleSet) -> bool:
-    return rules.sections <= _CARRIED and all(one.record.topic == CREATED.name for one in received)
+    return rules.sections <= _CARRIED_SECTIONS and all(one.record.topic == CREATED.name for one in received)
 
 
-def _carried(received: Sequence[Received]) -> Document:
-    """A lead that was just created, as its event carries it: no need to read it. It has no activities yet.
+def _carried_lead(received: Sequence[Received]) -> Document:
+    """Return a new lead from its event, which saves the read; it has no activities yet.
 
-    Whoever changed it since asks for another score; and if that came first, the guard (no score yet) fails and the
-    second attempt reads.
+    A worker that changes the lead requests another score. If that score comes first, the guard (no score yet) fails,
+    and the second attempt reads the lead.
     """
     lead = received[-1].payload.lead
-    return {**plain(lead.model_dump(by_alias=True, exclude_none=True, exclude={"score"})), "_id": lead.id}
+    return {**to_stored(lead.model_dump(by_alias=True, exclude_none=True, exclude={"score"})), "_id": lead.id}
 
 
-def _cause(received: Received) -> domain.Cause:
+def _score_cause(received: Received) -> domain.ScoreCause:
     cause = received.cause
-    return domain.Cause(cause.key, _reason(received), cause.event_id, cause.correlation_id, cause.traceparent)
+    return domain.ScoreCause(cause.key, _reason(received), cause.event_id, cause.correlation_id, cause.traceparent)
 
 
 def _reason(received: Received) -> str:

@@ -1,11 +1,11 @@
-"""Which causes a lead remembers, so that a cause that is delivered again changes nothing (contract 1, `id`).
+"""The causes that a lead remembers: a redelivered cause changes nothing.
 
-A cause is a capture, a command or an activity. Each has a row of its own, which says for good that it was applied. The
-lead remembers its newest causes in the write that applies them. A cause was applied if its row says so, or if its lead
-remembers it. Before a lead forgets a cause, the writer marks that cause's row.
+A cause is a capture, a command or an activity. Each has a row, whose mark says that it was applied. The lead remembers
+its newest causes in the write that applies them. A cause was applied if its row is marked, or if its lead remembers it.
+Before a lead forgets a cause, the writer marks that cause's row.
 
-Crash after the mark → the row says what the lead still remembers → the redelivery finds the cause applied. A decision
-reads the row after the lead, or writes the row only while it isn't marked: else another writer could come between.
+Crash after the mark → row and lead both have the cause → the redelivery finds the cause applied. A decision reads the
+row after the lead, or writes the row only while it isn't marked: otherwise another writer could interfere.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ from enum import StrEnum
 from typing import Any
 
 REMEMBERED_MAX = 64
-"""Causes of one kind that a lead remembers before it forgets the oldest. One write may add more than that."""
+"""Most causes of one kind that a lead remembers. One write may add more."""
 
 REMEMBERED_MIN = 32
-"""Causes of one kind that a lead keeps when it forgets: it forgets many at once, and so seldom."""
+"""Causes of one kind that a lead keeps when it forgets: so it forgets seldom."""
 
 
-class Kind(StrEnum):
-    """A kind of cause, by the lead's field that remembers it. A capture's entry has its decision, others are keys."""
+class CauseKind(StrEnum):
+    """A kind of cause, by the lead's field: of keys, for captures with the decision."""
 
     CAPTURE = "decided"
     COMMAND = "carriedOut"
@@ -30,14 +30,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What a lead remembers from now on, and the entries that it forgets: their rows must be marked before."""
+    """The entries that a lead remembers, and those that it forgets: mark their rows before."""
 
     held: list[Any]
     forgotten: tuple[Any, ...]
 
 
 def remember(held: Sequence[Any], fresh: Sequence[Any]) -> Memory:
-    """Add the `fresh` entries of one write, none of which may be forgotten in it: they aren't applied yet."""
+    """Add the `fresh` entries of one write. Forgets none of them: they aren't applied yet."""
     entries = [*held, *fresh]
     if len(entries) <= REMEMBERED_MAX:
         return Memory(entries, ())
@@ -45,16 +45,16 @@ def remember(held: Sequence[Any], fresh: Sequence[Any]) -> Memory:
     return Memory(entries[-kept:], tuple(entries[:-kept]))
 
 
-def remembered(lead: Mapping[str, Any], kind: Kind) -> frozenset[str]:
-    """The keys of the causes that this lead remembers.
+def remembered(lead: Mapping[str, Any], kind: CauseKind) -> frozenset[str]:
+    """Return the keys of the causes of this kind that the lead remembers.
 
-    Leads of before kinds had lists of their own have one list, `seen`, for all of them: it is read, and left as it is.
+    Leads of older releases also have one list for all kinds, `seen`.
     """
     entries = lead.get(kind.value) or ()
     keys = (one["key"] if isinstance(one, Mapping) else one for one in entries)
     return frozenset([*keys, *(lead.get("seen") or ())])
 
 
-def may_have_forgotten(lead: Mapping[str, Any], kind: Kind) -> bool:
-    """Whether this lead can have forgotten a cause of this kind: one that never did has a short list."""
+def may_have_forgotten(lead: Mapping[str, Any], kind: CauseKind) -> bool:
+    """Return whether this lead may have forgotten a cause of this kind."""
     return len(lead.get(kind.value) or ()) >= REMEMBERED_MIN

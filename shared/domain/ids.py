@@ -1,4 +1,4 @@
-"""Ids derived from their cause, so that work done twice has the same names twice."""
+"""Ids derived from their cause: a redelivery derives the same ids."""
 
 import re
 import uuid
@@ -7,10 +7,9 @@ _NAMESPACE = uuid.UUID("5b0d3c1e-8f4e-5c39-9c0c-6b1c6f1f7a11")
 
 
 def derive(*parts: str) -> str:
-    """The UUIDv5 of `parts`.
+    """Return the UUIDv5 of `parts`. Different lists of parts have different ids.
 
-    Each part is prefixed by its length, so that no two lists of parts share a name. Producers of a record choose
-    `source` and `id` freely; only the pair of both is an event's identity (contract 1).
+    Each part has its length as prefix, as producers choose `source` and `id` freely (schemas/README.md#ids).
     """
     return str(uuid.uuid5(_NAMESPACE, "".join(f"{len(part)}:{part}" for part in parts)))
 
@@ -18,6 +17,6 @@ def derive(*parts: str) -> str:
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/-]+")
 
 
-def shown(id_: str) -> str:
-    """An id as a log may show it: producers choose theirs freely, and some take somebody's address for one."""
+def loggable_id(id_: str) -> str:
+    """Return an id for a log; hides one with unusual characters: it may be a person's address."""
     return id_ if _PLAIN.fullmatch(id_) else "(not shown)"

@@ -1,8 +1,7 @@
-"""The list of leads: by what each is found, so that every question is one range of one index.
+"""The list of leads, newest first: terms make each query one range of one index.
 
-Newest first. A lead stands under a term for every combination of status, source and owner, and for its score's band of
-ten, with and without its status; and under the beginnings of its words. `key` orders them: the time of creation, then
-the id.
+A lead has a term for every combination of status, source and owner. It has terms for its score's band of ten points,
+with and without its status, and prefixes of its words. `key` orders leads by time of creation, then by id.
 """
 
 import re
@@ -12,13 +11,13 @@ from datetime import datetime
 from itertools import product
 from typing import Any
 
-from shared.domain.identity import email_key, plain
-from shared.domain.rollups import BAND_POINTS, label
+from shared.domain.identity.normal_forms import email_key, search_form
+from shared.domain.rollups import BAND_POINTS, group_name
 
 SHORT, LONG = 3, 8
-"""Letters by which words are indexed; what is asked for must have as many, or be the whole word."""
+"""Lengths of indexed prefixes. A shorter searched word must be a whole word."""
 PERSONAL = ("key", "terms", "words", "prefixes")
-"""The fields of a row that are about its person: they go when the lead is erased."""
+"""The fields of a row with personal data: an erasure removes them."""
 _WORD_MAX = 40
 _WORDS_MAX = 12
 _SEPARATOR = "\x1f"
@@ -26,18 +25,18 @@ _PHONE = re.compile(r"\+?[\d\s()/.-]{7,25}")
 
 
 def key_of(created: datetime, lead_id: str) -> str:
-    """Where a lead stands in the order; ISO times of one length order as text."""
+    """Return the sort key of a lead. ISO times of one length sort as text."""
     return f"{moment_key(created)}{lead_id}"
 
 
 def moment_key(moment: datetime) -> str:
-    """The part of a key that is the time, in UTC: a bound below every lead of that millisecond or later."""
+    """Return the time part of a key, in UTC: a lower bound of leads from that millisecond on."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
 def terms_of(status: str, source: str, owner: str | None, score: int | None) -> list[str]:
-    """Every term that a lead stands under."""
-    plain_ = [_term(*choice) for choice in product(("", status), ("", source), ("", label(owner)))]
+    """Return all terms of a lead."""
+    plain_ = [_term(*choice) for choice in product(("", status), ("", source), ("", group_name(owner)))]
     return plain_ if score is None else [*plain_, *(_term(one, band=score // BAND_POINTS) for one in ("", status))]
 
 
@@ -47,7 +46,7 @@ def _term(status: str = "", source: str = "", owner: str = "", band: int | None 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which leads somebody wants to see; None and nothing mean any."""
+    """A query of the list: filters and searched words. None or no words match any lead."""
 
     status: str | None = None
     source: str | None = None
@@ -57,39 +56,39 @@ class Question:
 
     @property
     def terms(self) -> tuple[str, ...]:
-        """The terms of the leads wanted: several where bands of scores are, no two of which share a lead."""
+        """The terms to look up; no two of them share a lead."""
         if self.min_score is None or self.source or self.owner:
-            return (_term(self.status or "", self.source or "", label(self.owner) if self.owner else ""),)
+            return (_term(self.status or "", self.source or "", group_name(self.owner) if self.owner else ""),)
         return tuple(
             _term(self.status or "", band=band) for band in range(self.min_score // BAND_POINTS, 100 // BAND_POINTS + 1)
         )
 
     @property
     def prefix(self) -> str | None:
-        """The beginning that the leads wanted are looked up by: that of the longest word, which is the rarest."""
+        """The prefix to look up: that of the longest word, the rarest; None without words."""
         longest = max(self.words, key=len, default=None)
         return longest and longest[: LONG if len(longest) >= LONG else SHORT]
 
     def fits(self, row: Mapping[str, Any]) -> bool:
-        """Whether a row of the list is wanted: what an index of beginnings and bands leaves open."""
-        wanted = ((self.status, "status"), (self.source, "source"), (self.owner and label(self.owner), "owner"))
+        """Return whether a row matches: terms and prefixes find more rows than match."""
+        wanted = ((self.status, "status"), (self.source, "source"), (self.owner and group_name(self.owner), "owner"))
         counts = row["counts"]
         return (
             all(value is None or counts.get(name) == value for value, name in wanted)
             and (self.min_score is None or (counts.get("score") is not None and counts["score"] >= self.min_score))
-            and all(any(word.startswith(asked) for word in row["words"]) for asked in self.words)
+            and all(any(word.startswith(search_words) for word in row["words"]) for search_words in self.words)
         )
 
 
-def asked(text: str) -> tuple[str, ...]:
-    """The words of a search; those too short to be looked up narrow what others find."""
+def search_words(text: str) -> tuple[str, ...]:
+    """Return the words of a search text; a phone number is one word, of its digits."""
     if _PHONE.fullmatch(text.strip()):
         return ("".join(filter(str.isdigit, text)),)
-    return tuple(dict.fromkeys(word for token in _tokens(text) for word in _asked(token)))[:_WORDS_MAX]
+    return tuple(dict.fromkeys(word for token in _tokens(text) for word in _searched(token)))[:_WORDS_MAX]
 
 
 def words_of(lead: Mapping[str, Any]) -> list[str]:
-    """The words that a lead can be found by: names, company, e-mail and its parts, digits of the phone."""
+    """Return the words by which searches find a lead: names, company, e-mail, phone digits."""
     contact, company = lead.get("contact") or {}, lead.get("company") or {}
     email, phone = email_key(contact.get("email")) or "", contact.get("phone") or ""
     texts = (contact.get("lastName"), contact.get("firstName"), company.get("name"))
@@ -100,22 +99,22 @@ def words_of(lead: Mapping[str, Any]) -> list[str]:
 
 
 def prefixes_of(words: Sequence[str]) -> list[str]:
-    """The beginnings that words are indexed by: a short one, and where there are enough letters a rarer one."""
+    """Return the indexed prefixes of words: a short one, and a long one of long words."""
     return sorted({word[:SHORT] for word in words} | {word[:LONG] for word in words if len(word) >= LONG})
 
 
 def _words(text: str) -> Iterator[str]:
     for token in _tokens(text):
-        yield from dict.fromkeys([*_asked(token), *_parts(token)])
+        yield from dict.fromkeys([*_searched(token), *_parts(token)])
 
 
-def _asked(token: str) -> list[str]:
-    # An address or a site is looked for as a whole: its last part is everybody's.
+def _searched(token: str) -> list[str]:
+    # An address or a site is one word: its last part is too common.
     return [token[:_WORD_MAX]] if "@" in token or "." in token else _parts(token)
 
 
 def _tokens(text: str) -> Iterator[str]:
-    for word in plain(text).replace("'", "").split():
+    for word in search_form(text).replace("'", "").split():
         token = word.strip('.,;:!?()[]{}"/\\|<>')
         if token:
             yield token

@@ -1,9 +1,9 @@
-"""Moments as the store keeps them."""
+"""Moments as MongoDB keeps them."""
 
 from datetime import UTC, datetime
 
 
-def stored(moment: datetime) -> datetime:
-    """`moment` in UTC, cut to milliseconds: what MongoDB gives back of it."""
+def truncate_to_ms(moment: datetime) -> datetime:
+    """Return `moment` in UTC, cut to milliseconds, as MongoDB returns it."""
     utc = moment.astimezone(UTC)
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)

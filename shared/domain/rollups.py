@@ -1,8 +1,8 @@
-"""Roll-ups: what a lead counts for, and the buckets that count it, so that a question costs buckets and not leads.
+"""Roll-ups: buckets of counts by day and week. A figure reads few buckets and no leads.
 
-A lead counts once, in its current state, in the bucket of the day on which it was created and in that of the day's week
-(Monday to Sunday, ISO 8601). Days are those of one time zone, the setting `PANTRY_TIMEZONE`. A window is the last 7, 30
-or 90 days, today among them; the window before it has as many days.
+A lead counts once, in its current state: in the bucket of the day of its creation and in that of the day's week (Monday
+to Sunday, ISO 8601). Days are in the time zone of `PANTRY_TIMEZONE`. A window is the last 7, 30 or 90 days with today;
+the window before it has as many days.
 """
 
 import math
@@ -16,36 +16,37 @@ from urllib.parse import unquote
 from shared.domain.statuses import OPEN
 
 WINDOWS = {"week": 7, "month": 30, "quarter": 90}
-"""Days of each timeframe."""
+"""The days of each timeframe."""
 NONE = "(none)"
-"""The name under which leads without an industry or an owner are counted."""
+"""The name that counts leads without an industry or an owner."""
 NAMED = "industry."
-"""Where the paths begin whose next step is what people wrote: none stays once nothing counts under it."""
+"""The prefix of paths with people's text: a path with a zero count is removed."""
 BANDS = 10
 BAND_POINTS = 10
-"""Bands of the score, and how many points wide each is; the highest takes 100 as well."""
+"""The points of a band of the score; the highest band includes 100."""
 META = "meta"
-"""The row of `insights` that says which generation of buckets is shown, which one is counted into (`building`), the
-zone of its days, and when a worker was last alive. Its other rows are shards."""
+"""The row of `insights` about its generations of buckets; the other rows are shards.
+
+It has the generation to show, the one to count into (`building`), the days' zone, and the last heartbeat."""
 SHARD_IDS = ("shard:", "shard;")
-"""What the ids of shards lie between."""
+"""The bounds of the ids of shards."""
 
 _WEEK = timedelta(days=7)
 _NAME_MAX = 60
-# Quantiles come from a histogram of logarithmic buckets (DDSketch): this much off at most, whatever the distribution.
+# Quantiles come from logarithmic buckets (DDSketch), with at most this relative error.
 _ACCURACY = 0.01
 _LOG_GAMMA = math.log((1 + _ACCURACY) / (1 - _ACCURACY))
 
 
 def counts_for(lead: Mapping[str, Any], zone: tzinfo) -> dict[str, Any]:
-    """What the lead document is counted by: words and whole numbers, no personal data."""
+    """Return the facts by which a lead counts: words and whole numbers, no personal data."""
     score, took = lead.get("score"), _took(lead)
     facts = {
         "day": lead["createdAt"].astimezone(zone).date().isoformat(),
         "source": lead["source"],
         "status": lead["status"],
-        "industry": label((lead.get("company") or {}).get("industry")).casefold(),
-        "owner": label(lead.get("assignedTo")),
+        "industry": group_name((lead.get("company") or {}).get("industry")).casefold(),
+        "owner": group_name(lead.get("assignedTo")),
         "score": score,
         "took": took,
     }
@@ -57,13 +58,13 @@ def _took(lead: Mapping[str, Any]) -> int | None:
     return None if converted is None else max(0, round((converted - lead["createdAt"]).total_seconds()))
 
 
-def label(text: str | None) -> str:
-    """The name that something is counted under."""
+def group_name(text: str | None) -> str:
+    """Return the name under which roll-ups count `text`."""
     return " ".join((text or "").split())[:_NAME_MAX] or NONE
 
 
 def contribution(facts: Mapping[str, Any]) -> Counter[str]:
-    """What a lead of these facts adds to its buckets, by path."""
+    """Return what a lead of these facts adds to its buckets, by path."""
     source, owner = escaped(facts["source"]), escaped(facts["owner"])
     paths = ["n", f"source.{source}.n", f"status.{facts['status']}", f"industry.{escaped(facts['industry'])}"]
     paths.append(f"owner.{owner}.n")
@@ -85,48 +86,48 @@ def _speed(seconds: int) -> int:
 
 
 def seconds_of(speed: int) -> float:
-    """The seconds that a logarithmic bucket stands for, within one per cent of any that it counts."""
+    """Return the seconds of a logarithmic bucket, within 1 % of each value that it counts."""
     return 2 * math.exp(speed * _LOG_GAMMA) / (math.exp(_LOG_GAMMA) + 1)
 
 
 def escaped(name: str) -> str:
-    """`name` as one step of a path."""
+    """Return `name` as one step of a path."""
     return name.replace("%", "%25").replace(".", "%2E").replace("$", "%24").replace("\0", "%00")
 
 
 def unescaped(step: str) -> str:
-    """The name that a step of a path stands for."""
+    """Return the name of one step of a path."""
     return unquote(step)
 
 
 def buckets_of(day: str) -> tuple[str, str]:
-    """The ids of the buckets that count a lead of this day: the day's and the week's."""
+    """Return the ids of the day's bucket and of its week's."""
     of = date.fromisoformat(day)
     return day_bucket(of), week_bucket(of)
 
 
 def bucket_id(generation: int, bucket: str) -> str:
-    """The id of a generation's bucket."""
+    """Return the id of a bucket in a generation."""
     return f"{generation:06d}:{bucket}"
 
 
 def day_bucket(day: date) -> str:
-    """The id of a day's bucket, within its generation."""
+    """Return the id of a day's bucket, without its generation."""
     return f"d:{day.isoformat()}"
 
 
 def week_bucket(day: date) -> str:
-    """The id of the bucket of the week that `day` is in."""
+    """Return the id of the bucket of the week of `day`, without its generation."""
     return f"w:{monday(day).isoformat()}"
 
 
 def monday(day: date) -> date:
-    """The first day of the week that `day` is in."""
+    """Return the Monday of the week of `day`."""
     return day - timedelta(days=day.weekday())
 
 
 def shift(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> dict[str, Counter[str]]:
-    """What changes in which buckets when a lead counts as `after` and no longer as `before` (None: not at all)."""
+    """Return the changes by bucket from a lead's facts `before` to `after`; None: no lead."""
     changed: dict[str, Counter[str]] = {}
     for facts, sign in ((before, -1), (after, 1)):
         for bucket in buckets_of(facts["day"]) if facts else ():
@@ -140,7 +141,7 @@ def _without_zeros(counter: Counter[str]) -> Counter[str]:
 
 
 def flattened(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, int]]:
-    """A bucket's numbers by path, as `contribution` names them; zeros are nothing."""
+    """Yield a bucket's numbers by path, without zeros."""
     for step, value in nested.items():
         if isinstance(value, Mapping):
             yield from flattened(value, f"{prefix}{step}.")
@@ -150,25 +151,25 @@ def flattened(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Whole days, from the first to the last."""
+    """A range of whole days, from `first` to `last`."""
 
     first: date
     last: date
 
     @property
     def days(self) -> Iterator[date]:
-        """Each of them."""
+        """Each day of the window."""
         for number in range((self.last - self.first).days + 1):
             yield self.first + timedelta(days=number)
 
     @property
     def before(self) -> "Window":
-        """The window before it, of the same length."""
+        """The window before this one, of the same length."""
         return Window(self.first - (self.last - self.first) - timedelta(days=1), self.first - timedelta(days=1))
 
     @property
     def weeks(self) -> Iterator["Window"]:
-        """Its weeks; the first and the last may be cut."""
+        """The weeks of the window; the first and the last may be cut."""
         first = self.first
         while first <= self.last:
             last = min(self.last, monday(first) + _WEEK - timedelta(days=1))
@@ -177,7 +178,7 @@ class Window:
 
     @property
     def buckets(self) -> tuple[str, ...]:
-        """The fewest buckets that make it up: whole weeks, and days where a week is cut."""
+        """The fewest buckets of the window: whole weeks, and the days of cut weeks."""
         return tuple(
             bucket
             for week in self.weeks
@@ -188,12 +189,12 @@ class Window:
 
 
 def window(timeframe: str, today: date) -> Window:
-    """The days that a timeframe means. Raises `KeyError` for one that there isn't."""
+    """Return the window of a timeframe up to today. Raises `KeyError` for an unknown one."""
     return Window(today - timedelta(days=WINDOWS[timeframe] - 1), today)
 
 
 def total(buckets: Iterable[Mapping[str, Any]]) -> Counter[str]:
-    """What all of these buckets count together, by path."""
+    """Return the sums of these buckets, by path."""
     added: Counter[str] = Counter()
     for bucket in buckets:
         added.update(dict(flattened(bucket)))

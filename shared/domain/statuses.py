@@ -1,4 +1,4 @@
-"""The state machine of a lead's status: one table, which the workers follow, the tests read and README shows."""
+"""The state machine of a lead's status, as one table; workers, tests and README use it."""
 
 import re
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from schemas.lead import Status
 from schemas.reasons import RejectionReason
 
 OPEN = (Status.NEW, Status.CONTACTED, Status.QUALIFIED, Status.UNQUALIFIED)
-"""Statuses in which a lead is work for its owner."""
+"""The statuses of leads that their owner has to work on."""
 
 
 class Move(StrEnum):
-    """What can move a lead's status: a command, or what happened."""
+    """A move of a lead's status, by a command or an event."""
 
     CAPTURED_AGAIN = "captured again"
     FIRST_CONTACT = "first contact"
@@ -41,19 +41,19 @@ convert         leads.convert     leads.converted     LEAD_NOT_QUALIFIED  LEAD_N
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One move: the topic that asks for it, the topic that tells of it, and what it comes to from each status."""
+class Transition:
+    """One move: its input topic, the topic it publishes to, and its outcome from each status."""
 
     by: str
     publishes: str
     outcomes: Mapping[Status, Status | RejectionReason]
 
 
-def _parsed(table: str) -> dict[Move, Row]:
+def _parse(table: str) -> dict[Move, Transition]:
     head, *lines = [re.split(r" {2,}", line) for line in table.strip().splitlines()]
     statuses = [Status(name) for name in head[3:]]
     return {
-        Move(move): Row(by, publishes, dict(zip(statuses, map(_cell, cells), strict=True)))
+        Move(move): Transition(by, publishes, dict(zip(statuses, map(_cell, cells), strict=True)))
         for move, by, publishes, *cells in lines
     }
 
@@ -62,18 +62,18 @@ def _cell(text: str) -> Status | RejectionReason:
     return RejectionReason(text.lower()) if text.isupper() else Status(text)
 
 
-MOVES = _parsed(TABLE)
+MOVES = _parse(TABLE)
 
 
 def after(move: Move, status: str) -> Status | RejectionReason:
-    """The status that `move` leads to from `status`, or why it doesn't."""
+    """Return the status after `move` from `status`, or the reason of its rejection."""
     return MOVES[move].outcomes[Status(status)]
 
 
 def objection(move: Move | None, lead: Mapping[str, Any] | None) -> tuple[RejectionReason, str] | None:
-    """Why `move` can't be made with this lead (None: nobody knows it), as word and sentence; None when it can.
+    """Return why this lead (None: unknown) rejects `move`, as reason and sentence, or None.
 
-    No move at all (a command that leaves the status alone) needs only a lead.
+    Without a move, as for a command that leaves the status alone, only an unknown lead is rejected.
     """
     if lead is None:
         return RejectionReason.LEAD_NOT_FOUND, "no lead has this id"

@@ -23,14 +23,14 @@ import aiohttp
 from motor.motor_asyncio import AsyncIOMotorClient
 
 from deploy.local import LocalServers
-from services.insights.counting import News, count
-from services.insights.domain import SECTIONS, expected, row_of
+from services.insights.domain.rollup_changes import SECTIONS, add_counts, rollup_row
 from services.insights.rebuild import rebuild
+from services.insights.rollup_store import Watermark, count_leads
 from shared.clock import system_clock
-from shared.collections import LEADS, ROLLUPS, ROWS
 from shared.domain.ids import derive
 from shared.domain.rollups import bucket_id
-from shared.storage import Change, Storage
+from shared.mongo.names import LEAD_ROWS, LEADS, ROLLUPS
+from shared.mongo.storage import Change, Storage
 from tests.gateway import gateway_process, new_key
 from tests.harness import Bench, bench
 
@@ -97,13 +97,13 @@ async def load(on: Bench, wanted: int) -> None:
     for first in range(there, wanted, _PAGE):
         await on.storage.insert_new(LEADS, list(made(first, min(_PAGE, wanted - first), now)))
     print(f"{wanted:,} leads; loaded {wanted - there:,} in {time.monotonic() - began:.0f} s", flush=True)
-    if await on.count(ROWS) == wanted:
+    if await on.count(LEAD_ROWS) == wanted:
         return
     began, buckets = time.monotonic(), dict[str, Counter[str]]()
     async for page in on.storage.scan(LEADS, fields=SECTIONS, page=_PAGE):
-        rows = [{"_id": lead["_id"], "v": 0, "generation": 1, **row_of(lead, _UTC)} for lead in page]
-        await on.storage.insert_new(ROWS, rows)
-        expected(page, _UTC, buckets)
+        rows = [{"_id": lead["_id"], "v": 0, "generation": 1, **rollup_row(lead, _UTC)} for lead in page]
+        await on.storage.insert_new(LEAD_ROWS, rows)
+        add_counts(page, _UTC, buckets)
     await on.storage.put(ROLLUPS, [_bucket(name, counted) for name, counted in buckets.items()])
     print(f"counted them in {time.monotonic() - began:.0f} s", flush=True)
 
@@ -131,7 +131,7 @@ async def touch(on: Bench, number: int) -> None:
     lead = derive("benchmark", str(number))
     await on.storage.change(LEADS, [Change(lead, {}, {"$set": {"score": random.randrange(101)}})])
     now = system_clock()
-    await count(on.storage, [lead], _UTC, News(now, now))
+    await count_leads(on.storage, [lead], _UTC, Watermark(now, now))
     # A gateway looks for changes some times a second.
     await asyncio.sleep(0.25)
 

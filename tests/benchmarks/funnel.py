@@ -24,10 +24,10 @@ from aiokafka import AIOKafkaProducer
 
 from deploy.local import LocalServers
 from schemas.topics import CAPTURED, CREATED, ENROLLED, REJECTED, SCORED, Topic
-from shared.collections import CAPTURES, ENROLMENTS, IDENTITIES, LEADS, STEPS
-from shared.logs import configure
+from shared.mongo.names import CAPTURES, ENROLMENTS, IDENTITIES, LEADS, STEPS
+from shared.mongo.storage import Document
+from shared.observability.log_setup import configure
 from shared.settings import Settings
-from shared.storage import Document
 from tests.builders import data, event
 from tests.harness import Bench, bench, stop
 

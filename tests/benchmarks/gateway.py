@@ -23,8 +23,8 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 
 from deploy.local import LocalServers
-from deploy.local.process import free_port
-from shared.health import HttpServer
+from deploy.local.child_process import free_port
+from shared.http.health import HttpServer
 from tests.builders import data
 from tests.gateway import gateway_process, new_key
 from tests.harness import bench, until

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from schemas import export
 from schemas.reasons import DeadLetterReason
 from schemas.topics import ACTIVITIES, CAPTURED, TOPICS, UPDATE, Topic
-from shared.decoding import Undecodable, decode
-from shared.events import Received, Record
+from shared.kafka.decoding import FailedRecord, decode
+from shared.kafka.events import Received, Record
 from tests.builders import data, event
 from tests.faults.malformed import EXAMPLES, FREE_PARTS, INPUTS
 
 _BLANKS = ("", " ", "\t\n")
 _OTHER: dict[type, tuple[Any, ...]] = {
-    str: (*_BLANKS, 17, [], {}, None, "no such word", "2026-11-02T14:03:00Z"),
+    str: (*_BLANKS, 17, [], {}, None, "no such word", "46158.585", "2026-11-02T14:03:00Z"),
     bool: (*_BLANKS, [], {}, None, "no such word", True, False),
     int: (*_BLANKS, [], {}, None, -1, 1e16, "no such word", 0),
     float: (*_BLANKS, [], {}, None, -1, 1e16, "no such word", 0.5),
@@ -93,7 +93,7 @@ def test_schema_and_reader_take_the_same_events(made: tuple[Topic, dict[str, Any
 
 def _outcome(value: bytes, topic: Topic) -> str:
     outcome = decode(Record(topic.name, 0, 0, None, value), "US")
-    return outcome.reason.value if isinstance(outcome, Undecodable) else "taken"
+    return outcome.reason.value if isinstance(outcome, FailedRecord) else "taken"
 
 
 @pytest.mark.parametrize("topic", [TOPICS[name] for name in FREE_PARTS], ids=lambda one: one.name)
@@ -136,6 +136,18 @@ def test_json_is_json_whatever_its_parameters(named: Any, outcome: str) -> None:
     value = event(data(), datacontenttype=named)
     assert _outcome(value, CAPTURED) == outcome
     assert _validator(CAPTURED).is_valid(json.loads(value)) == (outcome == "taken")
+
+
+@pytest.mark.parametrize(
+    "time", [1_778_940_180, "1778940180", "46158.585", "2026-05-16", "2026-05-16T14:03:00", "-5", ""]
+)
+def test_a_number_is_no_moment(time: Any) -> None:
+    in_data = json.loads(event(data(consent={"email": True, "capturedAt": time})))
+    in_envelope = json.loads(event(data())) | {"time": time}
+    assert _outcome(json.dumps(in_envelope).encode(), CAPTURED) == DeadLetterReason.NOT_CLOUDEVENT.value
+    assert not _validator(CAPTURED).is_valid(in_envelope)
+    assert _outcome(json.dumps(in_data).encode(), CAPTURED) == ("invalid_data" if time else "taken")
+    assert _validator(CAPTURED).is_valid(in_data) == (time == "")
 
 
 def test_a_blank_is_a_missing_value_wherever_a_value_may_be_missing() -> None:

@@ -16,27 +16,34 @@ from pydantic import BaseModel
 
 from schemas.base import ENVELOPE_LIMIT
 from schemas.outputs import LeadAssigned, LeadTriggered
-from services.assignment.domain import AssignmentRules, assign, assigned
-from services.engagement.domain import Triggers
-from services.nurture.domain import SENT, judge
-from services.nurture.enrolment import Cause, Wish, admit, begin, enrolled, pick
+from services.assignment.domain.decide import AssignmentRules, assign_lead, choose_owners
+from services.engagement.domain.decide import Triggers
+from services.nurture.domain.enrolment import (
+    EnrolmentCause,
+    EnrolmentRequest,
+    decide_first_step,
+    enrolled_event,
+    plan_enrolment,
+    select_sequence,
+)
+from services.nurture.domain.explanation import explain_nurture
+from services.nurture.domain.sequences import Sequences
+from services.nurture.domain.steps import SENT, decide_step
 from services.nurture.scheduler import action_of
-from services.nurture.sequences import Sequences
-from services.nurture.telling import tell
-from services.rules import Trial, thresholds
-from services.scoring import domain as scoring
-from services.scoring.domain import RuleSet
-from shared.config import ConfigError, load
-from shared.domain.conditions import Condition, Operator, evaluate
-from shared.domain.permission import Policy
+from services.scoring.domain import decide as scoring
+from services.scoring.domain.decide import RuleSet
+from services.simulation.domain.scoring_rules import Trial, thresholds
+from shared.config import ConfigError, load_config
+from shared.domain.consent.contact_permission import ConsentPolicy
+from shared.domain.rules.conditions import Condition, Operator, evaluate_condition
 from tests.builders import NOW, lead
 
 T = TypeVar("T", bound=BaseModel)
-POLICY = Policy("opt_out", "US")
+POLICY = ConsentPolicy("opt_out", "US")
 ZONE = ZoneInfo("America/New_York")
 STORED: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
-RULES = load(Path("deploy/config/rules.yaml"), RuleSet)
-SEQUENCES = load(Path("deploy/config/sequences.yaml"), Sequences)
+RULES = load_config(Path("deploy/config/rules.yaml"), RuleSet)
+SEQUENCES = load_config(Path("deploy/config/sequences.yaml"), Sequences)
 DAY = timedelta(days=1)
 EXAMPLES = int(os.environ.get("ACCEPTED_FILES_EXAMPLES", "50"))
 LIMITS = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -153,7 +160,7 @@ def accepted(folder: Path, text: str, model: type[T]) -> T:
     path = folder / "file.yaml"
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
     try:
-        return load(path, model, ZONE)
+        return load_config(path, model, ZONE)
     except ConfigError:
         reject()
 
@@ -177,12 +184,12 @@ def rules_of(found: list[str], field: str = "points: 5") -> str:
 @given(st.lists(several, min_size=1, max_size=3), leads)
 def test_rules_score_any_lead(folder: Path, found: list[str], document: dict[str, Any]) -> None:
     rules = accepted(folder, rules_of(found), RuleSet)
-    scored = scoring.score(document, rules, NOW)
+    scored = scoring.compute_score(document, rules, NOW)
     assert 0 <= scored.value <= 100
     assert {part.rule for part in scored.breakdown}.isdisjoint(rule for rule, _ in scored.errors)
     unscored = {name: value for name, value in document.items() if name != "score"}
-    decision = scoring.decide(unscored, [scoring.Cause("c", "created", "e", "c")], rules, "v.3", NOW)
-    assert [len(json.dumps(one.scored.wire())) for one in decision.told]
+    decision = scoring.decide(unscored, [scoring.ScoreCause("c", "created", "e", "c")], rules, "v.3", NOW)
+    assert [len(json.dumps(one.scored.wire())) for one in decision.publications]
     assert kept(dict(decision.update or {}))
 
 
@@ -205,10 +212,10 @@ def test_assignment_gives_any_lead_an_owner_who_can_be_told(
     folder: Path, found: list[str], owner: str, queue: str, document: dict[str, Any]
 ) -> None:
     rules = accepted(folder, f"{rules_of(found, f'owners: [{owner}]')}\ndefault_queue: {queue}\n", AssignmentRules)
-    choice = assign([document], rules, {})["lead-1"]
+    choice = choose_owners([document], rules, {})["lead-1"]
     told = LeadAssigned(lead_id="lead-1", assigned_to=choice.owner, rule=choice.rule)
     assert told.assigned_to == choice.owner
-    assert kept(assigned(document, choice, "c", NOW))["assignedTo"] == choice.owner
+    assert kept(assign_lead(document, choice, "c", NOW))["assignedTo"] == choice.owner
 
 
 texts = st.text(max_size=30).map(json.dumps)
@@ -235,25 +242,27 @@ def test_sequences_take_any_lead_through(
     text = f"sequences:\n  - id: default\n    name: {body}\n    steps:\n" + "\n".join(lines)
     text += f"\nselect: [{choices}]\ntemplates: {{t: {{subject: '{{{{ contact.firstName }}}}', body: {body}}}}}\n"
     sequences = accepted(folder, text, Sequences)
-    wish = Wish(document, pick(document, sequences), Cause("c", "e", "chain", "because"))
-    admission = begin(admit(None, [wish], sequences, NOW, live=False), document, NOW, POLICY, ZONE)
+    wish = EnrolmentRequest(
+        document, select_sequence(document, sequences), EnrolmentCause("c", "e", "chain", "because")
+    )
+    admission = decide_first_step(plan_enrolment(None, [wish], sequences, NOW, live=False), document, NOW, POLICY, ZONE)
     stored = [kept(step) for step in admission.steps]
     enrolment = kept(admission.enrolment)
-    told = enrolled(enrolment, stored)
+    told = enrolled_event(enrolment, stored)
     assert len(json.dumps(told.wire())) < ENVELOPE_LIMIT / 2
     assert told.personalization["firstName"] == "Ana"
     by_id = {step.id: step for step in sequences.by_id("default").steps}
     for step in stored:
         if step["state"] == "scheduled":
-            judged = judge(step, document, None, step["dueAt"], POLICY, ZONE)
+            judged = decide_step(step, document, None, step["dueAt"], POLICY, ZONE)
             decided = {"decided": judged.action.wire()} if judged.action else {}
             step.update({"why": judged.why, "decidedAt": NOW, "state": judged.state, **decided})
         assert step["state"] == SENT or "can't be read" not in step["why"]
         assert "decided" not in step or action_of(kept(step), "nurture").value
         for own, raw in zip(by_id[step["stepId"]].conditions, step["conditions"], strict=True):
             again = Condition.model_validate(raw, context={"zone": ZONE})
-            assert evaluate(again, document) == evaluate(own, document)
-    assert tell(document, [enrolment], stored, NOW + DAY, POLICY)
+            assert evaluate_condition(again, document) == evaluate_condition(own, document)
+    assert explain_nurture(document, [enrolment], stored, NOW + DAY, POLICY)
 
 
 @given(st.dictionaries(texts | scalars, owners | texts, max_size=3), st.text())
@@ -272,7 +281,7 @@ def test_whatever_a_file_holds_its_check_says_so(folder: Path, model: type[BaseM
     path = folder / "any.yaml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode(errors="surrogatepass"))
     try:
-        told = str(load(path, model, ZONE))
+        told = str(load_config(path, model, ZONE))
     except ConfigError as error:
         told = str(error)
     assert told.encode()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.bisection import Bisection
+from shared.domain.operations.bisection import Bisection
 
 
 def _search(count: int, bad: set[int]) -> tuple[set[int], list[int]]:

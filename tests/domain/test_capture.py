@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.capture.claims import SHARED_MAX, claims_of
-from services.capture.domain import decide
-from services.capture.plan import Capture, Plan, View
-from services.capture.remembering import for_good
+from services.capture.domain.claims import SHARED_MAX, claims_of
+from services.capture.domain.decide import decide
+from services.capture.domain.decision_log import final_update
+from services.capture.domain.plan import Capture, CapturePlan, View
 from shared.domain.causes import REMEMBERED_MAX
-from shared.domain.identity import identity_of
+from shared.domain.identity.normal_forms import identity_of
 from tests.builders import NOW, capture, data, lead
 
 
@@ -22,7 +22,7 @@ class Store:
     def __init__(self) -> None:
         self.view = View({}, {}, {})
 
-    def decided(self, *captures: Capture, unread: frozenset[str] = frozenset()) -> tuple[Plan, View]:
+    def decided(self, *captures: Capture, unread: frozenset[str] = frozenset()) -> tuple[CapturePlan, View]:
         """The plan for these captures, once every claim that it makes was read; and the view that it left."""
         view = deepcopy(self.view)
         for claim in (*claims_of(captures), *unread):
@@ -30,12 +30,12 @@ class Store:
         plan = decide(captures, view, NOW, "US")
         return self.decided(*captures, unread=unread | plan.unread) if plan.unread else (plan, view)
 
-    def take(self, *captures: Capture) -> Plan:
+    def take(self, *captures: Capture) -> CapturePlan:
         plan, view = self.decided(*captures)
         for row in [*plan.rows, *plan.redecided]:
             self.view.rows[row["_id"]] = row
         for one in plan.applied:
-            self.view.rows[one["key"]] |= for_good(one)["$set"]
+            self.view.rows[one["key"]] |= final_update(one)["$set"]
         self.view.claims, self.view.leads = view.claims, view.leads
         return plan
 
@@ -233,7 +233,7 @@ def test_a_capture_made_after_the_erasure_starts_a_lead_and_its_older_statement_
     assert ("email" in fresh.lead.get("consent", {})) is (consented is None or consented > NOW)
 
 
-def _third_of_three(store: Store) -> Plan:
+def _third_of_three(store: Store) -> CapturePlan:
     """The third capture merges into the first lead, and so comes to show the second lead's phone, company and name."""
     store.take(capture("c1", data(email="ana@gmail.example")))
     store.take(capture("c2", data(email="ana@bluefork.example", phone="(212) 555-0142")))

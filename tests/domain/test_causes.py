@@ -2,12 +2,12 @@ from typing import Any
 
 import pytest
 
-from services.capture.domain import decide
-from services.capture.plan import View
-from services.capture.remembering import for_good, was_applied
-from services.engagement.domain import take_in
-from shared.domain.activities import activity
-from shared.domain.causes import REMEMBERED_MAX, REMEMBERED_MIN, Kind, may_have_forgotten, remember, remembered
+from services.capture.domain.decide import decide
+from services.capture.domain.decision_log import final_update, was_applied
+from services.capture.domain.plan import View
+from services.engagement.domain.decide import count_on_lead
+from shared.domain.activity_documents import activity
+from shared.domain.causes import REMEMBERED_MAX, REMEMBERED_MIN, CauseKind, may_have_forgotten, remember, remembered
 from tests.builders import NOW, capture, data, lead
 
 
@@ -27,23 +27,23 @@ def test_a_write_forgets_none_of_the_causes_that_it_adds_itself() -> None:
 
 def test_each_kind_of_cause_is_remembered_by_itself() -> None:
     one = lead(carriedOut=["c"], counted=["a"], decided=[{"key": "k"}])
-    assert [remembered(one, kind) for kind in Kind] == [{"k"}, {"c"}, {"a"}]
+    assert [remembered(one, kind) for kind in CauseKind] == [{"k"}, {"c"}, {"a"}]
 
 
 def test_the_one_list_of_older_leads_is_read_for_every_kind_and_stays() -> None:
     old = lead(seen=["old"])
     call = activity("old", "lead-1", "call", NOW, created_by="sam")
-    assert all("old" in remembered(old, kind) for kind in Kind)
-    assert take_in(old, [call], NOW, "US").update is None
-    fresh = take_in(old, [{**call, "_id": "new"}], NOW, "US").update or {}
+    assert all("old" in remembered(old, kind) for kind in CauseKind)
+    assert count_on_lead(old, [call], NOW, "US").update is None
+    fresh = count_on_lead(old, [{**call, "_id": "new"}], NOW, "US").update or {}
     assert fresh["$set"]["counted"] == ["new"]
     assert "seen" not in fresh["$set"]
 
 
 def test_a_lead_with_a_short_memory_never_forgot() -> None:
     short, long = (["x"] * number for number in (REMEMBERED_MIN - 1, REMEMBERED_MIN))
-    assert [may_have_forgotten(lead(counted=one), Kind.ACTIVITY) for one in (short, long)] == [False, True]
-    assert not may_have_forgotten(lead(), Kind.COMMAND)
+    assert [may_have_forgotten(lead(counted=one), CauseKind.ACTIVITY) for one in (short, long)] == [False, True]
+    assert not may_have_forgotten(lead(), CauseKind.COMMAND)
 
 
 def _decided(*ordinals: int) -> list[dict[str, Any]]:
@@ -69,7 +69,7 @@ def test_a_row_was_applied_if_it_says_so_or_its_lead_remembers_it(row: dict[str,
 
 
 def test_what_a_row_says_for_good_takes_away_what_was_decided_otherwise() -> None:
-    update = for_good({"key": "k", "outcome": "created", "ordinal": 1, "knownAt": NOW})
+    update = final_update({"key": "k", "outcome": "created", "ordinal": 1, "knownAt": NOW})
     assert update["$set"] == {"outcome": "created", "ordinal": 1, "knownAt": NOW, "applied": True}
     assert {"matchScore", "filled", "reopened"} <= update["$unset"].keys()
 

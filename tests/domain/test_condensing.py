@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.prediction import condensing
-from services.prediction.features import History, vector
-from services.prediction.job import again_at
+from services.prediction.domain.learning import condensing
+from services.prediction.domain.learning.features import History, vector
+from services.prediction.domain.training_job import again_at
 from tests.builders import NOW, lead
 
 _MOMENTS = st.integers(0, 20).map(lambda days: NOW + timedelta(days=days))
@@ -36,8 +36,8 @@ def test_condensed_page_by_page_a_lead_has_the_same_vector(
     at = {"lead-1": as_of}
     kept_captures, kept_activities = list[Any](), list[Any]()
     for start in range(0, 12, page):
-        kept_captures = condensing.captures([*kept_captures, *captures[start : start + page]], at)
-        kept_activities = condensing.activities([*kept_activities, *activities[start : start + page]], at)
+        kept_captures = condensing.condense_captures([*kept_captures, *captures[start : start + page]], at)
+        kept_activities = condensing.condense_activities([*kept_activities, *activities[start : start + page]], at)
     whole, condensed = History(one, captures, activities), History(one, kept_captures, kept_activities)
     assert vector(condensed, as_of) == vector(whole, as_of)
     if not any(row.get("earlier") for row in activities):

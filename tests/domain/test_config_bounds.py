@@ -9,13 +9,14 @@ import bson
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from services.assignment.domain import AssignmentRules
-from services.engagement.domain import Triggers
-from services.nurture.sequences import Sequence, Sequences, Step
-from services.rules_cli import model_of
-from services.scoring import domain as scoring
-from services.scoring.domain import RuleSet
-from shared.config import DEPTH_MAX, FILE_MAX, ConfigError, load
+from services.assignment.domain.decide import AssignmentRules
+from services.cli.commands.rules import config_type_of
+from services.engagement.domain.decide import Triggers
+from services.nurture.domain.sequences import Sequence, Sequences, Step
+from services.scoring.domain import decide as scoring
+from services.scoring.domain.decide import RuleSet
+from shared.config import DEPTH_MAX, FILE_MAX, ConfigError, load_config
+from shared.domain.identity.placeholders import Placeholders
 from shared.settings import Settings
 from tests.builders import NOW, lead
 
@@ -127,7 +128,7 @@ def test_many_rules_over_a_large_lead_keep_a_bounded_document() -> None:
     found = RuleSet.model_validate(rules(500, EXISTS))
     document = lead(context={f"k{number}": "x" * 150 for number in range(50)})
     for number in range(20):
-        cause = scoring.Cause(f"c{number}", "updated", "e", "c")
+        cause = scoring.ScoreCause(f"c{number}", "updated", "e", "c")
         decision = scoring.decide({**document, "score": number % 2}, [cause], found, "v", NOW + timedelta(number))
         assert decision.update is not None
         document["scoring"] = decision.update["$set"]["scoring"]
@@ -170,19 +171,25 @@ def test_a_file_that_can_t_be_read_is_refused_with_a_reason(tmp_path: Path, cont
     path = tmp_path / "file.yaml"
     path.write_text(content)
     with pytest.raises(ConfigError) as refused:
-        load(path, RuleSet)
+        load_config(path, RuleSet)
     assert why in str(refused.value)
     assert str(refused.value).encode()
 
 
 @pytest.mark.parametrize(
     ("name", "model"),
-    [("rules", RuleSet), ("sequences", Sequences), ("assignment", AssignmentRules), ("triggers", Triggers)],
+    [
+        ("rules", RuleSet),
+        ("sequences", Sequences),
+        ("assignment", AssignmentRules),
+        ("triggers", Triggers),
+        ("placeholders", Placeholders),
+    ],
 )
 def test_the_check_knows_each_file_by_its_sections(name: str, model: type[BaseModel]) -> None:
     path = getattr(Settings(), f"{name}_file")
-    assert model_of(path) is model
-    load(path, model)
+    assert config_type_of(path) is model
+    load_config(path, model)
 
 
 def test_every_file_is_read_in_the_installation_s_zone() -> None:
@@ -190,7 +197,9 @@ def test_every_file_is_read_in_the_installation_s_zone() -> None:
         (path, node)
         for path in Path("services").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("load", "Reloading")
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("load_config", "Reloading")
     ]
     assert len(calls) >= 9
     assert [f"{path}:{node.lineno}" for path, node in calls if len(node.args) < 3] == []

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.consent import ADDRESSES_MAX, Statement, effect, fold, restate
-from shared.domain.permission import Policy, departure, hindrance, may
+from shared.domain.consent.contact_permission import ConsentPolicy, departure, hindrance, may
+from shared.domain.consent.statements import ADDRESSES_MAX, Statement, effect, fold, restate
 from tests.builders import NOW, lead
 
 OWN = {"email": "ana@example.com", "phone": "+13125550100"}
-OPT_OUT, OPT_IN = Policy("opt_out", "US"), Policy("opt_in", "US")
+OPT_OUT, OPT_IN = ConsentPolicy("opt_out", "US"), ConsentPolicy("opt_in", "US")
 CONTACT = {"firstName": "Ana", "lastName": "Reyes", "email": "Ana@example.com", "phone": "(312) 555-0100"}
 
 
@@ -103,7 +103,7 @@ def test_a_history_of_200_statements_comes_out_the_same_in_any_order_and_any_par
 
 
 def _by_the_contract(statements: Sequence[Statement], address: str) -> bool | None:
-    """What holds for an e-mail address, read from the contract's sentences alone."""
+    """What holds for an e-mail address, read from schemas/README.md#consent alone."""
     about = [
         one for one in statements if one.address in (address, None) or one.reason in ("unsubscribed", "complained")
     ]

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from services.capture.domain import decide
-from services.capture.plan import Capture, Outcome, View
-from services.erasure.domain import farewells
-from shared.domain.consent import Statement, restate
-from shared.domain.identity import identity_of
-from shared.domain.permission import Policy, departure
+from services.capture.domain.decide import decide
+from services.capture.domain.plan import Capture, Outcome, View
+from services.erasure.domain.decide import plan_erasures
+from shared.domain.consent.contact_permission import ConsentPolicy, departure
+from shared.domain.consent.statements import Statement, restate
+from shared.domain.identity.normal_forms import identity_of
 from tests.builders import NOW, data, lead
 
 HOUR = timedelta(hours=1)
@@ -31,8 +31,8 @@ def said(key: str, hours: int = 0, *, source: str = "/forms/website", dated: boo
 class Taken:
     """What is stored after captures were taken in, batch by batch."""
 
-    def __init__(self, tombstones: dict[str, Any] | None = None) -> None:
-        self.view = View({}, {}, {}, tombstones or {})
+    def __init__(self, markers: dict[str, Any] | None = None) -> None:
+        self.view = View({}, {}, {}, markers or {})
 
     def take(self, *captures: Capture, now: datetime = NOW + 100 * HOUR) -> list[Outcome]:
         plan = decide(captures, self.view, now, "US")
@@ -44,6 +44,15 @@ class Taken:
     def lead(self) -> dict[str, Any]:
         (one,) = self.view.leads.values()
         return one
+
+
+def test_a_yes_beside_a_dated_no_of_its_row_may_have_no_date_of_its_own() -> None:
+    taken = Taken()
+    taken.take(said("a", 1, phone=False))
+    row = said("b", 2, source="/imports/x", email=False, phone=True)
+    row = replace(row, data={**row.data, "consent": {**row.data["consent"], "dated": False}})
+    taken.take(row)
+    assert {name: taken.lead["consent"][name] for name in ("email", "phone")} == {"email": False, "phone": False}
 
 
 @pytest.mark.parametrize(
@@ -134,8 +143,8 @@ def _gone(statements: Sequence[Statement]) -> dict[str, Any]:
     one = lead(contact={"firstName": "Ana", "lastName": "Reyes", "email": "ana@example.com", "phone": "+13125550100"})
     one |= restate(one, statements, "US").set
     verdicts = [{"leadId": one["_id"], "at": NOW + 5 * HOUR}]
-    (farewell,) = farewells(verdicts, {one["_id"]: one}, [], "US")
-    return {name: {"_id": name, **farewell.tombstone(name)} for name in farewell.names}
+    (farewell,) = plan_erasures(verdicts, {one["_id"]: one}, [], "US")
+    return {name: {"_id": name, **farewell.marker(name)} for name in farewell.names}
 
 
 def _no(reason: str, channel: str = "email", address: str | None = "ana@example.com") -> Statement:
@@ -177,7 +186,7 @@ def test_that_a_person_left_outlives_their_erasure_whatever_else_they_refused(la
     since = replace(_no(later, address=address), at=NOW + HOUR)
     taken = Taken(deepcopy(_gone([_no("unsubscribed"), since])))
     taken.take(said("fresh", 6))
-    assert departure(taken.lead, Policy("opt_out", "US")) == "the lead unsubscribed"
+    assert departure(taken.lead, ConsentPolicy("opt_out", "US")) == "the lead unsubscribed"
 
 
 def test_a_departure_that_a_yes_lifted_does_not_come_back_by_an_erasure() -> None:
@@ -185,7 +194,7 @@ def test_a_departure_that_a_yes_lifted_does_not_come_back_by_an_erasure() -> Non
     agreed = replace(refused, given=True, at=NOW + HOUR)
     taken = Taken(deepcopy(_gone([_no("unsubscribed", address=None), agreed, refused])))
     taken.take(said("fresh", 6))
-    assert departure(taken.lead, Policy("opt_out", "US")) is None
+    assert departure(taken.lead, ConsentPolicy("opt_out", "US")) is None
 
 
 @pytest.mark.parametrize(("ahead", "shown"), [(24, True), (25, False), (9_000, False)])

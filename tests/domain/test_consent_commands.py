@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.commands import ConsentStatement, UpdateLead
-from services.qualification.domain import stated, statement_made
-from shared.domain.activities import tally
+from services.qualification.domain.decide import consent_activity, restate_consent
+from shared.domain.activity_documents import tally
 from tests.builders import NOW, lead
 
 HOUR = timedelta(hours=1)
@@ -26,18 +26,18 @@ def test_an_update_may_be_a_statement_alone_and_names_its_channel() -> None:
 
 def test_a_no_that_sales_states_holds_and_a_yes_of_theirs_never_lifts_one() -> None:
     one = lead(consent={"email": True, "capturedAt": NOW})
-    refused = stated(one, NO, NOW + HOUR, "/sales", "u1", "US")
+    refused = restate_consent(one, NO, NOW + HOUR, "/sales", "u1", "US")
     assert refused.changed == {"email": {"from": True, "to": False}}
-    lifted = stated(one | refused.set, YES, NOW + 2 * HOUR, "/sales", "u2", "US")
+    lifted = restate_consent(one | refused.set, YES, NOW + 2 * HOUR, "/sales", "u2", "US")
     assert lifted.changed == {"email": {"from": False, "to": False}}, "what stays as it was is told too"
 
 
 def test_a_yes_that_sales_states_holds_where_nothing_was_stated() -> None:
-    assert stated(lead(), YES, NOW, "/sales", "u1", "US").set["consent"] == {"email": True, "capturedAt": NOW}
+    assert restate_consent(lead(), YES, NOW, "/sales", "u1", "US").set["consent"] == {"email": True, "capturedAt": NOW}
 
 
 def test_the_activity_that_keeps_a_statement_gives_no_points() -> None:
-    row = statement_made("u1", "lead-1", NO, "sam", NOW)
+    row = consent_activity("u1", "lead-1", NO, "sam", NOW)
     assert (row["type"], row["description"]) == ("follow_up", "Consent to e-mail refused")
     assert row["statement"] == {"channel": "email", "given": False, "wording": "No."}
     assert tally(lead(), [row])["completedAt"] == []

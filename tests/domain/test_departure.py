@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from shared.domain.consent import Statement, fold, restate
-from shared.domain.permission import Policy, departure
+from shared.domain.consent.contact_permission import ConsentPolicy, departure
+from shared.domain.consent.statements import Statement, fold, restate
 from tests.builders import NOW, lead
 
 OWN = {"email": "ana@example.com", "phone": "+13125550100"}
-OPT_OUT = Policy("opt_out", "US")
+OPT_OUT = ConsentPolicy("opt_out", "US")
 CONTACT = {"firstName": "Ana", "lastName": "Reyes", "email": "Ana@example.com", "phone": "(312) 555-0100"}
 
 
@@ -55,7 +55,7 @@ def test_only_a_later_yes_hides_that_a_person_left(
         assert departure(one, OPT_OUT) == why
 
 
-def test_a_departure_that_an_earlier_edition_kept_as_a_no_outlives_a_later_no() -> None:
+def test_a_departure_that_an_earlier_release_kept_as_a_no_outlives_a_later_no() -> None:
     one = lead(contact=CONTACT)
     stored = [register for register in fold((), [left(1)], OWN) if register["kind"] != "left"]
     one["standing"] = stored

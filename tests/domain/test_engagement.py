@@ -7,13 +7,19 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.activities import EngagementRecorded
-from services.engagement.domain import CHANGES_MAX, Triggers, changed_by, engaged, take_in
-from shared.config import ConfigError, load
-from shared.domain.activities import activity
-from shared.domain.consent import ADDRESSES_MAX, holding
+from services.engagement.domain.decide import (
+    CHANGES_MAX,
+    Triggers,
+    change_caused_by,
+    count_on_lead,
+    engagement_activity,
+)
+from shared.config import ConfigError, load_config
+from shared.domain.activity_documents import activity
+from shared.domain.consent.statements import ADDRESSES_MAX, holding
 from tests.builders import NOW, lead
 
-SHIPPED = load(Path("deploy/config/triggers.yaml"), Triggers)
+SHIPPED = load_config(Path("deploy/config/triggers.yaml"), Triggers)
 
 
 @pytest.mark.parametrize(
@@ -34,12 +40,12 @@ def test_a_triggers_file_that_is_none_is_refused_with_its_place(tmp_path: Path) 
     path = tmp_path / "triggers.yaml"
     path.write_text("triggers: [clicked_pricing]")
     with pytest.raises(ConfigError, match="triggers: Input should be a valid dictionary"):
-        load(path, Triggers)
+        load_config(path, Triggers)
 
 
 def engagement(action: str, key: str = "e1", address: str | None = None, days: int = 0) -> dict[str, Any]:
     at = NOW + timedelta(days=days)
-    return engaged(key, "lead-1", action, at, source="/mailer", address=address, trigger=SHIPPED.of(action))
+    return engagement_activity(key, "lead-1", action, at, source="/mailer", address=address, trigger=SHIPPED.of(action))
 
 
 def call(key: str = "a1", **fields: Any) -> dict[str, Any]:
@@ -48,7 +54,7 @@ def call(key: str = "a1", **fields: Any) -> dict[str, Any]:
 
 def taken(one: dict[str, Any], *activities: dict[str, Any]) -> dict[str, Any]:
     """The lead after these."""
-    update = take_in(one, activities, NOW, "US").update
+    update = count_on_lead(one, activities, NOW, "US").update
     after = {**one, "consent": dict(one.get("consent") or {})}
     for path, value in (update or {"$set": {}})["$set"].items():
         section, _, name = path.partition(".")
@@ -86,7 +92,7 @@ def test_only_the_first_completed_outbound_activity_makes_a_new_lead_contacted(
 ) -> None:
     after = taken(lead(status=status), row)
     assert after["status"] == expected
-    told = changed_by(after, row["_id"])
+    told = change_caused_by(after, row["_id"])
     assert (told is None) == (status == expected)
     if told:
         assert told == {
@@ -108,7 +114,7 @@ def test_who_wants_no_mail_gets_none_and_it_is_kept_for_which_address_and_by_who
         NOW + timedelta(days=1),
     )
     assert "ana@example.com" in {one["address"] for one in after["standing"] if one["cause"] == "e1"}
-    told = changed_by(after, "e1")
+    told = change_caused_by(after, "e1")
     assert told == {
         "changed": {"consent.email": {"from": True, "to": False}},
         "by": "/mailer",
@@ -119,15 +125,15 @@ def test_who_wants_no_mail_gets_none_and_it_is_kept_for_which_address_and_by_who
 def test_a_refusal_from_before_the_newest_yes_changes_nothing() -> None:
     agreed = lead(consent={"email": True, "capturedAt": NOW})
     after = taken(agreed, engagement("unsubscribed", days=-1))
-    assert (after["consent"]["email"], changed_by(after, "e1")) == (True, None)
+    assert (after["consent"]["email"], change_caused_by(after, "e1")) == (True, None)
 
 
-def test_a_refusal_in_a_row_of_an_earlier_edition_names_its_source_still() -> None:
+def test_a_refusal_in_a_row_of_an_earlier_release_names_its_source_still() -> None:
     row = engagement("unsubscribed") | {
         "createdBy": "/old/mailer",
         "refusal": {"reason": "unsubscribed", "address": None},
     }
-    told = changed_by(taken(lead(), row), row["_id"])
+    told = change_caused_by(taken(lead(), row), row["_id"])
     assert told
     assert told["by"] == "/old/mailer"
 
@@ -141,7 +147,7 @@ def said(metadata: Any) -> EngagementRecorded:
 
 def test_an_engagement_s_metadata_is_kept_with_its_activity() -> None:
     metadata = {"campaign": "spring", "links": [{"url.path": "/menu", "clicks": 2}]}
-    row = engaged(
+    row = engagement_activity(
         "e", "l", "opened_email", NOW, source="/m", address=None, trigger=None, metadata=said(metadata).metadata
     )
     assert row["metadata"] == metadata
@@ -171,7 +177,7 @@ def test_a_bounce_of_another_address_is_kept_but_stops_nothing() -> None:
     after = taken(lead(), engagement("bounced", address="old@example.com"))
     assert after["consent"] == {}
     assert [one["address"] for one in after["standing"]] == ["old@example.com"]
-    assert changed_by(after, "e1") is None
+    assert change_caused_by(after, "e1") is None
 
 
 def test_who_unsubscribes_at_another_address_wants_no_mail_at_all() -> None:
@@ -182,13 +188,13 @@ def test_a_second_refusal_tells_no_second_change() -> None:
     first = taken(lead(), engagement("bounced"))
     second = taken(first, engagement("unsubscribed", "e2"))
     assert {one["reason"] for one in second["standing"]} == {"bounced", "unsubscribed"}
-    assert changed_by(second, "e2") is None
-    assert changed_by(second, "e1") is not None, "what is redelivered is told again"
+    assert change_caused_by(second, "e2") is None
+    assert change_caused_by(second, "e1") is not None, "what is redelivered is told again"
 
 
 def test_an_activity_that_was_taken_in_changes_nothing_again() -> None:
     once = taken(lead(), call())
-    assert take_in(once, [call()], NOW, "US").update is None
+    assert count_on_lead(once, [call()], NOW, "US").update is None
 
 
 def test_a_lead_stays_bounded_however_many_addresses_bounce_and_however_often_its_consent_changes() -> None:
@@ -204,5 +210,5 @@ def test_a_lead_stays_bounded_however_many_addresses_bounce_and_however_often_it
 
 def test_the_change_of_a_lead_stored_by_an_earlier_version_is_told_again() -> None:
     change = {"from": True, "reason": "bounced", "source": "/mailer", "cause": "e1"}
-    told = changed_by(lead(consent={"email": False}, consentChange=change), "e1")
+    told = change_caused_by(lead(consent={"email": False}, consentChange=change), "e1")
     assert told == {"changed": {"consent.email": {"from": True, "to": False}}, "by": "/mailer", "reason": "bounced"}

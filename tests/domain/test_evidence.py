@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.scoring.domain import RECENT_POINTS, TYPE_POINTS, Rule, RuleSet, score
-from services.scoring.evidence import ITEMS_MAX, TEXT_MAX, evidence, plain
-from shared.config import load
-from shared.domain.conditions import Condition, Operator, evaluate_all
+from services.scoring.domain.decide import RECENT_POINTS, TYPE_POINTS, Rule, RuleSet, compute_score
+from services.scoring.domain.evidence import ITEMS_MAX, TEXT_MAX, evidence, to_stored
+from shared.config import load_config
+from shared.domain.rules.conditions import Condition, Operator, evaluate_conditions
 from tests.builders import NOW, lead
 
-SHIPPED = load(Path("deploy/config/rules.yaml"), RuleSet)
+SHIPPED = load_config(Path("deploy/config/rules.yaml"), RuleSet)
 LONG = "lorem ipsum " * 300
 WORDS = [f"word {number}" for number in range(60)]
 
@@ -26,9 +26,9 @@ def on(field: str, operator: str, value: Any = None) -> Condition:
 
 def kept(document: dict[str, Any], *conditions: Condition) -> dict[str, Any]:
     """The evidence, and the law it stands under: on it alone, everything holds."""
-    assert evaluate_all(conditions, document).holds
+    assert evaluate_conditions(conditions, document).holds
     found = evidence(conditions, document)
-    assert evaluate_all(conditions, found).holds
+    assert evaluate_conditions(conditions, found).holds
     return found
 
 
@@ -121,7 +121,7 @@ class Size(StrEnum):
 
 
 def test_plain_is_what_the_database_would_give_back() -> None:
-    found = plain({"a": (Size.SMALL, {"b": (1,)}), "c": NOW})
+    found = to_stored({"a": (Size.SMALL, {"b": (1,)}), "c": NOW})
     assert found == {"a": ["small", {"b": [1]}], "c": NOW}
     assert type(found["a"][0]) is str
     assert type(found["a"]) is type(found["a"][1]["b"]) is list
@@ -156,10 +156,10 @@ CONDITIONS = st.builds(
 def test_whatever_holds_on_a_lead_holds_on_the_evidence_alone(
     document: dict[str, Any], conditions: list[Condition]
 ) -> None:
-    if not evaluate_all(conditions, document).holds:
+    if not evaluate_conditions(conditions, document).holds:
         return
     found = evidence(conditions, document)
-    assert evaluate_all(conditions, found).holds
+    assert evaluate_conditions(conditions, found).holds
 
 
 @given(
@@ -177,13 +177,13 @@ def test_a_score_can_be_counted_up_from_its_evidence(
     document = lead(company=company, activityStats={"counts": counts, "completedAt": completed})
     named = Rule(name="named", points=points, conditions=(on("company.name", "exists"),))
     rules = RuleSet(rules=(*SHIPPED.rules, named))
-    scored = score(document, rules, NOW)
+    scored = compute_score(document, rules, NOW)
     by_name = {rule.name: rule for rule in rules.rules}
     proven = 0
     for part in scored.breakdown:
         rule = by_name.get(part.rule)
         if rule:
-            assert evaluate_all(rule.conditions, part.evidence).holds
+            assert evaluate_conditions(rule.conditions, part.evidence).holds
             proven += rule.points
         elif part.rule == "activity.recent":
             proven += RECENT_POINTS * part.evidence["completions"]

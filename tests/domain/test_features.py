@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.prediction.features import KINDS, SCHEMA, History, vector
-from services.prediction.job import RETRAIN_OUTCOMES, again_at, is_due, maturing
-from services.prediction.labels import AGES, Life, is_known, label, landmark
-from shared.domain.activities import activity
+from services.prediction.domain.learning.features import KINDS, SCHEMA, History, vector
+from services.prediction.domain.learning.labels import AGES, Life, converted_in_time, is_outcome_known, landmark
+from services.prediction.domain.training_job import RETRAIN_OUTCOMES, again_at, is_due, maturing_days
+from shared.domain.activity_documents import activity
 from tests.builders import NOW, lead
 
 DAY = timedelta(days=1)
@@ -124,7 +124,7 @@ def test_a_lead_is_an_example_at_one_moment_at_which_it_was_open(name: str, clos
 def test_the_age_at_which_a_lead_is_an_example_tells_nothing_of_its_outcome() -> None:
     # All convert on the eighth day, or never: those that are examples at an age must convert as often as all open then.
     lives = [Life(f"lead-{n}", NOW, *([NOW + 8 * DAY] * 2 if n % 4 == 0 else [None] * 2)) for n in range(4_000)]
-    found = [(at - NOW, label(life, at, HORIZON)) for life in lives if (at := landmark(life))]
+    found = [(at - NOW, converted_in_time(life, at, HORIZON)) for life in lives if (at := landmark(life))]
     for age in set(AGES):
         converted = [won for at, won in found if at.days == age]
         assert sum(converted) / len(converted) == pytest.approx(0.25 if age < 8 else 0, abs=0.06), age
@@ -132,15 +132,15 @@ def test_the_age_at_which_a_lead_is_an_example_tells_nothing_of_its_outcome() ->
 
 
 def test_a_lead_whose_outcome_is_to_come_is_censored_be_it_converted_or_not() -> None:
-    assert not is_known(NOW, HORIZON, NOW + 89 * DAY)
-    assert is_known(NOW, HORIZON, NOW + 90 * DAY)
+    assert not is_outcome_known(NOW, HORIZON, NOW + 89 * DAY)
+    assert is_outcome_known(NOW, HORIZON, NOW + 90 * DAY)
 
 
 def test_only_a_conversion_within_the_horizon_counts() -> None:
     for days, converted in ((1, True), (90, True), (90.1, False)):
         life = Life("lead-1", NOW, NOW + days * DAY, NOW + days * DAY)
-        assert label(life, NOW, HORIZON) is converted
-    assert not label(Life("lead-1", NOW, NOW + DAY, None), NOW, HORIZON)
+        assert converted_in_time(life, NOW, HORIZON) is converted
+    assert not converted_in_time(Life("lead-1", NOW, NOW + DAY, None), NOW, HORIZON)
 
 
 def test_a_lead_is_looked_at_again_each_day_and_seldomer_the_longer_it_is_silent() -> None:
@@ -163,5 +163,5 @@ def test_a_model_is_trained_daily_or_for_enough_outcomes_or_another_horizon() ->
 
 
 def test_outcomes_that_came_to_be_known_are_those_of_the_days_whose_horizon_ended_since() -> None:
-    assert maturing(NOW, NOW + DAY / 4, 10 * DAY) == []
-    assert [str(day) for day in maturing(NOW, NOW + 2 * DAY, 10 * DAY)] == ["2026-02-21", "2026-02-22"]
+    assert maturing_days(NOW, NOW + DAY / 4, 10 * DAY) == []
+    assert [str(day) for day in maturing_days(NOW, NOW + 2 * DAY, 10 * DAY)] == ["2026-02-21", "2026-02-22"]

@@ -9,10 +9,14 @@ from bson import Int64
 from schemas.base import flaw_in
 from schemas.reasons import DeadLetterReason
 from schemas.topics import CAPTURED, CONVERT, ENGAGEMENTS, TOPICS, Topic
-from services.gateway import batches, fields
-from services.gateway.domain import Invalid, parse_object, payload_of
-from shared.decoding import Undecodable, decode
-from shared.events import Received, Record
+from services.ingest.domain import batches
+from services.ingest.domain.capture_events import Invalid, parse_json_object, payload_of
+from services.ingest.domain.columns.meanings import columns_of
+from services.ingest.domain.lines import Terms, ValidLine
+from services.ingest.domain.rows import capture_of
+from services.ingest.domain.tables.table_reading import TableReading
+from shared.kafka.decoding import FailedRecord, decode
+from shared.kafka.events import Received, Record
 from tests.builders import NOW, data, event
 from tests.faults.malformed import EXTENDED_JSON, FREE_PARTS
 
@@ -45,7 +49,7 @@ def _record(topic: Topic, value: bytes) -> Record:
 def test_extended_json_is_refused_at_any_depth_with_its_path(topic: Topic, depth: int, form: dict[str, Any]) -> None:
     payload = _with(topic, _nested(form, depth))
     outcome = decode(_record(topic, event(payload, topic)), "US")
-    assert isinstance(outcome, Undecodable)
+    assert isinstance(outcome, FailedRecord)
     assert outcome.reason is DeadLetterReason.INVALID_DATA
     assert FREE_PARTS[topic.name] in outcome.detail
     names = ["0" if level % 2 else "deeper" for level in reversed(range(depth))]
@@ -58,7 +62,7 @@ def test_extended_json_is_refused_at_any_depth_with_its_path(topic: Topic, depth
 def test_a_name_with_a_dollar_is_refused_at_the_top_too(topic: Topic) -> None:
     for form in EXTENDED_JSON:
         payload = {**_WHOLE[topic.name], FREE_PARTS[topic.name]: form}
-        assert isinstance(decode(_record(topic, event(payload, topic)), "US"), Undecodable)
+        assert isinstance(decode(_record(topic, event(payload, topic)), "US"), FailedRecord)
 
 
 @pytest.mark.parametrize("value", _ODD, ids=repr)
@@ -88,48 +92,48 @@ def test_what_is_odd_and_can_be_kept_is_taken_as_it_is(topic: Topic, value: Any)
 def test_half_a_character_and_what_is_no_number_are_no_json(token: bytes) -> None:
     value = event(_with(CAPTURED, "HERE")).replace(b'"HERE"', token)
     outcome = decode(_record(CAPTURED, value), "US")
-    assert isinstance(outcome, Undecodable)
+    assert isinstance(outcome, FailedRecord)
     assert outcome.reason is DeadLetterReason.NOT_JSON
     with pytest.raises(Invalid):
-        parse_object(b'{"a": ' + token + b"}")
+        parse_json_object(b'{"a": ' + token + b"}")
 
 
 def test_a_number_that_no_float_holds_is_refused() -> None:
     value = event(_with(CAPTURED, "HERE")).replace(b'"HERE"', b"1e400")
     outcome = decode(_record(CAPTURED, value), "US")
-    assert isinstance(outcome, Undecodable)
+    assert isinstance(outcome, FailedRecord)
     assert outcome.reason is DeadLetterReason.INVALID_DATA
 
 
 def test_a_path_says_where_and_quotes_no_name_that_is_no_field_s() -> None:
     odd = {"a": [{"Ana Reyes, ana@example.com": {"$ref": "a"}}]}
     outcome = decode(_record(CAPTURED, event(_with(CAPTURED, odd))), "US")
-    assert isinstance(outcome, Undecodable)
+    assert isinstance(outcome, FailedRecord)
     assert outcome.detail.startswith("data.context: free.a.0.….$…: ")
     assert "Reyes" not in outcome.detail
 
 
 @pytest.mark.parametrize("form", EXTENDED_JSON, ids="-".join)
-def test_a_line_of_a_batch_that_holds_it_is_refused_alone(form: dict[str, Any]) -> None:
+def test_a_line_of_a_batch_that_holds_it_is_taken_without_it(form: dict[str, Any]) -> None:
     lines = [data(context={"x": [form]}), data()]
     bodies = {
         "application/json": json.dumps(lines).encode(),
         "application/x-ndjson": b"\n".join(json.dumps(line).encode() for line in lines),
     }
     for kind, body in bodies.items():
-        bad, good = batches.read(body, kind, region="US", default_source=None, now=NOW)
-        assert isinstance(bad, batches.Rejected)
-        assert isinstance(good, batches.Valid)
+        bad, good = batches.judge_batch(body, kind, Terms("US", None, NOW)).lines
+        assert isinstance(bad, ValidLine)
+        assert (bad.capture.context, [warning.path for warning in bad.warnings]) == (None, ["context"])
+        assert isinstance(good, ValidLine)
 
 
 def test_columns_and_form_fields_with_such_names_don_t_reach_the_context() -> None:
     names = ("context.$ref", "context.$id", "$ref", "context.", "context.a\0")
-    mapping = fields.guess(names)
-    found = fields.capture_of(dict.fromkeys(names, "x"), mapping, "website")
+    found = capture_of(dict.fromkeys(names, "x"), TableReading(columns_of(names)), "website")
     assert flaw_in(found.data) is None
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 def test_an_integer_as_the_driver_reads_it_is_judged_at_once() -> None:
     assert flaw_in({"x": Int64(2**62)}) is None
     assert flaw_in({"x": Int64(2**63)}) is not None

@@ -9,59 +9,61 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.topics import CAPTURED, QUALIFY
-from services.gateway import access, domain, forms, keys
-from services.gateway.access import Kind, Refused, Scope
-from services.gateway.domain import DEPTH_MAX, Invalid
-from services.gateway.signing import Signer, why_no_person
+from services.gateway.auth.domain import key_lifecycle, principals
+from services.gateway.auth.domain.principals import HttpProblem, KeyKind, Scope
+from services.gateway.auth.domain.signing import Signer, why_no_person
+from services.gateway.forms.domain import submissions
+from services.ingest.domain import capture_events
+from services.ingest.domain.capture_events import DEPTH_MAX, Invalid
 from tests.builders import NOW, data
 
 HOUR = timedelta(hours=1)
 SIGNER = Signer("sixteen characters")
 
 
-def _key(kind: Kind = Kind.SERVER, word: str = "s3cret", **more: Any) -> access.Key:
-    return keys.made("website", kind, word, NOW, **more)
+def _key(kind: KeyKind = KeyKind.SERVER, word: str = "s3cret", **more: Any) -> principals.ApiKey:
+    return key_lifecycle.new_key("website", kind, word, NOW, **more)
 
 
 @given(st.text(max_size=60))
 def test_only_the_secret_itself_is_recognised(offered: str) -> None:
     if offered == "s3cret":
         return
-    with pytest.raises(Refused, match="valid key"):
-        access.recognise(_key(), offered, NOW)
+    with pytest.raises(HttpProblem, match="valid key"):
+        principals.check_secret(_key(), offered, NOW)
 
 
 def test_a_key_that_was_given_out_is_recognised_and_its_secret_not_stored() -> None:
-    parts = access.parse(access.token(Kind.SERVER, "website", "s3_cr-et"))
+    parts = principals.parse_key(principals.format_key(KeyKind.SERVER, "website", "s3_cr-et"))
     assert parts == ("website", "s3_cr-et")
     key = _key(word="s3_cr-et")
-    assert access.recognise(key, "s3_cr-et", NOW) is key
+    assert principals.check_secret(key, "s3_cr-et", NOW) is key
     assert "s3_cr-et" not in key.model_dump_json()
 
 
 @pytest.mark.parametrize("given_", ["", "kps", "kps_", "kps_website", "kps_website_", "kpx_website_s", "website_s"])
 def test_what_is_no_key_has_no_parts(given_: str) -> None:
-    assert access.parse(given_) is None
+    assert principals.parse_key(given_) is None
 
 
 def test_old_secrets_hold_for_the_overlap_and_none_after_a_revocation() -> None:
-    rotated = keys.rotated(_key(), "second", NOW, HOUR)
-    again = keys.rotated(rotated, "third", NOW + HOUR / 2, 10 * HOUR)
+    rotated = key_lifecycle.rotate_key(_key(), "second", NOW, HOUR)
+    again = key_lifecycle.rotate_key(rotated, "third", NOW + HOUR / 2, 10 * HOUR)
     for secret, until in (("s3cret", NOW + HOUR), ("second", NOW + HOUR / 2 + 10 * HOUR)):
-        assert access.recognise(again, secret, until - timedelta(seconds=1)) is again
-        with pytest.raises(Refused):
-            access.recognise(again, secret, until)
-    assert access.recognise(again, "third", NOW + 1_000 * HOUR) is again
-    with pytest.raises(Refused):
-        access.recognise(keys.revoked(again, NOW), "third", NOW)
+        assert principals.check_secret(again, secret, until - timedelta(seconds=1)) is again
+        with pytest.raises(HttpProblem):
+            principals.check_secret(again, secret, until)
+    assert principals.check_secret(again, "third", NOW + 1_000 * HOUR) is again
+    with pytest.raises(HttpProblem):
+        principals.check_secret(key_lifecycle.revoke_key(again, NOW), "third", NOW)
 
 
 def test_a_public_key_can_never_do_more_than_capture() -> None:
-    assert _key(Kind.FORM).scopes == (Scope.CAPTURE,)
-    assert _key(Kind.FORM).per_address == 60
+    assert _key(KeyKind.FORM).scopes == (Scope.CAPTURE,)
+    assert _key(KeyKind.FORM).per_address == 60
     for scopes in ((Scope.ERASE,), (Scope.CAPTURE, Scope.COMMAND)):
         with pytest.raises(ValueError, match="no other"):
-            _key(Kind.FORM, scopes=scopes)
+            _key(KeyKind.FORM, scopes=scopes)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,7 @@ def test_a_public_key_can_never_do_more_than_capture() -> None:
 )
 def test_a_key_with_a_dangerous_site_is_not_made(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"(?i)origins|redirects|per_?minute"):
-        _key(Kind.FORM, **wrong)
+        _key(KeyKind.FORM, **wrong)
 
 
 @pytest.mark.parametrize(
@@ -85,22 +87,23 @@ def test_a_key_with_a_dangerous_site_is_not_made(wrong: dict[str, Any]) -> None:
         ("192.0.2.7", "192.0.2.7"),
         ("2001:db8:1:2:3::1", "2001:db8:1:2::/64"),
         ("2001:db8:1:2:ffff::9", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
         ("a socket", "unknown"),
         (None, "unknown"),
     ],
 )
 def test_an_address_is_one_person_or_one_household(address: str | None, network: str) -> None:
-    assert access.network_of(address) == network
+    assert principals.limited_network(address) == network
 
 
 def test_a_key_lends_its_first_source_and_forbids_others() -> None:
     key = _key(sources=("trade_show", "referral"))
     unnamed = {name: part for name, part in data().items() if name != "source"}
-    assert access.with_source(key, unnamed)["source"] == "trade_show"
-    assert access.with_source(key, data(source="referral"))["source"] == "referral"
-    assert access.with_source(key, data(source="nonsense"))["source"] == "nonsense", "the schema tells of that"
-    with pytest.raises(Refused, match="trade_show, referral only"):
-        access.with_source(key, data(source="website"))
+    assert principals.with_source(key, unnamed)["source"] == "trade_show"
+    assert principals.with_source(key, data(source="referral"))["source"] == "referral"
+    assert principals.with_source(key, data(source="nonsense"))["source"] == "nonsense", "the schema tells of that"
+    with pytest.raises(HttpProblem, match="trade_show, referral only"):
+        principals.with_source(key, data(source="website"))
 
 
 @given(st.integers(0, 40))
@@ -108,15 +111,15 @@ def test_only_what_is_nested_too_deep_is_refused(depth: int) -> None:
     body = ("[" * depth + "]" * depth or "1").encode()
     if depth > DEPTH_MAX:
         with pytest.raises(Invalid, match="deeper"):
-            domain.parse(body)
+            capture_events.parse_json(body)
     else:
-        assert domain.parse(body) == json.loads(body)
+        assert capture_events.parse_json(body) == json.loads(body)
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
     try:
-        parsed = domain.parse_object(body)
+        parsed = capture_events.parse_json_object(body)
     except Invalid:
         return
     assert parsed == json.loads(body)
@@ -124,15 +127,15 @@ def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
 
 def test_a_fault_names_the_path_and_not_the_value() -> None:
     with pytest.raises(Invalid) as caught:
-        domain.payload_of(CAPTURED, data(email="what was typed", company={"size": "vast"}), "US")
+        capture_events.payload_of(CAPTURED, data(email="what was typed", company={"size": "vast"}), "US")
     assert {fault.path for fault in caught.value.faults} == {"contact.email", "company.size"}
     assert "what was typed" not in str(caught.value)
 
 
 def test_a_command_is_of_the_paths_lead_whatever_the_body_says() -> None:
-    sent = domain.as_sent(QUALIFY, {"leadId": "another", "requirements": {}}, "lead-1", "crm")
+    sent = capture_events.as_sent(QUALIFY, {"leadId": "another", "requirements": {}}, "lead-1", "crm")
     assert sent == {"requestedBy": "crm", "leadId": "lead-1", "requirements": {}}
-    assert domain.as_sent(QUALIFY, {"requestedBy": "sam"}, "lead-1", "crm")["requestedBy"] == "sam"
+    assert capture_events.as_sent(QUALIFY, {"requestedBy": "sam"}, "lead-1", "crm")["requestedBy"] == "sam"
 
 
 def test_a_record_that_no_reader_takes_is_refused_before_it_is_written() -> None:
@@ -142,35 +145,37 @@ def test_a_record_that_no_reader_takes_is_refused_before_it_is_written() -> None
         "need": {"painPoints": long, "requirements": long},
         "timeline": {"factors": long},
     }
-    payload = domain.payload_of(QUALIFY, {"leadId": "lead-1", "requestedBy": "sam", "bant": bant}, "US")
+    payload = capture_events.payload_of(QUALIFY, {"leadId": "lead-1", "requestedBy": "sam", "bant": bant}, "US")
     with pytest.raises(Invalid, match="256 KiB"):
-        domain.event_of(QUALIFY, payload, id_="1", source="/clients/crm", at=NOW, region="US")
+        capture_events.event_of(QUALIFY, payload, id_="1", source="/clients/crm", at=NOW, region="US")
 
 
 @pytest.mark.parametrize("wrong", ["", "a b", "é", "x" * 201, "a\n"])
 def test_an_idempotency_key_must_be_able_to_be_an_id(wrong: str) -> None:
-    assert domain.checked_id("request-1") == "request-1"
+    assert capture_events.check_event_id("request-1") == "request-1"
     with pytest.raises(Invalid):
-        domain.checked_id(wrong)
+        capture_events.check_event_id(wrong)
 
 
 def test_consent_says_when_and_to_which_words() -> None:
-    with_wording = domain.with_consent({"consent": {"email": True, "wording": "Yes."}, "context": {"utm": "x"}}, NOW)
+    with_wording = capture_events.with_consent(
+        {"consent": {"email": True, "wording": "Yes."}, "context": {"utm": "x"}}, NOW
+    )
     assert with_wording["consent"] == {"email": True, "capturedAt": NOW.isoformat(), "wording": "Yes."}
     assert with_wording["context"] == {"utm": "x", "consentWording": "Yes."}
     own = {"consent": {"phone": True, "capturedAt": "2026-01-01T00:00:00Z"}}
-    assert domain.with_consent(own, NOW) == own
+    assert capture_events.with_consent(own, NOW) == own
     for untouched in ({}, {"consent": None}, {"consent": "yes"}, {"consent": {"email": False}}):
-        assert domain.with_consent(untouched, NOW) == untouched
+        assert capture_events.with_consent(untouched, NOW) == untouched
 
 
 def test_a_box_that_was_shown_and_not_ticked_is_a_refusal() -> None:
     shown = {"context": {"consentWording": "Yes."}}
-    assert forms.with_boxes(shown)["consent"] == {"email": False, "phone": False}
+    assert submissions.with_boxes(shown)["consent"] == {"email": False, "phone": False}
     ticked = {**shown, "consent": {"phone": True}}
-    assert forms.with_boxes(ticked)["consent"] == {"email": False, "phone": True}
+    assert submissions.with_boxes(ticked)["consent"] == {"email": False, "phone": True}
     for not_shown in ({}, {"consent": {"phone": True}}, {"context": {"utm": "x"}}):
-        assert forms.with_boxes(not_shown) == not_shown
+        assert submissions.with_boxes(not_shown) == not_shown
 
 
 @pytest.mark.parametrize(
@@ -207,29 +212,38 @@ def test_any_text_is_no_token(text: str) -> None:
 
 
 def test_a_form_leads_back_to_its_own_pages_only() -> None:
-    key = _key(Kind.FORM, redirects=("https://blue.example/a", "https://blue.example/b?x=1"))
-    assert forms.way_back(key, None) == "https://blue.example/a"
-    assert forms.way_back(key, "https://blue.example/b?x=1") == "https://blue.example/b?x=1"
+    key = _key(KeyKind.FORM, redirects=("https://blue.example/a", "https://blue.example/b?x=1"))
+    assert submissions.way_back(key, None) == "https://blue.example/a"
+    assert submissions.way_back(key, "https://blue.example/b?x=1") == "https://blue.example/b?x=1"
     for other in ("https://blue.example/", "https://evil.example/a", "//evil.example", "https://blue.example/a/"):
         with pytest.raises(Invalid):
-            forms.way_back(key, other)
-    assert forms.way_back(_key(Kind.FORM), "") is None
-    assert forms.places(key) == "https://blue.example"
+            submissions.way_back(key, other)
+    assert submissions.way_back(_key(KeyKind.FORM), "") is None
+    assert submissions.places(key) == "https://blue.example"
 
 
 def test_what_one_form_sent_twice_is_one_event_and_mended_content_another() -> None:
-    key = _key(Kind.FORM)
-    first, same = (forms.event_id(key, "token", data()) for _ in range(2))
+    key = _key(KeyKind.FORM)
+    first, same = (submissions.submission_event_id(key, "token", data()) for _ in range(2))
     assert first == same
-    assert len({first, forms.event_id(key, "token", data(first="Anna")), forms.event_id(key, "other", data())}) == 3
+    assert (
+        len(
+            {
+                first,
+                submissions.submission_event_id(key, "token", data(first="Anna")),
+                submissions.submission_event_id(key, "other", data()),
+            }
+        )
+        == 3
+    )
 
 
 def test_a_trap_catches_even_a_form_without_a_token() -> None:
-    forms.check_person(_key(Kind.FORM), "", None, "")
+    submissions.check_person(_key(KeyKind.FORM), "", None, "")
     with pytest.raises(Invalid, match="leave it empty"):
-        forms.check_person(_key(Kind.FORM), "", None, "https://spam.example")
+        submissions.check_person(_key(KeyKind.FORM), "", None, "https://spam.example")
     with pytest.raises(Invalid, match="not ours"):
-        forms.check_person(_key(Kind.FORM, needs_token=True), "", None, "")
+        submissions.check_person(_key(KeyKind.FORM, needs_token=True), "", None, "")
 
 
 @pytest.mark.parametrize(
@@ -237,4 +251,51 @@ def test_a_trap_catches_even_a_form_without_a_token() -> None:
 )
 def test_a_body_that_is_no_form_is_refused(body: bytes) -> None:
     with pytest.raises(Invalid):
-        forms.fields_of(body)
+        submissions.fields_of(body)
+
+
+BOXES = (
+    b"requirements.painPoints=rats&requirements.painPoints=mice&requirements.painPoints=&Interests=ovens&Interests=pans"
+    b"&Interests=ovens&contact.firstName=An&contact.firstName=Ana&contact.email=&Phone=1&Mobile=2&_key=a&_key=b"
+    b"&consent.email=0&consent.email=1"
+)
+
+
+def test_boxes_of_one_name_are_a_list_or_one_text_in_the_context() -> None:
+    assert submissions.capture_in(submissions.boxes_of(BOXES)) == {
+        "contact": {"firstName": "Ana", "phone": "1"},
+        "requirements": {"painPoints": ["rats", "mice"]},
+        "consent": {"email": True},
+        "context": {"Interests": "ovens; pans", "Mobile": "2"},
+    }
+    assert submissions.fields_of(BOXES)["_key"] == "b"
+
+
+@pytest.mark.parametrize("value", ["on", "true", "1", "yes", "x", "oui"])
+def test_a_ticked_box_is_a_yes_in_the_words_that_forms_use(value: str) -> None:
+    sent = submissions.capture_in({"consent.email": [value]})
+    assert sent == {"consent": {"email": True}}
+
+
+@pytest.mark.parametrize("value", ["weekly", "I agree to receive the newsletter", "t", "O"])
+def test_a_box_of_an_unknown_value_states_nothing_and_costs_no_lead(value: str) -> None:
+    said = {"consent.email": [value], "consent.wording": ["You may write to me."]}
+    sent = submissions.capture_in(said)
+    assert submissions.unclear_in(sent) == ["consent.email"]
+    assert sent["context"]["consent email"] == value
+    assert submissions.with_boxes(sent)["consent"]["email"] is None
+    whole = {**data(), **submissions.with_boxes(sent)}
+    payload = capture_events.payload_of(CAPTURED, capture_events.with_consent(whole, NOW), "US")
+    assert "email" not in payload.wire()["consent"]
+
+
+def test_an_unclear_box_finds_room_in_a_context_that_is_full() -> None:
+    said = {f"Field {at}": ["text"] for at in range(50)} | {"Newsletter": ["weekly"]}
+    sent = submissions.capture_in(said)
+    assert capture_events.payload_of(CAPTURED, {**data(), **sent}, "US")
+    assert sent["context"]["more"].endswith("Newsletter: weekly")
+
+
+def test_a_consent_that_is_clear_or_missing_is_not_unclear() -> None:
+    for clear in ({}, {"consent": None}, {"consent": {"email": False}}, {"consent": {"phone": True}}):
+        assert submissions.unclear_in(clear) == []

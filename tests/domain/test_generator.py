@@ -4,11 +4,11 @@ from collections import defaultdict
 import pytest
 
 from schemas.topics import TOPICS
-from services.demo.generator import Fed, generate
-from services.demo.sales import closing, conversion, early, follow_up, strays
-from shared.decoding import Undecodable, decode
-from shared.domain.identity import compare, identity_of
-from shared.events import Record
+from services.demo.generator import FedRecord, generate
+from services.demo.sales import closing_events, conversion_commands, early_engagements, follow_up_events, stray_events
+from shared.domain.identity.normal_forms import compare, identity_of
+from shared.kafka.decoding import FailedRecord, decode
+from shared.kafka.events import Record
 from tests.builders import NOW, capture, data
 from tests.domain.test_capture import Store
 
@@ -24,7 +24,7 @@ def test_each_bad_record_is_bad_for_the_reason_it_names_and_the_others_are_good(
     found = set()
     for fed in SCENARIO.captures:
         decoded = decode(Record(fed.topic, 0, 0, fed.key, fed.value), "US")
-        reason = decoded.reason.value if isinstance(decoded, Undecodable) else None
+        reason = decoded.reason.value if isinstance(decoded, FailedRecord) else None
         assert reason == fed.expect
         found.add(reason)
     assert found == {None, "not_json", "not_cloudevent", "invalid_data", "unsupported_version", "too_large"}
@@ -43,7 +43,7 @@ def test_all_captures_of_a_person_make_one_lead_in_any_order(seed: int) -> None:
     captures = defaultdict(list)
     for fed in SCENARIO.captures:
         decoded = decode(Record(fed.topic, 0, 0, fed.key, fed.value), "US")
-        if not isinstance(decoded, Undecodable):
+        if not isinstance(decoded, FailedRecord):
             payload = decoded.payload.model_dump(by_alias=True, exclude_none=True)
             captures[fed.person].append(capture(decoded.key, payload))
     store = Store()
@@ -55,17 +55,17 @@ def test_all_captures_of_a_person_make_one_lead_in_any_order(seed: int) -> None:
 
 
 def test_what_follows_a_lead_is_valid_and_repeats() -> None:
-    def all_of_it() -> list[Fed]:
+    def all_of_it() -> list[FedRecord]:
         return [
             one
             for number in range(100)
-            for told in (follow_up, conversion, closing)
+            for told in (follow_up_events, conversion_commands, closing_events)
             for one in told(SCENARIO, number, "lead")
         ]
 
     fed = all_of_it()
     assert fed == all_of_it()
-    for one in [*fed, *early(SCENARIO), *strays(SCENARIO)]:
-        assert not isinstance(decode(Record(one.topic, 0, 0, one.key, one.value), "US"), Undecodable)
+    for one in [*fed, *early_engagements(SCENARIO), *stray_events(SCENARIO)]:
+        assert not isinstance(decode(Record(one.topic, 0, 0, one.key, one.value), "US"), FailedRecord)
     inputs = {topic.name for topic in TOPICS.values() if topic.kind == "input"}
     assert {one.topic for one in fed} == inputs - {"leads.captured"}

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from schemas import topics
-from services.gateway.history import told
-from services.insights.timeline import TOLD
+from services.gateway.leads.domain.sentences import sentence_for
+from services.insights.domain.timeline import DETAILS
 
 SENTENCES: list[tuple[topics.Topic, dict[str, Any], str]] = [
     (topics.CAPTURED, {"source": "trade_show"}, "Captured by trade show"),
@@ -40,17 +40,22 @@ SENTENCES: list[tuple[topics.Topic, dict[str, Any], str]] = [
         {"command": "leads.convert", "reason": "lead_lost", "detail": "it is lost"},
         "Convert rejected: it is lost",
     ),
+    (
+        topics.SUSPECTED,
+        {"otherId": "b", "likelihood": 0.9, "reasons": ["email_similar", "phone_same"]},
+        "Looks like another lead: similar e-mail, same phone",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("topic", "details", "sentence"), SENTENCES)
 def test_an_event_is_told_in_a_sentence(topic: topics.Topic, details: dict[str, Any], sentence: str) -> None:
-    assert told(topic.name, details) == sentence
+    assert sentence_for(topic.name, details) == sentence
 
 
 def test_every_event_that_a_timeline_keeps_has_a_sentence_of_its_own() -> None:
-    assert told(topics.CREATED.name, {}) == "Stored as a new lead"
-    for topic in TOLD.keys() - {topics.CREATED.name}:
+    assert sentence_for(topics.CREATED.name, {}) == "Stored as a new lead"
+    for topic in DETAILS.keys() - {topics.CREATED.name}:
         # A sentence asks for the event's details; a topic without one is told by its name.
         with pytest.raises(KeyError):
-            told(topic, {})
+            sentence_for(topic, {})

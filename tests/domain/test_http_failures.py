@@ -8,14 +8,14 @@ import structlog
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from services.gateway.http import Around, Unreadable, answer_problems
-from shared.metrics import Metrics
-from shared.storage import Unavailable
+from services.gateway.web.middleware import ContextMiddleware, UnreadableLead, answer_problems
+from shared.mongo.storage import Unavailable
+from shared.observability.metrics import Metrics
 
 Message = MutableMapping[str, Any]
 
 
-def _application() -> Around:
+def _application() -> ContextMiddleware:
     app = FastAPI()
     answer_problems(app)
 
@@ -25,7 +25,7 @@ def _application() -> Around:
 
     @app.get("/unreadable")
     async def unreadable() -> None:
-        raise Unreadable
+        raise UnreadableLead
 
     @app.get("/away")
     async def away() -> None:
@@ -47,7 +47,7 @@ def _application() -> Around:
 
         return StreamingResponse(parts())
 
-    return Around(app, Metrics(), 1_000)
+    return ContextMiddleware(app, Metrics(), 1_000)
 
 
 async def _asked(path: str) -> list[Message]:

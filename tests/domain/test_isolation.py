@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 import pytest
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 
-from shared import isolation, worker
-from shared.breaker import Tripped
-from shared.isolation import Failed, Isolation, Stopping
-from shared.storage import Unavailable
-from shared.worker import Contention, few_rounds, settle
+from shared.consuming import isolation
+from shared.consuming.circuit_breaker import CircuitOpen
+from shared.consuming.isolation import Failed, Isolation, Stopping
+from shared.mongo import retries
+from shared.mongo.retries import Contention, few_rounds, retry_on_conflict
+from shared.mongo.storage import Unavailable
 
 Handler = Callable[[Sequence[int]], Awaitable[int]]
 KINDS = (
@@ -116,7 +117,7 @@ async def test_while_a_server_is_away_no_try_counts() -> None:
         return await handler(part)
 
     waited: list[int] = []
-    one = Isolation(servers_answer=servers, retry_max_s=0.0, waited=lambda: waited.append(1))
+    one = Isolation(servers_answer=servers, retry_max_s=0.0, on_wait=lambda: waited.append(1))
     assert await _through(50, away, one) == []
     assert handler.parts == [list(range(50))], "nothing was cut"
     assert len(waited) == 300
@@ -132,8 +133,8 @@ async def test_what_tells_of_a_servers_state_blames_no_item_though_the_servers_a
 
 
 async def test_a_worker_that_is_told_to_stop_or_whose_breaker_trips_sets_nothing_aside() -> None:
-    with pytest.raises(Tripped):
-        await _through(8, FakeHandler({5: Tripped("too many")}))
+    with pytest.raises(CircuitOpen):
+        await _through(8, FakeHandler({5: CircuitOpen("too many")}))
     one = Isolation()
     one.stopping.set()
     with pytest.raises(Stopping):
@@ -157,7 +158,7 @@ async def test_parts_of_a_batch_are_tried_for_few_rounds_of_conflict_and_an_item
 
     async def conflicts(part: Sequence[int]) -> int:
         if 7 in part:
-            allowed.append((len(part), worker._rounds.get()))
+            allowed.append((len(part), retries._rounds.get()))
             raise Contention("for ever")
         return len(part)
 
@@ -173,4 +174,4 @@ async def test_few_rounds_of_conflict_end_soon() -> None:
         return False
 
     with few_rounds(when=True), pytest.raises(Contention, match="8 rounds"):
-        await settle(loses)
+        await retry_on_conflict(loses)

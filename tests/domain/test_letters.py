@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from schemas.reasons import DeadLetterReason
 from schemas.topics import CAPTURED
-from services.gateway.letters import Newest
-from shared.events import Record, dead_letter
+from services.gateway.dead_letters.domain.review import Newest
+from shared.kafka.events import Record, dead_letter
 from tests.builders import NOW
 
 

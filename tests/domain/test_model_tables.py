@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from services.model_cli import model_app
-from services.prediction.evaluation import TooFew, evaluate
-from services.prediction.tables import Unfit, table_of
-from services.terminal import Misused
+from services.cli import main
+from services.cli.commands.model import model_app
+from services.cli.common import UsageError
+from services.prediction.domain.judging.evaluation import TooFew, evaluate_models
+from services.prediction.domain.learning.lead_table import Unfit, read_lead_table
 
 
 def _rows(size: int, seed: int = 1) -> list[dict[str, str]]:
@@ -33,7 +34,7 @@ def _rows(size: int, seed: int = 1) -> list[dict[str, str]]:
 
 
 def test_columns_are_recognised_and_what_tells_nothing_is_left_out() -> None:
-    table = table_of(_rows(400), "won", "day", ["tier"])
+    table = read_lead_table(_rows(400), "won", "day", ["tier"])
     assert table.sample.kinds == {"channel": "category", "visits": "number"}
     assert set(table.left_out) == {"id", "mail", "same", "tier"}
     assert table.sample.times == sorted(table.sample.times or ())
@@ -53,11 +54,11 @@ def test_faults_name_row_and_column(label: str, time: str | None, spoil: dict[st
     rows = _rows(10)
     rows[2] |= spoil
     with pytest.raises(Unfit, match=told):
-        table_of(rows, label, time, [])
+        read_lead_table(rows, label, time, [])
 
 
 def test_an_evaluation_stands_beside_base_rate_and_naive_bayes() -> None:
-    found = evaluate(table_of(_rows(2_000), "won", "day", []).sample)
+    found = evaluate_models(read_lead_table(_rows(2_000), "won", "day", []).sample)
     assert set(found.by_model) == {"base rate", "logistic", "boosting", "naive Bayes"}
     assert (len(found.learned.labels), len(found.holdout.labels)) == (1_500, 500)
     assert found.best is not None
@@ -68,12 +69,12 @@ def test_an_evaluation_stands_beside_base_rate_and_naive_bayes() -> None:
 
 def test_a_column_that_was_decided_with_the_outcome_is_told() -> None:
     rows = [{**row, "closing": "signed" if row["won"] == "yes" else "none"} for row in _rows(800)]
-    assert evaluate(table_of(rows, "won", "day", []).sample).leaks == {"closing": 1.0}
+    assert evaluate_models(read_lead_table(rows, "won", "day", []).sample).leaks == {"closing": 1.0}
 
 
 def test_too_few_outcomes_are_told_with_their_numbers() -> None:
     with pytest.raises(TooFew, match="40 of each are needed"):
-        evaluate(table_of(_rows(60), "won", "day", []).sample)
+        evaluate_models(read_lead_table(_rows(60), "won", "day", []).sample)
 
 
 def _write(file: Path, rows: list[dict[str, str]]) -> Path:
@@ -100,12 +101,12 @@ def test_a_file_that_is_not_there_or_no_table_is_a_mistake_told_in_a_sentence(tm
         file = tmp_path / "leads.csv"
         if content is not None:
             file.write_bytes(content)
-        with pytest.raises(Misused, match=r"leads\.csv"):
+        with pytest.raises(UsageError, match=r"leads\.csv"):
             model_app(["evaluate", "--csv", str(file), "--label", "won"], result_action="return_value")
 
 
 def test_other_commands_do_not_wait_for_what_only_models_need() -> None:
     import subprocess  # noqa: PLC0415 - a process of its own is the test
 
-    asked = "import sys, services.cli; print([one for one in ('numpy', 'sklearn') if one in sys.modules])"
+    asked = f"import sys, {main.__name__}; print([one for one in ('numpy', 'sklearn') if one in sys.modules])"
     assert subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout == "[]\n"

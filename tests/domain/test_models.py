@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.prediction import models
-from services.prediction.calibration import Refused, bins, calibration_error, sigmoid_of
-from services.prediction.drift import alarms, reference_of
-from services.prediction.features import KINDS, Kind, Vector
-from services.prediction.gate import lower_bound, metrics
-from services.prediction.heuristic import by_heuristic
-from services.prediction.naive_bayes import naive_bayes
-from services.prediction.proposal import Champion, fit, propose
-from services.prediction.reasons import _SAYINGS, actions, phrase
-from services.prediction.registry import Served, document_of, served
-from services.prediction.sample import Sample, sample_of
-from services.prediction.serving import by_model
-from services.prediction.standing import promoted, rolled_back, shadowed
+from services.prediction.domain.judging.holdout import lower_bound, metrics
+from services.prediction.domain.judging.promotion import promote, roll_back, run_as_shadow
+from services.prediction.domain.judging.proposal import Champion, fit, propose
+from services.prediction.domain.learning import models
+from services.prediction.domain.learning.calibration import ModelRejected, bins, calibration_error, sigmoid_of
+from services.prediction.domain.learning.drift import alarms, reference_of
+from services.prediction.domain.learning.features import KINDS, Kind, Vector
+from services.prediction.domain.learning.naive_bayes import naive_bayes
+from services.prediction.domain.learning.registry import ServedModel, document_of, load_served
+from services.prediction.domain.learning.sample import Sample, sample_of
+from services.prediction.domain.serving.batch_prediction import by_model
+from services.prediction.domain.serving.feature_words import _PHRASES, phrase, recommend_actions
+from services.prediction.domain.serving.heuristic import by_heuristic
 from tests.builders import NOW
 
 _KINDS: dict[str, Kind] = {"source": "category", "visits": "number", "noise": "number"}
@@ -45,7 +45,7 @@ def planted(size: int, seed: int = 1, *, kinds: dict[str, Kind] = _KINDS, noise:
 
 
 @pytest.fixture(scope="module")
-def learned() -> dict[str, Served]:
+def learned() -> dict[str, ServedModel]:
     """A model of each kind, of 2,500 leads."""
     sample = planted(2_500)
     return {name: fit(sample, name, 90, 0) for name in ("logistic", "boosting")}
@@ -96,13 +96,13 @@ def test_a_new_model_must_be_certainly_better_than_the_champion_on_examples_that
 def _fits(sample: Sample) -> bool:
     try:
         fit(sample, "logistic", 90, 0)
-    except Refused:
+    except ModelRejected:
         return False
     return True
 
 
 @pytest.mark.parametrize("method", ["logistic", "boosting"])
-def test_reasons_add_up_exactly_and_name_the_heaviest(learned: dict[str, Served], method: str) -> None:
+def test_reasons_add_up_exactly_and_name_the_heaviest(learned: dict[str, ServedModel], method: str) -> None:
     sample = planted(200, seed=4)
     chances = learned[method].probabilities(sample.vectors)
     for one, chance in zip(by_model(learned[method], sample.vectors), chances, strict=True):
@@ -118,10 +118,10 @@ def test_reasons_add_up_exactly_and_name_the_heaviest(learned: dict[str, Served]
 
 
 @pytest.mark.parametrize("method", ["logistic", "boosting"])
-def test_a_model_that_went_through_json_predicts_the_same(learned: dict[str, Served], method: str) -> None:
+def test_a_model_that_went_through_json_predicts_the_same(learned: dict[str, ServedModel], method: str) -> None:
     model = learned[method]
     document = json.loads(json.dumps(document_of(model, planted(300), "champion", (), {})))
-    again = served({**document, "version": 7})
+    again = load_served({**document, "version": 7})
     vectors = planted(100, seed=5).vectors
     assert again.version == 7
     assert np.array_equal(again.probabilities(vectors), model.probabilities(vectors))
@@ -140,7 +140,9 @@ def test_our_trees_say_what_the_library_says() -> None:
 
 
 @pytest.mark.parametrize("method", ["logistic", "boosting"])
-def test_values_that_were_never_seen_and_missing_ones_are_predicted(learned: dict[str, Served], method: str) -> None:
+def test_values_that_were_never_seen_and_missing_ones_are_predicted(
+    learned: dict[str, ServedModel], method: str
+) -> None:
     odd: list[Vector] = [{}, {"source": "pigeon", "visits": 1e12, "noise": -1e12}, {"source": None, "visits": None}]
     assert np.isfinite(learned[method].probabilities(odd)).all()
 
@@ -148,7 +150,7 @@ def test_values_that_were_never_seen_and_missing_ones_are_predicted(learned: dic
 def test_a_calibrator_that_turns_what_a_model_says_is_refused() -> None:
     sample = planted(600)
     odds = np.where(sample.labels, -1.0, 1.0) + np.random.default_rng(0).normal(size=600)
-    with pytest.raises(Refused, match="slope"):
+    with pytest.raises(ModelRejected, match="slope"):
         sigmoid_of(odds, sample.labels)
 
 
@@ -190,15 +192,15 @@ def test_drift_alarms_where_leads_or_their_outcomes_changed_and_only_there() -> 
 
 
 def test_promotion_and_rollback_move_one_row() -> None:
-    first = promoted({}, 1)
-    second = promoted(shadowed(first, 2), 2)
+    first = promote({}, 1)
+    second = promote(run_as_shadow(first, 2), 2)
     assert second == {"champion": 2, "previous": [1], "shadow": None}
-    assert shadowed(second, 3) == {"champion": 2, "previous": [1], "shadow": 3}
-    assert rolled_back(second) == {"champion": 1, "previous": [], "shadow": None}
-    assert rolled_back(rolled_back(second)) == {"champion": None, "previous": [], "shadow": None}
-    assert promoted(second, 1) == {"champion": 1, "previous": [2], "shadow": None}
+    assert run_as_shadow(second, 3) == {"champion": 2, "previous": [1], "shadow": 3}
+    assert roll_back(second) == {"champion": 1, "previous": [], "shadow": None}
+    assert roll_back(roll_back(second)) == {"champion": None, "previous": [], "shadow": None}
+    assert promote(second, 1) == {"champion": 1, "previous": [2], "shadow": None}
     with pytest.raises(LookupError):
-        rolled_back({})
+        roll_back({})
 
 
 def _vector(**changed: Any) -> Vector:
@@ -218,7 +220,7 @@ def test_the_formula_ranks_by_what_was_done_and_claims_no_certainty() -> None:
 
 
 def test_every_feature_has_words_for_any_value_it_can_have() -> None:
-    assert _SAYINGS.keys() >= KINDS.keys()
+    assert _PHRASES.keys() >= KINDS.keys()
     for name, kind in KINDS.items():
         for value in (None, 0.0, 1.0, 12.4) if kind == "number" else (None, "yes", "no", "trade_show"):
             assert phrase(name, value)
@@ -227,6 +229,9 @@ def test_every_feature_has_words_for_any_value_it_can_have() -> None:
 
 
 def test_what_is_worth_doing_follows_from_what_can_be_changed() -> None:
-    assert actions([("size", -2.0, "small"), ("hasPhone", -1.0, "no")]) == ["ask_for_the_phone_number"]
-    assert actions([("clickedPricing", 1.0, 2.0), ("daysSinceContact", -0.5, 40.0)]) == ["send_a_proposal", "call"]
-    assert actions([("source", -3.0, "website")]) == []
+    assert recommend_actions([("size", -2.0, "small"), ("hasPhone", -1.0, "no")]) == ["ask_for_the_phone_number"]
+    assert recommend_actions([("clickedPricing", 1.0, 2.0), ("daysSinceContact", -0.5, 40.0)]) == [
+        "send_a_proposal",
+        "call",
+    ]
+    assert recommend_actions([("source", -3.0, "website")]) == []

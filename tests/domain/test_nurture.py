@@ -5,44 +5,47 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.nurture.domain import Judged, ending, spoken
-from services.nurture.domain import judge as judge_in_time
-from services.nurture.enrolment import (
+from services.nurture.domain.enrolment import (
     CAUSES_MAX,
-    Cause,
-    Wish,
-    admit,
-    adopt,
-    begin,
-    enrol,
-    enrolled,
-    news,
-    pick,
+    EnrolmentCause,
+    EnrolmentRequest,
+    decide_first_step,
+    enrolled_event,
+    has_new_causes,
+    new_enrolment,
+    plan_enrolment,
+    recover,
     round_of,
+    select_sequence,
 )
-from services.nurture.sequences import Sequences
-from services.nurture.telling import consent_lines, tell
-from services.nurture.templates import BODY_MAX, RenderError, render
-from shared.config import ConfigError, load
-from shared.domain.consent import EMAIL, Statement, restate
-from shared.domain.permission import Policy, may
+from services.nurture.domain.explanation import consent_lines, explain_nurture
+from services.nurture.domain.sequences import Sequences
+from services.nurture.domain.steps import StepDecision, humanize, reason_to_end
+from services.nurture.domain.steps import decide_step as judge_in_time
+from services.nurture.domain.templates import BODY_MAX, RenderError, render
+from shared.config import ConfigError, load_config
+from shared.domain.consent.contact_permission import ConsentPolicy, may
+from shared.domain.consent.statements import EMAIL, Statement, restate
+from shared.domain.identity.normal_forms import NOT_GIVEN
 from tests.builders import NOW, lead
 
-SHIPPED = load(Path("deploy/config/sequences.yaml"), Sequences)
-CAUSE = Cause("c1", "event-1", "chain-1", "its first score was 45")
-OPT_OUT, OPT_IN = Policy("opt_out", "US"), Policy("opt_in", "US")
+SHIPPED = load_config(Path("deploy/config/sequences.yaml"), Sequences)
+CAUSE = EnrolmentCause("c1", "event-1", "chain-1", "its first score was 45")
+OPT_OUT, OPT_IN = ConsentPolicy("opt_out", "US"), ConsentPolicy("opt_in", "US")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 UNSUBSCRIBED = {"refusals": [{"reason": "unsubscribed", "address": "old@example.com"}], "consent": {"email": False}}
 BOUNCED = {"refusals": [{"reason": "bounced", "address": "ana@example.com"}], "consent": {"email": False}}
 
 
-def judge(step: dict[str, Any], document: dict[str, Any] | None, policy: Policy = OPT_OUT) -> Judged:
+def judge(step: dict[str, Any], document: dict[str, Any] | None, policy: ConsentPolicy = OPT_OUT) -> StepDecision:
     """At the moment it is due, with nothing before it."""
     return judge_in_time(step, document, None, step["dueAt"], policy)
 
 
-def wish(key: str = "c1", document: dict[str, Any] | None = None, sequence: str = "default") -> Wish:
-    return Wish(document or lead(), SHIPPED.by_id(sequence), Cause(key, f"event {key}", "chain-1", f"of {key}"))
+def wish(key: str = "c1", document: dict[str, Any] | None = None, sequence: str = "default") -> EnrolmentRequest:
+    return EnrolmentRequest(
+        document or lead(), SHIPPED.by_id(sequence), EnrolmentCause(key, f"event {key}", "chain-1", f"of {key}")
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,11 +60,11 @@ def wish(key: str = "c1", document: dict[str, Any] | None = None, sequence: str 
     ],
 )
 def test_the_first_score_picks_the_contract_s_sequence(fields: dict[str, Any], sequence: str) -> None:
-    assert pick(lead(**fields), SHIPPED).id == sequence
+    assert select_sequence(lead(**fields), SHIPPED).id == sequence
 
 
 def steps(document: dict[str, Any], sequence: str = "default") -> list[dict[str, Any]]:
-    return enrol(Wish(document, SHIPPED.by_id(sequence), CAUSE), SHIPPED, NOW)[1]
+    return new_enrolment(EnrolmentRequest(document, SHIPPED.by_id(sequence), CAUSE), SHIPPED, NOW)[1]
 
 
 def test_an_enrolment_plans_each_step_at_its_delay_under_ids_that_repeat() -> None:
@@ -81,6 +84,18 @@ def test_a_due_step_is_sent_rendered_for_its_lead() -> None:
     assert judged.action.rendered.subject == "Ana, thank you for your interest"
     assert "Blue Fork" in judged.action.rendered.body
     assert (judged.action.to.email, judged.action.to.name) == ("ana@example.com", "Ana Reyes")
+
+
+def test_no_message_shows_the_mark_of_a_missing_name() -> None:
+    document = lead(company={"name": NOT_GIVEN})
+    document["contact"] |= {"firstName": NOT_GIVEN, "lastName": NOT_GIVEN}
+    for sequence in SHIPPED.sequences:
+        for step in steps(document, sequence.id):
+            judged = judge(step, {**document, "score": 80, "status": "new"})
+            told = str(judged.action)
+            assert NOT_GIVEN not in told
+            assert " ," not in told
+            assert "ofLead" not in step or "firstName" not in step["ofLead"]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +145,7 @@ def test_a_subject_is_one_line_whatever_a_lead_calls_himself() -> None:
 def test_a_bounce_stops_mail_and_nothing_else() -> None:
     call_today, offer, _ = steps(lead(), "high_value")
     phoned = lead(**BOUNCED, contact={"firstName": "Ana", "email": "Ana@example.com", "phone": "+13125550100"})
-    assert ending(phoned, OPT_OUT) is None
+    assert reason_to_end(phoned, OPT_OUT) is None
     assert judge(call_today, phoned).state == "sent"
     assert judge(offer, phoned).why == may(EMAIL, phoned, OPT_OUT).why == "mail to the address bounced"
 
@@ -173,11 +188,11 @@ def test_a_yes_after_an_unsubscribe_lets_later_steps_go_and_one_before_it_does_n
 
 
 def test_a_step_that_will_not_go_is_told_so_before_it_is_due() -> None:
-    enrolment, rows = enrol(wish(), SHIPPED, NOW)
-    (story,) = tell(lead(), [enrolment], rows[1:], NOW, OPT_IN)
+    enrolment, rows = new_enrolment(wish(), SHIPPED, NOW)
+    (story,) = explain_nurture(lead(), [enrolment], rows[1:], NOW, OPT_IN)
     words = {line.step: line.words for line in story.lines}
     assert words["guide"] == "will not go: nothing was stated; mail needs a yes (opt-in policy)"
-    (story,) = tell(stating(stated(True)), [enrolment], rows[1:], NOW, OPT_IN)
+    (story,) = explain_nurture(stating(stated(True)), [enrolment], rows[1:], NOW, OPT_IN)
     assert {line.words.split(" ")[0] for line in story.lines} == {"to"}
 
 
@@ -284,25 +299,25 @@ def test_a_sequence_that_was_down_for_a_month_comes_out_in_order_a_day_apart() -
 
 
 def test_a_second_enrolment_while_the_first_is_live_is_success_and_changes_nothing_but_its_memory() -> None:
-    first = admit(None, [wish("a")], SHIPPED, NOW, live=False)
-    second = admit(first.enrolment, [wish("b")], SHIPPED, NOW + DAY, live=True)
+    first = plan_enrolment(None, [wish("a")], SHIPPED, NOW, live=False)
+    second = plan_enrolment(first.enrolment, [wish("b")], SHIPPED, NOW + DAY, live=True)
     assert (second.steps, second.enrolment["causes"], second.changed) == ([], ["a", "b"], True)
     assert round_of(second.enrolment, "a") is not None
     assert round_of(second.enrolment, "b") is None
-    again = admit(second.enrolment, [wish("a"), wish("b")], SHIPPED, NOW + 2 * DAY, live=False)
+    again = plan_enrolment(second.enrolment, [wish("a"), wish("b")], SHIPPED, NOW + 2 * DAY, live=False)
     assert (again.steps, again.changed) == ([], False)
-    assert not news(second.enrolment, [wish("a"), wish("b")])
+    assert not has_new_causes(second.enrolment, [wish("a"), wish("b")])
 
 
 def test_two_causes_in_one_batch_are_one_enrolment() -> None:
-    both = admit(None, [wish("a"), wish("b"), wish("a")], SHIPPED, NOW, live=False)
+    both = plan_enrolment(None, [wish("a"), wish("b"), wish("a")], SHIPPED, NOW, live=False)
     assert (both.enrolment["round"], both.enrolment["cause"], both.enrolment["causes"]) == (1, "a", ["a", "b"])
     assert len(both.steps) == 3
 
 
 def test_after_all_steps_are_through_another_round_begins_with_steps_of_its_own() -> None:
-    first = admit(None, [wish("a")], SHIPPED, NOW, live=False)
-    second = admit(first.enrolment, [wish("b")], SHIPPED, NOW + 20 * DAY, live=False)
+    first = plan_enrolment(None, [wish("a")], SHIPPED, NOW, live=False)
+    second = plan_enrolment(first.enrolment, [wish("b")], SHIPPED, NOW + 20 * DAY, live=False)
     assert (second.enrolment["round"], second.enrolment["cause"]) == (2, "b")
     assert second.enrolment["stepIds"] == [step["_id"] for step in second.steps]
     assert not {step["_id"] for step in first.steps} & {step["_id"] for step in second.steps}
@@ -313,53 +328,53 @@ def test_after_all_steps_are_through_another_round_begins_with_steps_of_its_own(
 
 
 def test_an_enrolment_stays_bounded_and_forgets_nothing_of_the_batch_at_hand() -> None:
-    enrolment = admit(None, [wish("a")], SHIPPED, NOW, live=False).enrolment
+    enrolment = plan_enrolment(None, [wish("a")], SHIPPED, NOW, live=False).enrolment
     for number in range(100):
-        enrolment = admit(enrolment, [wish(str(number))], SHIPPED, NOW, live=number % 2 == 0).enrolment
+        enrolment = plan_enrolment(enrolment, [wish(str(number))], SHIPPED, NOW, live=number % 2 == 0).enrolment
     assert len(enrolment["causes"]) == CAUSES_MAX
     assert len(enrolment["earlier"]) == CAUSES_MAX
     many = [wish(f"batch {number}") for number in range(50)]
-    assert not news(admit(enrolment, many, SHIPPED, NOW, live=True).enrolment, many)
+    assert not has_new_causes(plan_enrolment(enrolment, many, SHIPPED, NOW, live=True).enrolment, many)
 
 
 def test_steps_left_by_a_killed_process_get_the_enrolment_of_who_caused_them() -> None:
-    killed = admit(None, [wish("a")], SHIPPED, NOW, live=False)
-    other = adopt(admit(None, [wish("b")], SHIPPED, NOW + HOUR, live=False), killed.steps)
+    killed = plan_enrolment(None, [wish("a")], SHIPPED, NOW, live=False)
+    other = recover(plan_enrolment(None, [wish("b")], SHIPPED, NOW + HOUR, live=False), killed.steps)
     assert (other.enrolment["cause"], other.enrolment["causes"], other.enrolment["why"]) == ("a", ["a"], "of a")
-    after = admit(other.enrolment, [wish("b")], SHIPPED, NOW + HOUR, live=True)
+    after = plan_enrolment(other.enrolment, [wish("b")], SHIPPED, NOW + HOUR, live=True)
     assert (after.steps, after.enrolment["causes"]) == ([], ["a", "b"])
-    redelivered = admit(after.enrolment, [wish("a")], SHIPPED, NOW + 2 * HOUR, live=True).enrolment
+    redelivered = plan_enrolment(after.enrolment, [wish("a")], SHIPPED, NOW + 2 * HOUR, live=True).enrolment
     told = round_of(redelivered, "a")
     assert told is not None
     assert told["stepIds"] == [step["_id"] for step in killed.steps]
 
 
 def test_steps_left_of_a_second_round_are_taken_over_likewise() -> None:
-    first = admit(None, [wish("a")], SHIPPED, NOW, live=False).enrolment
-    killed = admit(first, [wish("b")], SHIPPED, NOW + 20 * DAY, live=False)
-    other = adopt(admit(first, [wish("c"), wish("d")], SHIPPED, NOW + 21 * DAY, live=False), killed.steps)
+    first = plan_enrolment(None, [wish("a")], SHIPPED, NOW, live=False).enrolment
+    killed = plan_enrolment(first, [wish("b")], SHIPPED, NOW + 20 * DAY, live=False)
+    other = recover(plan_enrolment(first, [wish("c"), wish("d")], SHIPPED, NOW + 21 * DAY, live=False), killed.steps)
     assert (other.enrolment["round"], other.enrolment["cause"], other.enrolment["causes"]) == (2, "b", ["a", "b"])
     assert other.read_at == first["revision"] == other.enrolment["revision"] - 1
 
 
 def test_steps_that_were_erased_in_between_harm_nothing() -> None:
-    one = admit(None, [wish("a")], SHIPPED, NOW, live=False)
-    assert adopt(one, []).enrolment == one.enrolment
-    assert enrolled(one.enrolment, []).steps == ()
+    one = plan_enrolment(None, [wish("a")], SHIPPED, NOW, live=False)
+    assert recover(one, []).enrolment == one.enrolment
+    assert enrolled_event(one.enrolment, []).steps == ()
 
 
 def test_a_changed_file_disturbs_nobody_who_is_in_a_sequence() -> None:
-    first = admit(None, [wish("a")], SHIPPED, NOW, live=False)
+    first = plan_enrolment(None, [wish("a")], SHIPPED, NOW, live=False)
     raw = SHIPPED.model_dump(mode="json")
     raw["sequences"][0] |= {"name": "New", "catch_up": "skip", "steps": raw["sequences"][0]["steps"][:1]}
     raw["templates"]["welcome"]["subject"] = "changed"
     changed = Sequences.model_validate(raw)
-    newer = Wish(lead(), changed.by_id("default"), Cause("b", "event b", "chain-1", "of b"))
-    assert admit(first.enrolment, [newer], changed, NOW, live=True).steps == []
+    newer = EnrolmentRequest(lead(), changed.by_id("default"), EnrolmentCause("b", "event b", "chain-1", "of b"))
+    assert plan_enrolment(first.enrolment, [newer], changed, NOW, live=True).steps == []
     judged = judge(first.steps[0], lead())
     assert judged.action is not None
     assert judged.action.rendered.subject == "Ana, thank you for your interest"
-    again = admit(first.enrolment, [newer], changed, NOW, live=False)
+    again = plan_enrolment(first.enrolment, [newer], changed, NOW, live=False)
     assert [(step["catchUp"], step["sequenceVersion"]) for step in again.steps] == [
         ("skip", changed.by_id("default").version)
     ]
@@ -371,7 +386,7 @@ def test_a_changed_file_disturbs_nobody_who_is_in_a_sequence() -> None:
     [(DAY, "1 day"), (36 * HOUR, "36 hours"), (50 * HOUR, "2 days"), (HOUR, "1 hour"), (0 * DAY, "0 s"), (-DAY, "0 s")],
 )
 def test_spans_of_time_are_told_in_words(span: timedelta, words: str) -> None:
-    assert spoken(span) == words
+    assert humanize(span) == words
 
 
 @pytest.mark.parametrize(
@@ -397,8 +412,8 @@ def test_spans_of_time_are_told_in_words(span: timedelta, words: str) -> None:
     ],
 )
 def test_each_step_is_told_in_plain_words(fields: dict[str, Any], words: str) -> None:
-    enrolment, rows = enrol(wish(), SHIPPED, NOW)
-    (story,) = tell(lead(), [enrolment], [{**rows[0], **fields}], NOW + DAY, OPT_OUT)
+    enrolment, rows = new_enrolment(wish(), SHIPPED, NOW)
+    (story,) = explain_nurture(lead(), [enrolment], [{**rows[0], **fields}], NOW + DAY, OPT_OUT)
     assert story.lines[0].words == words
     assert story.heading == (
         f"Getting to know each other (default, version {enrolment['sequenceVersion']}):"
@@ -407,18 +422,20 @@ def test_each_step_is_told_in_plain_words(fields: dict[str, Any], words: str) ->
 
 
 def test_rounds_are_told_one_by_one_and_steps_without_an_enrolment_are_not_hidden() -> None:
-    first = admit(None, [wish("a")], SHIPPED, NOW, live=False)
-    second = admit(first.enrolment, [wish("b")], SHIPPED, NOW + 20 * DAY, live=False)
-    stray = enrol(wish("z", sequence="enterprise"), SHIPPED, NOW)[1]
-    stories = tell(lead(), [second.enrolment], [*second.steps, *first.steps, *stray], NOW + 20 * DAY, OPT_OUT)
+    first = plan_enrolment(None, [wish("a")], SHIPPED, NOW, live=False)
+    second = plan_enrolment(first.enrolment, [wish("b")], SHIPPED, NOW + 20 * DAY, live=False)
+    stray = new_enrolment(wish("z", sequence="enterprise"), SHIPPED, NOW)[1]
+    stories = explain_nurture(
+        lead(), [second.enrolment], [*second.steps, *first.steps, *stray], NOW + 20 * DAY, OPT_OUT
+    )
     assert [len(story.lines) for story in stories] == [3, 3, 4]
     assert ", round 2)" in stories[1].heading
     assert "not (or no longer) known" in stories[2].heading
 
 
 def test_what_is_still_scheduled_for_a_lead_that_is_over_is_said_not_to_go_out() -> None:
-    enrolment, rows = enrol(wish(), SHIPPED, NOW)
-    (story,) = tell(lead(status="lost"), [enrolment], rows, NOW, OPT_OUT)
+    enrolment, rows = new_enrolment(wish(), SHIPPED, NOW)
+    (story,) = explain_nurture(lead(status="lost"), [enrolment], rows, NOW, OPT_OUT)
     assert {line.words for line in story.lines} == {"will not go: the lead was lost"}
 
 
@@ -449,7 +466,7 @@ def test_a_mistake_in_the_sequences_file_names_sequence_and_step(tmp_path: Path)
     path = tmp_path / "sequences.yaml"
     path.write_text(Path("deploy/config/sequences.yaml").read_text().replace("template: welcome}", "template: welcom}"))
     with pytest.raises(ConfigError, match="sequence 'default', step 'welcome': there is no template 'welcom'"):
-        load(path, Sequences)
+        load_config(path, Sequences)
 
 
 @pytest.mark.parametrize(
@@ -510,8 +527,10 @@ def test_a_step_that_is_due_at_once_is_judged_in_the_installation_s_zone_as_all_
     }
     zone, document = ZoneInfo("America/New_York"), lead(context={"opens": "2026-05-01"})
     sequences = Sequences.model_validate(raw, context={"zone": zone})
-    admission = admit(None, [Wish(document, sequences.by_id("default"), CAUSE)], sequences, NOW, live=False)
-    (decided,) = begin(admission, document, NOW, OPT_OUT, zone).steps
+    admission = plan_enrolment(
+        None, [EnrolmentRequest(document, sequences.by_id("default"), CAUSE)], sequences, NOW, live=False
+    )
+    (decided,) = decide_first_step(admission, document, NOW, OPT_OUT, zone).steps
     assert decided["state"] == "sent", decided["why"]
 
 
@@ -530,10 +549,10 @@ def test_an_enrolment_tells_what_is_known_of_the_lead_and_the_steps_own_words_be
     document = lead(company={"name": "Blue Fork", **fields})
     first = SHIPPED.by_id("default").steps[0].model_copy(update={"personalization": own})
     short = SHIPPED.by_id("default").model_copy(update={"steps": (first,)})
-    enrolment, planned = enrol(Wish(document, short, CAUSE), SHIPPED, NOW)
-    assert enrolled(enrolment, planned).personalization == {"firstName": "Ana", **told}
+    enrolment, planned = new_enrolment(EnrolmentRequest(document, short, CAUSE), SHIPPED, NOW)
+    assert enrolled_event(enrolment, planned).personalization == {"firstName": "Ana", **told}
     old = [{name: value for name, value in step.items() if name != "ofLead"} for step in planned]
-    assert enrolled(enrolment, old).personalization == own
+    assert enrolled_event(enrolment, old).personalization == own
 
 
 @pytest.mark.parametrize("days", [1, 3])
@@ -542,5 +561,5 @@ def test_steps_still_to_come_of_a_lead_that_left_and_bounced_never_go(days: int)
     gone = stating(stated(False, days, reason="unsubscribed"), stated(False, 2, reason="bounced"))
     assert {judge(step, gone).why for step in planned} == {"the lead unsubscribed"}
     assert judge(call_today, gone).state == "cancelled"
-    (story,) = tell(gone, [], planned, NOW, OPT_OUT)
+    (story,) = explain_nurture(gone, [], planned, NOW, OPT_OUT)
     assert {line.words for line in story.lines} == {"will not go: the lead unsubscribed"}

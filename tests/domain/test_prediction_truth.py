@@ -11,20 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.commands import Bant
-from services.capture.domain import decide
-from services.capture.plan import View
-from services.conversion import domain as conversion
-from services.engagement.domain import engaged
-from services.prediction.calibration import Array
-from services.prediction.drift import alarms
-from services.prediction.evaluation import evaluate
-from services.prediction.features import History, Kind, Vector, vector
-from services.prediction.heuristic import by_heuristic
-from services.prediction.proposal import best, fit, propose
-from services.prediction.sample import Sample, sample_of
-from services.prediction.serving import by_model
-from services.prediction.tables import table_of
-from services.qualification import domain as qualification
+from services.capture.domain.decide import decide
+from services.capture.domain.plan import View
+from services.conversion.domain import decide as conversion
+from services.engagement.domain.decide import engagement_activity
+from services.prediction.domain.judging.evaluation import evaluate_models
+from services.prediction.domain.judging.proposal import best, fit, propose
+from services.prediction.domain.learning.calibration import Array
+from services.prediction.domain.learning.drift import alarms
+from services.prediction.domain.learning.features import History, Kind, Vector, vector
+from services.prediction.domain.learning.lead_table import read_lead_table
+from services.prediction.domain.learning.sample import Sample, sample_of
+from services.prediction.domain.serving.batch_prediction import by_model
+from services.prediction.domain.serving.heuristic import by_heuristic
+from services.qualification.domain import decide as qualification
 from tests.builders import NOW, capture, data, lead
 
 DAY = timedelta(days=1)
@@ -58,7 +58,7 @@ _BANT = Bant.model_validate({"budget": {"confirmed": True}, "timeline": {"urgenc
 def _happens(what: str, number: int, view: View, rows: list[dict[str, Any]], captures: list[dict[str, Any]]) -> None:
     """Let the services decide on the one lead, as they do, after the moment that is looked back to."""
     at, key = NOW + (11 + number) * DAY, f"k{number}"
-    asked = qualification.Asked(key, "kim", at, (at.isoformat(), key))
+    asked = qualification.QualificationRequest(key, "kim", at, (at.isoformat(), key))
     (who, document), *_ = view.leads.items()
     if what == "capture":
         company = {"name": "Blue Fork", "size": "large", "industry": "catering", "annualRevenue": 9e6, "website": "b.x"}
@@ -66,16 +66,16 @@ def _happens(what: str, number: int, view: View, rows: list[dict[str, Any]], cap
         plan = decide([capture(key, more | {"context": {"campaign": "show"}}, at)], view, at, "US")
         captures += [{**row, "knownAt": at} for row in plan.rows]
     elif what == "engagement":
-        made = engaged(key, who, "clicked_pricing", at, source="/mailer", address=None, trigger=None)
+        made = engagement_activity(key, who, "clicked_pricing", at, source="/mailer", address=None, trigger=None)
         rows.append({**made, "knownAt": at})
     elif document["status"] != "converted" and what == "progressive":
-        document |= qualification.progressive(document, {"budget": 9.0}, asked)
+        document |= qualification.qualify_progressively(document, {"budget": 9.0}, asked)
     elif document["status"] != "converted" and what == "bant":
-        document |= qualification.by_bant(document, _BANT, asked)
-        rows.append({**qualification.follow_up(key, who, _BANT, "kim", at), "knownAt": at})
+        document |= qualification.qualify_by_bant(document, _BANT, asked)
+        rows.append({**qualification.qualification_activity(key, who, _BANT, "kim", at), "knownAt": at})
     elif document["status"] == "qualified":
-        document |= conversion.conversion(document, {}, key, at)
-        rows.append({**conversion.follow_up(key, who, "kim", at), "knownAt": at})
+        document |= conversion.convert_lead(document, {}, key, at)
+        rows.append({**conversion.conversion_activity(key, who, "kim", at), "knownAt": at})
 
 
 @given(st.lists(_LATER, max_size=6), st.sampled_from([(), ("opened_email",)]))
@@ -86,7 +86,7 @@ def test_whatever_the_services_do_with_a_lead_later_its_vector_of_that_moment_st
     captures = [{**row, "knownAt": NOW} for row in decide([capture("first")], view, NOW, "US").rows]
     (who, document), *_ = view.leads.items()
     for action in earlier:
-        rows.append(engaged("e", who, action, NOW + DAY, source="/mailer", address=None, trigger=None))
+        rows.append(engagement_activity("e", who, action, NOW + DAY, source="/mailer", address=None, trigger=None))
     before = vector(History(document, captures, rows), as_of)
     for number, what in enumerate(later):
         _happens(what, number, view, rows, captures)
@@ -156,7 +156,7 @@ def test_noise_whose_holdout_looks_like_a_rule_by_luck_is_refused_too(seed: int)
 def test_an_evaluation_says_what_training_would_do() -> None:
     for size in (400, 2_000):
         sample = _planted(size)
-        assert evaluate(sample).promoted is (propose(sample, None, 90).status == "champion")
+        assert evaluate_models(sample).promoted is (propose(sample, None, 90).status == "champion")
 
 
 def test_confidence_rests_on_how_calibrated_the_later_examples_found_the_model() -> None:
@@ -180,13 +180,13 @@ def test_of_few_conversions_chance_alone_raises_no_alarm_and_a_real_change_does(
 def test_numbers_that_nobody_can_reckon_with_count_as_missing() -> None:
     rows = [{"x": str(number % 7), "won": str(int(number % 3 == 0))} for number in range(300)]
     rows[5]["x"], rows[6]["x"] = "inf", "1e999"
-    sample = table_of(rows, "won", None, []).sample
+    sample = read_lead_table(rows, "won", None, []).sample
     assert [one["x"] for one in sample.vectors[4:8]] == [4.0, None, None, 0.0]
-    assert evaluate(sample).by_model
+    assert evaluate_models(sample).by_model
 
 
 def test_times_of_different_zones_are_ordered_as_they_happened() -> None:
     times = ["2026-03-02T12:00+09:00", "2026-03-02T05:00Z", "2026-03-02T04:00"]
     rows = [{"x": str(number), "won": "1", "at": at} for number, at in enumerate(times)]
-    ordered = table_of(rows, "won", "at", []).sample.times
+    ordered = read_lead_table(rows, "won", "at", []).sample.times
     assert ordered == [datetime(2026, 3, 2, hour, tzinfo=UTC) for hour in (3, 4, 5)]

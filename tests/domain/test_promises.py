@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.promises import Facts, Promise, TopicState, promises
+from shared.domain.operations.guarantees import Facts, Promise, TopicState, judge_promises
 
 DAY_MS = 24 * 3600 * 1000
 SETTINGS = {
@@ -21,11 +21,11 @@ SAFE = Facts(True, (TOPIC, replace(TOPIC, name="leads.created")), (), {"w": "maj
 
 
 def weak(facts: Facts) -> dict[str, str]:
-    return {one.setting: one.found for one in promises(facts) if one.holds is False}
+    return {one.setting: one.found for one in judge_promises(facts) if one.holds is False}
 
 
 def of(facts: Facts, setting: str) -> Promise:
-    return next(one for one in promises(facts) if one.setting == setting)
+    return next(one for one in judge_promises(facts) if one.setting == setting)
 
 
 def _with(settings: Mapping[str, str]) -> Facts:
@@ -33,7 +33,7 @@ def _with(settings: Mapping[str, str]) -> Facts:
 
 
 def test_three_brokers_and_three_nodes_with_safe_settings_have_no_weakness() -> None:
-    assert [one for one in promises(SAFE) if one.holds is not True] == []
+    assert [one for one in judge_promises(SAFE) if one.holds is not True] == []
 
 
 @pytest.mark.parametrize(
@@ -92,5 +92,5 @@ def test_what_a_server_does_not_tell_is_neither_safe_nor_weak() -> None:
 
 def test_each_weakness_says_what_it_costs_and_what_mends_it() -> None:
     worst = Facts(False, (replace(TOPIC, replicas=1),), ("leads.erase",), {"w": 1}, 0)
-    for one in promises(worst):
-        assert one.holds or (one.harm and one.mend)
+    for one in judge_promises(worst):
+        assert one.holds or (one.harm and one.fix)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from services.scoring.domain import RuleSet
+from services.scoring.domain.decide import RuleSet
 from shared.config import Reloading
 
 GOOD, OTHER, BROKEN = "rules: []\n", "# other\nrules: []\n", "rules: 1\n"

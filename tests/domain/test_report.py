@@ -13,18 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services import report_cli
-from services.gateway.analytics import Answers
-from services.gateway.figures import Figures
-from services.gateway.report import drawing, words
-from services.gateway.report.content import Report, report, warning_of
-from services.gateway.report.drawing import Count, Share
-from services.gateway.report.figure import Figure
-from services.gateway.report.page import page
-from services.gateway.report.sheet import COLUMNS, sheet
-from services.report_cli import report as command
-from services.terminal import Misused
-from shared.storage import Unavailable
+from services.cli.commands import report as report_cli
+from services.cli.commands.report import write_report as command
+from services.cli.common import UsageError
+from services.gateway.analytics.domain.measures import Answers
+from services.gateway.analytics.queries import Figures
+from services.gateway.report.domain import drawing, formatting
+from services.gateway.report.domain.content import Report, build_report, warning_of
+from services.gateway.report.domain.csv_export import COLUMNS, export_csv
+from services.gateway.report.domain.drawing import Count, Share
+from services.gateway.report.domain.figure import Figure
+from services.gateway.report.page import render_report
+from shared.mongo.storage import Unavailable
 from tests.builders import NOW, lead
 from tests.report import answers, leads
 
@@ -50,7 +50,7 @@ class _Markup(HTMLParser):
 
 
 def made(of: tuple[Answers, Answers]) -> Report:
-    return report(*of, NOW)
+    return build_report(*of, NOW)
 
 
 def figure(told: Report, key: str) -> Figure:
@@ -91,7 +91,7 @@ def test_each_table_adds_up_to_all_leads(timeframe: str) -> None:
 
 def test_the_sheet_has_the_same_numbers_with_those_of_the_window_before_beside_them() -> None:
     now, before = answers(leads(900))
-    text = sheet(now, before, NOW)
+    text = export_csv(now, before, NOW)
     assert text.startswith("\ufeff" + ",".join(COLUMNS) + "\r\n")
     assert all(len(row) == len(COLUMNS) for row in csv.reader(io.StringIO(text, newline="")))
     total = now.leads["totalLeads"]
@@ -164,7 +164,7 @@ def test_what_has_no_room_is_summed_up_and_nothing_is_lost() -> None:
         assert part.table.rows[-1][0] == "All others"
         assert len(part.table.widths) == len(part.table.rows) - 1, "the sum would dwarf every bar"
         assert sum(column(part, number)) == 140
-    assert len(values(sheet(now, before, NOW), "owner", "total")) == 60
+    assert len(values(export_csv(now, before, NOW), "owner", "total")) == 60
 
 
 def test_an_industry_that_may_have_been_among_the_others_has_no_number_made_up() -> None:
@@ -172,7 +172,7 @@ def test_an_industry_that_may_have_been_among_the_others_has_no_number_made_up()
         lead(_id=f"b{n}", company={"name": "A", "industry": f"i{n}"}, createdAt=NOW - timedelta(days=40))
         for n in range(60)
     ]
-    text = sheet(*answers([*many, lead(company={"name": "A", "industry": "brewery"})]), NOW)
+    text = export_csv(*answers([*many, lead(company={"name": "A", "industry": "brewery"})]), NOW)
     (brewery,) = (row for row in rows(text) if row["name"] == "brewery")
     assert (brewery["value"], brewery["previous"]) == ("1", "")
 
@@ -182,12 +182,12 @@ def test_an_industry_that_may_have_been_among_the_others_has_no_number_made_up()
 def test_of_no_leads_it_says_so_and_draws_nothing(timeframe: str, *, paper: bool) -> None:
     told = made(answers([], timeframe))
     assert [one.key for one in told.figures] == ["compared"]
-    text = page(told, paper=paper)
+    text = render_report(told, paper=paper)
     assert "No leads came in on these days" in text
     assert 'role="img"' not in text
     assert "nothing counted yet" in text
     assert not re.findall(r"\b(?:None|nan|inf)\b", text)
-    assert {row["value"] for row in rows(sheet(*answers([], timeframe), NOW)) if row["unit"] == "leads"} == {"0"}
+    assert {row["value"] for row in rows(export_csv(*answers([], timeframe), NOW)) if row["unit"] == "leads"} == {"0"}
 
 
 def test_of_leads_that_nothing_happened_to_each_figure_says_so() -> None:
@@ -201,7 +201,7 @@ def test_of_leads_that_nothing_happened_to_each_figure_says_so() -> None:
 @pytest.mark.parametrize("paper", [False, True])
 def test_what_strangers_typed_stays_text(*, paper: bool) -> None:
     evil = [lead(_id=str(n), assignedTo=EVIL, company={"name": "A", "industry": EVIL}) for n in range(3)]
-    text = page(made(answers(evil)), paper=paper)
+    text = render_report(made(answers(evil)), paper=paper)
     met = _Markup(text)
     assert met.words.count(EVIL) == 2, "an owner and an industry"
     assert not {"script", "img", "a", "link", "iframe"} & met.tags
@@ -210,7 +210,7 @@ def test_what_strangers_typed_stays_text(*, paper: bool) -> None:
 
 def test_a_page_asks_nobody_and_lets_nothing_in_but_its_own_style() -> None:
     for paper in (False, True):
-        text = page(made(answers(leads(300))), paper=paper)
+        text = render_report(made(answers(leads(300))), paper=paper)
         (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', text)
         assert policy.startswith("default-src &#39;none&#39;; style-src &#39;sha256-")
         assert "unsafe" not in policy
@@ -222,7 +222,7 @@ def test_no_cell_of_a_sheet_is_a_formula(name: str) -> None:
     now, before = answers([lead()])
     now.leads["byOwner"][name] = {"total": 1, "open": 1, "converted": 0}
     now.leads["byIndustry"][name] = 1
-    cells = [cell for row in csv.reader(io.StringIO(sheet(now, before, NOW), newline="")) for cell in row]
+    cells = [cell for row in csv.reader(io.StringIO(export_csv(now, before, NOW), newline="")) for cell in row]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\uff1d"))]
     assert sum(cell.startswith("'") for cell in cells) == 4
 
@@ -231,7 +231,7 @@ def test_no_cell_of_a_sheet_is_a_formula(name: str) -> None:
 def test_any_name_is_one_cell_and_commands_no_terminal(name: str) -> None:
     now, before = answers([lead()])
     now.leads["byIndustry"][name] = 1
-    text = sheet(now, before, NOW)
+    text = export_csv(now, before, NOW)
     assert len(list(csv.reader(io.StringIO(text, newline=""), strict=True))) == text.count("\r\n")
     assert not re.search(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
 
@@ -276,7 +276,7 @@ def test_the_longest_bar_is_as_wide_as_the_plot_and_nothing_has_none() -> None:
 def test_it_warns_when_counting_is_not_as_far_as_it_should_be(rollup: dict[str, Any], sentence: str | None) -> None:
     now, before = answers(leads(50), rollup=rollup)
     assert (warning_of(now.leads) is None) == (sentence is None)
-    text = page(made((now, before)), paper=False)
+    text = render_report(made((now, before)), paper=False)
     assert ("Not up to date." in text) == (sentence is not None)
     assert (sentence or "counted up to 2 March 2026, 11:58") in text
 
@@ -284,28 +284,28 @@ def test_it_warns_when_counting_is_not_as_far_as_it_should_be(rollup: dict[str, 
 @pytest.mark.parametrize(
     ("told", "words_of_it"),
     [
-        (words.hours(0.005), "under a minute"),
-        (words.hours(1), "1 hour"),
-        (words.hours(0.5), "30 minutes"),
-        (words.hours(47.6), "48 hours"),
-        (words.hours(48), "2 days"),
-        (words.hours(300), "12 days"),
-        (words.within(0.001), "within a minute"),
-        (words.span(0, 1), "0\u20131 h"),
-        (words.span(24, 72), "1\u20133 d"),
-        (words.span(2160, None), "> 90 d"),
-        (words.percent(0), "0%"),
-        (words.percent(4.31), "4.3%"),
-        (words.brief(1_500), "1.5k"),
-        (words.short(999_999), "999,999"),
-        (words.short(12_345_678), "12.3M"),
-        (words.signed(-0.04, "%", places=1), "no change"),
-        (words.signed(-12.4, "%"), "\u221212%"),
-        (words.named("trade_show"), "Trade show"),
-        (words.named("(none)"), "None given"),
-        (words.owner("(none)"), "Unassigned"),
-        (words.clean("a\x1b[31m\u202eb\x00"), "a[31mb"),
-        (words.clean("\u0645\u0637\u0627\u0639\u0645"), "\u0645\u0637\u0627\u0639\u0645"),
+        (formatting.hours(0.005), "under a minute"),
+        (formatting.hours(1), "1 hour"),
+        (formatting.hours(0.5), "30 minutes"),
+        (formatting.hours(47.6), "48 hours"),
+        (formatting.hours(48), "2 days"),
+        (formatting.hours(300), "12 days"),
+        (formatting.within(0.001), "within a minute"),
+        (formatting.span(0, 1), "0\u20131 h"),
+        (formatting.span(24, 72), "1\u20133 d"),
+        (formatting.span(2160, None), "> 90 d"),
+        (formatting.format_percent(0), "0%"),
+        (formatting.format_percent(4.31), "4.3%"),
+        (formatting.brief(1_500), "1.5k"),
+        (formatting.short(999_999), "999,999"),
+        (formatting.short(12_345_678), "12.3M"),
+        (formatting.signed(-0.04, "%", places=1), "no change"),
+        (formatting.signed(-12.4, "%"), "\u221212%"),
+        (formatting.heading("trade_show"), "Trade show"),
+        (formatting.heading("(none)"), "None given"),
+        (formatting.owner("(none)"), "Unassigned"),
+        (formatting.printable("a\x1b[31m\u202eb\x00"), "a[31mb"),
+        (formatting.printable("\u0645\u0637\u0627\u0639\u0645"), "\u0645\u0637\u0627\u0639\u0645"),
     ],
 )
 def test_numbers_and_names_read_as_people_write_them(told: str, words_of_it: str) -> None:
@@ -313,7 +313,7 @@ def test_numbers_and_names_read_as_people_write_them(told: str, words_of_it: str
 
 
 def test_colours_can_be_told_apart_in_each_theme() -> None:
-    style = re.search(r"<style>(.*)</style>", page(made(answers([])), paper=True), re.DOTALL)
+    style = re.search(r"<style>(.*)</style>", render_report(made(answers([])), paper=True), re.DOTALL)
     assert style
     light, dark, paper = (
         dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block))
@@ -341,7 +341,7 @@ def _luminance(shade: str) -> float:
 
 @pytest.mark.parametrize("wrong", [{"timeframe": "year"}, {"format_": "pdf"}])
 def test_what_there_is_not_is_refused_with_what_there_is(wrong: dict[str, str]) -> None:
-    with pytest.raises(Misused, match="name one of"):
+    with pytest.raises(UsageError, match="name one of"):
         command(**wrong)  # type: ignore[arg-type]  # one of two words
 
 
@@ -354,7 +354,7 @@ def test_a_report_is_a_file_under_the_name_it_was_given(
     assert ("report,window,timeframe,week" if format_ == "csv" else "Leads of the last 7 days") in (
         tmp_path / "report"
     ).read_text()
-    with pytest.raises(Misused, match=r"nowhere/report can't be written: No such file or directory"):
+    with pytest.raises(UsageError, match=r"nowhere/report can't be written: No such file or directory"):
         command(format_=format_, output=tmp_path / "nowhere" / "report")
 
 
@@ -364,5 +364,5 @@ def test_a_database_that_is_away_is_told_in_a_sentence(monkeypatch: pytest.Monke
 
     monkeypatch.setenv("PANTRY_MONGO_URL", "mongodb://127.0.0.1:1")
     monkeypatch.setattr(Figures, "compared", away)
-    with pytest.raises(Misused, match="PANTRY_MONGO_URL names does not answer"):
+    with pytest.raises(UsageError, match="PANTRY_MONGO_URL names does not answer"):
         command()

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from services.scoring import job
+from services.scoring.domain import rescoring_job
 from tests.builders import NOW
 
 LEASE = NOW + timedelta(seconds=60)
-NEW = job.begun("abc.2", NOW)
-TAKEN = job.gone_on({**NEW, "total": 500}, "one", LEASE, 0)
+NEW = rescoring_job.new_job("abc.2", NOW)
+TAKEN = rescoring_job.advance_job({**NEW, "total": 500}, "one", LEASE, 0)
 
 
 @pytest.mark.parametrize(
@@ -21,26 +21,26 @@ TAKEN = job.gone_on({**NEW, "total": 500}, "one", LEASE, 0)
         (TAKEN, "other", 0, False),
         (TAKEN, "other", 59, False),
         (TAKEN, "other", 60, True),
-        (job.finished(TAKEN, NOW), "other", 0, True),
+        (rescoring_job.finish_job(TAKEN, NOW), "other", 0, True),
     ],
 )
 def test_a_job_is_its_owner_s_until_the_lease_ends(row: dict[str, Any], claim: str, later: int, *, free: bool) -> None:
-    assert job.is_free(row, claim, NOW + timedelta(seconds=later)) is free
+    assert rescoring_job.is_free(row, claim, NOW + timedelta(seconds=later)) is free
 
 
 def test_what_there_is_to_do_is_counted_once_a_job_and_anew_if_there_is_more_after_its_end() -> None:
-    assert job.is_new(NEW)
-    assert not job.is_new(TAKEN)
-    finished = job.finished(TAKEN, NOW)
-    assert job.is_new(finished)
-    assert not job.is_new(job.gone_on({**finished, "total": 3, "done": 0}, "one", LEASE, 0))
+    assert rescoring_job.is_new(NEW)
+    assert not rescoring_job.is_new(TAKEN)
+    finished = rescoring_job.finish_job(TAKEN, NOW)
+    assert rescoring_job.is_new(finished)
+    assert not rescoring_job.is_new(rescoring_job.advance_job({**finished, "total": 3, "done": 0}, "one", LEASE, 0))
 
 
 def test_progress_adds_up_never_passes_the_total_and_ends_with_it() -> None:
-    row = job.gone_on(TAKEN, "one", LEASE, 200)
+    row = rescoring_job.advance_job(TAKEN, "one", LEASE, 200)
     assert row["done"] == 200
-    assert job.gone_on(row, "other", LEASE, 400)["done"] == 500
-    finished = job.finished(row, NOW)
+    assert rescoring_job.advance_job(row, "other", LEASE, 400)["done"] == 500
+    finished = rescoring_job.finish_job(row, NOW)
     assert (finished["done"], finished["total"], finished["finishedAt"]) == (500, 500, NOW)
     assert "claim" not in finished
 
@@ -51,14 +51,14 @@ def test_progress_adds_up_never_passes_the_total_and_ends_with_it() -> None:
         (None, "no rules are in use yet: no scoring worker has run"),
         (NEW, "rules abc.2, in use since 2026-03-02 12:00:00 UTC: no lead has been scored again yet"),
         (
-            job.gone_on({**TAKEN, "total": 5_000}, "one", LEASE, 1_200),
+            rescoring_job.advance_job({**TAKEN, "total": 5_000}, "one", LEASE, 1_200),
             "rules abc.2, in use since 2026-03-02 12:00:00 UTC: 1,200 of 5,000 leads have been scored again",
         ),
         (
-            job.finished(TAKEN, NOW),
+            rescoring_job.finish_job(TAKEN, NOW),
             "rules abc.2, in use since 2026-03-02 12:00:00 UTC: every scored lead stands under them",
         ),
     ],
 )
 def test_the_job_is_told_in_a_sentence(row: dict[str, Any] | None, words: str) -> None:
-    assert job.words(row) == words
+    assert rescoring_job.job_summary(row) == words

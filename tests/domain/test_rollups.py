@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway import analytics
-from services.gateway.analytics import Head, Span
-from services.insights.domain import expected, row_of, steps
+from services.gateway.analytics.domain import measures
+from services.gateway.analytics.domain.measures import Head, Span
+from services.insights.domain.rollup_changes import add_counts, rollup_row, shard_updates
 from shared.domain import rollups
 from shared.domain.rollups import Window, buckets_of, counts_for, flattened, shift
 from tests.builders import NOW, lead
@@ -43,7 +43,7 @@ leads = st.builds(
 
 def counted(documents: list[dict[str, Any]]) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = {}
-    expected(documents, ZONE, found)
+    add_counts(documents, ZONE, found)
     return found
 
 
@@ -73,21 +73,21 @@ def test_moving_leads_one_by_one_comes_to_what_counting_them_at_the_end_comes_to
 
 def test_a_lead_counted_as_it_is_already_changes_nothing() -> None:
     shards = {"s": {"version": 4, "generation": 1}}
-    row = {"_id": "lead-1", "v": 3, "generation": 1, **row_of(lead(), ZONE)}
-    assert steps(shards, {"lead-1": "s"}, {"lead-1": lead()}, {"lead-1": row}, ZONE) == []
+    row = {"_id": "lead-1", "v": 3, "generation": 1, **rollup_row(lead(), ZONE)}
+    assert shard_updates(shards, {"lead-1": "s"}, {"lead-1": lead()}, {"lead-1": row}, ZONE) == []
 
 
 def test_what_another_generation_counted_is_counted_whole() -> None:
     shards = {"s": {"version": 4, "generation": 2}}
-    row = {"_id": "lead-1", "v": 3, "generation": 1, **row_of(lead(), ZONE)}
-    (step,) = steps(shards, {"lead-1": "s"}, {"lead-1": lead()}, {"lead-1": row}, ZONE)
+    row = {"_id": "lead-1", "v": 3, "generation": 1, **rollup_row(lead(), ZONE)}
+    (step,) = shard_updates(shards, {"lead-1": "s"}, {"lead-1": lead()}, {"lead-1": row}, ZONE)
     assert (step.version, step.rows[0]["generation"], step.deltas["d:2026-03-02"]["n"]) == (5, 2, 1)
 
 
 def test_a_lead_that_is_gone_leaves_the_count_and_a_row_without_a_word() -> None:
     shards = {"s": {"version": 4, "generation": 1}}
-    row = {"_id": "lead-1", "v": 3, "generation": 1, "counts": row_of(lead(), ZONE)["counts"]}
-    (step,) = steps(shards, {"lead-1": "s"}, {}, {"lead-1": row}, ZONE)
+    row = {"_id": "lead-1", "v": 3, "generation": 1, "counts": rollup_row(lead(), ZONE)["counts"]}
+    (step,) = shard_updates(shards, {"lead-1": "s"}, {}, {"lead-1": row}, ZONE)
     assert step.rows == [{"_id": "lead-1", "v": 5, "generation": 1, "gone": True}]
     assert step.deltas["w:2026-03-02"]["n"] == -1
 
@@ -112,7 +112,7 @@ def test_quantiles_are_within_one_per_cent(seconds: list[int], part: float) -> N
     totals = counted(converted)["d:2026-03-02"]
     speeds = sorted((int(path[6:]), count) for path, count in totals.items() if path.startswith("speed."))
     exact = sorted(seconds)[int(part * (len(seconds) - 1))] / 3_600
-    told = analytics.quantile(speeds, part)
+    told = measures.quantile(speeds, part)
     assert told is not None
     assert abs(told - exact) <= 0.0101 * exact + 0.005
 
@@ -131,7 +131,7 @@ def test_analytics_say_what_the_contract_names() -> None:
         lead(_id="c", status="lost", createdAt=NOW - timedelta(days=29)),
         lead(_id="d", score=5, createdAt=NOW - timedelta(days=30)),
     ]
-    told = analytics.leads(span(some, before=60), HEAD, 0.5)
+    told = measures.leads(span(some, before=60), HEAD, 0.5)
     assert (told["totalLeads"], told["conversionRate"], told["averageScore"], told["unscored"]) == (3, 33.33, 97.5, 1)
     assert told["scoreDistribution"][9] == {"from": 90, "to": 100, "count": 2}
     assert told["topPerformingSources"] == [{"source": "website", "count": 2}, {"source": "referral", "count": 1}]
@@ -144,7 +144,7 @@ def test_analytics_say_what_the_contract_names() -> None:
 
 def test_conversions_are_rated_by_source_and_timed_in_hours() -> None:
     done = lead(_id="b", status="converted", convertedAt=NOW + timedelta(hours=10), source="referral")
-    told = analytics.conversions(span([done, lead(_id="a"), lead(_id="c")]), HEAD)
+    told = measures.conversions(span([done, lead(_id="a"), lead(_id="c")]), HEAD)
     assert (told["convertedLeads"], told["overallConversionRate"]) == (1, 33.33)
     assert told["conversionsBySource"]["referral"] == {"total": 1, "converted": 1, "rate": 100.0}
     assert told["topConvertingSources"] == [{"source": "referral", "total": 1, "converted": 1, "rate": 100.0}]
@@ -154,13 +154,13 @@ def test_conversions_are_rated_by_source_and_timed_in_hours() -> None:
 
 
 def test_of_nothing_no_figure_is_made_up() -> None:
-    told = analytics.conversions(span([]), HEAD)
+    told = measures.conversions(span([]), HEAD)
     assert (told["overallConversionRate"], told["averageTimeToConversion"], told["p90TimeToConversion"]) == (
         0,
         None,
         None,
     )
-    assert analytics.leads(span([]), HEAD, 0.0)["leadVelocity"]["changePercent"] is None
+    assert measures.leads(span([]), HEAD, 0.0)["leadVelocity"]["changePercent"] is None
 
 
 @given(st.text(max_size=30))

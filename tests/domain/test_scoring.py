@@ -7,28 +7,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.scoring.domain import (
+from services.scoring.domain.decide import (
     LOG_MAX,
-    UNTOLD,
-    Cause,
+    PUBLISH_WITHIN,
     Decision,
     Rule,
     RuleSet,
+    ScoreCause,
     ages_at,
+    compute_score,
     decide,
     rule_set,
-    score,
 )
-from shared.config import load
-from shared.domain.conditions import Condition, Operator
+from shared.config import load_config
+from shared.domain.rules.conditions import Condition, Operator
 from tests.builders import NOW, lead
 
-SHIPPED = load(Path("deploy/config/rules.yaml"), RuleSet)
+SHIPPED = load_config(Path("deploy/config/rules.yaml"), RuleSet)
 NOTHING = RuleSet(rules=())
 
 
 def points(document: dict[str, Any], rules: RuleSet = SHIPPED) -> int:
-    return score(document, rules, NOW).value
+    return compute_score(document, rules, NOW).value
 
 
 @pytest.mark.parametrize(
@@ -86,14 +86,14 @@ def test_a_score_is_0_to_100_and_its_breakdown_sums_to_the_unclamped_whatever_th
     numbers: list[int], rng: Any
 ) -> None:
     rules = [rule(f"r{number}", value) for number, value in enumerate(numbers)]
-    scored = score(lead(), RuleSet(rules=tuple(rules)), NOW)
+    scored = compute_score(lead(), RuleSet(rules=tuple(rules)), NOW)
     assert scored.value == min(100, max(0, sum(part.points for part in scored.breakdown)))
     rng.shuffle(rules)
-    assert score(lead(), RuleSet(rules=tuple(rules)), NOW).value == scored.value
+    assert compute_score(lead(), RuleSet(rules=tuple(rules)), NOW).value == scored.value
 
 
 def test_a_rule_that_cannot_be_judged_is_skipped_and_told_and_the_others_count() -> None:
-    scored = score(lead(), RuleSet(rules=(rule("odd", 50, Operator.GREATER_THAN, 3), rule("fine", 7))), NOW)
+    scored = compute_score(lead(), RuleSet(rules=(rule("odd", 50, Operator.GREATER_THAN, 3), rule("fine", 7))), NOW)
     assert scored.value == 7
     assert [name for name, _ in scored.errors] == ["odd"]
 
@@ -147,15 +147,19 @@ def test_through_the_years_a_score_changes_when_it_ages_and_at_no_other_moment(
     now, steps = NOW - 4 * 365 * DAY, 0
     while (turns := ages_at(document, now)) is not None:
         assert turns > now
-        parts = score(document, NOTHING, now).breakdown
+        parts = compute_score(document, NOTHING, now).breakdown
         for share in shares:
             between = min(now + (turns - now) * share, turns - timedelta(milliseconds=1))
-            assert score(document, NOTHING, between).breakdown == parts
+            assert compute_score(document, NOTHING, between).breakdown == parts
             assert ages_at(document, between) == turns
-        assert score(document, NOTHING, turns).breakdown != parts
+        assert compute_score(document, NOTHING, turns).breakdown != parts
         now, steps = turns, steps + 1
     assert steps <= 2 * len(minutes)
-    assert score(document, NOTHING, now).breakdown == score(document, NOTHING, now + 9 * 365 * DAY).breakdown == ()
+    assert (
+        compute_score(document, NOTHING, now).breakdown
+        == compute_score(document, NOTHING, now + 9 * 365 * DAY).breakdown
+        == ()
+    )
 
 
 def apply(document: dict[str, Any], update: Any) -> dict[str, Any]:
@@ -181,13 +185,13 @@ def fits(document: dict[str, Any], guard: Any) -> bool:
     return all(found.get(name, document.get(name)) == value for name, value in guard.items())
 
 
-def because(key: str, reason: str = "created") -> Cause:
-    return Cause(key, reason, f"event {key}", f"correlation {key}")
+def because(key: str, reason: str = "created") -> ScoreCause:
+    return ScoreCause(key, reason, f"event {key}", f"correlation {key}")
 
 
 def told(decision: Decision) -> list[tuple[str, int, int | None, str]]:
     """What a decision tells: the cause, the score, the one before and the reason."""
-    parts = [(one.cause.key, one.scored) for one in decision.told]
+    parts = [(one.cause.key, one.scored) for one in decision.publications]
     return [(key, scored.score, scored.previous_score, scored.reason) for key, scored in parts]
 
 
@@ -196,7 +200,7 @@ def rescored(document: dict[str, Any], key: str, now: datetime, rules: RuleSet =
     decision = decide(document, [because(key)], rules, "v1", now)
     assert decision.update is None or fits(document, decision.guard)
     after = apply(document, decision.update)
-    assert after["score"] == score(document, rules, now).value
+    assert after["score"] == compute_score(document, rules, now).value
     assert after["scoring"].get("agesAt") == ages_at(document, now)
     assert decide(after, [because(f"{key} again")], rules, "v1", now).update is None
     return after
@@ -217,8 +221,8 @@ def test_an_unchanged_score_is_no_news_and_a_redelivered_cause_is_told_again_as_
     again = decide(latest, [because("c1"), because("c2", "merged")], SHIPPED, "v1", NOW)
     assert again.update is None
     assert told(again) == told(second)
-    assert [one.at for one in again.told] == [NOW, NOW]
-    assert decide(latest, [because("c3", "merged")], SHIPPED, "v1", NOW, {"c1", "c2"}).told == ()
+    assert [one.at for one in again.publications] == [NOW, NOW]
+    assert decide(latest, [because("c3", "merged")], SHIPPED, "v1", NOW, {"c1", "c2"}).publications == ()
 
 
 def test_a_change_that_perhaps_nobody_told_is_told_by_the_next_cause_as_it_would_have_been() -> None:
@@ -228,22 +232,22 @@ def test_a_change_that_perhaps_nobody_told_is_told_by_the_next_cause_as_it_would
     cut = decide(first, [because("c2", "merged")], SHIPPED, "v1", NOW + SECOND, {"c1"})
     last = decide(apply(first, cut.update), [because("c3", "merged")], SHIPPED, "v1", NOW + 2 * SECOND, {"c1"})
     assert last.update is None
-    assert last.told == cut.told
+    assert last.publications == cut.publications
     assert told(last) == [("c2", 25, 0, "merged")]
 
 
 def test_a_change_is_told_again_as_long_as_its_cause_can_come_again() -> None:
     document = rescored(lead(), "c1", NOW)
-    for age, again in ((UNTOLD - SECOND, ["c1"]), (UNTOLD, [])):
+    for age, again in ((PUBLISH_WITHIN - SECOND, ["c1"]), (PUBLISH_WITHIN, [])):
         decision = decide(document, [because("c2")], NOTHING, "v1", NOW + age)
-        assert [one.cause.key for one in decision.told] == again
+        assert [one.cause.key for one in decision.publications] == again
 
 
 def test_a_change_of_which_only_the_cause_s_key_is_known_is_told_by_that_cause_alone() -> None:
     document = rescored(lead(), "c1", NOW)
     (entry,) = document["scoring"]["log"]
     del entry["eventId"], entry["correlationId"]
-    assert decide(document, [because("c2")], NOTHING, "v1", NOW).told == ()
+    assert decide(document, [because("c2")], NOTHING, "v1", NOW).publications == ()
     assert told(decide(document, [because("c1")], NOTHING, "v1", NOW)) == [("c1", 0, None, "created")]
 
 
@@ -264,7 +268,7 @@ def test_other_rules_or_another_moment_of_ageing_with_the_same_sum_are_stored_an
     document = rescored(active(completed), "c1", NOW)
     held = apply(document, {"$set": {"scoring.agesAt": NOW + timedelta(seconds=60)}})
     decision = decide(held, [because("c2", "activity_aged")], NOTHING, "v2", NOW, {"c1"})
-    assert decision.told == ()
+    assert decision.publications == ()
     after = apply(held, decision.update)
     assert after["scoring"]["ruleSet"] == "v2"
     assert after["scoring"].get("agesAt") == document["scoring"].get("agesAt")
@@ -288,7 +292,7 @@ def test_a_score_that_differs_again_waits_for_a_cause_of_its_own() -> None:
     grown = {**document, "company": {"size": "enterprise"}, "revision": 2}
     again = decide(grown, [because("c1", "created")], SHIPPED, "v1", NOW)
     assert again.update is None
-    assert [one.scored.score for one in again.told] == [0]
+    assert [one.scored.score for one in again.publications] == [0]
 
 
 def test_each_change_keeps_rule_points_and_evidence_and_the_event_has_none_of_the_evidence() -> None:
@@ -302,7 +306,7 @@ def test_each_change_keeps_rule_points_and_evidence_and_the_event_has_none_of_th
         {"rule": "activity.call", "points": 10, "evidence": {"count": 1}},
     ]
     assert after["scoring"]["breakdown"] == after["scoring"]["log"][0]["breakdown"] == parts
-    (one,) = decision.told
+    (one,) = decision.publications
     assert one.scored.wire()["breakdown"] == [{"rule": one["rule"], "points": one["points"]} for one in parts]
 
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.assignment.domain import AssignmentRule, AssignmentRules
-from services.nurture.sequences import Selection, Sequence, Sequences, Step, Template
-from services.rules import Simulation, Trial, thresholds
-from services.scoring.domain import Rule, RuleSet
-from shared.domain.conditions import Condition, Operator
+from services.assignment.domain.decide import AssignmentRule, AssignmentRules
+from services.nurture.domain.sequences import Selection, Sequence, Sequences, Step, Template
+from services.scoring.domain.decide import Rule, RuleSet
+from services.simulation.domain.scoring_rules import Simulation, Trial, thresholds
+from shared.domain.rules.conditions import Condition, Operator
 from tests.builders import NOW, lead
 
 QUEUE = AssignmentRules(rules=(), default_queue="queue")

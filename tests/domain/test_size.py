@@ -10,12 +10,12 @@ from schemas.commands import OPPORTUNITY_BYTES, OpportunityRequest
 from schemas.lead import Lead
 from schemas.outputs import LeadConverted
 from schemas.topics import CAPTURED, CONVERTED
-from services.capture.domain import decide
-from services.capture.plan import Outcome, View
+from services.capture.domain.decide import decide
+from services.capture.domain.plan import Outcome, View
 from services.capture.worker import _events
-from services.conversion.domain import opportunity
+from services.conversion.domain.decide import build_opportunity
 from shared.domain.size import CAPTURED_BYTES_MAX, LEAD_BYTES_MAX, convertible, encoded_size, lead_size, slim
-from shared.events import Cause, Received, Record, emit
+from shared.kafka.events import Cause, Received, Record, emit
 from tests.builders import NOW, capture, data, event
 from tests.builders import lead as stored_lead
 
@@ -68,7 +68,7 @@ def _converted(lead: dict[str, Any]) -> Any:
     of = LeadConverted(
         lead=Lead.of({**lead, "status": "converted", "convertedAt": NOW, "convertedToOpportunityId": "o" * 36}),
         opportunity_id="o" * 36,
-        opportunity=opportunity(lead, request.wire()),
+        opportunity=build_opportunity(lead, request.wire()),
         converted_at=NOW,
     )
     cause = Cause("k" * 36, "\x01" * 200, "\x01" * 200, "\x01" * 200)

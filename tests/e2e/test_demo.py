@@ -6,16 +6,15 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 from rich.console import Console
 
 from deploy.local import LocalServers
 from schemas.topics import DEADLETTER
-from services.catalogue import WORKERS
-from services.demo.command import run as run_demo
-from tests.harness import bench, until
+from services.composition.workers import WORKERS
+from services.demo.command import run_demo
+from tests.harness import PANTRY, bench, until
 
 
 def _environment(local: LocalServers) -> dict[str, str]:
@@ -30,22 +29,23 @@ def _environment(local: LocalServers) -> dict[str, str]:
 
 
 def test_ctrl_c_stops_everything_though_the_demo_is_under_way(local: LocalServers, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "services.cli", "up", "--demo"]
+    command = [*PANTRY, "up", "--demo"]
     with subprocess.Popen(
         command, env=_environment(local), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as up:
         assert up.stdout is not None
         told = next(line for line in up.stdout if line.startswith("Ctrl-C"))
+        file = tmp_path / ".pantry" / "up.env"
+        assert file.exists()
         up.send_signal(signal.SIGINT)
         assert up.wait(60) == 0
-    assert told == (
-        "Ctrl-C stops everything. For commands in another terminal (pantry keys create makes a key for the gateway):\n"
-    )
+    assert told == f"Ctrl-C stops everything. In another terminal, first say `. {file}`, or paste this line:\n"
+    assert not file.exists()
 
 
 def test_the_demo_reconciles_every_record_and_ends_with_0(local: LocalServers, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "services.cli", "demo", "--leads", "150", "--json"],
+        [*PANTRY, "demo", "--leads", "150", "--json"],
         env=_environment(local),
         cwd=tmp_path,
         capture_output=True,
@@ -87,3 +87,4 @@ async def test_on_a_machine_so_slow_that_events_wait_too_long_for_their_leads_th
     account = json.loads(told.getvalue())
     assert account["reconciled"]
     assert account["bad_by_reason"]["lead_not_found"] > 1
+    assert account["late"] == account["bad_by_reason"]["lead_not_found"] - 1

@@ -1,4 +1,4 @@
-"""Carries a schedule of faults out on a cluster, and tells how long each kill took to be made good."""
+"""Apply a schedule of faults to a cluster, and time the recovery from each kill."""
 
 import asyncio
 import random
@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.faults.cluster import KAFKA, SESSION_S, Cluster
-from tests.faults.lives import Life
+from tests.faults.offset_watcher import Offsets, OffsetWatcher
+from tests.faults.process_handles import ProcessHandle
 from tests.faults.proxy import Mode
 from tests.faults.schedule import Fault, Kind
-from tests.faults.watching import Offsets, Watch
 
 CLOCK_WRONG_S = 120.0
-"""The most by which a jump makes a clock wrong; scores that age within it may be judged either way."""
+"""The most that a jump shifts a clock; scores that age within it may go either way."""
 
 _ENDS_S = 60.0
 _LATE_S = (0.02, 0.3)
@@ -23,22 +23,22 @@ _LATE_S = (0.02, 0.3)
 
 @dataclass
 class Chaos:
-    """Whoever makes things go wrong. `seed` settles what the schedule leaves open."""
+    """The source of all faults; `seed` decides what the schedule leaves open."""
 
     cluster: Cluster
-    watch: Watch
+    watch: OffsetWatcher
     seed: int
     happened: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
-    """What no fault explains: a worker that ended by itself, or did not end when it was asked to."""
+    """What no fault explains: a worker that ended by itself, or did not end on SIGTERM."""
     recoveries: list[tuple[Kind, str, float]] = field(default_factory=list)
-    """For each kill: of what, and the seconds until all that was before it then was committed."""
+    """The target of each kill, and the seconds until all earlier records were committed."""
     _told_to_end: set[int] = field(default_factory=set)
     _locks: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     _awaited: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def run(self, faults: Sequence[Fault]) -> None:
-        """All of them, each at its time or as soon as what it befalls is whole again."""
+        """Apply all faults, each at its time, or later when its target has recovered."""
         began, rng = time.monotonic(), random.Random(f"chaos/{self.seed}")
         tasks = []
         for fault in faults:
@@ -47,7 +47,7 @@ class Chaos:
         await asyncio.gather(*tasks)
 
     async def heal(self) -> None:
-        """Nothing is broken any more, and each worker has a process."""
+        """End all faults; give each worker a process."""
         await asyncio.to_thread(self.cluster.proxies.heal)
         for worker in {life.birth.name for life in self.cluster.lives}:
             self.cluster.clock(worker).write_text("0")
@@ -80,7 +80,7 @@ class Chaos:
         self.cluster.start(fault.target)
 
     async def freeze(self, fault: Fault, _: random.Random) -> None:
-        """Its partitions move to another process; then it goes on where it was, and knows nothing of that."""
+        """Stop a process until its partitions have moved to another one, then let it continue."""
         (zombie,) = self.cluster.of(fault.target)
         zombie.signal(signal.SIGSTOP)
         self.cluster.start(fault.target)
@@ -115,11 +115,11 @@ class Chaos:
         await asyncio.to_thread(server.start)
         self._recovers(fault.kind, "insights", began, ends)
 
-    async def _end(self, life: Life) -> None:
+    async def _end(self, life: ProcessHandle) -> None:
         self._told_to_end.add(life.pid)
         life.signal(signal.SIGTERM)
         status = await asyncio.to_thread(life.wait, _ENDS_S)
-        # One that was asked before it could listen is ended by the signal itself; it had not begun.
+        # A process that gets SIGTERM before it handles signals dies of it; it had not started yet.
         if status not in (0, -signal.SIGTERM):
             self.wrong.append(f"{life.birth.name} was asked to end, and its status is {status}")
             await asyncio.to_thread(life.kill)

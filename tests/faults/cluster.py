@@ -1,7 +1,7 @@
-"""What is broken and mended: Apache Kafka, a database, every worker, a process each, with a proxy between any two.
+"""A cluster to break and repair: Kafka, a database, worker processes, and proxies.
 
-Kafka has two listeners: the workers' leads through the proxy `kafka`, that of the test and the oracle does not. Each
-worker has a proxy of its own to the database, which has the worker's name.
+Kafka has two listeners. Workers use the one behind the proxy `kafka`; the test and the oracle use the other. Each
+worker has its own proxy to the database, with the worker's name.
 """
 
 import re
@@ -10,24 +10,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.local.process import Process, free_port
+from deploy.local.child_process import Process, free_port
 from deploy.local.servers import _apache, _broker_answers, _ping, _secantus
-from services.catalogue import WORKERS
-from tests.faults.lives import Birth, Change, Life
+from services.composition.workers import WORKERS
+from tests.faults.process_handles import Change, ProcessHandle, ProcessSpec
 from tests.faults.proxy import Proxies, Way
+from tests.harness import PEPPER
 
 KAFKA = "kafka"
 DATABASE = "test"
 NAMES = (*WORKERS, "gateway")
 SESSION_S = 3.0
-"""Silence after which the broker takes a worker for dead."""
+"""Seconds of silence after which the broker considers a worker dead."""
 
 _CONTROLLER = re.compile(r"CONTROLLER://[\w.:]+")
 
 
 @dataclass
 class Cluster:
-    """All processes; `bootstrap` and `mongo_url` lead to the servers without a proxy."""
+    """All processes; `bootstrap` and `mongo_url` bypass the proxies."""
 
     directory: Path
     bootstrap: str
@@ -37,36 +38,38 @@ class Cluster:
     proxies: Proxies
     ways: Mapping[str, Way]
     settings: Mapping[str, str] = field(default_factory=dict)
-    lives: list[Life] = field(default_factory=list)
+    lives: list[ProcessHandle] = field(default_factory=list)
 
-    def start(self, worker: str, changes: Sequence[Change] = (), **settings: str) -> Life:
-        """A new process of this worker."""
+    def start(self, worker: str, changes: Sequence[Change] = (), **settings: str) -> ProcessHandle:
+        """Start a new process of this worker."""
         return self._begin(worker, ("worker", worker), settings, changes)
 
     def gateway(self, **settings: str) -> str:
-        """A new gateway process; where it will answer."""
+        """Start a new gateway process; return it and its address."""
         port = free_port()
         self._begin("gateway", ("gateway",), {"PANTRY_HTTP_PORT": str(port), **settings})
         return f"http://127.0.0.1:{port}"
 
     def _begin(
         self, name: str, words: tuple[str, ...], settings: Mapping[str, str], changes: Sequence[Change] = ()
-    ) -> Life:
+    ) -> ProcessHandle:
         environment = {**self._environment(name), **self.settings, **settings}
-        life = Life(Birth(name, words, environment, self.directory / f"{name}.log", self.clock(name), changes))
+        life = ProcessHandle(
+            ProcessSpec(name, words, environment, self.directory / f"{name}.log", self.clock(name), changes)
+        )
         self.lives.append(life)
         return life
 
-    def of(self, name: str) -> list[Life]:
-        """The living processes of this worker, or of the gateway."""
+    def of(self, name: str) -> list[ProcessHandle]:
+        """Return the live processes of this worker, or of the gateway."""
         return [life for life in self.lives if life.status is None and life.birth.name == name]
 
     def url_by(self, way: str) -> str:
-        """The database's URL through the proxy of this name."""
+        """Return the database's URL through the proxy of this name."""
         return _url(self.ways[way].port)
 
     def clock(self, worker: str) -> Path:
-        """The file that says by how many seconds this worker's clock is wrong."""
+        """Return the file with the error of this worker's clock, in seconds."""
         return self.directory / f"{worker}.clock"
 
     def _environment(self, name: str) -> dict[str, str]:
@@ -78,6 +81,7 @@ class Cluster:
             "PANTRY_SESSION_TIMEOUT_MS": str(round(SESSION_S * 1000)),
             "PANTRY_RETRY_MAX_S": "0.5",
             "PANTRY_LEASE_S": "5",
+            "PANTRY_ERASURE_PEPPER": PEPPER,
             "PANTRY_LOG_LEVEL": "info",
             "PANTRY_LOG_FORMAT": "json",
         }
@@ -85,7 +89,7 @@ class Cluster:
 
 @contextmanager
 def cluster(directory: Path, **settings: str) -> Iterator[Cluster]:
-    """The servers and the proxies; no worker runs yet. `settings` are those of all workers besides the usual."""
+    """Start the servers and proxies, and no worker; `settings` apply to all workers."""
     inside, outside, database = free_port(), free_port(), free_port()
     ways = {KAFKA: Way(KAFKA, outside, free_port())} | {name: Way(name, free_port(), database) for name in NAMES}
     with Proxies(ways.values()) as proxies:
@@ -118,7 +122,7 @@ def _url(port: int) -> str:
 
 
 def _kafka(directory: Path, port: int, proxied: Way) -> list[str]:
-    """The command of a broker whose second listener is known by the proxy's address."""
+    """Return the command of a broker whose second listener has the proxy's address."""
     command = _apache(directory, port)
     properties = directory / "server.properties"
     inside, controller = f"PLAINTEXT://127.0.0.1:{port}", _CONTROLLER.search(properties.read_text())
@@ -129,6 +133,6 @@ def _kafka(directory: Path, port: int, proxied: Way) -> list[str]:
         "inter.broker.listener.name": "PLAINTEXT",
     }
     with properties.open("a") as file:
-        # Of a property that is there twice, Java takes the last.
+        # Java takes the last of two properties with one name.
         file.writelines(f"\n{name}={value}" for name, value in listeners.items())
     return command

@@ -1,4 +1,4 @@
-"""What the tests of faults are told on the command line, and where they keep their files."""
+"""Options and working directories of the fault tests."""
 
 import gc
 import warnings
@@ -13,7 +13,7 @@ _ROOM_B = 4 * 2**30
 
 
 def _forgive_leaks() -> None:
-    """A client whose broker is killed amid its words can leave a connection open: that is no fault of a test's."""
+    """Ignore connections that a client leaks when its broker is killed during a request."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
@@ -21,7 +21,7 @@ def _forgive_leaks() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown() -> Generator[None, object, object]:
-    """Once the test's loop is closed, and what was logged of its clients is forgotten."""
+    """Collect what clients leaked, once the test's loop is closed and its log is cleared."""
     done = yield
     _forgive_leaks()
     return done
@@ -29,7 +29,7 @@ def pytest_runtest_teardown() -> Generator[None, object, object]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """What something held on to until the end of a run of these tests alone, which would fail for it."""
+    """Collect leaked objects, which would otherwise fail a run of these tests alone."""
     here = Path(__file__).parent
     if all(Path(one.partition("::")[0]).absolute().is_relative_to(here) for one in config.args):
         _forgive_leaks()
@@ -47,7 +47,10 @@ def minutes(request: pytest.FixtureRequest) -> float:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[Path]:
-    """In memory where that can be: a process that is killed takes no file along, and disks that sync are slow."""
+    """Return a directory in memory where possible: syncing disks are slow.
+
+    A killed process loses no file, so memory is safe enough.
+    """
     shared = Path("/dev/shm")  # noqa: S108 - a folder of the test's own is made in it
     roomy = shared.is_dir() and disk_usage(shared).free > _ROOM_B
     with TemporaryDirectory(dir=shared if roomy else tmp_path) as made:

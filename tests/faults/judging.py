@@ -1,4 +1,4 @@
-"""Asking the oracle: a process of its own, which shares no code with what it judges."""
+"""Ask the oracle, a process that shares no code with the product."""
 
 import asyncio
 import json
@@ -11,14 +11,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the oracle found: `violations`, each with its law, and what it counted."""
+    """The oracle's `violations`, each with its law, and its counts."""
 
     violations: list[Mapping[str, Any]]
     counts: Mapping[str, Any]
 
 
 async def judge(bootstrap: str, mongo_url: str, database: str, ledger: Path, *more: str) -> Verdict:
-    """The oracle's verdict. Raises `AssertionError` when it could not look."""
+    """Return the oracle's verdict. Raises `AssertionError` if it could not read everything."""
     flags = ["--kafka", bootstrap, "--mongo", mongo_url, "--database", database, "--ledger", str(ledger), *more]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.faults.oracle", *flags),

@@ -1,7 +1,7 @@
-"""The outside world under faults: people in disguises, those who sell to them, and all that goes wrong on the way in.
+"""The outside world under faults: disguised people, sales, and delivery errors.
 
-What the demo's world does, but by clients that outlive any broker, with every fifth record delivered again later on
-another partition, in an order that the seed shuffles, and with a ledger for whoever judges afterwards.
+It does what the demo's world does, with clients that survive any broker. Every fifth record is delivered again later on
+another partition, in an order that the seed shuffles. A ledger lists all records for the oracle.
 """
 
 import asyncio
@@ -29,27 +29,27 @@ from schemas.topics import (
     TOPICS,
     UPDATED,
 )
-from services.demo.generator import Fed, Scenario, generate
-from services.demo.sales import closing, conversion, early, follow_up, strays
+from services.demo.generator import FedRecord, Scenario, generate
+from services.demo.sales import closing_events, conversion_commands, early_engagements, follow_up_events, stray_events
 from shared.clock import system_clock
-from tests.faults.deeds import erasure, line, moved
+from tests.faults.scenarios import erasure, line, moved
 from tests.faults.transport import Letter, Sender, Watcher, event_in
 
 _OUTCOMES = (CREATED, MERGED, RESCORE, UPDATED, QUALIFIED, DISQUALIFIED, CONVERTED, REJECTED, ERASED)
 _SAYING = frozenset(topic.name for topic in _OUTCOMES)
 _WATCHED = (*(topic.name for topic in _OUTCOMES), SCORED.name, DEADLETTER.name)
 _SLICE, _TICK_S = 200, 0.1
-# In records, so that it is the seed that decides on the order, and not the machine.
+# Counted in records, so that the seed decides the order and not the machine's speed.
 _SOON, _SOMETIME, _LATE = 20, 200, 400
 
 
 class Feeder:
-    """Feeds `people` from `seed` through Kafka alone, as an async context; another seed makes other people.
+    """Feed `people` from `seed` through Kafka alone, as an async context.
 
-    The ledger gets a JSON line for each record once it is acknowledged: `topic`, `key` and `value` in base64,
-    `expected` (the dead letter's reason, or null) and `person` (`SEED/NUMBER`, or null). Two things follow: a record
-    that no line tells of may be in a topic only if this process was killed, and a record may be there more often than
-    lines tell, for what is not acknowledged in time is sent again.
+    Another seed makes other people. The ledger gets a JSON line for each acknowledged record: `topic`, `key` and
+    `value` in base64, `expected` (the dead letter's reason, or null) and `person` (`SEED/NUMBER`, or null). Only if
+    this process was killed may a topic contain a record without a line. A topic may contain a record more often than
+    the ledger, since a record without a timely acknowledgement is sent again.
     """
 
     def __init__(
@@ -64,9 +64,11 @@ class Feeder:
         with_strays: bool = True,
         options: dict[str, Any] | None = None,
     ) -> None:
-        """`pace` is in records a second (None: as fast as it goes) and may be set at any time; `again` the share of
-        records that is delivered a second time. Strays name leads that nobody ever knows: they have their outcome only
-        once the setting `PANTRY_ORPHAN_TTL` is over. `options` are aiokafka's, for a broker that asks who one is.
+        """`pace` is in records a second (None: no limit), and may change at any time.
+
+        `again` is the share of records that is delivered a second time. Strays name leads that never exist; their
+        outcome comes only after the setting `PANTRY_ORPHAN_TTL`. `options` are aiokafka's, for a broker that
+        authenticates.
         """
         self.pace = pace
         self.scenario: Scenario = generate(people, seed, system_clock())
@@ -79,9 +81,9 @@ class Feeder:
         self._captures = [*self.scenario.captures, *moved(self.scenario)]
         self._rng.shuffle(self._captures)
         self._person_of = {fed.event_id: fed.person for fed in self._captures if fed.event_id}
-        self._queue: list[tuple[int, int, Fed, int | None]] = []
+        self._queue: list[tuple[int, int, FedRecord, int | None]] = []
         self._count = self._now = 0
-        self._open: dict[str, Fed] = {}
+        self._open: dict[str, FedRecord] = {}
         self._closed: set[str] = set()
         self._bad: set[bytes] = set()
         self._buried: set[bytes] = set()
@@ -93,9 +95,9 @@ class Feeder:
 
     async def __aenter__(self) -> Self:
         await self._watcher.begin()
-        for number, fed in enumerate((*early(self.scenario), *self._captures)):
+        for number, fed in enumerate((*early_engagements(self.scenario), *self._captures)):
             self._put(fed, number, _SOMETIME)
-        for fed in strays(self.scenario) if self._with_strays else ():
+        for fed in stray_events(self.scenario) if self._with_strays else ():
             self._put(fed, 0, _SOMETIME)
         self._tasks = [asyncio.create_task(self._feed()), asyncio.create_task(self._watch())]
         return self
@@ -107,7 +109,7 @@ class Feeder:
         await self._sender.close()
 
     async def settled(self, deadline_s: float = 120.0) -> None:
-        """Wait until everything was fed and has its outcome. Raises `AssertionError` that tells what has none."""
+        """Wait until everything has its outcome. Raises `AssertionError` with what has none."""
         try:
             async with asyncio.timeout(deadline_s):
                 while not self.done:
@@ -116,10 +118,10 @@ class Feeder:
             raise AssertionError(f"after {deadline_s:.0f} s {self.missing}") from None
 
     async def quiet(self, seconds: float, *, unless_done: bool = False) -> bool:
-        """Wait until for so long nothing was fed and nothing new was told; whether everything has its outcome then.
+        """Wait until nothing new was fed or published for a while; return whether all is settled.
 
-        For runs that are known to be faulty, which may never settle (`unless_done`: and end at once when they do), and
-        for what comes again after a kill.
+        For runs with planted bugs, which may never settle, and for redeliveries after a kill. `unless_done` returns at
+        once when all is settled.
         """
         try:
             while not (unless_done and self.done):
@@ -131,7 +133,7 @@ class Feeder:
 
     @property
     def done(self) -> bool:
-        """Whether everything was fed and has its outcome; raises what feeding or watching ended with."""
+        """Return whether everything has its outcome; raise what feeding or watching failed with."""
         for task in self._tasks:
             if task.done():
                 task.result()
@@ -139,7 +141,7 @@ class Feeder:
 
     @property
     def missing(self) -> str:
-        """What is still to come, in words."""
+        """Return what is still missing, in words."""
         kinds, some = Counter(fed.topic for fed in self._open.values()), list(self._open)[:5]
         return f"{len(self._queue)} to be fed; missing {dict(self._missing())}; records {dict(kinds)}, such as {some}"
 
@@ -154,7 +156,7 @@ class Feeder:
         self._news.clear()
         await self._news.wait()
 
-    def _put(self, fed: Fed, after: int, spread: int, partition: int | None = None) -> None:
+    def _put(self, fed: FedRecord, after: int, spread: int, partition: int | None = None) -> None:
         due = after + self._rng.randint(0, spread)
         heapq.heappush(self._queue, (due, self._count, fed, partition))
         self._count += 1
@@ -166,10 +168,10 @@ class Feeder:
             size = _SLICE if pace is None else max(1, round(pace * _TICK_S))
             await self._send([heapq.heappop(self._queue) for _ in range(min(size, len(self._queue)))])
             tick = 0.0 if pace is None else size / pace
-            # Nothing to feed: what comes out next may give reason to.
+            # With nothing to feed, the next output may bring new work.
             await asyncio.sleep(max(0.0 if self._queue else 0.02, began + tick - loop.time()))
 
-    async def _send(self, due: Sequence[tuple[int, int, Fed, int | None]]) -> None:
+    async def _send(self, due: Sequence[tuple[int, int, FedRecord, int | None]]) -> None:
         fed = [one for _, _, one, _ in due]
         for one in fed:
             if one.expect is not None:
@@ -186,7 +188,7 @@ class Feeder:
         if fed:
             self._news.set()
 
-    def _note(self, fed: Sequence[Fed]) -> None:
+    def _note(self, fed: Sequence[FedRecord]) -> None:
         with self._ledger.open("a") as ledger:
             ledger.writelines(line(one, self.scenario.seed) for one in fed)
 
@@ -198,7 +200,7 @@ class Feeder:
     def _see(self, record: ConsumerRecord[Any, Any]) -> None:
         told = event_in(record.value)
         if record.topic == SCORED.name:
-            self._scored.add(told["subject"])  # topics are read in no order: it may come before the lead
+            self._scored.add(told["subject"])  # The topics are read in no order, so this event may precede its lead.
         if record.topic == DEADLETTER.name:
             self._buried.add(record.value or b"")
             self._close(told.get("id"))
@@ -224,22 +226,22 @@ class Feeder:
             self._closed.add(event_id)
 
     def _react(self, topic: str, told: dict[str, Any]) -> None:
-        """What the world does once it hears this."""
+        """Return how the outside world reacts to this event."""
         lead = told["subject"]
         person = self._person_of.get(told["causationid"])
         if topic in (CREATED.name, MERGED.name) and person is not None and lead not in self.leads:
             self.leads[lead] = person
-            for fed in follow_up(self.scenario, person, lead):
+            for fed in follow_up_events(self.scenario, person, lead):
                 self._put(fed, self._now, _SOON)
-            for fed in (*closing(self.scenario, person, lead), *erasure(self.scenario, person, lead)):
+            for fed in (*closing_events(self.scenario, person, lead), *erasure(self.scenario, person, lead)):
                 self._put(fed, self._now, _LATE)
         elif topic == QUALIFIED.name:
-            for fed in conversion(self.scenario, self.leads[lead], lead):
+            for fed in conversion_commands(self.scenario, self.leads[lead], lead):
                 self._put(fed, self._now, _SOMETIME)
         elif topic == ERASED.name:
             self._erased.add(self.leads[lead])
-            # What is of a person who was erased may have its outcome without a word.
+            # Events of an erased person may end without an output.
             self._open = {key: fed for key, fed in self._open.items() if not self._is_gone(fed)}
 
-    def _is_gone(self, fed: Fed) -> bool:
+    def _is_gone(self, fed: FedRecord) -> bool:
         return fed.topic != ERASE.name and fed.person in self._erased

@@ -48,7 +48,7 @@ _REQUIRED = {
     "leads.convert": ("leadId", "requestedBy"),
     "leads.erase": ("requestedBy",),
 }
-"""What the contract marks as required, and nothing else stands in for."""
+"""What schemas/README.md#inputs marks as required, and nothing else stands in for."""
 _FREE = ("context.", "metadata.")
 FREE_PARTS = {"leads.captured": "context", "leads.engagements": "metadata", "leads.convert": "opportunity"}
 """What producers fill with fields of their own, by topic."""

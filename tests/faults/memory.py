@@ -1,4 +1,4 @@
-"""Whether a process grows: its memory, looked at while it lives."""
+"""Detect processes whose memory grows."""
 
 import asyncio
 import statistics
@@ -6,19 +6,19 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Self
 
-from tests.faults.lives import Life
+from tests.faults.process_handles import ProcessHandle
 
 _EVERY_S = 2.0
-# A process fills its caches and pools first; one that lived for less says nothing.
+# A process fills caches and pools first, so a short life proves nothing.
 _SAMPLES_MIN = 60
 _MIB = 2**20
 _GROWTH, _SLACK_B = 1.25, 20 * _MIB
 
 
 class Memory:
-    """A context in which the memory of these lives, and of those to come, is noted."""
+    """A context that records the memory of these processes, and of later ones."""
 
-    def __init__(self, lives: Sequence[Life]) -> None:
+    def __init__(self, lives: Sequence[ProcessHandle]) -> None:
         self._lives = lives
         self._seen: defaultdict[int, list[int]] = defaultdict(list)
 
@@ -30,7 +30,7 @@ class Memory:
         self._noting.cancel()
 
     def grown(self) -> list[str]:
-        """The processes whose last quarter needs more than their second by a quarter and 20 MiB."""
+        """Return the processes whose last quarter needs a quarter and 20 MiB more than the second."""
         lives = {life.pid: life.birth.name for life in self._lives}
         return [
             f"{lives[pid]} grew from {early / _MIB:.0f} to {late / _MIB:.0f} MiB"

@@ -1,192 +1,287 @@
-"""Every point at which a worker may be killed, by name; `doomed` says what a name means.
+"""Every crash point of every worker, by name; `edges` defines the names of steps.
 
-A step is a write, a publishing, or the commit; a process is killed before it, after it, and amid what goes out in
-parts: a group of records, or a request whose answer is awaited. The table is complete, as a test compares it with the
-sources, and each run with what its workers came by.
+A step is a write, a publish, or the commit. A process is killed before a step, after it, and amid a step that goes out
+in parts: a group of records, or a request with an answer. A run compares the list with what its workers reach. A test
+compares it with all writes in the sources.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-_COMMIT = "the commit"
-_TELLS = "publishing @ shared.passage.Passage.publish"
-_BURIES = "publishing @ shared.passage.Passage.bury"
+from schemas.topics import DEADLETTER
+from tests.faults.edges import COMMIT, PUBLISH
+
+_BURIES = f"{PUBLISH} {DEADLETTER.name}"
 _WAITS = (
-    "insert_new orphans @ shared.orphans.Orphans.park",
-    "change orphans @ shared.due.claim",
-    "change orphans @ shared.orphans.Orphans.later",
-    "delete orphans @ shared.orphans.Orphans.done",
-)
-_RELEASES = (
-    "delete_guarded identities @ shared.tombstones.release.attempt",
-    "change identities @ shared.tombstones.release.attempt",
+    "insert_new orphans",
+    "change orphans [claim]",
+    "change orphans",
+    "delete orphans",
 )
 _CARRIES_OUT = (
-    "insert_new commands @ shared.commands._attempt",
-    "change leads @ shared.leads.change_leads",
-    "insert_new activities @ shared.leads.add_activities",
-    "change commands @ shared.commands._write",
+    "insert_new commands",
+    "change leads",
+    "insert_new activities",
+    "change commands",
 )
 
 STEPS: Mapping[str, tuple[str, ...]] = {
     "capture": (
-        "insert_new identities @ capture.store._claim",
-        "change identities @ capture.store.save",
-        "insert_new captures @ capture.store.save",
-        "replace captures @ capture.store.save",
-        "insert_new leads @ capture.store._save_leads",
-        "change leads @ capture.store._save_leads",
-        "delete_guarded leads @ capture.store._take_back",
-        _TELLS,
+        "insert_new identities",
+        "change identities",
+        "insert_new captures",
+        "replace captures",
+        "insert_new leads",
+        "change leads",
+        "delete_guarded leads",
+        "publish leads.created",
+        "publish leads.merged",
+        "publish leads.updated",
         _BURIES,
-        _COMMIT,
-        # Last, for there must be leads that can be erased.
-        *_RELEASES,
+        COMMIT,
+        # Last, since the leads to erase must exist.
+        "delete_guarded identities",
+        "change identities [leadIds]",
     ),
     "scoring": (
-        "insert_new rescoring @ scoring.store.make_current.attempt",
-        "change rescoring @ scoring.store.replace",
-        "change leads @ scoring.worker._score.attempt",
-        "change leads @ scoring.store.hold",
-        "publishing @ scoring.asking.Requests.ask",
-        _TELLS,
-        _COMMIT,
+        "insert_new rescoring",
+        "change rescoring",
+        "change leads",
+        "change leads [if scoring.agesAt]",
+        "publish leads.rescore",
+        "publish leads.scored",
+        COMMIT,
     ),
     "assignment": (
-        "change leads @ assignment.store.assign",
-        "change leads @ assignment.store.settle_accounts",
-        "insert_new owners @ assignment.store.count",
-        "change owners @ assignment.store.count",
-        _TELLS,
-        _COMMIT,
+        "change leads",
+        "change leads [assignment.account]",
+        "insert_new owners",
+        "change owners",
+        "publish leads.assigned",
+        COMMIT,
     ),
     "engagement": (
         *_WAITS,
-        "insert_new activities @ shared.leads.add_activities",
-        "change leads @ shared.leads.change_leads",
-        "change activities @ engagement.store._mark",
-        "delete activities @ engagement.store.take_in_all",
-        _TELLS,
+        "insert_new activities",
+        "change leads",
+        "change activities",
+        "delete activities",
+        "publish leads.rescore",
+        "publish leads.triggered",
+        "publish leads.updated",
         _BURIES,
-        _COMMIT,
+        COMMIT,
     ),
-    "qualification": (*_WAITS, *_CARRIES_OUT, _TELLS, _BURIES, _COMMIT),
+    "qualification": (
+        *_WAITS,
+        *_CARRIES_OUT,
+        "publish leads.qualified",
+        "publish leads.disqualified",
+        "publish leads.updated",
+        "publish leads.rejected",
+        _BURIES,
+        COMMIT,
+    ),
     "nurture": (
-        "insert_new nurture_steps @ nurture.store.admit",
-        "insert_new enrolments @ nurture.store.admit",
-        "change enrolments @ nurture.store.admit",
-        "change_all nurture_steps @ nurture.store.cancel",
-        "delete_all nurture_steps @ nurture.store.forget",
-        "delete_all enrolments @ nurture.store.forget",
-        "change nurture_steps @ nurture.store.decide",
-        "publishing @ nurture.scheduler.Scheduler._send",
-        "change nurture_steps @ nurture.store.finish",
-        _TELLS,
-        _COMMIT,
+        "insert_new nurture_steps",
+        "insert_new enrolments",
+        "change enrolments",
+        "change_all nurture_steps",
+        "delete_all nurture_steps",
+        "delete_all enrolments",
+        "change nurture_steps",
+        "publish nurture.actions [after change nurture_steps]",
+        "change nurture_steps [if claim]",
+        "publish nurture.enrolled",
+        "publish nurture.actions",
+        COMMIT,
     ),
-    "conversion": (*_WAITS, *_CARRIES_OUT, _TELLS, _BURIES, _COMMIT),
+    "conversion": (*_WAITS, *_CARRIES_OUT, "publish leads.converted", "publish leads.rejected", _BURIES, COMMIT),
     "erasure": (
         *_WAITS,
-        "insert_new commands @ erasure.store.begin",
-        "insert_new tombstones @ erasure.store._bury",
-        "change tombstones @ erasure.store._bury",
-        "delete_guarded leads @ erasure.store._delete_leads",
-        *_RELEASES,
-        "change orphans @ erasure.store._end_waiting",
-        "delete orphans @ erasure.store._end_waiting",
-        "delete_all activities @ erasure.store._purge",
-        "delete_all enrolments @ erasure.store._purge",
-        "delete_all nurture_steps @ erasure.store._purge",
-        "delete_all predictions @ erasure.store._purge",
-        "delete_all timeline @ erasure.store._purge",
-        "change lead_rows @ erasure.store._purge",
-        "put captures @ erasure.store.erase",
-        "change commands @ erasure.store.erase",
-        _TELLS,
+        "insert_new commands",
+        "insert_new tombstones",
+        "change tombstones",
+        "delete_guarded leads",
+        "delete_guarded identities",
+        "change identities",
+        "change orphans [endsAt]",
+        "delete orphans [after change orphans]",
+        "delete_all activities",
+        "delete_all enrolments",
+        "delete_all nurture_steps",
+        "delete_all predictions",
+        "delete_all timeline",
+        "change lead_rows",
+        "put captures",
+        "change commands",
+        "publish leads.erased",
+        "publish leads.rejected",
         _BURIES,
-        _COMMIT,
+        COMMIT,
     ),
     "insights": (
-        "insert_new insights @ insights.counting.beat",
-        "change insights @ insights.counting.beat",
-        "insert_new insights @ insights.counting.begin_shards",
-        "change insights @ insights.counting._attempt",
-        "insert_new lead_rows @ insights.counting._store_rows",
-        "change lead_rows @ insights.counting._store_rows",
-        "insert_new rollups @ insights.counting._change_buckets",
-        "change rollups @ insights.counting._change_buckets",
-        "change rollups @ insights.counting._forget_names",
-        "change insights @ insights.counting.carry_out",
-        "insert_new timeline @ insights.placing.place",
-        "insert_new unplaced @ insights.placing.place",
-        "insert_new timeline @ insights.placing._bring",
-        "delete unplaced @ insights.placing._bring",
-        "delete_all timeline @ insights.placing._forget",
-        "delete_all unplaced @ insights.placing.clear",
-        _COMMIT,
+        "insert_new insights [zone]",
+        "change insights [aliveAt]",
+        "insert_new insights",
+        "change insights",
+        "insert_new lead_rows",
+        "change lead_rows",
+        "insert_new rollups",
+        "change rollups",
+        "change rollups [$unset]",
+        "change insights [done]",
+        "insert_new timeline",
+        "insert_new unplaced",
+        "insert_new timeline [after insert_new unplaced]",
+        "delete unplaced",
+        "delete_all timeline",
+        "delete_all unplaced",
+        COMMIT,
     ),
     "prediction": (
-        "change predictions @ prediction.store.ask",
-        "insert_new predictions @ prediction.store.ask",
-        "delete predictions @ prediction.worker.build.handle",
-        "change predictions @ shared.due.claim",
-        "delete predictions @ prediction.store.settle_rows",
-        "change predictions @ prediction.store.settle_rows",
-        "insert_new models @ prediction.store.swap",
-        "change models @ prediction.store.swap",
-        "put models @ prediction.training.train",
-        _COMMIT,
+        "change predictions [$min]",
+        "insert_new predictions",
+        "delete predictions",
+        "change predictions [claim]",
+        "delete predictions [after change predictions]",
+        "change predictions",
+        "insert_new models",
+        "change models",
+        "put models",
+        COMMIT,
     ),
 }
-"""Each worker's steps, in about the order that a batch comes by them; those of its background loops among them."""
+"""Each worker's steps, about in the order of a batch, with those of background loops."""
 
-ELSEWHERE: Mapping[str, str] = {
-    "engagement.store._change_rows": "needs several events of one activity: `tests/worker/test_activity_ids.py`",
-    "capture.store._mark_applied": "needs more captures of one lead than it remembers: `tests/worker/test_memory.py`",
-    "shared.leads.close_causes": "needs more events of one lead than it remembers: `tests/worker/test_memory.py`",
-    "insights.rebuild._begin.attempt": "the command `pantry insights rebuild`",
-    "lead_check.repair": "the command `pantry leads check --repair`",
-    "insights.rebuild._move": "the command `pantry insights rebuild`",
-    "insights.rebuild._show": "the command `pantry insights rebuild`",
-    "prediction.predicting.Predicting._recall": "needs a model in use, which thousands of outcomes make",
-    "prediction.store.finished": "needs a model in use",
-    "prediction.store.going_on": "needs a model in use",
-    "prediction.store.renewed": "needs a model in use",
-    "prediction.store.forget_old": "needs a hundred models",
-    "prediction.training._enter.attempt": "needs outcomes that a model can be made of",
+SITES: Mapping[str, int] = {
+    "change activities": 2,
+    "change api_keys": 1,
+    "change captures": 2,
+    "change commands": 2,
+    "change enrolments": 1,
+    "change identities": 4,
+    "change insights": 6,
+    "change lead_rows": 2,
+    "change leads": 7,
+    "change models": 3,
+    "change nurture_steps": 2,
+    "change orphans": 2,
+    "change owners": 1,
+    "change people": 1,
+    "change predictions": 3,
+    "change rate_limits": 2,
+    "change rescoring": 1,
+    "change rollups": 2,
+    "change sessions": 1,
+    "change tombstones": 1,
+    "change …": 3,
+    "change_all nurture_steps": 1,
+    "delete activities": 1,
+    "delete configuration": 2,
+    "delete models": 1,
+    "delete orphans": 2,
+    "delete predictions": 2,
+    "delete sessions": 1,
+    "delete unplaced": 1,
+    "delete_all enrolments": 1,
+    "delete_all nurture_steps": 1,
+    "delete_all rollups": 1,
+    "delete_all timeline": 1,
+    "delete_all unplaced": 1,
+    "delete_all …": 1,
+    "delete_guarded identities": 1,
+    "delete_guarded leads": 2,
+    "insert_new activities": 1,
+    "insert_new api_keys": 1,
+    "insert_new captures": 1,
+    "insert_new commands": 2,
+    "insert_new enrolments": 1,
+    "insert_new identities": 2,
+    "insert_new insights": 2,
+    "insert_new lead_rows": 1,
+    "insert_new leads": 1,
+    "insert_new models": 2,
+    "insert_new nurture_steps": 1,
+    "insert_new orphans": 1,
+    "insert_new owners": 1,
+    "insert_new people": 1,
+    "insert_new predictions": 1,
+    "insert_new rate_limits": 1,
+    "insert_new rescoring": 1,
+    "insert_new rollups": 1,
+    "insert_new sessions": 2,
+    "insert_new timeline": 2,
+    "insert_new tombstones": 1,
+    "insert_new unplaced": 1,
+    "publish": 9,
+    "put captures": 1,
+    "put configuration": 1,
+    "put models": 2,
+    "put replays": 1,
+    "replace captures": 1,
 }
-"""Writes that no worker comes by here, and why; `tests/worker/test_training.py` has those of models."""
+"""How many calls in the sources write each collection by each method, or publish.
+
+`…` stands for a collection that the caller names. A new write needs a new step of the worker that reaches it, with a
+mark if the name exists already; or a reason why no worker reaches it here.
+"""
+
+_COMMANDS, _GATEWAY = (
+    "the commands of `pantry`",
+    "the gateway, which has no steps: an answer that isn't given is asked again",
+)
+ELSEWHERE: Mapping[str, str] = {
+    "change activities": "one of them needs several events of one activity: `tests/worker/test_activity_ids.py`",
+    "change captures": "needs more captures of one lead than it remembers: `tests/worker/test_memory.py`",
+    "change identities": f"two of them are {_COMMANDS}: `tests/worker/test_claim_rewriting.py`",
+    "insert_new identities": f"one of them is {_COMMANDS}: `tests/worker/test_claim_rewriting.py`",
+    "change insights": f"three of them are {_COMMANDS}: `tests/worker/test_insights.py`",
+    "change leads": f"one of them is {_COMMANDS}: `tests/worker/test_lead_check.py`",
+    "change …": "one needs more events of a lead than it remembers: `tests/worker/test_memory.py`; one is a command",
+    "change predictions": "one of them needs a model in use, which thousands of outcomes make",
+    "change models": "two of them need a model in use: `tests/worker/test_training.py`",
+    "put models": "one of them needs a model in use",
+    "insert_new models": "one of them needs outcomes that a model can be made of",
+    "delete models": "needs a hundred models",
+    "put configuration": "needs a refused file: `tests/worker/test_configuration.py`",
+    "delete configuration": "needs a refused file",
+    "delete_all rollups": _COMMANDS,
+    **dict.fromkeys(("insert_new api_keys", "change api_keys"), _GATEWAY),
+    **dict.fromkeys(("insert_new rate_limits", "change rate_limits"), _GATEWAY),
+    **dict.fromkeys(("insert_new people", "change people"), _GATEWAY),
+    **dict.fromkeys(("insert_new sessions", "change sessions", "delete sessions"), _GATEWAY),
+    "put replays": _GATEWAY,
+}
+"""Writes that no worker reaches here, and why."""
 
 RACES = frozenset(
     {
-        ("capture", "delete_guarded leads @ capture.store._take_back"),
-        ("engagement", "delete activities @ engagement.store.take_in_all"),
+        ("capture", "delete_guarded leads"),
+        ("engagement", "delete activities"),
     }
 )
-"""Steps that a worker comes by only if another one writes in the milliseconds between two of its reads: no process can
-be killed there at will. `tests/model` stops processes between any two steps, and kills them there."""
+"""Steps that a worker reaches only if another one writes between two of its reads.
 
-_ONCE = (
-    "insert_new rescoring @ scoring.store.make_current.attempt",
-    "insert_new owners @ assignment.store.count",
-    "insert_new insights @ insights.counting.begin_shards",
-)
+Those milliseconds can't be hit at will. `tests/model` stops and kills processes between any two steps.
+"""
+
+_RELEASES = ("delete_guarded identities", "change identities [leadIds]")
+_ONCE = ("insert_new rescoring", "insert_new owners", "insert_new insights")
 _AFTER = {
-    ("capture", "replace captures @ capture.store.save"): "after insert_new captures @ capture.store.save",
-    ("erasure", "change tombstones @ erasure.store._bury"): "after insert_new tombstones @ erasure.store._bury",
+    ("capture", "replace captures"): "after insert_new captures",
+    ("erasure", "change tombstones"): "after insert_new tombstones",
 }
-_BESIDE = {
-    ("capture", step): ("erasure", "after delete_guarded leads @ erasure.store._delete_leads") for step in _RELEASES
-}
+_BESIDE = {("capture", step): ("erasure", "after delete_guarded leads") for step in _RELEASES}
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
     """Where a process of `worker` is killed.
 
-    `once`: a database comes by it once or so in its life, so it is met first of all. `after` is where the first
-    delivery is killed, if only a second one comes by here at all. `beside` is another worker, and where that one has to
-    have been killed for this one to come by here. `first_only`: what is done is done, and no delivery comes by again.
+    `once`: a database reaches the point about once, so it is the first to be met. `after` is where the first delivery
+    is killed, if only a second delivery reaches the point. `beside` is another worker and its crash point, which must
+    come before. `first_only`: no redelivery reaches the point again.
     """
 
     worker: str
@@ -198,17 +293,17 @@ class Point:
 
     @property
     def deliveries(self) -> tuple[str, ...]:
-        """Where a process is killed, one after the other, until this point was met on the deliveries it is there on."""
+        """Return the successive kill points that meet this point on each of its deliveries."""
         if self.first_only or (self.once and self.name.startswith("after")):
             return (self.name,)
         return (self.after or self.name, self.name)
 
 
 def points(worker: str) -> Iterator[Point]:
-    """All of a worker's points, those that it meets once first."""
+    """Return all points of a worker, those that it meets once first."""
     steps = [step for step in STEPS[worker] if (worker, step) not in RACES]
     for step in sorted(steps, key=lambda step: step not in _ONCE):
-        in_parts = step == _COMMIT or step.startswith("publishing")
+        in_parts = step.startswith((COMMIT, PUBLISH))
         for moment in ("before", "amid", "after") if in_parts else ("before", "after"):
             name, beside = f"{moment} {step}", _BESIDE.get((worker, step))
             if beside:
@@ -217,6 +312,11 @@ def points(worker: str) -> Iterator[Point]:
             yield Point(worker, name, step in _ONCE, after, beside)
 
 
+def unaided(worker: str) -> set[str]:
+    """Return the steps that a worker reaches without kills and without concurrent writes."""
+    return {one for one in STEPS[worker] if not {(worker, one)} & (RACES | _AFTER.keys() | _BESIDE.keys())}
+
+
 def step_of(point: str) -> str:
-    """The step whose point this is."""
+    """Return the step of this point."""
     return point.partition(" ")[2]

@@ -1,4 +1,4 @@
-"""Poison for every topic: records that are invalid in all ways we know, valid in odd ones, or met by a planted bug."""
+"""Poison for every topic: invalid records, oddly valid ones, and records that hit a bug."""
 
 import json
 import random
@@ -9,13 +9,14 @@ from typing import Any
 
 from schemas import export
 from schemas.topics import Topic
-from shared.events import Received, Result
-from shared.storage import Unavailable
-from shared.worker import Build, Contention, Runtime, Worker
+from shared.consuming.worker import Build, Runtime, Worker
+from shared.kafka.events import Received, Result
+from shared.mongo.retries import Contention
+from shared.mongo.storage import Unavailable
 
 _EXAMPLES = Path(export.__file__).parent / "examples"
 _ODD = 24
-"""Of each topic so many records have an odd value somewhere."""
+"""How many records of each topic contain an odd value."""
 
 FAILURES: Mapping[str, Exception] = {
     "OSError": OSError("no such file"),
@@ -59,7 +60,7 @@ _ODD_VALUES: tuple[Any, ...] = (
 
 
 def _example(topic: Topic, number: int, lead_id: str) -> dict[str, Any]:
-    """A valid event of this topic about this lead."""
+    """Return a valid event of this topic about this lead."""
     event: dict[str, Any] = json.loads((_EXAMPLES / f"{topic.event_type}.json").read_text())
     data = event["data"]
     if "leadId" in data:
@@ -87,7 +88,7 @@ def _odd(topic: Topic, number: int, lead_id: str, rng: random.Random) -> bytes:
 
 
 def poison(topic: Topic, lead_id: str, rng: random.Random, failures: Sequence[str]) -> list[bytes | None]:
-    """Poison of every kind for this topic, in no order; `failures` are of those that a planted bug meets."""
+    """Return poison of every kind for this topic, shuffled; `failures` hit a planted bug."""
     whole = json.dumps(_example(topic, 0, lead_id)).encode()
     deep = whole.replace(b'"data":', b'"deep": ' + b"[" * 5_000 + b"]" * 5_000 + b', "data":', 1)
     records: list[bytes | None] = [None, b"", b"null", b"[]", b"{", b"\xff\xfe\x00", whole[:-1], deep]
@@ -101,7 +102,7 @@ def poison(topic: Topic, lead_id: str, rng: random.Random, failures: Sequence[st
 
 
 def with_bug(build: Build, topics: Collection[str]) -> Build:
-    """The worker with a bug: its handler fails on whichever event of these topics is named for one of `FAILURES`."""
+    """Return the worker with a handler that fails on events named after one of `FAILURES`."""
 
     def built(runtime: Runtime) -> Worker:
         worker = build(runtime)

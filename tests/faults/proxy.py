@@ -1,6 +1,6 @@
-"""A TCP proxy between the parts, whose connections can be cut, stopped and slowed; all proxies are one process.
+"""TCP proxies in one process; their connections can be cut, stopped and slowed.
 
-Run by `Proxies`, which a test holds; the process ends with it.
+`Proxies` starts the process, which ends with it.
 """
 
 import asyncio
@@ -17,20 +17,20 @@ _FORK = multiprocessing.get_context("forkserver")
 
 
 class Mode(StrEnum):
-    """What a proxy does with what comes."""
+    """What a proxy does with incoming data."""
 
     FORWARD = "forward"
     CUT = "cut"
-    """Closes its connections, and each new one at once."""
+    """Close all connections, and each new one at once."""
     STOP = "stop"
-    """Keeps its connections, and forwards nothing until it passes again."""
+    """Keep connections, and forward nothing until `FORWARD`."""
     SLOW = "slow"
-    """Forwards each piece late."""
+    """Forward each piece late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Where a proxy listens on 127.0.0.1, and where it leads to."""
+    """Where a proxy listens on 127.0.0.1, and where it forwards to."""
 
     name: str
     port: int
@@ -38,7 +38,7 @@ class Way:
 
 
 class Proxy:
-    """One way, in the running loop."""
+    """One proxy in the running loop."""
 
     def __init__(self, way: Way) -> None:
         self._way = way
@@ -48,11 +48,11 @@ class Proxy:
         self._open: set[asyncio.StreamWriter] = set()
 
     async def listen(self) -> asyncio.Server:
-        """Begin to take connections."""
+        """Start to accept connections."""
         return await asyncio.start_server(self._take, "127.0.0.1", self._way.port)
 
     def turn(self, mode: Mode, late_s: float = 0.0) -> None:
-        """Do this from now on; `late_s` is for `SLOW`."""
+        """Switch to this mode; `late_s` is for `SLOW`."""
         self._mode, self._late_s = mode, late_s if mode is Mode.SLOW else 0.0
         if mode is Mode.STOP:
             self._flows.clear()
@@ -74,7 +74,7 @@ class Proxy:
                 self._open.discard(to)
                 to.transport.abort()
         except OSError:
-            return  # whoever it leads to is away: the connection ends, as it would without us
+            return  # the target is absent: the connection ends, as it would without a proxy
         finally:
             self._open.discard(writer)
             writer.transport.abort()
@@ -95,7 +95,7 @@ class Proxy:
 
 
 class Proxies:
-    """A context: the process of the proxies to these ways."""
+    """A context: the process that runs these proxies."""
 
     def __init__(self, ways: Iterable[Way]) -> None:
         self._ways = tuple(ways)
@@ -104,7 +104,7 @@ class Proxies:
 
     def __enter__(self) -> Self:
         self._process.start()
-        self._orders.recv()  # they listen
+        self._orders.recv()  # the proxies listen
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -112,12 +112,12 @@ class Proxies:
         self._process.join()
 
     def turn(self, name: str, mode: Mode, late_s: float = 0.0) -> None:
-        """Turn the proxies of this name; returns once they have."""
+        """Switch the proxies of this name; return once they have."""
         self._orders.send((name, mode, late_s))
         self._orders.recv()
 
     def heal(self) -> None:
-        """All of them pass."""
+        """Let all proxies pass."""
         for name in {way.name for way in self._ways}:
             self.turn(name, Mode.FORWARD)
 

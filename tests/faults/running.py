@@ -1,4 +1,4 @@
-"""What every test of faults begins and ends with: a cluster with topics and indexes, and the oracle's verdict on it."""
+"""Start and end of every fault test: a cluster with topics and indexes, and a verdict."""
 
 import asyncio
 import itertools
@@ -11,31 +11,32 @@ import pytest
 from aiohttp import ClientError, ClientSession
 
 from deploy.local import Backend, Servers
-from deploy.local.process import ServerFailed
+from deploy.local.child_process import ServerFailed
 from deploy.local.servers import kafka_jars
-from services.gateway import access, keys, store
-from services.gateway.access import Kind, Scope
-from services.running import connections, prepare
+from services.composition.process import connections, prepare
+from services.gateway.auth import key_store
+from services.gateway.auth.domain import key_lifecycle, principals
+from services.gateway.auth.domain.principals import KeyKind, Scope
 from shared.clock import system_clock
-from shared.mongo import Mongo
+from shared.mongo.connection import Mongo
+from shared.mongo.storage import Storage
 from shared.settings import Settings
-from shared.storage import Storage
 from tests.faults.cluster import DATABASE, Cluster
 from tests.faults.judging import Verdict, judge
 from tests.faults.load import Feeder
 from tests.harness import until
 
 ORPHANS_S = 30.0
-"""How long an event waits for a lead that nobody knows: the load's strays have their outcome after this."""
+"""How long an event waits for an unknown lead; then the load's strays have an outcome."""
 
 _QUIET_S = ORPHANS_S + 15
-"""Nothing moves for so long only if nothing waits for a lead any more either: what is missing then stays so."""
+"""Silence longer than any wait for a lead: what is missing after it stays missing."""
 
 _SETTLES_S = 300.0
 
 
 def needs_kafka() -> None:
-    """Skip the test where Apache Kafka can't be had: zombies and rebalances of another broker would prove little."""
+    """Skip the test without Apache Kafka: another broker's rebalances would prove little."""
     try:
         kafka_jars()
     except ServerFailed as error:
@@ -43,14 +44,14 @@ def needs_kafka() -> None:
 
 
 async def prepared(one: Cluster) -> None:
-    """Topics and indexes are there."""
+    """Create topics and indexes."""
     settings = Settings(mongo_database=DATABASE)
     await prepare(settings, connections(settings, Servers(one.bootstrap, one.mongo_url, Backend.APACHE, Backend.NAMED)))
 
 
 @asynccontextmanager
 async def people_coming(one: Cluster, seed: int, ledger: Path, people: int, pace: float) -> AsyncIterator[None]:
-    """So many people at a time, as long as the context lasts, at `pace` records a second; then until all is settled."""
+    """Feed groups of `people` while the context lasts, at `pace` records a second; then settle."""
     over = asyncio.Event()
 
     async def come() -> None:
@@ -72,16 +73,16 @@ async def people_coming(one: Cluster, seed: int, ledger: Path, people: int, pace
 
 
 async def judged(one: Cluster, ledger: Path, *more: str) -> Verdict:
-    """The oracle's verdict, on the figures that a gateway tells besides."""
+    """Return the oracle's verdict, including a gateway's figures."""
     secret, storage = secrets.token_urlsafe(24), Storage(Mongo(one.mongo_url), DATABASE)
     try:
-        key = keys.made("oracle", Kind.SERVER, secret, system_clock(), scopes=tuple(Scope))
-        assert await store.create_key(storage, key)
+        key = key_lifecycle.new_key("oracle", KeyKind.SERVER, secret, system_clock(), scopes=tuple(Scope))
+        assert await key_store.create_key(storage, key)
     finally:
         storage.close()
     url = one.gateway(PANTRY_GATEWAY_SECRET=secret)
     await until(lambda: _answers(url), "the gateway's answer")
-    figures = ("--gateway", url, "--token", access.token(Kind.SERVER, "oracle", secret))
+    figures = ("--gateway", url, "--token", principals.format_key(KeyKind.SERVER, "oracle", secret))
     waits = ("--orphan-ttl", str(ORPHANS_S), "--quiet", str(_QUIET_S), "--patience", str(4 * _QUIET_S))
     return await judge(one.bootstrap, one.mongo_url, DATABASE, ledger, *figures, *waits, *more)
 

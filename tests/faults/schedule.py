@@ -1,4 +1,4 @@
-"""What is broken, when and for how long: a schedule that its seed settles."""
+"""A schedule that a seed decides: what breaks, when and for how long."""
 
 import random
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """A fault; its target is a worker unless it says otherwise."""
+    """A fault; its target is a worker unless stated otherwise."""
 
     KILL = "SIGKILL"
     TERM = "SIGTERM"
@@ -31,7 +31,7 @@ BROKER, DATABASE = "broker", "database"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`kind` happens to `target`, `at` seconds after the beginning, and lasts for `seconds`."""
+    """`kind` happens to `target`, `at` seconds after the start, for `seconds`."""
 
     at: float
     kind: Kind
@@ -43,9 +43,9 @@ class Fault:
 
 
 def schedule(seed: int, faults: int, over_s: float, workers: Sequence[str]) -> list[Fault]:
-    """So many faults over this time, in their order. The same arguments make the same faults.
+    """Return so many faults over this time, in order; the same arguments make the same faults.
 
-    Each worker, the broker and the database have their turn before any has the next: none is spared by chance.
+    Each worker, the broker and the database are hit once before any is hit again.
     """
     rng = random.Random(f"faults/{seed}")
     targets: list[str] = []

@@ -1,13 +1,12 @@
 """Killed at any point that has a name, on a batch's first delivery and on its next, a worker loses and doubles nothing.
 
     deploy/run pytest tests/faults/test_crash_points.py --full     # the whole table
-    PANTRY_CRASH_POINTS='capture: after' deploy/run pytest …       # those whose name contains this
+    PANTRY_TEST_CRASH_POINTS='capture: after|nurture' deploy/run pytest …     # those whose name contains one of these
 
 Without `--full` one point of each worker, chosen by `--seed`. All workers are processes of their own, on real servers
 and under load; those whose turn it is die and come again while the others go on. The oracle judges what is left.
 """
 
-import ast
 import asyncio
 import os
 import random
@@ -16,7 +15,7 @@ import time
 from asyncio import FIRST_COMPLETED
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -25,58 +24,48 @@ from pathlib import Path
 import pytest
 import yaml
 
-from services.catalogue import WORKERS
+from schemas.topics import DEADLETTER, TOPICS
+from services.composition.workers import WORKERS
 from shared.settings import Settings
 from tests.faults.cluster import Cluster, cluster
-from tests.faults.doomed import WRITES, doom
-from tests.faults.lives import Life
+from tests.faults.crash_injector import inject_crash
+from tests.faults.edge_case_events import feed_edge_cases
+from tests.faults.edges import PUBLISH, parts
 from tests.faults.load import Feeder
-from tests.faults.points import ELSEWHERE, STEPS, Point, points, step_of
+from tests.faults.offset_watcher import OffsetWatcher
+from tests.faults.points import ELSEWHERE, SITES, STEPS, Point, points, step_of, unaided
+from tests.faults.process_handles import ProcessHandle
 from tests.faults.running import ORPHANS_S, judged, needs_kafka, prepared
-from tests.faults.strangers import strangers
-from tests.faults.watching import Watch
+from tests.faults.sites import ANY, sites
 from tests.harness import until
 
-_SOURCES = Path(__file__).resolve().parent.parent.parent
-_NOT_WORKERS = ("services/gateway/", "services/demo/")
 _AT_ONCE = 4
 _LANES, _PEOPLE, _PACE = 2, 25, 5.0
-_REACHED_S, _THROUGH_S, _ENDS_S, _SETTLED_S = 120.0, 300.0, 120.0, 1_800.0
+_REACHED_S, _THROUGH_S, _ENDS_S, _SETTLED_S = 600.0, 900.0, 240.0, 1_800.0
+_RECORDED, _RECORDED_S = 3, 120.0
 _HELD_S = 1_860
 _DAY_S = 2.0
 """As long is a day of a sequence here, so that the schedule is at work all the time."""
 
 
-def test_every_write_and_every_publishing_of_the_workers_is_a_point() -> None:
-    """Or is named with the reason why not: one that is added later can't be forgotten."""
-    named = {(step.split("@ ")[1], step.split()[0]) for steps in STEPS.values() for step in steps if "@" in step}
-    there = {one for path in sorted(_SOURCES.glob("s*/**/*.py")) for one in _asked_in(path)}
-    assert {one for one in there if one[0] not in ELSEWHERE} == named
-    assert ELSEWHERE.keys() <= {who for who, _ in there}
+def test_every_write_and_every_publishing_of_the_sources_is_known() -> None:
+    """Each is a step of a worker, or is named with the reason why not: one that is added later can't be forgotten."""
+    assert dict(sites()) == SITES
+    steps = {parts(step)[0] for of in STEPS.values() for step in of}
+    collections = {site for site in SITES if not site.endswith(ANY) and site != PUBLISH}
+    assert collections - steps <= ELSEWHERE.keys()
+    assert ELSEWHERE.keys() <= SITES.keys()
 
 
-def _asked_in(path: Path) -> Iterator[tuple[str, str]]:
-    """Who in this module writes or publishes, and by which method."""
-    place = path.relative_to(_SOURCES)
-    if str(place).startswith(_NOT_WORKERS) or place.parts[0] == "schemas" or place.name.endswith("_cli.py"):
-        return
-    module = ".".join(place.with_suffix("").parts).removeprefix("services.")
-    for node, names in _calls(ast.parse(path.read_text()), (module,)):
-        owner = ast.unparse(node.value)
-        if node.attr in WRITES and owner.endswith("storage"):
-            yield ".".join(names), node.attr
-        if node.attr == "publish" and owner.endswith("publisher"):
-            yield ".".join(names), "publishing"
-
-
-def _calls(node: ast.AST, names: tuple[str, ...]) -> Iterator[tuple[ast.Attribute, tuple[str, ...]]]:
-    for part in ast.iter_child_nodes(node):
-        inner = names
-        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            inner = (*names, part.name)
-        if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
-            yield part.func, inner
-        yield from _calls(part, inner)
+def test_every_topic_that_a_worker_produces_is_published_at_a_step() -> None:
+    produced = {(worker, topic.name) for topic in TOPICS.values() for worker in topic.producers if worker in WORKERS}
+    published = {
+        (worker, what.removeprefix(f"{PUBLISH} "))
+        for worker, of in STEPS.items()
+        for what, _ in map(parts, of)
+        if what.startswith(PUBLISH) and what != f"{PUBLISH} {DEADLETTER.name}"
+    }
+    assert published == produced
 
 
 @dataclass
@@ -84,8 +73,8 @@ class _Stage:
     """The cluster, who lives in it, and what happened; `table` has a row for each point that was met."""
 
     cluster: Cluster
-    watch: Watch
-    healthy: dict[str, Life] = field(default_factory=dict)
+    watch: OffsetWatcher
+    healthy: dict[str, ProcessHandle] = field(default_factory=dict)
     table: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=count)
@@ -97,7 +86,7 @@ class _Stage:
         """The file that names the points which this worker came by."""
         return self.cluster.directory / f"{worker}.passed"
 
-    def begin(self, worker: str, point: str | None = None) -> Life:
+    def begin(self, worker: str, point: str | None = None) -> ProcessHandle:
         # Training begins anew for another horizon, and rules are rolled out when their file has changed.
         more = {"PANTRY_PREDICTION_HORIZON_DAYS": str(30 + next(self._numbers) % 700)}
         more |= {"PANTRY_SESSION_TIMEOUT_MS": "1000"} if point else {}
@@ -107,7 +96,7 @@ class _Stage:
         if worker == "scoring":
             with _rules(self.cluster.directory).open("a") as file:
                 file.write("# saved once more\n")
-        return self.cluster.start(worker, [partial(doom, point, 1, self.passed(worker))], **more)
+        return self.cluster.start(worker, [partial(inject_crash, worker, point, 1, self.passed(worker))], **more)
 
     async def dies(self, worker: str, point: str) -> bool:
         """Whether a process of this worker ends itself there."""
@@ -186,7 +175,7 @@ class _Stage:
         print(self.table[-1], flush=True)
 
 
-async def _hears(life: Life) -> bool:
+async def _hears(life: ProcessHandle) -> bool:
     """Whether it does something of its own when it is asked to end (or has ended)."""
     if life.status is not None:
         return True
@@ -222,12 +211,12 @@ def _settings(directory: Path) -> Mapping[str, str]:
 
 def _chosen(seed: int, full: bool) -> dict[str, list[Point]]:  # noqa: FBT001 - a fixture's value
     """The points to meet, by worker."""
-    rng, wanted = random.Random(f"points/{seed}"), os.environ.get("PANTRY_CRASH_POINTS")
+    rng, wanted = random.Random(f"points/{seed}"), os.environ.get("PANTRY_TEST_CRASH_POINTS")
     chosen = {}
     for worker in WORKERS:
         of = list(points(worker))
         if wanted:
-            of = [point for point in of if wanted in f"{worker}: {point.name}"]
+            of = [point for point in of if any(one in f"{worker}: {point.name}" for one in wanted.split("|"))]
         elif not full:
             of = [rng.choice([point for point in of if not (point.beside or point.once)])]
         chosen[worker] = of
@@ -254,7 +243,7 @@ async def _load(one: Cluster, seed: int, ledger: Path) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as group:
         for number in range(_LANES):
             group.create_task(lane(number))
-        group.create_task(strangers(one.bootstrap, ledger, stopping))
+        group.create_task(feed_edge_cases(one.bootstrap, ledger, stopping))
         yield
         stopping.set()
 
@@ -272,7 +261,7 @@ async def test_killed_at_any_point_on_any_delivery_a_worker_loses_nothing_and_no
     chosen, ledger = _chosen(seed, full), directory / "ledger"
     with cluster(directory, **_settings(directory)) as one:
         await prepared(one)
-        async with Watch(one.bootstrap) as watch:
+        async with OffsetWatcher(one.bootstrap) as watch:
             stage = _Stage(one, watch)
             async with _load(one, seed, ledger):
                 await _meet(stage, chosen)
@@ -287,6 +276,41 @@ async def test_killed_at_any_point_on_any_delivery_a_worker_loses_nothing_and_no
     deaths = table.count("killed")
     figure(f"{len(stage.table)} points, {deaths} processes killed at one, by the oracle's word all green\n    {table}")
     figure(f"the oracle counted {dict(verdict.counts)}")
+
+
+@pytest.mark.long
+@pytest.mark.thorough
+@pytest.mark.timeout(0)
+async def test_what_a_worker_comes_by_under_load_are_the_steps_that_are_listed(seed: int, directory: Path) -> None:
+    needs_kafka()
+    with cluster(directory, **_settings(directory)) as one:
+        await prepared(one)
+        async with OffsetWatcher(one.bootstrap) as watch:
+            stage = _Stage(one, watch)
+            async with _load(one, seed, directory / "ledger"), asyncio.TaskGroup() as group:
+                for worker in WORKERS:
+                    group.create_task(_record(stage, worker))
+            assert stage.wrong == []
+        unknown = {worker: _unknown(stage.passed(worker), worker) for worker in WORKERS}
+        missing = {worker: sorted(unaided(worker) - _passed(stage.passed(worker))) for worker in WORKERS}
+    assert {worker: steps for worker, steps in unknown.items() if steps} == {}
+    assert {worker: steps for worker, steps in missing.items() if steps} == {}
+
+
+async def _record(stage: _Stage, worker: str) -> None:
+    """Let it run until it came by all that is listed, or for long enough; some steps are of a second process's."""
+
+    async def complete() -> bool:
+        return unaided(worker) <= _passed(stage.passed(worker))
+
+    stage.passed(worker).touch()
+    for _ in range(_RECORDED):
+        stage.healthy[worker] = stage.begin(worker)
+        with suppress(AssertionError):
+            await until(complete, f"all steps of {worker}", _RECORDED_S)
+            return
+        await stage.retire(worker)
+    stage.healthy[worker] = stage.begin(worker)
 
 
 async def _meet(stage: _Stage, chosen: Mapping[str, Sequence[Point]]) -> None:
@@ -307,6 +331,11 @@ async def _meet(stage: _Stage, chosen: Mapping[str, Sequence[Point]]) -> None:
             group.create_task(turn(worker))
 
 
+def _passed(passed: Path) -> set[str]:
+    """The steps that this file says a worker came by."""
+    return {step_of(line) for line in passed.read_text().splitlines()}
+
+
 def _unknown(passed: Path, worker: str) -> list[str]:
     """What this worker came by that is no step of it."""
-    return sorted({step_of(line) for line in passed.read_text().splitlines()} - set(STEPS[worker]))
+    return sorted(_passed(passed) - set(STEPS[worker]))

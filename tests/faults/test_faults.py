@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from services.catalogue import WORKERS
+from services.composition.workers import WORKERS
 from tests.faults.chaos import CLOCK_WRONG_S, Chaos
 from tests.faults.cluster import cluster
 from tests.faults.judging import Verdict
 from tests.faults.load import Feeder
 from tests.faults.memory import Memory
+from tests.faults.offset_watcher import OffsetWatcher
 from tests.faults.running import ORPHANS_S, judged, needs_kafka, prepared
 from tests.faults.schedule import schedule
-from tests.faults.watching import Watch
 
 _PATIENCE_S = 1_800.0
 Tell = Callable[[str], None]
@@ -39,7 +39,7 @@ async def test_random_faults_lose_nothing_and_nothing_happens_twice(
         for worker in WORKERS:
             one.start(worker)
         feeder = Feeder(one.bootstrap, seed, people, ledger, pace=people * 3.4 / (60 * minutes))
-        async with Watch(one.bootstrap) as watch, feeder, Memory(one.lives) as memory:
+        async with OffsetWatcher(one.bootstrap) as watch, feeder, Memory(one.lives) as memory:
             chaos = Chaos(one, watch, seed)
             await chaos.run(faults)
             await chaos.heal()

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from schemas.topics import CAPTURED, DEADLETTER
-from shared.broker import Kafka
-from shared.log import read_all
+from shared.kafka.client import Kafka
+from shared.kafka.reading import read_all
 from tests.builders import data, event
 from tests.faults.cluster import Cluster, cluster
+from tests.faults.offset_watcher import OffsetWatcher
 from tests.faults.running import needs_kafka, prepared
 from tests.faults.transport import Letter, Sender
-from tests.faults.watching import Watch
 from tests.harness import until
 
 _BAD, _BYTES = 60, 200_000
@@ -70,7 +70,7 @@ async def test_a_dead_letter_without_room_commits_nothing_and_loses_nothing(tmp_
         assert worker.status is None, "the worker waits"
         small.resize(2**30)
         await asyncio.to_thread(one.broker.start)
-        async with Watch(one.bootstrap) as watch:
+        async with OffsetWatcher(one.bootstrap) as watch:
             await watch.through("capture", await watch.ends("capture"))
         assert await _letters(one) == Counter(bad)
         assert worker.status is None

@@ -5,7 +5,7 @@ them at rest, and the events told of them, must be the same once those are out. 
 shuffled all together and handled in random batches by processes that run beside each other on a real database, some of
 them a second time after all was done. Nothing keeps its order, not even within a topic.
 
-Some things do depend on the order, by the contract, and are either kept out of the shapes or not compared:
+Some things do depend on the order, and are either kept out of the shapes or not compared:
 - which capture comes first gives the lead its id, and the values that others only fill; so captures of one person never
   contradict each other, and which of them created the lead is not compared;
 - a command is judged on the lead as it is: `qualified` before `convert` is another story than the reverse. Such
@@ -34,8 +34,8 @@ import pytest
 from deploy.local import Backend, LocalServers
 from schemas import topics
 from schemas.topics import Topic
-from shared.mongo import Mongo
-from shared.storage import Document, Storage
+from shared.mongo.connection import Mongo
+from shared.mongo.storage import Document, Storage
 from tests.builders import NOW, data
 from tests.harness import lead_id
 from tests.model.rig import Rig

@@ -6,8 +6,8 @@ import pytest
 
 from deploy.local import Backend, LocalServers
 from schemas import topics
-from shared.mongo import Mongo
-from shared.storage import Storage
+from shared.mongo.connection import Mongo
+from shared.mongo.storage import Storage
 from tests.builders import NOW, data
 from tests.harness import lead_id
 from tests.model.rig import Accident, Rig

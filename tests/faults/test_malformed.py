@@ -27,9 +27,9 @@ from deploy.local import LocalServers
 from schemas.base import ENVELOPE_LIMIT
 from schemas.reasons import DeadLetterReason as Reason
 from schemas.topics import CAPTURED, DEADLETTER, Topic
-from shared.decoding import Undecodable, decode
-from shared.events import Received, Record
-from shared.log import read_all
+from shared.kafka.decoding import FailedRecord, decode
+from shared.kafka.events import Received, Record
+from shared.kafka.reading import read_all
 from tests.builders import data, event
 from tests.faults.malformed import CANARY, INPUTS, Malformed, malformed, mutated, valid
 from tests.harness import Bench, bench, stop, until
@@ -56,7 +56,7 @@ def test_every_malformed_payload_has_a_reason_that_fits_what_is_wrong_with_it_an
     reasons: Counter[str] = Counter()
     for one in malformed(count, seed=7):
         outcome = decode(_record(one.topic, one.value), "US")
-        assert isinstance(outcome, Undecodable), (one.kind, one.value)
+        assert isinstance(outcome, FailedRecord), (one.kind, one.value)
         assert outcome.reason in one.reasons, (one.kind, one.value, outcome.reason)
         assert CANARY not in outcome.detail, (one.kind, outcome.detail)
         reasons[outcome.reason.value] += 1
@@ -74,7 +74,7 @@ def test_of_events_with_random_bytes_changed_those_that_are_no_json_are_called_s
         topic = rng.choice(INPUTS)
         value = mutated(json.dumps(valid(topic, rng)).encode(), rng)
         outcome = decode(_record(topic, value), "US")
-        reason = outcome.reason if isinstance(outcome, Undecodable) else None
+        reason = outcome.reason if isinstance(outcome, FailedRecord) else None
         assert reason is None or reason in _DECODED
         # The standard library's parser takes all that is JSON, and a little more.
         assert _is_json(value) or reason is Reason.NOT_JSON, value

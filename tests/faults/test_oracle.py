@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local import LocalServers
-from services.catalogue import WORKERS
+from services.composition.workers import WORKERS
 from tests.faults.bugs import BUGS, Bug
 from tests.faults.judging import Verdict, judge
 from tests.faults.load import Feeder
@@ -33,10 +33,10 @@ _PACE = 80.0
 # Longer than a killed process keeps its partitions.
 _QUIET_S = 8.0
 _CRASHES = (
-    "capture, before insert_new leads @ capture.store._save_leads",
-    "scoring, after publishing @ shared.passage.Passage.publish",
-    "nurture, after publishing @ shared.passage.Passage.publish",
-    "engagement, after change leads @ shared.leads.change_leads",
+    "capture, before insert_new leads",
+    "scoring, after publish leads.scored",
+    "nurture, after publish nurture.enrolled",
+    "engagement, after change leads",
 )
 
 
@@ -141,7 +141,7 @@ async def _planted(on: Bench, log: Path, of: Bug, *flags: str) -> AsyncIterator[
 
 def _begun(on: Bench, log: Path, words: Sequence[str], settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
     more = {"PANTRY_ORPHAN_TTL": str(_TTL_S), "PANTRY_LOG_LEVEL": "info", **settings}
-    command = [sys.executable, "-m", "tests.faults.planted", *words]
+    command = [sys.executable, "-m", "tests.faults.planted_bugs", *words]
     with log.open("wb") as told:
         return subprocess.Popen(command, env=on.environment | more, stdout=told, stderr=told)
 

@@ -21,11 +21,11 @@ from schemas.topics import (
     UPDATE,
     Topic,
 )
-from services import running as composition
-from services.catalogue import TOPICS_OF, WORKERS
-from services.running import running
-from shared.collections import COMMANDS, LEADS, STEPS, TIMELINE
-from shared.log import lag
+from services.composition import process as composition
+from services.composition.process import run_workers
+from services.composition.workers import TOPICS_OF, WORKERS
+from shared.kafka.reading import lag
+from shared.mongo.names import COMMANDS, LEADS, STEPS, TIMELINE
 from tests.builders import data, event
 from tests.faults.poison import FAILURES, poison, with_bug
 from tests.harness import DEADLINE_S, Bench, bench, capture_key, lead_id, until
@@ -48,7 +48,7 @@ async def test_whatever_records_hold_their_neighbours_have_their_outcome_within_
     # Other tests run beside this one: then the machine decides how long a minute's work takes.
     deadline_s = _MINUTE_S if full else DEADLINE_S
     async with bench(local) as on:
-        async with running(on.settings, on.to, tuple(WORKERS)) as service:
+        async with run_workers(on.settings, on.to, tuple(WORKERS)) as service:
             await on.publish(_captures("old"))
             await until(lambda: _scored(on, _NEIGHBOURS), "the leads that there are before", every_s=0.5)
             count = 0

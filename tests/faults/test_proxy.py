@@ -7,7 +7,7 @@ from typing import Self, cast
 
 import pytest
 
-from deploy.local.process import free_port
+from deploy.local.child_process import free_port
 from tests.faults.proxy import Mode, Proxies, Way
 
 _PATIENCE_S = 10.0

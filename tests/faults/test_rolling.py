@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from services.catalogue import WORKERS
+from services.composition.workers import WORKERS
 from tests.faults.cluster import Cluster, cluster
-from tests.faults.lives import Life
 from tests.faults.load import Feeder
+from tests.faults.offset_watcher import OffsetWatcher
+from tests.faults.process_handles import ProcessHandle
 from tests.faults.running import ORPHANS_S, judged, needs_kafka, prepared
-from tests.faults.watching import Watch
 from tests.harness import until
 
 _PEOPLE, _PEOPLE_FULL = 150, 3_000
@@ -35,7 +35,7 @@ async def test_a_rolling_restart_of_every_worker_under_load_loses_nothing(
         await prepared(one)
         old = {worker: one.start(worker) for worker in WORKERS}
         feeder = Feeder(one.bootstrap, seed, _PEOPLE_FULL if full else _PEOPLE, ledger, pace=_PACE)
-        async with Watch(one.bootstrap) as watch, feeder:
+        async with OffsetWatcher(one.bootstrap) as watch, feeder:
             stalls = [asyncio.create_task(_longest_stall(watch, worker)) for worker in WORKERS]
             for worker, life in old.items():
                 await _replace(one, worker, life)
@@ -53,7 +53,7 @@ async def test_a_rolling_restart_of_every_worker_under_load_loses_nothing(
     assert verdict.violations == []
 
 
-async def _replace(one: Cluster, worker: str, old: Life) -> None:
+async def _replace(one: Cluster, worker: str, old: ProcessHandle) -> None:
     """As an orchestrator does: the new process first, then the old one's end."""
     log = old.birth.log
     begun = log.read_text().count("service.started")
@@ -67,7 +67,7 @@ async def _replace(one: Cluster, worker: str, old: Life) -> None:
     assert await asyncio.to_thread(old.wait, 60) == 0, f"{worker} did not end as it was asked to"
 
 
-async def _longest_stall(watch: Watch, worker: str) -> float:
+async def _longest_stall(watch: OffsetWatcher, worker: str) -> float:
     """In seconds, until it is cancelled."""
     longest, since, before = 0.0, time.monotonic(), -1
     try:

@@ -11,11 +11,11 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from schemas.topics import CAPTURED
 from tests.builders import data, event
 from tests.faults.cluster import SESSION_S, Cluster, cluster
-from tests.faults.lives import Life
+from tests.faults.offset_watcher import OffsetWatcher
+from tests.faults.process_handles import ProcessHandle
 from tests.faults.proxy import Mode
 from tests.faults.running import needs_kafka, prepared
 from tests.faults.transport import Letter, Sender
-from tests.faults.watching import Watch
 from tests.harness import until
 
 _LATE_S = 0.8
@@ -47,7 +47,7 @@ async def test_a_slow_database_of_one_process_causes_no_rebalance(directory: Pat
         before = slow.read_text(), quick.read_text()
         one.proxies.turn("capture", Mode.SLOW, _LATE_S)
         await _feed(one)
-        async with Watch(one.bootstrap) as watch:
+        async with OffsetWatcher(one.bootstrap) as watch:
             ends = await watch.ends("capture")
             await until(lambda: _is_slow(one), "a batch that took longer than a session")
             one.proxies.heal()
@@ -56,7 +56,7 @@ async def test_a_slow_database_of_one_process_causes_no_rebalance(directory: Pat
         assert [life.status for life in lives] == [None, None]
 
 
-def _begin(one: Cluster, joins: Path, way: str) -> Life:
+def _begin(one: Cluster, joins: Path, way: str) -> ProcessHandle:
     """A capture process that reaches the database by this way."""
     joins.touch()
     return one.start("capture", [partial(count_joins, joins)], PANTRY_MONGO_URL=one.url_by(way))

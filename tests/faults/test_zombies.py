@@ -10,51 +10,50 @@ records; then the zombie goes on, and writes and says what it meant to. The orac
 import asyncio
 import random
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.catalogue import WORKERS
-from shared import intake
+from services.composition.workers import WORKERS
 from tests.faults.cluster import Cluster, cluster
-from tests.faults.doomed import doom
-from tests.faults.lives import Life
+from tests.faults.crash_injector import inject_crash
+from tests.faults.edges import on_batch
+from tests.faults.offset_watcher import OffsetWatcher
 from tests.faults.points import points
+from tests.faults.process_handles import ProcessHandle
 from tests.faults.running import ORPHANS_S, judged, needs_kafka, people_coming, prepared
-from tests.faults.watching import Watch
 from tests.harness import until
 
 _PEOPLE, _PACE = 40, 15.0
 _ENDS_S = 60.0
-_TELLS = "publishing @ shared.passage.Passage.publish"
 # Those that any load comes by soon.
 _USUAL = {
-    "capture": ("insert_new identities", "insert_new leads", _TELLS, "the commit"),
-    "scoring": ("change leads @ scoring.worker", _TELLS, "the commit"),
-    "assignment": ("change leads @ assignment.store.assign", "change owners", _TELLS, "the commit"),
-    "engagement": ("insert_new activities", "change leads", _TELLS, "the commit"),
-    "qualification": ("insert_new commands", "change leads", "change commands", _TELLS, "the commit"),
-    "nurture": ("insert_new nurture_steps", "insert_new enrolments", _TELLS, "the commit"),
-    "conversion": ("insert_new commands", "change leads", "change commands", _TELLS, "the commit"),
-    "erasure": ("insert_new tombstones", "delete_guarded leads", "put captures", _TELLS, "the commit"),
-    "insights": ("change rollups", "insert_new timeline @ insights.placing.place", "the commit"),
-    "prediction": ("insert_new predictions", "the commit"),
+    "capture": ("insert_new identities", "insert_new leads", "publish leads.created", "commit"),
+    "scoring": ("change leads", "publish leads.scored", "commit"),
+    "assignment": ("change leads", "change owners", "publish leads.assigned", "commit"),
+    "engagement": ("insert_new activities", "change leads", "publish leads.updated", "commit"),
+    "qualification": ("insert_new commands", "change leads", "change commands", "publish leads.qualified", "commit"),
+    "nurture": ("insert_new nurture_steps", "insert_new enrolments", "publish nurture.enrolled", "commit"),
+    "conversion": ("insert_new commands", "change leads", "change commands", "publish leads.converted", "commit"),
+    "erasure": ("insert_new tombstones", "delete_guarded leads", "put captures", "publish leads.erased", "commit"),
+    "insights": ("change rollups", "change rollups [$unset]", "insert_new timeline", "commit"),
+    "prediction": ("insert_new predictions", "commit"),
 }
 
 
 def _chosen(seed: int, *, full: bool) -> dict[str, list[str]]:
     """Before which steps each worker freezes."""
     rng = random.Random(f"zombies/{seed}")
-    of = {worker: [name for step in _USUAL[worker] for name in _before(worker, step)] for worker in WORKERS}
+    of = {worker: [_before(worker, step) for step in _USUAL[worker]] for worker in WORKERS}
     return of if full else {worker: [rng.choice(names)] for worker, names in of.items()}
 
 
-def _before(worker: str, step: str) -> list[str]:
-    found = [point.name for point in points(worker) if point.name.startswith(f"before {step}")]
-    assert found, f"{worker} has no step {step}"
+def _before(worker: str, step: str) -> str:
+    found = f"before {step}"
+    assert found in {point.name for point in points(worker)}, f"{worker} has no step {step}"
     return found
 
 
@@ -71,7 +70,7 @@ async def test_a_worker_that_is_frozen_while_another_takes_over_undoes_and_doubl
     ledger, chosen = directory / "ledger", _chosen(seed, full=full)
     with cluster(directory, PANTRY_ORPHAN_TTL=str(ORPHANS_S)) as one:
         await prepared(one)
-        async with Watch(one.bootstrap) as watch:
+        async with OffsetWatcher(one.bootstrap) as watch:
             async with people_coming(one, seed, ledger, _PEOPLE, _PACE), asyncio.TaskGroup() as group:
                 for worker in WORKERS:
                     group.create_task(_haunt(one, watch, worker, chosen[worker]))
@@ -82,37 +81,39 @@ async def test_a_worker_that_is_frozen_while_another_takes_over_undoes_and_doubl
     assert verdict.violations == [], chosen
 
 
-async def _haunt(one: Cluster, watch: Watch, worker: str, before: Sequence[str]) -> None:
+async def _haunt(one: Cluster, watch: OffsetWatcher, worker: str, before: Sequence[str]) -> None:
     """Freeze one process of this worker after the other; each time another takes over."""
-    commits, passed = one.directory / f"{worker}.commits", one.directory / f"{worker}.passed"
-    living: Life | None = None
+    batches, passed = one.directory / f"{worker}.batches", one.directory / f"{worker}.passed"
+    living: ProcessHandle | None = None
     for point in before:
-        changes = [partial(doom, point, 1, passed, signal.SIGSTOP), partial(note_commits, commits)]
+        changes = [partial(inject_crash, worker, point, 1, passed, signal.SIGSTOP), partial(note_batches, batches)]
         zombie = one.start(worker, changes)
         if living:
             await _end(living)
         await until(partial(_is_frozen, zombie), f"{worker} frozen {point}")
         living = one.start(worker)
         await watch.through(worker, await watch.ends(worker))
-        so_far = _size(commits)
+        so_far = _size(batches)
         zombie.signal(signal.SIGCONT)
-        await until(partial(_has_more, commits, so_far), f"{worker}, thawed, through what it had in hand")
+        await until(partial(_has_more, batches, so_far), f"{worker}, thawed, through what it had in hand")
         await _end(zombie)
 
 
-def note_commits(file: Path) -> None:
+def note_batches(file: Path) -> None:
     """Note each time that this process was through with a batch, whether the broker took the commit or not."""
-    commit = intake._commit
 
-    async def noted(*args: Any) -> None:
-        await commit(*args)
-        with file.open("a") as notes:
-            notes.write(".")
+    def make(take: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        async def noted(*args: Any) -> None:
+            await take(*args)
+            with file.open("a") as notes:
+                notes.write(".")
 
-    vars(intake)["_commit"] = noted
+        return noted
+
+    on_batch(make)
 
 
-async def _is_frozen(life: Life) -> bool:
+async def _is_frozen(life: ProcessHandle) -> bool:
     """Whether it has stopped itself."""
     assert life.status is None, f"{life.birth.name} ended with status {life.status}"
     return life.frozen
@@ -126,6 +127,6 @@ def _size(file: Path) -> int:
     return file.stat().st_size if file.exists() else 0
 
 
-async def _end(life: Life) -> None:
+async def _end(life: ProcessHandle) -> None:
     life.signal(signal.SIGTERM)
     assert await asyncio.to_thread(life.wait, _ENDS_S) == 0, f"{life.birth.name} did not end as it was asked to"

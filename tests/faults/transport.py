@@ -1,4 +1,4 @@
-"""Kafka as the outside world uses it, through whatever the harness breaks: plain clients that never give up."""
+"""Kafka clients of the outside world that never give up, whatever the harness breaks."""
 
 import asyncio
 import json
@@ -17,13 +17,13 @@ _AWAY = (KafkaError, OSError, TimeoutError)
 _ACK_S = 20.0
 _PAUSE_S = 0.3
 _LEAVE_S = 5.0
-# A consumer that fell silent for good (aio-libs/aiokafka#1037) looks like a topic without news: a new one tells.
+# A consumer that is silent for good (aio-libs/aiokafka#1037) looks like a quiet topic. A new one shows.
 _SILENT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One record to send; without `partition` the key decides on it."""
+    """One record to send; without `partition` its key decides."""
 
     topic: str
     key: bytes | None
@@ -32,16 +32,16 @@ class Letter:
 
 
 class Sender:
-    """Sends until the broker has acknowledged; what it acknowledged late may be in the topic twice."""
+    """Send until the broker acknowledges; a late acknowledgement may leave a record twice."""
 
     def __init__(self, bootstrap: str, **options: Any) -> None:
-        """`options` are aiokafka's, for a broker that asks who one is."""
+        """`options` are aiokafka's, for a broker that authenticates."""
         self._bootstrap, self._options = bootstrap, options
         self._producer: AIOKafkaProducer | None = None
         self._starting: asyncio.Future[None]
 
     async def deliver(self, letters: Sequence[Letter]) -> None:
-        """Return once all of them are acknowledged, however long the broker is away."""
+        """Return once all records are acknowledged, however long the broker is absent."""
         left = list(letters)
         while left:
             left = await self._try(left)
@@ -50,7 +50,7 @@ class Sender:
                 await asyncio.sleep(_PAUSE_S)
 
     async def _try(self, letters: Sequence[Letter]) -> list[Letter]:
-        """Those that were not acknowledged."""
+        """Return the records that were not acknowledged."""
         done = await asyncio.gather(*(self._send(one) for one in letters), return_exceptions=True)
         for one in done:
             if isinstance(one, BaseException) and not isinstance(one, _AWAY):
@@ -77,7 +77,7 @@ class Sender:
         return self._producer
 
     async def close(self) -> None:
-        """Leave the broker; the next delivery connects anew."""
+        """Disconnect; the next delivery connects again."""
         producer, self._producer = self._producer, None
         if producer is not None:
             self._starting.cancel()
@@ -85,16 +85,16 @@ class Sender:
 
 
 class Watcher:
-    """All that topics say from now on, in the order of each partition; some of what was before may come first."""
+    """Read everything on topics from now on, each partition in order; some older records too."""
 
     def __init__(self, bootstrap: str, topics: Sequence[str], **options: Any) -> None:
-        """`options` are aiokafka's, for a broker that asks who one is."""
+        """`options` are aiokafka's, for a broker that authenticates."""
         self._bootstrap, self._options = bootstrap, options
         self._partitions = [TopicPartition(name, n) for name in topics for n in range(TOPICS[name].partitions)]
         self._positions: dict[TopicPartition, int] = {}
 
     async def begin(self) -> None:
-        """Take now as the beginning."""
+        """Take the current ends as the start."""
         while not self._positions:
             try:
                 consumer = await self._consumer({})
@@ -106,7 +106,7 @@ class Watcher:
                 await asyncio.sleep(_PAUSE_S)
 
     async def records(self) -> AsyncIterator[Sequence[ConsumerRecord[Any, Any]]]:
-        """What has come, again and again, for ever; nothing for a while is an empty sequence."""
+        """Yield new records forever; an empty sequence after a while without any."""
         while True:
             try:
                 async for batch in self._through(await self._consumer(self._positions)):
@@ -115,7 +115,7 @@ class Watcher:
                 await asyncio.sleep(_PAUSE_S)
 
     async def _through(self, consumer: AIOKafkaConsumer) -> AsyncIterator[Sequence[ConsumerRecord[Any, Any]]]:
-        """What this one consumer reads until it falls silent."""
+        """Yield what this consumer reads until it is silent."""
         loop = asyncio.get_running_loop()
         last = loop.time()
         try:
@@ -147,15 +147,15 @@ class Watcher:
 
 
 async def _abandon(client: Any) -> None:
-    """Stop a client; one whose broker is away may fail at that, or leak the end of its own tasks, and nobody cares."""
+    """Stop a client; ignore failures and leaks of one whose broker is absent."""
     stopping: asyncio.Task[None] = asyncio.ensure_future(client.stop())
     await asyncio.wait({stopping}, timeout=_LEAVE_S)
     if not stopping.cancel() and not stopping.cancelled():
-        stopping.exception()  # asked for, so that it is not reported as forgotten
+        stopping.exception()  # retrieved, so that asyncio does not report it as lost
 
 
 def event_in(value: bytes | None) -> dict[str, Any]:
-    """The event in a record; empty where it holds none, which only a dead letter may."""
+    """Return the event in a record; empty for a dead letter without one."""
     try:
         event = json.loads(value or b"")
     except ValueError:

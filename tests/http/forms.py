@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from services.gateway.pages import FormView, form_page, form_script, refused_page, thanks_page
-from shared.health import HttpServer
+from services.gateway.forms.pages import FormView, form_page, form_script, refused_page, thanks_page
+from shared.http.health import HttpServer
 
 WORDING = "Kitchen Pantry may send me news and offers. I can withdraw this at any time."
 VIEW = FormView("/v1/leads", "kpf_site_secret", "token-1", WORDING, "Talk to us", True, None, "n0nce")

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.async_api import Browser, Route, expect
 
-from services.gateway.dashboard_routes import FOLDER
+from services.gateway.dashboard.routes import FOLDER
 from tests.http.answers import PREDICTION, analytics, lead, whole_lead
 from tests.http.dashboard import AWAY, DESKTOP, PHONE, PLACES, Backend, grave, opened, settled
 

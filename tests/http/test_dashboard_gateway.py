@@ -7,10 +7,11 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from deploy.local import LocalServers
-from services.gateway import people, people_store
-from services.gateway.dashboard_routes import POLICY, files
-from services.gateway.passwords import hash_of
-from services.gateway.people import COOKIE, Role
+from services.gateway.auth import user_store
+from services.gateway.auth.domain import users
+from services.gateway.auth.domain.users import COOKIE, Role
+from services.gateway.auth.passwords import hash_of
+from services.gateway.dashboard.routes import POLICY, files
 from shared.clock import system_clock
 from tests.builders import data, event
 from tests.gateway import Caller, gateway, session_of
@@ -64,8 +65,8 @@ async def test_a_lead_is_found_qualified_and_converted_and_each_outcome_appears(
 ) -> None:
     async with bench(local) as on, on.running(), gateway(on) as caller:
         viewer = await session_of(on, caller, Role.VIEWER)
-        kim = people.made("kim.catering", Role.SALES, hash_of(PASSWORD), system_clock())
-        assert await people_store.create_person(on.storage, kim)
+        kim = users.new_user("kim.catering", Role.SALES, hash_of(PASSWORD), system_clock())
+        assert await user_store.create_user(on.storage, kim)
         await _capture(on)
         await _counted(caller, viewer, 3)
         async with opened(browser, caller.url) as page:

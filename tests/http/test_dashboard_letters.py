@@ -69,3 +69,7 @@ async def test_who_sends_what_cannot_be_used_is_told_in_counts(browser: Browser,
             ["6 Invalid data from /scanners/nra-show/7", "2 Not JSON from an unknown source"]
         )
         await expect(counts).to_contain_text("Of the newest 8 dead letters")
+        above, below = await counts.bounding_box(), await page.locator(".letter-split").bounding_box()
+        assert above is not None
+        assert below is not None
+        assert below["y"] - above["y"] - above["height"] >= 8

@@ -39,6 +39,17 @@ async def test_each_chart_says_its_numbers_in_a_sentence_and_as_a_table(browser:
         assert rows[-1].split("\t") == ["Social media (few)", "7.7%", "1", "13"]
 
 
+async def test_no_source_without_a_conversion_converts_best(browser: Browser, url: str) -> None:
+    none = {
+        "trade_show": {"total": 158, "converted": 0, "rate": 0},
+        "website": {"total": 5, "converted": 1, "rate": 20},
+    }
+    backend = Backend(answers={"GET /v1/analytics/conversions": (200, conversions(conversionsBySource=none))})
+    async with opened(browser, url, backend) as page:
+        summary = page.get_by_role("region", name="Sources by conversion rate", exact=True).locator(".summary")
+        await expect(summary).to_have_text("No lead of a source with enough leads to compare has converted yet.")
+
+
 async def test_no_span_of_time_is_left_out_or_covers_another(browser: Browser, url: str) -> None:
     async with opened(browser, url, Backend()) as page:
         labels = page.get_by_role("region", name="Time to convert").locator(".plot svg text")

@@ -12,8 +12,8 @@ from starlette.routing import Route
 
 from deploy.local import LocalServers
 from schemas.topics import CAPTURED
-from services.gateway.access import Kind
-from shared.storage import Document
+from services.gateway.auth.domain.principals import KeyKind
+from shared.mongo.storage import Document
 from tests.gateway import events, gateway, new_key
 from tests.harness import Bench, bench, until
 from tests.http.forms import TYPED, fill, opened, send, served
@@ -51,7 +51,7 @@ async def _lead(on: Bench) -> Document:
 
 async def test_the_hosted_page_needs_no_script_to_make_a_lead(browser: Browser, local: LocalServers) -> None:
     async with bench(local) as on, gateway(on, workers=("capture",)) as caller:
-        key = await new_key(on, "spring", Kind.FORM, wording=WORDING, fill_s=0.0, needs_token=True)
+        key = await new_key(on, "spring", KeyKind.FORM, wording=WORDING, fill_s=0.0, needs_token=True)
         async with opened(browser, f"{caller.url}/v1/forms/{key}", java_script_enabled=False) as page:
             await fill(page)
             await page.get_by_label("By email").check()
@@ -73,7 +73,9 @@ async def test_embedded_in_a_customers_page_it_makes_a_lead_once_a_person_had_ti
     browser: Browser, local: LocalServers
 ) -> None:
     async with bench(local) as on, gateway(on, workers=("capture",)) as caller, site() as (shop, origin):
-        key = await new_key(on, "spring", Kind.FORM, origins=(origin,), wording=WORDING, fill_s=4.0, needs_token=True)
+        key = await new_key(
+            on, "spring", KeyKind.FORM, origins=(origin,), wording=WORDING, fill_s=12.0, needs_token=True
+        )
         shop.html = f'<h1>A shop</h1><script src="{caller.url}/v1/forms/{key}.js" async></script>'
         async with opened(browser, f"{origin}/?utm_campaign=spring") as page:
             await fill(page)
@@ -97,7 +99,7 @@ async def test_embedded_in_a_customers_page_it_makes_a_lead_once_a_person_had_ti
 
 async def test_on_a_site_that_the_key_is_not_for_nothing_is_taken(browser: Browser, local: LocalServers) -> None:
     async with bench(local) as on, gateway(on) as caller, site() as (shop, origin):
-        key = await new_key(on, "spring", Kind.FORM, origins=("https://blue.example",))
+        key = await new_key(on, "spring", KeyKind.FORM, origins=("https://blue.example",))
         hidden = "".join(f'<input type="hidden" name="{name}" value="x">' for name in TYPED)
         shop.html = (
             f'<form method="post" action="{caller.url}/v1/leads">'
@@ -106,4 +108,16 @@ async def test_on_a_site_that_the_key_is_not_for_nothing_is_taken(browser: Brows
         async with opened(browser, origin) as page:
             await send(page)
             await expect(page.get_by_text("not in use")).to_be_visible()
+            await expect(page.get_by_text("The form key spring is not allowed on this site")).to_be_visible()
+        shop.html = f'<script src="{caller.url}/v1/forms/{key}.js" async></script>'
+        async with opened(browser, "about:blank") as page:
+            lines: list[str] = []
+            page.on("console", lambda line: lines.append(line.text))
+            await page.goto(origin)
+            await fill(page)
+            assert f'the form key "spring" is not allowed on {origin}' in lines[0]
+            assert f"--origin {origin}" in lines[0]
+            await send(page)
+            await expect(page.get_by_role("alert")).to_contain_text("tell the owner of the site")
+            assert any("The form key spring is not allowed on this site" in line for line in lines[1:])
         assert await events(on, CAPTURED) == []

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 
 from schemas.captures import LeadCaptured
 from schemas.lead import CompanySize
-from services.gateway.pages import SECTIONS, SIZES
+from services.gateway.forms.pages import SECTIONS, SIZES
 from tests.http.forms import CHOSEN, TYPED, VIEW, WORDING, Gateway, fill, form, named, opened, send, served, shop
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -190,7 +190,7 @@ async def test_a_422_marks_its_fields_and_moves_the_focus(browser: Browser, gate
 async def test_what_could_not_be_sent_is_kept_and_sent_again_under_the_same_id(
     browser: Browser, gateway: Gateway
 ) -> None:
-    gateway.answers.extend([(503, {}), (429, {}), (500, {}), (403, {})])
+    gateway.answers.extend([(503, {}), (429, {}), (500, {}), (401, {}), (403, {})])
     async with opened(browser, shop(gateway)) as page:
         await fill(page)
         for _ in range(3):
@@ -200,6 +200,8 @@ async def test_what_could_not_be_sent_is_kept_and_sent_again_under_the_same_id(
         await named(page, "contact.title").fill("Owner")
         await send(page)
         await expect(page.get_by_role("alert")).to_contain_text("load this page anew")
+        await send(page)
+        await expect(page.get_by_role("alert")).to_contain_text("tell the owner of the site")
         await expect(named(page, "contact.firstName")).to_have_value(TYPED["contact.firstName"])
     ids = [headers["idempotency-key"] for headers, _ in gateway.sent]
     assert len(set(ids[:3])) == 1

@@ -13,8 +13,8 @@ from deploy.local import LocalServers
 from tests.gateway import gateway_process, new_key
 from tests.harness import bench
 
-# For each operation; PANTRY_FUZZ_CASES=1500 makes some twenty-five thousand in all.
-CASES = os.environ.get("PANTRY_FUZZ_CASES", "6")
+# For each operation; PANTRY_TEST_FUZZ_CASES=1500 makes some twenty-five thousand in all.
+CASES = os.environ.get("PANTRY_TEST_FUZZ_CASES", "3")
 # Its answer goes on for minutes: tests/worker/test_gateway_reads.py reads it.
 ENDLESS = ("--exclude-path", "/v1/live")
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"

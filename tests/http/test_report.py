@@ -6,8 +6,8 @@ import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import Browser
 
-from services.gateway.report.content import report
-from services.gateway.report.page import page as page_of
+from services.gateway.report.domain.content import build_report
+from services.gateway.report.page import render_report as page_of
 from tests.builders import NOW
 from tests.report import answers, leads
 
@@ -29,7 +29,7 @@ def _file(folder: Path, *, paper: bool, timeframe: str = "month", times: int = 1
     some = leads(400)
     for n, one in enumerate(some[::3]):
         one["company"]["industry"] = one["assignedTo"] = _LONG[n % 2]
-    made = report(*answers(some, timeframe, times=times), NOW)
+    made = build_report(*answers(some, timeframe, times=times), NOW)
     file = folder / "report.html"
     file.write_text(page_of(made, paper=paper))
     return file.as_uri()

@@ -11,10 +11,11 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
 from deploy.local import LocalServers
-from services.gateway import people, people_store
-from services.gateway.passwords import hash_of
-from services.gateway.people import Role
-from services.gateway.signing import Signer
+from services.gateway.auth import user_store
+from services.gateway.auth.domain import users
+from services.gateway.auth.domain.signing import Signer
+from services.gateway.auth.domain.users import Role
+from services.gateway.auth.passwords import hash_of
 from shared.clock import system_clock
 from tests.gateway import SECRET, Caller, gateway
 from tests.harness import Bench, bench
@@ -26,8 +27,8 @@ PASSWORD = "correct horse battery"  # noqa: S105 - nobody's
 
 async def _kim(on: Bench) -> str:
     """Somebody who may sign in, by the password or by the token that is returned."""
-    person = people.made("kim.catering", Role.SALES, hash_of(PASSWORD), system_clock())
-    assert await people_store.create_person(on.storage, person)
+    person = users.new_user("kim.catering", Role.SALES, hash_of(PASSWORD), system_clock())
+    assert await user_store.create_user(on.storage, person)
     return Signer(SECRET).link_token(person, system_clock())
 
 
@@ -61,8 +62,11 @@ async def test_a_person_signs_in_by_password_without_any_script(browser: Browser
             assert await page.context.cookies() == []
             await _fill_in(page, PASSWORD)
             await _way_in(page, lambda: _press(page))
-            (cookie,) = await page.context.cookies()
-            assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"]) == ("pantry_session", True, "Strict")
+            cookies = await page.context.cookies()
+            assert all((cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict") for cookie in cookies)
+            # The session, and what tells this browser from a stranger's when somebody guesses passwords.
+            places = sorted((str(cookie["name"]).startswith("pantry_session"), cookie["path"]) for cookie in cookies)
+            assert places == [(False, "/signin"), (True, "/")]
             assert await _status(page, caller) == 200
 
 

@@ -1,7 +1,7 @@
-"""Captures over a small alphabet, and a plain model of the contract's identity (section 3, Identity and Merge).
+"""Captures over a small alphabet, and a plain model of identity and merge.
 
-So few addresses, phones, companies and names stand for so many people that leads come to share almost everything. The
-model works on the letters of the alphabet, never on their spellings, and shares no code with the product.
+See schemas/README.md#identity and #merge. Few addresses, phones, companies and names stand for many people, so leads
+come to share almost everything. The model works on letters, not on spellings, and shares no code with the product.
 """
 
 import random
@@ -20,7 +20,7 @@ COMPANIES = {
     "bistro": ("Blue Fork Bistro {}", "blue fork-bistro {} LLC"),
 }
 NAMELESS = "nameless"
-"""A company whose name says nothing: it is a missing value."""
+"""A company whose name says nothing counts as missing."""
 NAMES = {"Ana": (("Ana", "Reyes"), ("ANA", "Réyes")), "Anna": (("Anna", "Reyes"), ("anna", "REYES"))}
 TITLES = (None, "Chef", "Owner")
 LENGTH = 60
@@ -28,7 +28,7 @@ LENGTH = 60
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One capture, by letters; `event_id` is its event's, `payload` what it says on the wire."""
+    """One capture, by letters; `event_id` is its event's, `payload` its wire form."""
 
     event_id: str
     email: str | None
@@ -40,17 +40,17 @@ class Card:
 
     @property
     def worker(self) -> tuple[str, str] | None:
-        """Company and name, if it says both."""
+        """Return company and name, if both are given."""
         return None if self.company == NAMELESS else (self.company, self.name)
 
     @property
     def person(self) -> Person | None:
-        """Phone, company and name, if it says all of them."""
+        """Return phone, company and name, if all are given."""
         return (self.phone, *self.worker) if self.phone and self.worker else None
 
 
 def cards(rng: random.Random, run: str, length: int = LENGTH) -> list[Card]:
-    """The captures of one run; what they say is shared with no other run."""
+    """Return the captures of one run; no other run shares their values."""
     return [_card(rng, run, number) for number in range(length)]
 
 
@@ -77,7 +77,7 @@ def _spelled(email: str, run: str, spelling: int) -> str:
 
 @dataclass(slots=True)
 class Lead:
-    """A lead as the contract means it: what it shows, and every person it is known as."""
+    """A lead as the contract defines it: its fields, and every person it is known as."""
 
     id: str
     created: datetime
@@ -90,20 +90,20 @@ class Lead:
         return None if self.shows["company"] == NAMELESS else (self.shows["company"], self.shows["name"])
 
     def learn(self, card: Card) -> None:
-        """It is known by the capture's person from now on, and by the one that it shows."""
+        """Add the capture's person, and the one that the lead's fields describe."""
         own = (self.shows["phone"], *self.worker) if self.shows["phone"] and self.worker else None
         self.persons |= {one for one in (card.person, own) if one}  # type: ignore[misc]
 
 
 @dataclass(slots=True)
 class Model:
-    """The leads of one run; `owners` says to which of them an address leads."""
+    """The leads of one run; `owners` maps an address to its lead."""
 
     leads: dict[str, Lead] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
 
     def take(self, card: Card, told: Facts) -> Facts:
-        """What is to be told of this capture. Of a new lead, id and moment of creation are as `told`."""
+        """Return the expected events of this capture; id and creation time come from `told`."""
         found = sorted(self._matches(card), key=lambda one: (-one[0], one[2].created, one[2].id))
         if found:
             (points, words, lead), *others = found
@@ -143,7 +143,7 @@ class Model:
 
 
 def letters(document: Mapping[str, Any]) -> dict[str, str | None]:
-    """What a stored lead shows, by letters."""
+    """Return the fields of a stored lead, by letters."""
     contact, company = document["contact"], document["company"]["name"]
     phones = {spelled: key for key, spellings in PHONES.items() for spelled in spellings}
     names = {spelled: key for key, spellings in NAMES.items() for spelled in spellings}
@@ -157,7 +157,7 @@ def letters(document: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def told_of(events: list[Facts]) -> dict[str, list[Facts]]:
-    """What these events say of each capture, by the capture's event id."""
+    """Return what these events state about each capture, by the capture's event id."""
     told: dict[str, list[Facts]] = {}
     for event in events:
         data, lead = event["data"], event["data"].get("lead")

@@ -1,4 +1,4 @@
-"""Consent as the contract means it: every statement is kept, and what holds is read from all of them."""
+"""Consent (schemas/README.md#consent): every statement is kept; the newest applies."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ CHANNELS = ("email", "phone")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A yes or a no; `whose` is an address or a phone (None: whatever the person has)."""
+    """A yes or no; `whose` is an address or a phone (None: any of the person's)."""
 
     channel: str
     whose: str | None
@@ -22,7 +22,7 @@ class Statement:
 
 
 def holding(statements: Iterable[Statement], channel: str, whose: str | None) -> Statement | None:
-    """The statement that holds for a channel and an address."""
+    """Return the statement that applies to a channel and an address."""
     known = [one for one in statements if one.channel == channel]
     bounces = [one for one in known if one.why == "bounced" and one.whose is not None and one.whose == whose]
     if bounces:
@@ -35,7 +35,7 @@ def holding(statements: Iterable[Statement], channel: str, whose: str | None) ->
 
 
 def shown(statements: Sequence[Statement], own: Mapping[str, str | None]) -> dict[str, Any]:
-    """The consent that a lead with these own addresses shows."""
+    """Return the consent that a lead with these own addresses shows."""
     held = {channel: holding(statements, channel, own[channel]) for channel in CHANNELS}
     consent: dict[str, Any] = {channel: one.given for channel, one in held.items() if one}
     moments = [one.at for one in held.values() if one]
@@ -43,7 +43,7 @@ def shown(statements: Sequence[Statement], own: Mapping[str, str | None]) -> dic
 
 
 def refusals(statements: Sequence[Statement], channel: str, whose: str) -> list[Statement]:
-    """What outlives an erasure: the refusals of an address that hold."""
+    """Return what survives an erasure: the valid refusals of an address."""
     one = holding(statements, channel, whose)
     if one is None or one.given:
         return []
@@ -54,7 +54,7 @@ def refusals(statements: Sequence[Statement], channel: str, whose: str) -> list[
 
 
 def departure(statements: Iterable[Statement], channel: str, whose: str | None) -> Statement | None:
-    """The word by which the person left; only a later yes lifts it."""
+    """Return the word by which the person unsubscribed; only a later yes lifts it."""
     known = [one for one in statements if one.channel == channel]
     yeses = [one.at for one in known if one.given and one.lifts and one.whose in (whose, None)]
     left = [one for one in known if one.why in LEAVES and not any(at > one.at for at in yeses)]
@@ -62,7 +62,7 @@ def departure(statements: Iterable[Statement], channel: str, whose: str | None) 
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """What differs of the consent shown, as `leads.updated` says it."""
+    """Return the change of the shown consent, as in `leads.updated`."""
     return {
         f"consent.{channel}": ({"from": before[channel]} if channel in before else {}) | {"to": after.get(channel)}
         for channel in CHANNELS

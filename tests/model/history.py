@@ -1,7 +1,7 @@
-"""What was told of each event, and the search for an order in which the contract explains all of it.
+"""Search an order in which the contract (schemas/README.md) explains all published events.
 
-Events that were under way at the same time may have happened in either order; others happened in the order they were
-handled (linearizability). If no such order explains what was told and what is stored, the product broke the contract.
+Concurrent events may have happened in either order; others happened in the order of their handling (linearizability).
+If no such order explains what was published and stored, the product broke the contract.
 """
 
 import math
@@ -19,11 +19,14 @@ from tests.model.world import Contradiction, Facts, Told, World
 
 _NODES_MAX = 60_000
 _WORKINGS = (topics.RESCORE.name, topics.SCORED.name, topics.ASSIGNED.name, topics.ENROLLED.name, topics.ACTIONS.name)
-"""Topics that tell of consequences; `laws` looks at them."""
+"""Topics of consequences, which `laws` checks instead."""
 
 
 def told_of(said: Mapping[str, Said], log: Sequence[Entry]) -> dict[str, Told]:
-    """What the log tells of each input event. Raises `Contradiction` when it tells one thing twice, or two as one."""
+    """Return what the log states about each input event.
+
+    Raises `Contradiction` when the log states one thing twice, or two things as one.
+    """
     told = {one: Told() for one in said}
     ids: dict[tuple[str, str], str] = {}
     facts_of: dict[tuple[str, str], Facts] = {}
@@ -59,7 +62,7 @@ def _header(entry: Entry, name: str) -> str:
 
 
 def _facts(data: Facts) -> Facts:
-    """What an event says once and for all: the lead that comes along is as it is by then."""
+    """Return what an event states for good, without the lead document at that time."""
     facts = {name: value for name, value in data.items() if name not in ("lead", "detail", "convertedAt")}
     if "lead" in data:
         facts["leadId"] = data["lead"]["id"]
@@ -81,7 +84,7 @@ def _chance(event: Facts) -> Facts:
 
 
 class Part(IntEnum):
-    """What becomes visible of an event before all of it does, and after."""
+    """A part of an event's effect that becomes visible before the rest, or after it."""
 
     EARLY = 0
     MAIN = 1
@@ -89,19 +92,19 @@ class Part(IntEnum):
 
 
 Step = tuple[str, Part]
-"""A part of an event, which is named by its id."""
+"""One part of an event, which its id names."""
 
 
 def _parts(said: Said) -> tuple[Part, ...]:
     if said.topic is topics.ERASE:
         return Part.MAIN, Part.FINISH
-    # A capture's names lead to its lead before it is merged: seen by others only if something came between.
+    # A capture's identifiers lead to its lead before the merge. Others see that only if something came between.
     return (Part.EARLY, Part.MAIN) if said.topic is topics.CAPTURED and said.shaken else (Part.MAIN,)
 
 
 @dataclass(slots=True)
 class Search:
-    """For the world after all of `said`, as one order of them explains it; `agree` says what the end must be."""
+    """A search over the orders of `said`; `agree` checks the final world."""
 
     said: Mapping[str, Said]
     told: Mapping[str, Told]
@@ -111,7 +114,7 @@ class Search:
     furthest: tuple[int, list[str]] = (10**6, [])
 
     def explain(self, world: World) -> World:
-        """Raises `Contradiction` with what stood in the way where most was explained."""
+        """Raise `Contradiction` with the obstacle at which most was explained."""
         steps = frozenset((one.id, part) for one in self.said.values() for part in _parts(one))
         found = self._from(world, steps)
         if found is None:
@@ -140,13 +143,13 @@ class Search:
         return None
 
     def _next(self, left: frozenset[Step]) -> list[Step]:
-        """The steps that may come first: none of the others was over before they began."""
+        """Return the steps that may come first: no other step ended before they began."""
         first_end = min(self._moments(step)[1] for step in left)
         ready = [step for step in left if self._moments(step)[0] <= first_end]
         return sorted((one for one in ready if not any(self._precedes(other, one) for other in ready)), key=self._order)
 
     def _precedes(self, other: Step, step: Step) -> bool:
-        """Whether `other` must come first: an earlier part, or what was ahead in the same partition's batch."""
+        """Return whether `other` must come first: an earlier part, or earlier in the same batch."""
         if other[0] == step[0]:
             return other[1] < step[1]
         ahead, behind = self.said[other[0]], self.said[step[0]]
@@ -161,7 +164,7 @@ class Search:
         return said.begun[0], said.ended[0]
 
     def _order(self, step: Step) -> tuple[float, int, int, Step]:
-        """Try first what was told first: that is nearly the order in which events took effect."""
+        """Return the steps in order of publication, which is nearly the order of their effect."""
         begun, ended = self._moments(step)
         place = self.told[step[0]].place
         return math.inf if place is None else place, ended, begun, step
@@ -190,7 +193,7 @@ class Search:
 
 
 def _key(said: Said) -> str | None:
-    """What keeps events of one topic in order; activities and engagements say themselves when they happened."""
+    """Return what keeps events of one topic in order; activities and engagements state a time."""
     if said.topic is topics.CAPTURED:
         return identity(said.data).email
     return str(said.data["leadId"]) if said.topic in (topics.QUALIFY, topics.UPDATE, topics.CONVERT) else None

@@ -1,4 +1,4 @@
-"""What must hold of what follows from events, whenever everything is at rest: scores, owners, nurture, erasure."""
+"""Laws about consequences when nothing is under way: scores, owners, nurture, erasure."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from schemas import topics
+from services.insights.domain.timeline import DETAILS
 from services.insights.rebuild import Verdict
-from services.insights.timeline import TOLD
 from tests.model.model import TTL
 from tests.model.people import EMAILS, who
 from tests.model.rig import SETTINGS, Entry, Said
@@ -19,18 +19,18 @@ from tests.model.world import Contradiction, Lead, World, name_in
 
 _OPEN = ("new", "contacted", "qualified", "unqualified")
 _DAY = timedelta(days=1)
-# What is kept of the erased, to recognise a redelivery or a late write by.
+# What stays of erased leads, to recognise redeliveries and late writes.
 _BARE = {"captures": {"_id", "leadId", "erased"}, "lead_rows": {"_id", "v", "generation", "gone"}}
 
 
 def require(holds: object, what: str) -> None:
-    """Raises `Contradiction` unless it holds."""
+    """Raise `Contradiction` unless the condition is true."""
     if not holds:
         raise Contradiction(what)
 
 
 def told_once(log: Sequence[Entry], topic: topics.Topic) -> dict[str, Entry]:
-    """What a topic says, by the event's id, as told first. An id says one thing."""
+    """Return a topic's events by id, as first published; an id must always state the same."""
     said: dict[str, Entry] = {}
     for entry in log:
         if entry.record.topic == topic.name:
@@ -40,7 +40,7 @@ def told_once(log: Sequence[Entry], topic: topics.Topic) -> dict[str, Entry]:
 
 
 def formula(lead: Lead, rows: Iterable[Mapping[str, Any]], now: datetime) -> int:
-    """The score by the contract's default rules."""
+    """Return the score by the shipped rules (schemas/README.md#score)."""
     company, title = lead.sections["company"], lead.sections["contact"].get("title") or ""
     industry = (company.get("industry") or "").strip().casefold()
     rules = {
@@ -58,13 +58,13 @@ def formula(lead: Lead, rows: Iterable[Mapping[str, Any]], now: datetime) -> int
 
 
 def scores(world: World, log: Sequence[Entry], stored: Stored, now: datetime) -> None:
-    """Each lead's score is the formula's now, and every change of it was told, once."""
+    """Check that each score equals the formula now, and that each change was published once."""
     told = [entry.event["data"] for entry in told_once(log, topics.SCORED).values()]
     for lead in world.leads.values():
         held = _document(stored, lead).get("score")
         same(f"score of {lead.id} at {now}", held, formula(lead, of_lead(stored, "activities", lead.id), now))
         changes = [(one.get("previousScore"), one["score"]) for one in told if one["leadId"] == lead.id]
-        # Each value was come to as often as it was left, but for the first and the last.
+        # Each value was reached as often as it was left, except for the first and the last.
         balance = Counter(to for _, to in changes)
         balance.subtract(Counter(from_ for from_, _ in changes))
         balance.update({None: 1, held: -1})
@@ -76,7 +76,7 @@ def _document(stored: Stored, lead: Lead) -> Mapping[str, Any]:
 
 
 def owners(world: World, log: Sequence[Entry], stored: Stored) -> None:
-    """Each lead has an owner: whom a command named, or the one that a rule gave it, which is told once."""
+    """Check that each lead has the owner of a command, or of a rule that was published once."""
     told = [entry.event["data"] for entry in told_once(log, topics.ASSIGNED).values()]
     same("leads assigned twice", [one for one, times in Counter(o["leadId"] for o in told).items() if times > 1], [])
     given = {one["leadId"]: one for one in told}
@@ -99,12 +99,12 @@ _OWNERS["default_queue"] = [_ASSIGNMENT["default_queue"]]
 
 
 def options(lead: Lead, section: str, name: str) -> set[Any]:
-    """What this said at some time: empty is filled once, nothing else changes."""
+    """Return the values that this field had; only an empty one is filled, once."""
     return {sections[section].get(name) for sections in (lead.born, lead.sections)}
 
 
 def _rules(lead: Lead, hot: Iterable[bool]) -> Iterator[str]:
-    """The shipped rules that may have assigned the lead, whatever it said by then; `hot`: it had more than 70."""
+    """Return the rules that may have assigned the lead; `hot` means a score above 70."""
     parts = (("company", "size"), ("company", "industry"), ("context", "territory"))
     for size, industry, territory, over_70 in product(*(options(lead, *part) for part in parts), hot):
         folded = (industry or "").casefold()
@@ -119,7 +119,7 @@ def _rules(lead: Lead, hot: Iterable[bool]) -> Iterator[str]:
 
 
 def waiting(world: World, said: Iterable[Said], now: datetime) -> None:
-    """Who still waits, waits for a lead that nobody knows, and not too long."""
+    """Check that pending events wait for unknown leads only, and not too long."""
     for one in said:
         require(world.find(one.data) is None, f"{one.id} waits for a lead that is there")
         require(name_in(one.data) not in world.stones, f"{one.id} waits for an erased lead")
@@ -127,7 +127,7 @@ def waiting(world: World, said: Iterable[Said], now: datetime) -> None:
 
 
 def forgotten(world: World, said: Iterable[Said], stored: Stored) -> None:
-    """Nothing stored belongs to an erased lead, or names an address that no living lead was captured under."""
+    """Check that nothing stored belongs to an erased lead, or names its addresses alone."""
     for collection, rows in stored.items():
         if collection in ("tombstones", "commands"):
             continue
@@ -143,7 +143,7 @@ def forgotten(world: World, said: Iterable[Said], stored: Stored) -> None:
 
 
 def chained(log: Sequence[Entry], said: Iterable[str]) -> None:
-    """Every event told carries on the id of the input that began the chain; or of the hour in which a score aged."""
+    """Check that each event carries the correlation id of its input, or of an ageing hour."""
     roots = set(said)
     roots |= {one.event["correlationid"] for one in log if one.event.get("data", {}).get("reason") == "activity_aged"}
     for entry in log:
@@ -152,17 +152,17 @@ def chained(log: Sequence[Entry], said: Iterable[str]) -> None:
 
 
 def counted(world: World, verdict: Verdict | None) -> None:
-    """The roll-ups say what a recomputation from the documents says (None: there is nothing to count)."""
+    """Check that the roll-ups equal a recomputation (None: there are none)."""
     if verdict:
         same("leads counted", verdict.leads, len(world.leads))
         same("differences of the roll-ups", verdict.differences, ())
 
 
 def placed(world: World, log: Sequence[Entry], stored: Stored) -> None:
-    """Each lead's timeline has every event that touched it, once, and nobody else's; the erased have none."""
+    """Check that each timeline has exactly its lead's events, once; erased leads have none."""
     rows = list(stored.get("timeline", ()))
     same("leads with a timeline", {row["leadId"] for row in rows} - world.leads.keys(), set())
-    outputs = {name for name in TOLD if topics.TOPICS[name].kind == "output"}
+    outputs = {name for name in DETAILS if topics.TOPICS[name].kind == "output"}
     told = {(entry.event["subject"], entry.event["id"]) for entry in log if entry.record.topic in outputs}
     ours = {(row["leadId"], row["eventId"]) for row in rows if topics.TOPICS[row["topic"]].kind == "output"}
     same("outputs placed", ours, {one for one in told if one[0] in world.leads})

@@ -1,7 +1,7 @@
-"""The contract's meanings, one event after the other: contract 3, and the status table as README shows it.
+"""The contract (schemas/README.md) as a model, and README's status table.
 
-`take` lets one event happen and compares what was told of it with what the contract says of it. It shares no decision
-with the product; what the contract leaves to chance (ids, moments) is taken from what was told, within limits.
+`take` applies one event and compares the published events with the contract. It shares no decision with the product.
+What the contract leaves open (ids, moments) comes from the published events, within limits.
 """
 
 import re
@@ -29,15 +29,16 @@ _LISTS = ("decisionMakers", "painPoints")
 _SOON = ("immediate", "within_month")
 
 Meaning = tuple[dict[str, Facts], Lead | None]
-"""What is to be told of an event, by topic, and the lead it was about."""
+"""The expected events of an input, by topic, and its lead."""
 
 
 def take(world: World, said: Said, told: Told) -> Iterator[World]:
-    """The worlds in which `said` has happened as it was told. Raises `Contradiction`."""
+    """Return the worlds after `said`, as published. Raises `Contradiction`."""
     if said.waits and not told.facts and name_in(said.data) not in world.leads:
-        # It may have gone with all else that named an erased lead.
+        # The erasure of its lead may have deleted it. A redelivery then waits anew, until its time is over.
         gone = deepcopy(world)
         gone.dropped.add(name_in(said.data))
+        gone.forgotten.add(said.id)
         yield gone
     world = deepcopy(world)
     expected, lead = _MEANINGS[said.topic.name](world, said, told)
@@ -49,10 +50,10 @@ def take(world: World, said: Said, told: Told) -> Iterator[World]:
 
 
 def _excuse(said: Said, told: Told, expected: dict[str, Facts], lead: Lead | None) -> None:
-    """Why what was told is not what was expected.
+    """Return why the published events may differ from the expected ones.
 
-    Of a lead that is being erased something may stay untold, and its activities are given up when they come again. What
-    was given up, its time being over, and then came again is taken in.
+    Events of a lead under erasure may stay unpublished, and its redelivered activities expire. An expired event that
+    arrives again is accepted.
     """
     again = {topics.DEADLETTER.name: {"reason": "lead_not_found"}}
     excess = [topic for topic, one in told.facts.items() if expected.get(topic, again.get(topic)) != one]
@@ -64,7 +65,7 @@ def _excuse(said: Said, told: Told, expected: dict[str, Facts], lead: Lead | Non
 
 
 def _waited(said: Said, told: Told) -> bool:
-    """Whether it was given up after its time, if it was."""
+    """Return whether the event expired only after its time, if it did."""
     ended = max((told.at[topic] for topic in ("leads.deadletter", "leads.rejected") if topic in told.at), default=None)
     return said.begun is not None and ended is not None and ended >= said.begun[1] + TTL
 
@@ -77,7 +78,7 @@ def _touch(lead: Lead, said: Said) -> None:
 
 @cache
 def _table() -> dict[str, dict[str, str]]:
-    """README's status table: what a move comes to, by the status before."""
+    """Return README's status table: the result of a move, by the status before."""
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     text = "move " + readme.split("```\nmove ", 1)[1].split("```", 1)[0]
     head, *rows = [re.split(r" {2,}", line) for line in text.strip().splitlines()]
@@ -90,7 +91,7 @@ def _captured(world: World, said: Said, told: Told) -> Meaning:
         return {}, None
     matches = world.matches(person)
     if said.shaken:
-        # It was decided before something came between, and its lead stays: others may have come to match as well.
+        # It was decided before another event came between, and keeps its lead even if others match now.
         matches.sort(key=lambda one: one[2].id != told.chance.get("leadId"))
     if matches:
         points, words, lead = matches[0]
@@ -112,7 +113,7 @@ def _captured(world: World, said: Said, told: Told) -> Meaning:
 
 
 def foreshadow(world: World, said: Said, told: Told) -> Iterator[World]:
-    """A capture that is under way may be seen already: its names lead to its lead before it is merged."""
+    """Make a capture under way visible: its identifiers lead to its lead before the merge."""
     yield world
     person, lead_id = identity(said.data), told.chance.get("leadId")
     if lead_id and not _is_late(world, said, person):
@@ -125,7 +126,7 @@ def foreshadow(world: World, said: Said, told: Told) -> Iterator[World]:
 
 
 def _is_late(world: World, said: Said, person: Identity) -> bool:
-    """Whether the capture is from before the erasure of its person."""
+    """Return whether the capture is older than the erasure of its person."""
     stones = world.stones_of(person)
     return bool(stones) and said.time <= max(stones)[0]
 
@@ -140,7 +141,7 @@ def _create(world: World, said: Said, told: Told) -> Lead:
 
 
 def _merge(world: World, lead: Lead, said: Said) -> list[str]:
-    """Fill what is empty; return what was filled."""
+    """Fill empty fields; return the filled ones."""
     filled = []
     for section in (one for one in SECTIONS if one != "consent"):
         for name, value in (said.data.get(section) or {}).items():
@@ -152,7 +153,7 @@ def _merge(world: World, lead: Lead, said: Said) -> list[str]:
 
 
 def _statements(world: World, said: Said, person: Identity) -> list[Statement]:
-    """What a capture states, unless it is from before an erasure; and what erasures left of its person's refusals."""
+    """Return a capture's statements, unless it is older than an erasure; and kept refusals."""
     consent = said.data.get("consent") or {}
     at = datetime.fromisoformat(consent["capturedAt"]) if consent.get("capturedAt") else _to_ms(said.time)
     stones, whose = world.stones_of(person), {"email": person.email, "phone": person.phone}
@@ -183,7 +184,7 @@ def _activity(world: World, said: Said, told: Told) -> Meaning:
     name, cancelled = given.get("id", ""), given.get("cancelled", False)
     lead.activities[said.id] = Activity(given["type"], *words, name, said.time, cancelled)
     before, after = lead.status, _table()["first contact"][lead.status]
-    # Of an activity that several events state, those of one batch come to the newest at once.
+    # If several events of one batch state an activity, its newest version applies at once.
     silent = name and "leads.updated" not in told.facts
     if before == after or cancelled or silent or not _is_contact(completed, said, told):
         return {}, lead
@@ -193,7 +194,7 @@ def _activity(world: World, said: Said, told: Told) -> Meaning:
 
 
 def _is_contact(completed: datetime | None, said: Said, told: Told) -> bool:
-    """Whether it was done when it was taken in; where that may or may not have been so, what was told decides."""
+    """Return whether it was completed when taken in; if unclear, the published events decide."""
     if completed is None or said.begun is None or said.ended is None:
         return False
     return completed <= said.begun[1] or (completed <= said.ended[1] and "leads.updated" in told.facts)
@@ -219,7 +220,7 @@ def _refused(lead: Lead, said: Said) -> dict[str, Facts]:
 
 
 def _command(move: str, world: World, said: Said, told: Told) -> tuple[Lead | None, str, dict[str, Facts]]:
-    """The lead, the status it would have, and, if the command can't be, what is told of that."""
+    """Return the lead, its new status, and the rejection of a command that is not allowed."""
     lead = world.find(said.data)
     if lead is None:
         return None, "", _not_found(world, said, told)
@@ -235,7 +236,10 @@ def _rejected(said: Said, reason: str) -> dict[str, Facts]:
 
 
 def _not_found(world: World, said: Said, told: Told) -> dict[str, Facts]:
-    """What is told in the end of an event whose lead nobody knows: at once if it was erased, else after its time."""
+    """Return the expected end of an unknown lead's event: after its time, or at once.
+
+    At once means that the lead was erased.
+    """
     if told.facts and not _waited(said, told) and name_in(said.data) not in world.stones:
         raise Contradiction(f"{said.id}: given up as lead_not_found before its time: {told.facts}")
     by_command = "requestedBy" in said.data and "leadId" in said.data
@@ -274,7 +278,7 @@ def _bant_score(bant: Facts) -> int:
 
 
 def _requirements(bant: Facts) -> Facts:
-    """What replaces the lead's own; what is left out, an empty list too, replaces nothing."""
+    """Return what replaces the lead's requirements; missing and empty parts replace nothing."""
     timeline = bant.get("timeline", {})
     given = {
         "budget": bant.get("budget", {}).get("amount"),
@@ -312,7 +316,10 @@ def _update(world: World, said: Said, told: Told) -> Meaning:
 
 
 def _stated_by_sales(lead: Lead, said: Said, consent: Facts) -> Facts:
-    """A yes or a no for whatever address the person has; a yes never lifts a no. It is told even without a change."""
+    """Apply a yes or no about any address of the person; a yes lifts no no.
+
+    It is published even without a change.
+    """
     channel, given = consent["channel"], consent["given"]
     what = f"Consent to {'e-mail' if channel == 'email' else 'calls'} {'given' if given else 'refused'}"
     lead.activities[said.id] = Activity("follow_up", what, by=said.data["requestedBy"])
@@ -338,7 +345,7 @@ def _convert(world: World, said: Said, told: Told) -> Meaning:
 
 
 def _erase(world: World, said: Said, told: Told) -> Meaning:
-    """From here on nothing late brings the lead back; it goes with `finish`."""
+    """Begin an erasure: no late event recreates the lead; `finish` removes it."""
     lead, stone = world.find(said.data), world.stones.get(name_in(said.data))
     if lead is None and stone is None:
         return _not_found(world, said, told), None
@@ -360,7 +367,7 @@ def _bury(world: World, lead: Lead, at: datetime) -> None:
 
 
 def finish(world: World, said: Said, _told: Told) -> Iterator[World]:
-    """The erasure is through: the lead is nowhere any more. Raises `Contradiction`."""
+    """Finish an erasure: the lead is gone. Raises `Contradiction`."""
     world = deepcopy(world)
     lead = world.leads.pop(world.erasing.pop(said.id, ""), None)
     if lead and said.begun and said.ended:

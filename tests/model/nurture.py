@@ -1,4 +1,4 @@
-"""What must hold of nurture at rest: who is enrolled in what, and what became of each step (contract 3, Nurture)."""
+"""Laws of nurture when nothing is under way (schemas/README.md#nurture)."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ TRIGGERED_BY = {one["id"]: set(one.get("triggers", ())) for one in _FILE["sequen
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One way through a sequence, as told: its rows in the order they are due, and what went out, by step."""
+    """One published enrolment: its rows in due order, and the published actions, by step."""
 
     sequence: str
     cause: str
@@ -44,7 +44,7 @@ class Round:
 
 @dataclass(slots=True)
 class Look:
-    """What stood when everything was at rest the last time: the turn, live rounds, and steps that were skipped."""
+    """The state at the last rest: the turn, the live enrolments, and the skipped steps."""
 
     turn: int = 0
     told: int = 0
@@ -55,7 +55,10 @@ class Look:
 
 @dataclass(slots=True)
 class Nurture:
-    """The laws, over what is told and stored now; `last` is the look before, and `calm` says that nothing paused."""
+    """The laws over current events and documents; `last` is the look before.
+
+    `calm` means that no process paused since.
+    """
 
     world: World
     log: Sequence[Entry]
@@ -75,7 +78,7 @@ class Nurture:
         self.triggered = told_once(self.log, topics.TRIGGERED)
 
     def hold(self, turn: int) -> Look:
-        """Raises `Contradiction` where one doesn't; else returns what stands now."""
+        """Raise `Contradiction` for a broken law; else return the current look."""
         look = Look(turn, len(self.log))
         self._once()
         for lead in self.world.leads.values():
@@ -94,7 +97,7 @@ class Nurture:
         return look
 
     def _once(self) -> None:
-        """An action has one id, and an erased lead gets none."""
+        """Check that an action has one id, and that erased leads get none."""
         told = [entry.event["data"] for entry in self.actions.values()]
         ids = Counter((one["leadId"], one["sequenceId"], one["stepId"], one["dueAt"]) for one in told)
         same("steps that went out under several ids", [one for one, times in ids.items() if times > 1], [])
@@ -119,14 +122,14 @@ class Nurture:
             yield Round(sequence, entry.event["causationid"], tuple(rows[place] for place in places), own)
 
     def _personal(self, lead: Lead, told: Mapping[str, Any], sequence: str) -> None:
-        """Personalization says what the lead said at that time, and the steps' own words under other names."""
+        """Check that personalization uses the lead's values at that time."""
         for name, part in _PERSONAL.items():
             require(told.get(name) in options(lead, *part), f"{lead.id}: {name} of {told} is not the lead's")
         own = {name for step in STEPS[sequence].values() for name in step.get("personalization", ())}
         same(f"{lead.id}: words of {sequence}", set(told) - set(_PERSONAL), own - set(_PERSONAL))
 
     def _rows(self, lead: Lead, rounds: Sequence[Round]) -> None:
-        """Every row is a step of a round that was told, as the sequence plans it."""
+        """Check that every row is a step of a published enrolment, as the sequence plans it."""
         held = sorted(row["_id"] for row in of_lead(self.stored, "nurture_steps", lead.id))
         same(f"steps of {lead.id}", held, sorted(row["_id"] for one in rounds for row in one.rows))
         for one in rounds:
@@ -136,7 +139,7 @@ class Nurture:
             same(f"{lead.id}: beginnings of a round", len(begun), 1)
 
     def _enrolled(self, lead: Lead, rounds: Sequence[Round]) -> None:
-        """What wants a lead enrolled does so once, unless it is in that sequence already, or at its end."""
+        """Check that each cause enrols its lead once, unless it is in that sequence or at its end."""
         causes = self._causes(lead)
         begun = [(one.sequence, one.cause) for one in rounds]
         require(len(set(begun)) == len(begun), f"{lead.id}: one cause began two rounds: {begun}")
@@ -151,7 +154,7 @@ class Nurture:
             self._another(lead, [one for one in rounds if one.sequence == sequence])
 
     def _another(self, lead: Lead, rounds: Sequence[Round]) -> None:
-        """Of one sequence: another round begins when something wants it after the last one was through, else none."""
+        """Check that a sequence runs again only for a new cause after its last run ended."""
         key = lead.id, rounds[0].sequence
         before, causes = self.last.rounds[key], self._causes(lead)
         fresh = [cause for cause, one in self.triggered.items() if one.record.offset >= self.last.told]
@@ -162,20 +165,20 @@ class Nurture:
             require(len(rounds) == before, f"{key}: a round began within a round")
 
     def _causes(self, lead: Lead) -> set[tuple[str, str]]:
-        """Sequences and the events that want this lead in them."""
+        """Return sequences and the events that enrol this lead in them."""
         causes = {(sequence, cause) for sequence in self._picks(lead) for cause in self._first(lead)}
         told = [(cause, one.event["data"]) for cause, one in self.triggered.items()]
         own = [(cause, data["trigger"]) for cause, data in told if data["leadId"] == lead.id]
         return causes | {(s, cause) for cause, trigger in own for s, names in TRIGGERED_BY.items() if trigger in names}
 
     def _first(self, lead: Lead) -> dict[str, int]:
-        """The event of the lead's first score, and the score."""
+        """Return the event of the lead's first score, and the score."""
         told = {cause: one.event["data"] for cause, one in self.scored.items()}
         mine = {cause: data for cause, data in told.items() if data["leadId"] == lead.id}
         return {cause: data["score"] for cause, data in mine.items() if "previousScore" not in data}
 
     def _picks(self, lead: Lead) -> Iterator[str]:
-        """The sequences that the first score may have picked, whatever the lead said by then."""
+        """Return the sequences that the first score may have chosen."""
         sizes, industries = options(lead, "company", "size"), options(lead, "company", "industry")
         for size, industry, score in product(sizes, industries, self._first(lead).values()):
             if size == "enterprise":
@@ -202,7 +205,7 @@ class Nurture:
                 require(not _may_go(lead, one.sequence, row), f"{what}: nothing was in its way")
 
     def _meant(self, lead: Lead, row: Mapping[str, Any], entry: Entry) -> None:
-        """Who began to send it after the lead's last change saw the lead as it is now."""
+        """Return whether a step started after the lead's last change, for its current state."""
         if lead.over_since is not None:
             require(entry.begun <= lead.over_since, f"{lead.id} was over, and got {row['stepId']}")
         if entry.begun > lead.touched:
@@ -212,7 +215,7 @@ class Nurture:
             same(f"{lead.id}: to whom", {name: to.get(name) for name in held}, held)
 
     def _spaced(self, one: Round, row: Mapping[str, Any]) -> bool:
-        """A late step waits until the one before it is its usual distance away, at most a day."""
+        """Check that a late step keeps its usual distance to the one before, at most a day."""
         steps = sorted(STEPS[one.sequence].values(), key=lambda step: float(step["delay"]))
         gaps = {after["id"]: (after["delay"] - before["delay"]) * _DAY for before, after in pairwise(steps)}
         sent = [entry.at for entry in one.sent.values()]
@@ -224,7 +227,7 @@ def _place(data: Mapping[str, Any]) -> tuple[str, str, str, datetime]:
 
 
 def _may_go(lead: Lead, sequence: str, row: Mapping[str, Any]) -> bool:
-    """Whether the step can go out to the lead as it is."""
+    """Return whether the step is allowed for the lead in its current state."""
     step, contact, consent = STEPS[sequence][row["stepId"]], lead.sections["contact"], lead.sections["consent"]
     if step["action"] in _MAILED and not (contact.get("email") and consent.get("email") is not False):
         return False

@@ -1,4 +1,4 @@
-"""A handful of people, in the spellings by which they are captured; who is who is known here, not computed."""
+"""A few people, in the spellings of their captures; the test knows who is who."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +34,7 @@ CARDS = (
     (None, "two", "gulf", "Bo"),
     ("ana", "two", "gulf", "Bo"),
 )
-"""E-mail, phone, company and name as people show them: shared, missing, or somebody else's."""
+"""E-mail, phone, company and name as people state them: shared, missing, or another's."""
 
 _KNOWN = {
     spelled: key
@@ -46,7 +46,7 @@ _KNOWN = {
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a capture or a lead says it is; None: it doesn't say."""
+    """The identifiers of a capture or lead; None: not stated."""
 
     email: str | None
     phone: str | None
@@ -55,12 +55,12 @@ class Identity:
 
     @property
     def person(self) -> tuple[str, str, str] | None:
-        """Phone, company and name, if it has all of them."""
+        """Return phone, company and name, if all are given."""
         return (self.phone, *self.worker) if self.phone else None
 
 
 def identity(data: dict[str, Any]) -> Identity:
-    """Who the wire form of a capture or a lead document means."""
+    """Return the identity of a capture's wire form or of a lead document."""
     contact, company = data["contact"], data["company"]
     name = _KNOWN[contact["firstName"], contact["lastName"]]
     email, phone = contact.get("email"), contact.get("phone")
@@ -68,12 +68,12 @@ def identity(data: dict[str, Any]) -> Identity:
 
 
 def who(email: str) -> str:
-    """Whose address this is."""
+    """Return the person with this address."""
     return _KNOWN[email]
 
 
 def card(number: int, spelling: int) -> dict[str, Any]:
-    """A capture's company and contact, in one of two spellings."""
+    """Return a capture's company and contact, in one of two spellings."""
     email, phone, company, name = CARDS[number]
     first, last = NAMES[name][spelling]
     contact = {"firstName": first, "lastName": last}

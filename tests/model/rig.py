@@ -1,10 +1,10 @@
-"""The real workers on a real database, with a log, a clock and accidents of the test's own.
+"""The real workers on a real database, with the test's own log, clock and accidents.
 
-A `Process` is one incarnation of one worker. Its steps are counted: each call of the database, each record it
-publishes, each commit. An `Accident` meets it at one of them: a crash (nothing of it runs on, its batch comes again to
-a process built from nothing), or a pause, in which others go on, its own worker's other processes among them, and after
-which it writes late. The log gives a worker its records in any order, in any batches, more than once: all that Kafka
-may do and more, so that a seed decides what happens. Real brokers are `tests/worker`'s subject.
+A `Process` is one incarnation of one worker. Its steps are counted: each database call, each published record, each
+commit. An `Accident` happens at one of them. A crash ends the process, and a new one gets its batch again. A pause lets
+other processes continue, also of the same worker, and the paused one writes late. The log delivers records in any
+order, in any batches, more than once: more than Kafka may do, and all decided by a seed. `tests/worker` tests real
+brokers.
 """
 
 import asyncio
@@ -19,25 +19,25 @@ from typing import Any, cast
 from pydantic import SecretStr
 
 from schemas.topics import Topic
-from services.catalogue import TOPICS_OF, WORKERS, create_indexes
-from shared.broker import Publisher
-from shared.collections import ORPHANS
-from shared.events import Outgoing, Received, Record, Result
-from shared.intake import Intake
-from shared.isolation import transient
-from shared.metrics import Metrics
-from shared.orphans import Orphans
-from shared.passage import Passage
+from services.composition.workers import TOPICS_OF, WORKERS, create_indexes
+from shared.consuming.consumer import BatchConsumer
+from shared.consuming.isolation import is_transient
+from shared.consuming.processor import RecordProcessor
+from shared.consuming.worker import Runtime, Worker
+from shared.kafka.client import Publisher
+from shared.kafka.events import Outgoing, Received, Record, Result
+from shared.leads.pending import PendingProcessor
+from shared.leads.pending_store import PendingStore
+from shared.mongo.names import PENDING_EVENTS
+from shared.mongo.storage import Document, Storage
+from shared.observability.metrics import Metrics
 from shared.settings import Settings
-from shared.storage import Document, Storage
-from shared.waiting import Waiting
-from shared.worker import Runtime, Worker
 from tests.builders import NOW, event
 
 SETTINGS = Settings(erasure_pepper=SecretStr("salt"))
 SOURCE = "/tests"
 LEASE = timedelta(seconds=61)
-"""After this long nobody holds what a dead process held; anything that the contract gives a minute is done."""
+"""After this long any lease has expired, and anything that may take a minute has happened."""
 
 _METRICS = Metrics()
 _TRIES = 5
@@ -46,19 +46,19 @@ Work = Callable[[], Awaitable[Any]]
 
 
 class Crash(BaseException):
-    """The process is no more. No handler can catch it, as none can catch a SIGKILL."""
+    """The process is dead. Like SIGKILL, no handler can catch it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accident:
-    """What meets a process right before its step number `at`."""
+    """What happens to a process right before its step number `at`."""
 
     at: int
     pauses: bool = False
 
 
 class Life:
-    """The steps of one process, one after the other, until its accident."""
+    """The steps of one process until its accident."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -67,7 +67,7 @@ class Life:
         self.paused, self._goes_on = asyncio.Event(), asyncio.Event()
 
     def meet(self, accident: Accident | None) -> None:
-        """The next accident; steps are counted from here."""
+        """Set the next accident; steps are counted from here."""
         self._steps, self._accident = 0, accident or Accident(0)
 
     def go_on(self, accident: Accident | None) -> None:
@@ -93,7 +93,7 @@ class Life:
 
 
 class _Port:
-    """A process's way to the database: every call is a step."""
+    """A process's access to the database: every call is a step."""
 
     def __init__(self, storage: Storage, life: Life) -> None:
         self._storage, self._life = storage, life
@@ -111,7 +111,7 @@ class _Port:
 
 @dataclass(frozen=True, slots=True)
 class _Teller:
-    """A process's way to the log: every record is a step, and so is the acknowledgement of all."""
+    """A process's access to the log: every record is a step, and so is their acknowledgement."""
 
     rig: "Rig"
     life: Life
@@ -127,52 +127,54 @@ async def _nothing() -> None:
 
 
 class Process:
-    """One incarnation of the worker `name`, built from nothing."""
+    """One new incarnation of the worker `name`."""
 
     def __init__(self, name: str, rig: "Rig") -> None:
         self.name, self.life, self._rig = name, Life(), rig
         storage = cast("Storage", _Port(rig.storage, self.life))
         publisher = cast("Publisher", _Teller(rig, self.life))
         worker = self._watched(WORKERS[name](Runtime(SETTINGS, storage, publisher, rig.clock)))
-        passage = Passage(worker, publisher, rig.clock, SETTINGS.region)
+        passage = RecordProcessor(worker, publisher, rig.clock, SETTINGS.region)
         ttl, patience = timedelta(seconds=SETTINGS.orphan_ttl), timedelta(seconds=SETTINGS.command_patience)
-        orphans = Orphans(storage, name, ttl, patience)
+        orphans = PendingStore(storage, name, ttl, patience)
         waiting = (
-            Waiting(orphans, storage, passage, SETTINGS.erasure_pepper.get_secret_value()) if worker.waits else None
+            PendingProcessor(orphans, storage, passage, SETTINGS.erasure_pepper.get_secret_value())
+            if worker.parks_unknown_leads
+            else None
         )
-        self._intake, self._passage = Intake(passage, _METRICS, waiting), passage
-        self._alarms = [alarm.take for alarm in worker.alarms]
+        self._intake, self._passage = BatchConsumer(passage, _METRICS, waiting), passage
+        self._alarms = [alarm.take for alarm in worker.pollers]
         self._waiting = waiting
-        self.looks, self.observes = bool(self._alarms or waiting), worker.observes
+        self.looks, self.ignores_invalid = bool(self._alarms or waiting), worker.ignores_invalid
 
     def _watched(self, worker: Worker) -> Worker:
         async def handle(received: Sequence[Received]) -> Sequence[Result]:
             try:
                 return await worker.handle(received)
             except Exception as error:
-                if not transient(error):
+                if not is_transient(error):
                     self._rig.faults.append(f"{self.name}: {error!r}")
                 raise
 
         return replace(worker, handle=handle)
 
     async def take(self, records: Sequence[Record]) -> None:
-        """One batch to its end."""
-        through = await self._intake.process(records)
-        await self._passage.bury(through.faults, through.handled)
+        """Process one batch."""
+        through = await self._intake.handle_once(records)
+        await self._passage.send_to_dead_letter(through.faults, through.handled)
         await self.life.step(_nothing)
 
     async def look(self) -> tuple[int, int]:
-        """See to what is due, once; return how much that was, and how many events that wait were looked at."""
+        """Process what is due, once; return how much that was, and the pending events read."""
         due = sum([await alarm() for alarm in self._alarms])
         if self._waiting:
-            await self._waiting.reconsider(await self._waiting.watch.changed())
+            await self._waiting.reconsider(await self._waiting.watch.pop_changed())
         return due, await self._waiting.look() if self._waiting else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A record of the log: when it was told, the event it is, and the turn in which the telling process began."""
+    """A record of the log: its moment, its event, and the turn in which its publisher started."""
 
     record: Record
     at: datetime
@@ -182,7 +184,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Said:
-    """An input event: what it says, and the moments (turn and clock) between which its effect came about."""
+    """An input event, and the moments (turn and clock) between which it took effect."""
 
     id: str
     topic: Topic
@@ -192,33 +194,33 @@ class Said:
     begun: tuple[int, datetime] | None = None
     ended: tuple[int, datetime] | None = None
     place: int = 0
-    """Where in its first batch it stood."""
+    """Its position in its first batch."""
     waits: bool = False
     copies: int = 0
     shaken: bool = False
-    """Something came between its beginning and its end."""
+    """Another event came between its start and its end."""
     since: int = 0
-    """Where in the log its life begins: what was given up, or went with an erased lead, has another when it comes."""
+    """The log position from which it counts, after it expired or its lead was erased."""
 
     def begin_anew(self, since: int) -> None:
-        """Be an event that never came."""
+        """Become an event that never arrived."""
         self.begun, self.ended, self.waits, self.copies, self.since = None, None, False, 0, since
         self.shaken = False
 
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """A batch (or, without records, a look at what is due) in the hands of a process."""
+    """A batch that a process handles, or without records a look at what is due."""
 
     process: Process
     numbers: tuple[int, ...]
     task: "asyncio.Task[Any]" = field(init=False)
     moved: bool = False
-    """Its partitions went to another process meanwhile, which gets the records again."""
+    """Its partitions moved to another process, which gets the records again."""
 
 
 class Rig:
-    """Everything that runs, and what it left; `say` puts an event into the log, the rest moves things on."""
+    """All processes and their results; `say` adds an event, the rest makes progress."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
@@ -239,7 +241,7 @@ class Rig:
         await create_indexes(self.storage)
 
     async def close(self) -> None:
-        """End all processes, and forget all they stored."""
+        """End all processes, and delete all they stored."""
         for job in self.paused:
             job.process.life.dead = True
             job.process.life.go_on(None)
@@ -249,13 +251,13 @@ class Rig:
         self.storage.close()
 
     async def say(self, event_id: str, topic: Topic, data: dict[str, Any], time: datetime) -> None:
-        """A producer publishes an event, or the same event again."""
+        """Publish an event as a producer, or publish it again."""
         fresh = Said(event_id, topic, data, time, event(data, topic, event_id, SOURCE, time=time.isoformat()))
         said = self.said.setdefault(event_id, fresh)
         await self.append(Outgoing(said.topic.name, event_id.encode(), said.value))
 
     async def append_from(self, source: str, topic: Topic, event_id: str, data: dict[str, Any], time: datetime) -> None:
-        """A producer of this source publishes an event that nobody looks after."""
+        """Publish an event from this source that no check covers."""
         value = event(data, topic, event_id, source, time=time.isoformat())
         await self.append(Outgoing(topic.name, event_id.encode(), value))
 
@@ -268,7 +270,7 @@ class Rig:
                 self.pending[name].append(number)
 
     async def run(self, name: str, numbers: Sequence[int], accident: Accident | None = None) -> None:
-        """Give these records to a process of this worker; they are pending no more, or taken ones delivered again."""
+        """Give these records to a process of this worker: pending ones, or redelivered ones."""
         given = set(numbers)
         self.pending[name] = [number for number in self.pending[name] if number not in given]
         process = self._processes.get(name) or Process(name, self)
@@ -282,7 +284,10 @@ class Rig:
         await self._follow(job, lambda: process.take(records), accident)
 
     async def look(self, name: str, accident: Accident | None = None) -> tuple[int, int]:
-        """Let a process of this worker see to what is due; return what `Process.look` does (0, 0 after an accident)."""
+        """Let a process of this worker do what is due; return the result of `Process.look`.
+
+        After an accident it returns (0, 0).
+        """
         process = self._processes[name] = self._processes.get(name) or Process(name, self)
         if not process.looks:
             return 0, 0
@@ -300,14 +305,14 @@ class Rig:
         await self._until_still(job)
 
     async def resume(self, job: Job, accident: Accident | None = None) -> None:
-        """Let a paused process go on."""
+        """Let a paused process continue."""
         self.turn += 1
         self.paused.remove(job)
         job.process.life.go_on(accident)
         await self._until_still(job)
 
     def move(self, job: Job) -> None:
-        """Give a paused process's partitions to another one: its batch is delivered again."""
+        """Move a paused process's partitions to another one, which gets the batch again."""
         if not job.moved:
             self.pending[job.process.name] += job.numbers
         job.moved = True
@@ -341,15 +346,15 @@ class Rig:
             said.waits = said.waits or said.id in waiting
 
     def _inputs(self, job: Job) -> list[Said]:
-        """The input events of a job that its worker answers for."""
-        if job.process.observes:
+        """Return the input events of a job that its worker answers."""
+        if job.process.ignores_invalid:
             return []
         ids = [self.log[number].event["id"] for number in job.numbers]
         return [self.said[one] for one in ids if one in self.said]
 
     async def waiting(self) -> set[str]:
-        """The ids of the input events that wait for their lead."""
-        rows = await self.storage.find(ORPHANS, {}, fields=("value",))
+        """Return the ids of the pending input events."""
+        rows = await self.storage.find(PENDING_EVENTS, {}, fields=("value",))
         return {str(json.loads(row["value"])["id"]) for row in rows}
 
     async def settle(self) -> None:
@@ -364,7 +369,7 @@ class Rig:
         raise AssertionError(f"something is due every minute, {_ROUNDS} times")
 
     async def _rest(self) -> bool:
-        """Run everything until nothing is left to do now; return whether there was anything but waiting."""
+        """Run everything until nothing is left to do now; return whether anything was done."""
         stirred = False
         for _ in range(_ROUNDS):
             busy = [name for name, numbers in self.pending.items() if numbers]
@@ -378,12 +383,12 @@ class Rig:
         raise AssertionError(f"no rest after {_ROUNDS} rounds; pending: {self.pending}")
 
     async def _deferred(self) -> bool:
-        """Whether a command waits for another status of its lead."""
-        rows = await self.storage.find(ORPHANS, {}, fields=("waitsFor",))
+        """Return whether a command is deferred until its lead has another status."""
+        rows = await self.storage.find(PENDING_EVENTS, {}, fields=("waitsFor",))
         return any("|status|" in row["waitsFor"] for row in rows)
 
     async def stored(self) -> dict[str, list[Document]]:
-        """Every document there is, by collection."""
+        """Return all documents, by collection."""
         return {name: await self.storage.find(name, {}) for name in await self.storage.collections()}
 
 

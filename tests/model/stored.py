@@ -1,4 +1,4 @@
-"""Whether what is stored is what the model says: leads, names, captures, activities, and nothing of the erased."""
+"""Compare stored documents with the model's leads, identities, captures, activities."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,13 +14,13 @@ Stored = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def same(what: str, product: Any, model: Any) -> None:
-    """Raises `Contradiction` when both differ."""
+    """Raise `Contradiction` if both differ."""
     if product != model:
         raise Contradiction(f"{what}: stored {product}; the model: {model}")
 
 
 def agree(world: World, stored: Stored) -> None:
-    """Raises `Contradiction` where leads, and what belongs to them, differ from the model's."""
+    """Raise `Contradiction` where leads and their documents differ from the model's."""
     leads = {lead["_id"]: lead for lead in stored.get("leads", ())}
     same("leads", sorted(leads), sorted(world.leads))
     for lead_id, lead in world.leads.items():
@@ -59,7 +59,7 @@ def _model(lead: Lead) -> Facts:
 
 
 def of_lead(stored: Stored, collection: str, lead_id: str) -> list[Mapping[str, Any]]:
-    """A lead's documents in a collection."""
+    """Return a lead's documents in a collection."""
     return [row for row in stored.get(collection, ()) if row["leadId"] == lead_id]
 
 

@@ -1,6 +1,6 @@
-"""Captures of people who share almost everything, against the contract's identity: nothing sticks, nothing differs.
+"""Captures of people who share almost everything, against a plain model: nothing sticks, nothing differs.
 
-    PANTRY_IDENTITY_RUNS=2000 deploy/run pytest tests/model/test_alphabet.py        # the long run
+    PANTRY_TEST_IDENTITY_RUNS=2000 deploy/run pytest tests/model/test_alphabet.py        # the long run
 
 Each run has people of its own; so runs go side by side, and each batch has captures of all of them. A run's captures
 come one by one, or in batches of random sizes, and some of them come again.
@@ -11,26 +11,25 @@ import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from deploy.local import LocalServers
 from schemas.topics import CAPTURED, CREATED, MERGED
-from services.catalogue import WORKERS, create_indexes
-from shared.broker import Publisher
-from shared.events import Outgoing, Record
-from shared.mongo import Mongo
-from shared.passage import Passage
-from shared.storage import Storage
-from shared.worker import Runtime
+from services.composition.workers import WORKERS, create_indexes
+from shared.consuming.processor import RecordProcessor
+from shared.consuming.worker import Runtime
+from shared.kafka.client import Publisher
+from shared.kafka.events import Outgoing, Record
+from shared.mongo.connection import Mongo
+from shared.mongo.storage import Storage
 from tests.builders import NOW, event
 from tests.harness import bench, capture_key, until
 from tests.model.alphabet import Card, Facts, Model, cards, letters, told_of
 from tests.model.rig import SETTINGS
 
-_RUNS = int(os.environ.get("PANTRY_IDENTITY_RUNS", "24"))
+_RUNS = int(os.environ.get("PANTRY_TEST_IDENTITY_RUNS", "24"))
 _TOGETHER, _THROUGH_KAFKA, _AGAIN = 50, 20, 0.05
 _SOURCE = "/tests"
 
@@ -49,7 +48,7 @@ class _Capture:
         self.storage, self.now = storage, NOW
         publisher = cast("Publisher", None)
         worker = WORKERS["capture"](Runtime(SETTINGS, storage, publisher, lambda: self.now))
-        self._passage = Passage(worker, publisher, lambda: self.now, SETTINGS.region)
+        self._passage = RecordProcessor(worker, publisher, lambda: self.now, SETTINGS.region)
 
     async def take(self, batch: Sequence[Card]) -> dict[str, list[Facts]]:
         self.now += timedelta(seconds=1)
@@ -100,12 +99,10 @@ class _Run:
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Iterator[Storage]:
-    named = os.environ.get("PANTRY_MONGO_URL")
-    with LocalServers("embedded", tmp_path, kafka_bootstrap="nowhere:0", mongo_url=named) as local:
-        made = Storage(Mongo(local.servers.mongo_url), "identity")
-        yield made
-        made.close()
+def storage(mongo: str) -> Iterator[Storage]:
+    made = Storage(Mongo(mongo), "identity")
+    yield made
+    made.close()
 
 
 @pytest.mark.parametrize("by_one", [True, False], ids=["one by one", "in batches"])

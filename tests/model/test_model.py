@@ -1,17 +1,16 @@
-"""Random interleavings of everything that can happen, against a plain model of what the contract means.
+"""Random interleavings of everything that can happen, against a plain model of the contract (schemas/README.md).
 
 Hypothesis says events, hands them to workers in any order and batches, kills and pauses processes at any step, delivers
 again, and moves the clock by minutes to months. Whenever all is at rest, some order of the events that their overlaps
 allow must explain, by the model, all that was told and stored (`history`), and the laws of what follows must hold.
 
-PANTRY_MODEL_EXAMPLES asks for more examples, chosen at random; without it they are the same ones in every run.
+PANTRY_TEST_MODEL_EXAMPLES asks for more examples, chosen at random; without it they are the same ones in every run.
 """
 
 import asyncio
 import os
 from collections.abc import Coroutine, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -19,13 +18,12 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from deploy.local import LocalServers
 from schemas import topics
-from services.catalogue import WORKERS
+from services.composition.workers import WORKERS
 from services.insights.rebuild import verify
 from shared.domain.ids import derive
-from shared.mongo import Mongo
-from shared.storage import Storage
+from shared.mongo.connection import Mongo
+from shared.mongo.storage import Storage
 from tests.harness import capture_key
 from tests.model import laws
 from tests.model.history import Search, told_of
@@ -36,7 +34,7 @@ from tests.model.rig import SOURCE, Accident, Rig
 from tests.model.stored import agree, same
 from tests.model.world import Told, World
 
-EXAMPLES = int(os.environ.get("PANTRY_MODEL_EXAMPLES", "0"))
+EXAMPLES = int(os.environ.get("PANTRY_TEST_MODEL_EXAMPLES", "0"))
 PROFILE = settings(
     max_examples=EXAMPLES or 12,
     stateful_step_count=30,
@@ -293,7 +291,11 @@ class Funnel(RuleBasedStateMachine):
         for once_more in [rig.said[one] for one in waiting if told[one].facts]:
             # It was given up in its time, and waits once more because it came again.
             once_more.begin_anew(len(rig.log))
-            once_more.begun, once_more.ended, once_more.waits = (rig.turn, rig.now), (rig.turn, rig.now), True
+            once_more.begun, once_more.ended, once_more.waits = (
+                (rig.turn, rig.now),
+                (rig.turn, rig.now),
+                True,
+            )
         begun = [one for one in rig.said.values() if one.begun]
         fresh = {one.id: one for one in begun if one.id not in self.explained and one.id not in waiting}
         for came in fresh.values():
@@ -342,11 +344,9 @@ class Funnel(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def funnel(tmp_path: Path) -> Iterator[type[Funnel]]:
-    named = os.environ.get("PANTRY_MONGO_URL")
-    servers = LocalServers("embedded", tmp_path, kafka_bootstrap="nowhere:0", mongo_url=named)
-    with servers as local, asyncio.Runner() as runner:
-        Funnel.runner, Funnel.mongo = runner, Mongo(local.servers.mongo_url)
+def funnel(mongo: str) -> Iterator[type[Funnel]]:
+    with asyncio.Runner() as runner:
+        Funnel.runner, Funnel.mongo = runner, Mongo(mongo)
         yield Funnel
 
 

@@ -1,4 +1,4 @@
-"""What the model holds: leads and their names as the contract means them, in plain objects."""
+"""The model's state: leads and identities as schemas/README.md defines them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,18 +13,18 @@ EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 Facts = dict[str, Any]
 Name = str | tuple[str, str, str]
-"""A name of a lead: its id, whose address, or phone + company + name."""
+"""An identifier of a lead: its id, an address's person, or phone, company and name."""
 
 
 class Contradiction(Exception):  # noqa: N818 - what it is
-    """The product says or holds something that the contract doesn't."""
+    """The product publishes or stores something that the contract forbids."""
 
 
 @dataclass(slots=True)
 class Told:
-    """What was told of one event: facts by topic, when each was told first, and the ids and moments left to chance.
+    """The published facts about one event, by topic, and the ids and moments left open.
 
-    `place` is where the log tells of it first; None where it never does.
+    `place` is their first position in the log; None if there is none.
     """
 
     facts: dict[str, Facts] = field(default_factory=dict)
@@ -35,9 +35,10 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What one event says of an activity, completed (if at all) between two moments; both are one where it says when.
+    """One version of an activity, completed, if at all, between two moments.
 
-    `name` is the activity's id, where the event gives one: the newest event by `time`, then by its id, states it.
+    Both are one moment if the event states it. `name` is the activity's id, if the event gives one. The newest version
+    by `time`, then by event id, applies.
     """
 
     type: str
@@ -55,10 +56,10 @@ class Activity:
 class Lead:
     """One lead.
 
-    `born` is what it said when it was created, `owner` whom a command named, `bant` the newest BANT with its time and
-    id. As turns: `touched` is when it changed last, `over_since` when it came to an end of nurture that still holds;
-    `untold` says since when something of it wasn't told, as may be of a lead that is being erased; `doomed` is what
-    must come to be erased.
+    `born` are its values at creation, `owner` the one that a command named, `bant` the newest BANT with its time and
+    id. As turns: `touched` is its last change, `over_since` the start of its current end of nurture. `untold` is the
+    turn since which something was not published, as during an erasure. `doomed` means that an erasure of it must
+    follow.
     """
 
     id: str
@@ -83,7 +84,7 @@ class Lead:
 
     @property
     def current(self) -> list[Activity]:
-        """Each activity as it was stated last."""
+        """Return the newest version of each activity."""
         by_time = sorted(self.activities.items(), key=lambda one: (one[1].time or self.created, one[0]))
         return list({one.name or event: one for event, one in by_time}.values())
 
@@ -93,7 +94,7 @@ class Lead:
 
     @property
     def over(self) -> bool:
-        """It gets no more nurture."""
+        """Whether the lead gets no more nurture."""
         left = departure(self.statements, "email", self.identity.email)
         return left is not None or self.status in ("lost", "converted")
 
@@ -102,26 +103,26 @@ class Lead:
         return {self.id, *self.emails, *self.persons}
 
     def state(self, *statements: Statement) -> Facts:
-        """These are said, too; return what they change of the consent that it shows."""
+        """Add statements; return their change of the shown consent."""
         self.statements += statements
         before, own = self.sections["consent"], self.identity
         self.sections["consent"] = shown(self.statements, {"email": own.email, "phone": own.phone})
         return changes(before, self.sections["consent"])
 
     def learn(self, person: Identity) -> None:
-        """It is known by this, too."""
+        """Add an identifier."""
         self.persons |= {person.person} if person.person else set()
         self.emails |= {person.email} if person.email else set()
 
 
 @dataclass(slots=True)
 class World:
-    """All leads, and what is left of the erased.
+    """All leads, and what remains of the erased ones.
 
-    `emails` says to which lead an address leads; `stones`, by name, when an erasure began and whose; `assigned` the
-    owners that rules gave, as told. `dropped` are names of erased leads for which an event waited in vain; `erased` are
-    the erased, each with the turn in which it was done; `forgotten` the events that were their activities; `refused`
-    what they refused, by name.
+    `emails` maps addresses to leads. `stones` maps identifiers to the start of an erasure and its person. `assigned`
+    are the published owners by rule. `dropped` are identifiers of erased leads for which an event expired. `erased`
+    maps erased leads to the turn of their end. `forgotten` are events that were their activities. `refused` are their
+    refusals, by identifier.
     """
 
     leads: dict[str, Lead] = field(default_factory=dict)
@@ -135,15 +136,15 @@ class World:
     refused: dict[Name, list[Statement]] = field(default_factory=dict)
 
     def unused(self, lead_id: str) -> bool:
-        """Whether no lead ever had this id."""
+        """Return whether no lead ever had this id."""
         return lead_id not in self.leads and lead_id not in self.erased
 
     def find(self, data: Mapping[str, Any]) -> Lead | None:
-        """The lead that an event names."""
+        """Return the lead that an event names."""
         return self.leads.get(data.get("leadId") or self.emails.get(who(data["email"]), ""))
 
     def matches(self, person: Identity) -> list[tuple[int, set[str], Lead]]:
-        """The leads that this identity duplicates, best first: points, on what, which."""
+        """Return the leads that this identity duplicates, best first: points, reason, lead."""
         found = [(*self._match(person, lead), lead) for lead in self.leads.values()]
         return sorted((one for one in found if one[0] > 80), key=lambda one: (-one[0], one[2].created, one[2].id))
 
@@ -157,10 +158,10 @@ class World:
         return sum(words.values()), {word for word, points in words.items() if points}
 
     def stones_of(self, person: Identity) -> list[tuple[datetime, str]]:
-        """The erasures of whoever was known by this."""
+        """Return the erasures of anyone known by this identifier."""
         return [self.stones[name] for name in (person.email, person.person) if name in self.stones]
 
 
 def name_in(data: Mapping[str, Any]) -> str:
-    """By what an event names its lead: an id, or whose address it is."""
+    """Return the identifier by which an event names its lead."""
     return str(data.get("leadId") or who(data["email"]))

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from schemas.topics import ACTIVITIES, CONVERT, ENGAGEMENTS, QUALIFY, UPDATE, Topic
-from services.gateway.people import COOKIE
+from services.gateway.auth.domain.users import COOKIE
 from tests.builders import data
 from tests.faults.malformed import CANARY
 from tests.gateway import Answer
@@ -84,7 +84,7 @@ WRONG_CALLS: tuple[tuple[str, str, Any, dict[str, Any]], ...] = (
     ("PATCH", f"/v1/leads/{BIRD}@x.example", {"status": BIRD}, {}),
     ("GET", f"/v1/leads/{BIRD}@x.example", None, {}),
     ("GET", f"/v1/leads/{BIRD}@x.example/timeline?cursor={BIRD}", None, {}),
-    ("GET", f"/v1/leads?status={BIRD}&minScore={BIRD}&cursor={BIRD}&{BIRD}={BIRD}", None, {}),
+    ("GET", f"/v1/leads?status={BIRD}&minScore={BIRD}&cursor={BIRD}&{BIRD}@x.example={BIRD}", None, {}),
     ("GET", f"/v1/analytics/leads?timeframe={BIRD}", None, {}),
     ("GET", f"/v1/analytics/conversions?timeframe={BIRD}", None, {}),
     ("POST", f"/v1/deadletters/{BIRD}/replay", None, {}),

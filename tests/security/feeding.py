@@ -7,12 +7,13 @@ from typing import Any
 import aiohttp
 
 from schemas.topics import CAPTURED, ERASE
-from services.gateway import access, keys, people, people_store, store
-from services.gateway.access import Kind, Scope
-from services.gateway.passwords import hash_of
-from services.gateway.people import Role
-from shared import collections
+from services.gateway.auth import key_store, user_store
+from services.gateway.auth.domain import key_lifecycle, principals, users
+from services.gateway.auth.domain.principals import KeyKind, Scope
+from services.gateway.auth.domain.users import Role
+from services.gateway.auth.passwords import hash_of
 from shared.clock import system_clock
+from shared.mongo import names
 from tests.builders import event
 from tests.faults.malformed import CANARY, INPUTS, malformed
 from tests.gateway import Caller
@@ -27,22 +28,25 @@ _PERSONAL = re.compile(rb"(?<=: \")(ana|blue|sam|talked|asked|clicked|chose|priv
 async def seed_secrets(on: Bench) -> dict[str, str]:
     """Keys and a person whose secrets are canaries; the keys, as their owners have them."""
     now = system_clock()
-    shop = keys.made("shop", Kind.SERVER, KEY, now, scopes=tuple(Scope))
-    form = keys.made("spring", Kind.FORM, KEY, now, origins=("https://blue.example",), title="Taste")
-    for one in (shop, form, keys.made("mailer", Kind.WEBHOOK, "1", now)):
-        assert await store.create_key(on.storage, one)
-    assert await people_store.create_person(on.storage, people.made("kim", Role.ADMIN, hash_of(PASSWORD), now))
-    return {"shop": access.token(Kind.SERVER, "shop", KEY), "form": access.token(Kind.FORM, "spring", KEY)}
+    shop = key_lifecycle.new_key("shop", KeyKind.SERVER, KEY, now, scopes=tuple(Scope))
+    form = key_lifecycle.new_key("spring", KeyKind.FORM, KEY, now, origins=("https://blue.example",), title="Taste")
+    for one in (shop, form, key_lifecycle.new_key("mailer", KeyKind.WEBHOOK, "1", now)):
+        assert await key_store.create_key(on.storage, one)
+    assert await user_store.create_user(on.storage, users.new_user("kim", Role.ADMIN, hash_of(PASSWORD), now))
+    return {
+        "shop": principals.format_key(KeyKind.SERVER, "shop", KEY),
+        "form": principals.format_key(KeyKind.FORM, "spring", KEY),
+    }
 
 
 async def feed(on: Bench) -> None:
     """Everything as it should be, of a known lead and of none; as a handler's trap; and all that is malformed."""
     ids = [f"{BIRD}-{number}@example.com" for number in range(3)]
     await on.publish([event(person(number), event_id=id_) for number, id_ in enumerate(ids)])
-    await until_stored(on, collections.LEADS, 3)
+    await until_stored(on, names.LEADS, 3)
     lead, trap = lead_id(ids[0]), f"{BIRD} trap"
     # What comes now ends the lead: it is to have had its first message.
-    await until_stored(on, collections.STEPS, 1, {"leadId": lead, "decided": {"$exists": True}})
+    await until_stored(on, names.STEPS, 1, {"leadId": lead, "decided": {"$exists": True}})
     for topic, payload in about(lead).items():
         await on.publish([event(payload, topic, event_id=f"{BIRD} {topic.name}", subject=BIRD)], topic)
     for topic, payload in about(f"{BIRD}@nobody.example").items():

@@ -14,7 +14,7 @@ from schemas.topics import (
     TRIGGERED,
     UPDATED,
 )
-from shared.collections import LEADS, ORPHANS
+from shared.mongo.names import LEADS, PENDING_EVENTS
 from tests.builders import data, event
 from tests.gateway import Caller
 from tests.harness import Bench, until, until_told
@@ -70,7 +70,7 @@ async def _arrive(on: Bench, caller: Caller, key: str) -> None:
 
 
 async def _wait(on: Bench) -> bool:
-    return await on.count(ORPHANS) == 4
+    return await on.count(PENDING_EVENTS) == 4
 
 
 async def _mend(on: Bench, caller: Caller, key: str) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from deploy.local.process import ServerFailed
+from deploy.local.child_process import ServerFailed
 from deploy.local.secured import ADMINISTRATOR, Certificates, certificates
-from services.access import PROCESSES, user_of
-from shared.broker import Kafka, kafka_of
+from services.composition.permissions import PROCESSES, user_of
+from shared.kafka.client import Kafka, kafka_of
 from shared.settings import Settings
 
 DATABASE = "test"

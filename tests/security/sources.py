@@ -1,6 +1,6 @@
 """Sources of templates that no file may have, or that fail for some leads; and what leads may say of themselves."""
 
-from services.nurture.templates import NODES_MAX
+from services.nurture.domain.templates import NODES_MAX
 
 BOMBS = {
     "a text repeated": "{{ 'x' * 10**9 }}",

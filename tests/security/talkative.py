@@ -19,9 +19,10 @@ import structlog
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import BulkWriteError
 
-from services import catalogue, cli
-from shared.events import Received, Result
-from shared.worker import Build, Runtime, Worker
+from services.cli import main as cli
+from services.composition import workers as catalogue
+from shared.consuming.worker import Build, Runtime, Worker
+from shared.kafka.events import Received, Result
 
 SECRET = "zyzzyva who talks"  # noqa: S105 - a canary
 

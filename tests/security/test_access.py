@@ -22,10 +22,10 @@ from aiokafka.protocol.group import HeartbeatRequest
 
 from deploy.local.secured import ADMINISTRATOR, Certificates, secured_kafka
 from schemas.topics import TOPICS
-from services.access import OPERATIONS, PROCESSES, SETUP, acls, reads, user_of, writes
-from services.catalogue import TOPICS_OF
-from shared.broker import Kafka
-from shared.log import create_acls, create_topics
+from services.composition.permissions import OPERATIONS, PROCESSES, SETUP, acls, reads, user_of, writes
+from services.composition.workers import TOPICS_OF
+from shared.kafka.admin import create_acls, create_topics
+from shared.kafka.client import Kafka
 from tests.harness import until
 from tests.security.secured import (
     PASSWORDS,

@@ -12,13 +12,13 @@ import aiohttp
 import pytest
 
 from deploy.local import LocalServers
-from deploy.local.process import free_port
+from deploy.local.child_process import free_port
 from deploy.local.secured import ADMINISTRATOR, secured_database, secured_kafka
 from schemas.topics import TOPICS
-from services.access import GATEWAY, OPERATIONS, PROCESSES, SETUP, user_of
-from services.catalogue import WORKERS
-from services.gateway.access import Scope
-from tests.gateway import SECRET, Caller, typed
+from services.composition.permissions import GATEWAY, OPERATIONS, PROCESSES, SETUP, user_of
+from services.composition.workers import WORKERS
+from services.gateway.auth.domain.principals import Scope
+from tests.gateway import NOTHING_TO_REWRITE, SECRET, Caller, typed
 from tests.harness import Bench, until
 from tests.security.life import live
 from tests.security.secured import (
@@ -109,7 +109,7 @@ async def _prepare(site: Site) -> None:
     assert said.endswith(f"{len(PROCESSES)} roles at MongoDB are there")
     make_users(site.local.servers.mongo_url)
     assert (await site.typed(SETUP, "topics", "apply")).startswith(f"created {len(TOPICS)} of {len(TOPICS)} topics")
-    assert await site.typed(SETUP, "indexes", "apply") == "indexes are there"
+    assert await site.typed(SETUP, "indexes", "apply") == NOTHING_TO_REWRITE
 
 
 def _scopes() -> list[str]:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from inspect import getfile
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +15,43 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pydantic import SecretStr
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
-import shared.storage
 from deploy.local import LocalServers
 from deploy.local.secured import ADMINISTRATOR, Certificates, secured_database
-from services.access import GATEWAY, PROCESSES, actions, user_of
-from services.catalogue import WORKERS
+from services.capture.claim_rewriting import Rewriter
+from services.capture.domain.identifying import IdentityRules
+from services.composition.permissions import GATEWAY, PROCESSES, SETUP, mongo_actions, user_of
+from services.composition.workers import WORKERS, create_indexes
 from services.gateway.app import front
-from shared.domain.access import role
-from shared.mongo import Mongo
-from shared.service import Service
-from shared.storage import Storage, Unavailable
-from tests.gateway import SECRET, Caller, new_key
-from tests.harness import bench
-from tests.security.code import actions_of
+from shared import config_reports
+from shared.clock import system_clock
+from shared.domain.operations.server_rights import role
+from shared.leads import commands, erasure_markers, pending_store
+from shared.leads import documents as leads
+from shared.mongo import storage as storage_module
+from shared.mongo.connection import Mongo
+from shared.mongo.names import IDENTITIES
+from shared.mongo.storage import Storage, Unavailable
+from shared.service import WorkerProcess
+from tests.builders import data
+from tests.gateway import NOTHING_TO_REWRITE, SECRET, Caller, command, new_key, typed
+from tests.harness import Bench, bench
+from tests.older import store_of_before
+from tests.security.code import actions_of, folder
 from tests.security.life import live
-from tests.security.secured import DATABASE, PASSWORDS, certified, make_users
+from tests.security.secured import (
+    DATABASE,
+    PASSWORDS,
+    certified,
+    environment,
+    kafka_settings,
+    make_users,
+    mongo_settings,
+)
 
 _FREE = {"hello", "ping", "endSessions", "saslStart", "saslContinue", "killCursors"}
 """What the driver says of its own accord, and no right is needed for."""
 
-_SHARED = [f"shared/{name}.py" for name in ("orphans", "tombstones", "leads", "commands")]
+_SHARED = [Path(getfile(module)) for module in (commands, config_reports, leads, pending_store, erasure_markers)]
 
 
 class Recorder(CommandListener):
@@ -80,18 +98,60 @@ async def test_each_process_does_at_mongodb_what_the_table_lets_it_do_and_needs_
         services = []
         for name, recorder in recorders.items():
             with monkeypatch.context() as patch:
-                patch.setattr(shared.storage, "AsyncIOMotorClient", _recorded(recorder))
+                patch.setattr(storage_module, "AsyncIOMotorClient", _recorded(recorder))
                 builds = [WORKERS[name]] if name in WORKERS else []
-                services.append(Service(settings, on.to, builds, front=None if builds else front))
+                services.append(WorkerProcess(settings, on.to, builds, front=None if builds else front))
         await asyncio.gather(*(stack.enter_async_context(one) for one in services))
         http = await stack.enter_async_context(aiohttp.ClientSession())
         await live(on, Caller(http, services[-1].http or ""), key)
     for name, recorder in recorders.items():
-        allowed = {collection: set(those) for collection, those in actions(name).items()}
+        allowed = {collection: set(those) for collection, those in mongo_actions(name).items()}
         assert _beyond(recorder.taken, allowed) == {}, name
         # What it did not happen to do stands in its code, or in what it shares with others.
-        might = _union(actions_of(f"services/{name}"), actions_of(*_SHARED))
+        might = _union(actions_of(folder(name)), actions_of(*_SHARED))
         assert _beyond(allowed, _union(recorder.taken, might)) == {}, name
+
+
+async def test_who_prepares_the_servers_does_what_the_table_lets_it_do_and_needs_all_of_it(
+    local: LocalServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder()
+    async with bench(local) as on:
+        spelled = [data(email=f"{n}@xn--bcher-kva.example", phone="2125550142", company="R & B") for n in range(2)]
+        leads = await store_of_before(on.storage, spelled)
+        await on.storage.put(IDENTITIES, [{"_id": "email:a@b.example", "leadIds": leads[:1], "moved": leads[:1]}])
+        with monkeypatch.context() as patch:
+            patch.setattr(storage_module, "AsyncIOMotorClient", _recorded(recorder))
+            storage = Storage(on.to.mongo, on.settings.mongo_database)
+        await create_indexes(storage)
+        await Rewriter(storage, "US", IdentityRules(), system_clock, None).run()
+        storage.close()
+    taken = {name: those - {"createIndexes"} for name, those in recorder.taken.items()}
+    assert {name: those for name, those in taken.items() if those} == {
+        name: set(those) for name, those in mongo_actions(SETUP).items() if name
+    }
+
+
+async def test_a_user_of_before_the_upgrade_makes_indexes_and_is_told_which_right_it_needs_for_the_rest(
+    tmp_path: Path,
+) -> None:
+    files = certified(tmp_path / "files")
+    user = user_of(SETUP)
+    with (
+        secured_database(tmp_path / "database", files, PASSWORDS[ADMINISTRATOR]) as url,
+        LocalServers("embedded", tmp_path, kafka_bootstrap="nowhere:0", mongo_url=url) as local,
+    ):
+        async with stored(_user(ADMINISTRATOR, url)) as root:
+            for process in PROCESSES:
+                await root.set_role(role(user_of(process), DATABASE, mongo_actions(process)))
+            await root.set_role(role(user, DATABASE, {"": ["createIndex"]}))
+            make_users(url)
+            with environment(mongo_settings(url, user) | kafka_settings("nowhere:0", files.ca, user)):
+                status, said, told = await command(Bench(local), "indexes", "apply")
+                assert (status, said.strip()) == (0, "indexes are there")
+                assert "`pantry access apply` as an administrator" in told
+                await root.set_role(role(user, DATABASE, mongo_actions(SETUP)))
+                assert await typed(Bench(local), "indexes", "apply") == NOTHING_TO_REWRITE
 
 
 def _recorded(recorder: Recorder) -> Callable[..., Any]:
@@ -116,13 +176,13 @@ async def test_a_database_with_logins_lets_nobody_in_without_one_and_each_user_d
         async with stored(_user(ADMINISTRATOR, url)) as root:
             for _ in range(2):  # roles that are there are changed, others made
                 for process in PROCESSES:
-                    await root.set_role(role(user_of(process), DATABASE, actions(process)))
+                    await root.set_role(role(user_of(process), DATABASE, mongo_actions(process)))
             make_users(url)
             await root.put("a", [{"_id": "there"}])
         await _strangers_are_refused(url, files, certified(tmp_path / "others").ca)
         for process in PROCESSES:
             async with stored(_user(user_of(process), url)) as mine:
-                allowed = {action for those in actions(process).values() for action in those}
+                allowed = {action for those in mongo_actions(process).values() for action in those}
                 assert await _done(mine, role(user_of(process), DATABASE, {})) == allowed, process
         figure(f"{len(PROCESSES)} users, each by its own name and password over TLS, with the actions of its role")
 

@@ -1,19 +1,19 @@
 """How a process is let in by Kafka and MongoDB, as the settings say it; without any server."""
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from services.terminal import without_login
-from shared.broker import Kafka, kafka_of
+from services.cli.common import without_login
 from shared.config import ConfigError
-from shared.mongo import Mongo, mongo_of
+from shared.kafka.client import Kafka, kafka_of
+from shared.mongo.connection import Mongo, mongo_of
+from shared.mongo.storage import Storage
 from shared.settings import Settings
-from shared.storage import Storage
+from tests.harness import PANTRY
 
 SECRET = "a-secret-that-nobody-may-see"  # noqa: S105 - a canary
 SASL: dict[str, Any] = {
@@ -106,7 +106,7 @@ def test_a_file_that_is_no_certificate_is_told(tmp_path: Path) -> None:
 
 def test_the_command_tells_what_is_missing_in_a_sentence_and_no_secret() -> None:
     environment = {"PANTRY_KAFKA_BOOTSTRAP": "kafka:9092", "PANTRY_KAFKA_SECURITY": "sasl_ssl"}
-    command = [sys.executable, "-m", "services.cli", "topics", "apply"]
+    command = [*PANTRY, "topics", "apply"]
     done = subprocess.run(
         command, env=environment | {"PANTRY_KAFKA_PASSWORD": SECRET}, capture_output=True, text=True, check=False
     )

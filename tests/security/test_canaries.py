@@ -13,12 +13,12 @@ import aiohttp
 import pytest
 
 from deploy.local import LocalServers
-from deploy.local.process import free_port
+from deploy.local.child_process import free_port
 from schemas.topics import DEADLETTER
-from services.catalogue import WORKERS
-from shared import collections
-from shared.domain.ids import shown
-from shared.letters import DeadLetter
+from services.composition.workers import WORKERS
+from shared.domain.ids import loggable_id
+from shared.kafka.dead_letter import DeadLetterRecord
+from shared.mongo import names
 from tests.builders import event
 from tests.faults.malformed import INPUTS
 from tests.gateway import Caller
@@ -58,9 +58,9 @@ TOLD_BY_WORKERS = {
         "batch.failed",
         "record.dead_lettered",
         "background.failed",
-        "orphans.through",
+        "pending.handled",
     ),
-    *("library.told", "library.warned", "thread.failed", "unraisable.failed", "process.talks"),
+    *("library.log", "library.warned", "thread.failed", "unraisable.failed", "process.talks"),
 }
 
 
@@ -84,9 +84,9 @@ async def break_servers(on: Bench, own: LocalServers, caller: Caller, tokens: di
     own.database.kill()
     await on.publish([event(person(7), event_id=f"away {EMAIL}")])
     quotes_nothing("a read without a database", await caller.call("GET", f"/v1/leads/{BIRD}", key=tokens["shop"]))
-    await until_says(log, "batch.waits")
+    await until_says(log, "batch.retrying")
     own.database.start()
-    await until_stored(on, collections.LEADS, 1, {"contact.email": EMAIL.replace("mail", "mail7")})
+    await until_stored(on, names.LEADS, 1, {"contact.email": EMAIL.replace("mail", "mail7")})
     own.broker.kill()
     away = await caller.post("/v1/leads", person(8), key=tokens["shop"], Idempotency_Key=f"8.{EMAIL}")
     assert away.status == 503
@@ -97,16 +97,16 @@ async def went_through(on: Bench) -> None:
     """The canaries are where they belong: else there would be nothing to find elsewhere."""
     lead = lead_id(f"{BIRD}-0@example.com")
     address = EMAIL.replace("mail", "mail0")
-    await until_stored(on, collections.LEADS, 1, {"_id": lead, "contact.email": address})
-    await until_stored(on, collections.ACTIVITIES, 1, {"leadId": lead, "description": BIRD})
-    await until_stored(on, collections.STEPS, 1, {"leadId": lead, "decided.to.email": address})
+    await until_stored(on, names.LEADS, 1, {"_id": lead, "contact.email": address})
+    await until_stored(on, names.ACTIVITIES, 1, {"leadId": lead, "description": BIRD})
+    await until_stored(on, names.STEPS, 1, {"leadId": lead, "decided.to.email": address})
 
 
 async def dead_letters(on: Bench) -> None:
     """All that is malformed and each trap are there, byte for byte; no reason quotes them."""
 
-    async def letters() -> list[DeadLetter]:
-        return [DeadLetter(record) for record in await on.records(DEADLETTER)]
+    async def letters() -> list[DeadLetterRecord]:
+        return [DeadLetterRecord(record) for record in await on.records(DEADLETTER)]
 
     async def there() -> bool:
         reasons = Counter(one.header("x-reason") for one in await letters())
@@ -195,9 +195,9 @@ def test_a_command_that_ends_badly_quotes_neither_a_lead_nor_a_secret() -> None:
 
 @pytest.mark.parametrize("id_", ["order-17", "0198c0de-1f4e-7c39-9c0c-6b1c6f1f7a11", "msg:17/2", "a.b_c", "x" * 200])
 def test_an_id_that_is_one_is_logged_as_it_is(id_: str) -> None:
-    assert shown(id_) == id_
+    assert loggable_id(id_) == id_
 
 
 @pytest.mark.parametrize("id_", [EMAIL, "+13125559876", "Ana Reyes", "Blue\nFork", "zoë", "a\0", ""])
 def test_an_id_that_somebody_s_name_number_or_address_was_taken_for_is_not(id_: str) -> None:
-    assert shown(id_) == "(not shown)"
+    assert loggable_id(id_) == "(not shown)"

@@ -15,25 +15,25 @@ from hypothesis import strategies as st
 from deploy.local import LocalServers
 from schemas.base import ENVELOPE_LIMIT
 from schemas.topics import ACTIONS, SCORED
-from services.nurture.domain import SENT, SKIPPED, Judged, judge
-from services.nurture.enrolment import Cause, Wish, enrol
+from services.nurture.domain.enrolment import EnrolmentCause, EnrolmentRequest, new_enrolment
+from services.nurture.domain.explanation import explain_nurture
+from services.nurture.domain.sequences import Sequences
+from services.nurture.domain.steps import SENT, SKIPPED, StepDecision, decide_step
+from services.nurture.domain.templates import BODY_MAX, SUBJECT_MAX, find_template_fault, one_line, render
 from services.nurture.scheduler import action_of
-from services.nurture.sequences import Sequences
-from services.nurture.telling import tell
-from services.nurture.templates import BODY_MAX, SUBJECT_MAX, check, one_line, render
-from shared.collections import LEADS, STEPS
-from shared.config import ConfigError, load
-from shared.domain.permission import MAILED, Policy
+from shared.config import ConfigError, load_config
+from shared.domain.consent.contact_permission import MAILED, ConsentPolicy
+from shared.mongo.names import LEADS, STEPS
 from tests.builders import NOW, event, lead
 from tests.gateway import typed
 from tests.harness import bench, until_told
 from tests.security.sources import BOMBS, ENDS, FAIL_FOR_SOME, SSTI
 
 SHIPPED_FILE = Path("deploy/config/sequences.yaml")
-SHIPPED = load(SHIPPED_FILE, Sequences)
+SHIPPED = load_config(SHIPPED_FILE, Sequences)
 LONG = "y" * 4_000
 
-OPT_OUT = Policy("opt_out", "US")
+OPT_OUT = ConsentPolicy("opt_out", "US")
 LARGE = lead(
     score=50,
     company={"name": "n" * 200},
@@ -53,13 +53,13 @@ def file_with(directory: Path, **changed: str) -> Path:
 
 def first_step(document: dict[str, Any], *, subject: str = "s", body: str = "b", **fields: Any) -> dict[str, Any]:
     """The first step of the shipped default sequence, as it would be stored with these sources."""
-    cause = Cause("c1", "event-1", "chain-1", "its first score was 45")
-    step = enrol(Wish(document, SHIPPED.by_id("default"), cause), SHIPPED, NOW)[1][0]
+    cause = EnrolmentCause("c1", "event-1", "chain-1", "its first score was 45")
+    step = new_enrolment(EnrolmentRequest(document, SHIPPED.by_id("default"), cause), SHIPPED, NOW)[1][0]
     return {**step, "source": {"subject": subject, "body": body}, **fields}
 
 
-def judged(document: dict[str, Any], **fields: Any) -> Judged:
-    return judge(first_step(document, **fields), document, None, NOW, OPT_OUT)
+def judged(document: dict[str, Any], **fields: Any) -> StepDecision:
+    return decide_step(first_step(document, **fields), document, None, NOW, OPT_OUT)
 
 
 @pytest.mark.parametrize("source", BOMBS.values(), ids=BOMBS)
@@ -71,7 +71,7 @@ def test_a_template_that_could_stop_a_worker_is_refused_when_the_file_is_loaded(
         source = source[:499]  # cut anywhere, it is still no good
     place = rf"template 'welcome' \(sequence 'default', step 'welcome'\): {part}, "
     with pytest.raises(ConfigError, match=place):
-        load(file_with(tmp_path, **{part: source}), Sequences)
+        load_config(file_with(tmp_path, **{part: source}), Sequences)
 
 
 @pytest.mark.parametrize("source", BOMBS.values(), ids=BOMBS)
@@ -83,13 +83,13 @@ def test_one_that_was_stored_with_a_step_before_such_were_refused_skips_the_step
 
 @pytest.mark.parametrize("source", FAIL_FOR_SOME.values(), ids=FAIL_FOR_SOME)
 def test_a_template_that_fails_for_a_lead_skips_its_step_and_the_story_tells_why(source: str) -> None:
-    assert check(source) is None
+    assert find_template_fault(source) is None
     step = first_step(LARGE, body=source)
-    outcome = judge(step, LARGE, None, NOW, OPT_OUT)
+    outcome = decide_step(step, LARGE, None, NOW, OPT_OUT)
     assert (outcome.state, outcome.action) == (SKIPPED, None)
     assert not any(value in outcome.why for value in ("nnn", "yyy", "Ana"))
     done = {**step, "state": outcome.state, "why": outcome.why, "decidedAt": NOW}
-    (story,) = tell(LARGE, [], [done], NOW, OPT_OUT)
+    (story,) = explain_nurture(LARGE, [], [done], NOW, OPT_OUT)
     assert story.lines[0].words.endswith(f": template 'welcome' failed: {outcome.why.partition(' failed: ')[2]}")
 
 

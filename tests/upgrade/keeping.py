@@ -16,8 +16,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from bson import json_util
 
 from schemas.topics import TOPICS
-from services.catalogue import TOPICS_OF
-from shared.events import Record
+from services.composition.workers import TOPICS_OF
+from shared.kafka.events import Record
 from tests.harness import Bench
 
 _FORM = json_util.CANONICAL_JSON_OPTIONS.with_options(tz_aware=True)

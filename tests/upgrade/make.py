@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 from deploy.local import Backend, LocalServers
-from services.catalogue import TOPICS_OF, WORKERS
-from shared.log import lag
+from services.composition.workers import TOPICS_OF, WORKERS
+from shared.kafka.reading import lag
 from tests.faults.load import Feeder
 from tests.harness import Bench, bench, until
 from tests.upgrade import cast, keeping

@@ -26,21 +26,29 @@ from schemas.topics import (
     CREATED,
     DEADLETTER,
     ERASE,
+    ERASED,
     MERGED,
     QUALIFY,
     REJECTED,
+    SUSPECTED,
     TOPICS,
     UPDATE,
     Topic,
 )
-from services.catalogue import TOPICS_OF, WORKERS
-from services.lead_check import check
+from services.composition.workers import TOPICS_OF, WORKERS
 from shared.clock import system_clock
-from shared.collections import ACTIVITIES as STORED_ACTIVITIES
-from shared.collections import CAPTURES, LEADS, ORPHANS, STEPS
-from shared.events import Record
-from shared.service import Service
-from tests.harness import Bench, bench, lead_id, until
+from shared.domain.identity.normal_forms import identity_of
+from shared.domain.identity.older_forms import older_claims
+from shared.domain.identity.suspicion import pair_event_id
+from shared.kafka.events import Record
+from shared.leads.lead_check import check_leads
+from shared.mongo.names import ACTIVITIES as STORED_ACTIVITIES
+from shared.mongo.names import CAPTURES, IDENTITIES, LEADS, PENDING_EVENTS, STEPS
+from shared.service import WorkerProcess
+from tests.builders import data, event
+from tests.gateway import NOTHING_TO_REWRITE, typed
+from tests.harness import Bench, bench, capture_key, lead_id, until
+from tests.older import store_of_before
 from tests.upgrade import cast, keeping
 from tests.upgrade.cast import Sent, activity, captured, command, email, engaged, said
 from tests.upgrade.keeping import Dump
@@ -116,7 +124,7 @@ async def _taken_over(
     async with bench(local) as on:
         await keeping.restored(on, dump)
         builds = [WORKERS[name] for name in names]
-        async with Service(on.settings, on.to, builds, clock=lambda: now + (system_clock() - began)):
+        async with WorkerProcess(on.settings, on.to, builds, clock=lambda: now + (system_clock() - began)):
             yield on, dump
 
 
@@ -137,7 +145,7 @@ async def _through(on: Bench, now: datetime) -> None:
                 return False
         due = {"wakeAt": {"$lte": now + timedelta(hours=1)}}
         # What was published after the ends were read shows in the next look.
-        return seen[-1] == seen[-2] and not await on.count(ORPHANS) and not await on.count(STEPS, due)
+        return seen[-1] == seen[-2] and not await on.count(PENDING_EVENTS) and not await on.count(STEPS, due)
 
     await until(done, "everything through", every_s=2)
 
@@ -159,8 +167,8 @@ async def test_the_workers_of_today_go_on_with_what_an_earlier_commit_left(local
         await _through(on, _NOW)
         records = await on.records(*TOPICS.values())
         found = {name: [one async for page in on.storage.scan(name) for one in page] for name in _READ}
-        repaired = {one.id: done async for one, done in check(on.storage, repairing=True)}
-        left = [one async for one, _ in check(on.storage, repairing=False)]
+        repaired = {one.id: done async for one, done in check_leads(on.storage, repairing=True)}
+        left = [one async for one, _ in check_leads(on.storage, repairing=False)]
 
     leads = {one["_id"]: one for one in found[LEADS]}
     assert _new_dead_letters(dump, records) == []
@@ -193,6 +201,95 @@ async def test_a_step_whose_condition_was_stored_with_a_date_as_text_holds_up_no
     assert dated["conditions"][0]["value"] == "2030-01-01T00:00:00Z", "as the old code stored it"
     assert dated["state"] == "sent", dated.get("why")
     assert after["state"] == "scheduled"
+
+
+_ANA = data(email="ana@xn--bcher-kva.example", phone="(212) 555-0142", company="Fork & Spoon", last="S\u00f8rensen")
+_TWIN = data(email="twin@example.com", phone="(212) 555-0142", company="Fork and Spoon", last="Sorensen")
+_BO = data(email="\uff42o@example.com", company="Bo", first="Bo")
+"""People in spellings that the release before stored otherwise; the first two are one to today's."""
+
+
+def _of(name: str, payload: Mapping[str, Any], **contact: str) -> Sent:
+    """A capture of today of one of these people."""
+    spelled = {**payload, "contact": {**payload["contact"], **contact}}
+    return Sent(CAPTURED, b"", event(spelled, CAPTURED, name, **_TODAY))
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_claims_in_the_forms_of_the_release_before_are_rewritten_and_the_workers_go_on(
+    local: LocalServers,
+) -> None:
+    dump = keeping.read(_DUMP)
+    async with bench(local) as on:
+        await keeping.restored(on, dump)
+        ana, twin, bo = await store_of_before(on.storage, [_ANA, _TWIN, _BO])
+        older = _older_in(dump)
+        said = await typed(on, "indexes", "apply")
+        rewritten = len(older) + 3
+        assert (
+            said
+            == f"indexes are there\n{rewritten} claims rewritten, 1 pair of leads suspected, 0 waiting for a broker"
+        )
+        assert await typed(on, "indexes", "apply") == NOTHING_TO_REWRITE
+        held = {row["_id"]: row["leadIds"] for row in await on.storage.find(IDENTITIES, {})}
+        expected = {older.get(row["_id"], row["_id"]): row["leadIds"] for row in dump.documents[IDENTITIES]}
+        assert {name: held.get(name) for name in expected} == expected
+        assert held.keys().isdisjoint(older)
+        (pair,) = _events(await on.records(SUSPECTED), SUSPECTED)
+        assert (pair["id"], {pair["data"]["leadId"], pair["data"]["otherId"]}) == (
+            pair_event_id(ana, twin),
+            {ana, twin},
+        )
+
+        async with on.running("capture", "engagement", "erasure"):
+            await cast.publish(
+                on,
+                [
+                    _of("typed", _ANA, email="ana@b\u00fccher.example", phone="(202) 555-0111"),
+                    _of("by-person", _TWIN | {"company": {"name": "FORK AND SPOON, Inc."}}, email="new@example.com"),
+                    _of("bo-again", _BO, email="Bo@Example.com"),
+                    Sent(
+                        ACTIVITIES, b"", event({"email": "bo@example.com", "activity": cast.CALL}, ACTIVITIES, "call")
+                    ),
+                ],
+            )
+
+            keys = {name: _key(name) for name in ("typed", "by-person", "bo-again")}
+
+            async def all_in() -> bool:
+                return len(await on.storage.read(CAPTURES, keys.values())) == len(keys)
+
+            await until(all_in, "three captures taken in", every_s=0.5)
+            rows = await on.storage.read(CAPTURES, keys.values())
+            assert {rows[key]["outcome"] for key in keys.values()} == {"merged"}
+            assert [rows[keys[name]]["leadId"] for name in ("typed", "bo-again")] == [ana, bo]
+            assert rows[keys["by-person"]]["leadId"] in {ana, twin}
+
+            async def called() -> bool:
+                return bool(await on.count(STORED_ACTIVITIES, {"leadId": bo}))
+
+            await until(called, "the call at the lead that its address names", every_s=0.5)
+            await cast.publish(on, [Sent(ERASE, b"", event({"leadId": ana, **cast.BY}, ERASE, "gone"))])
+
+            async def gone() -> bool:
+                return ana in {one["subject"] for one in _events(await on.records(ERASED), ERASED)}
+
+            await until(gone, "the lead erased", every_s=0.5)
+        left = await on.storage.find(IDENTITIES, {})
+        assert [row for row in left if ana in row["leadIds"] or "moved" in row] == []
+
+
+def _older_in(dump: Dump) -> dict[str, str]:
+    """The claims of the dump that are in an older form, with today's."""
+    there = {row["_id"] for row in dump.documents[IDENTITIES]}
+    older = [older_claims(identity_of(one, "US"), one, "US") for one in dump.documents[LEADS]]
+    found = {form: name for forms in older for form, name in forms.items() if form in there}
+    assert len(found) == 10
+    return found
+
+
+def _key(event_id: str) -> str:
+    return capture_key("/tests", event_id)
 
 
 def _new_dead_letters(dump: Dump, records: Sequence[Record]) -> list[bytes | None]:

@@ -1,18 +1,16 @@
 """Activity ids: events of one activity are one row that counts once, whatever order they come in and who is killed."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import permutations
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.local import LocalServers
 from schemas import topics
-from shared.mongo import Mongo
-from shared.storage import Document, Storage
+from shared.mongo.connection import Mongo
+from shared.mongo.storage import Document, Storage
 from tests.builders import NOW, data
 from tests.harness import lead_id
 from tests.model.rig import Accident, Rig
@@ -29,9 +27,8 @@ pytestmark = [pytest.mark.usefixtures("quiet"), pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-def mongo(tmp_path: Path) -> Iterator[Mongo]:
-    with LocalServers("embedded", tmp_path, kafka_bootstrap="nowhere:0") as local:
-        yield Mongo(local.servers.mongo_url)
+def mongo(mongo: str) -> Mongo:
+    return Mongo(mongo)
 
 
 _databases = iter(range(10_000))
@@ -155,7 +152,7 @@ async def test_events_of_two_sources_with_one_id_are_two_activities(mongo: Mongo
     await case.rig.close()
 
 
-async def test_rows_of_an_earlier_edition_are_recognised_when_their_events_come_again(mongo: Mongo) -> None:
+async def test_rows_of_an_earlier_release_are_recognised_when_their_events_come_again(mongo: Mongo) -> None:
     case = await _Case(mongo).begin()
     number = await case.say("e1", {"id": "m1", **HELD})
     await case.turn(number)

@@ -5,9 +5,9 @@ from typing import Any
 
 from deploy.local import LocalServers
 from schemas.topics import CREATED, ENGAGEMENTS, ENROLLED, ERASE, ERASED, MERGED, SCORED, TRIGGERED, UPDATE, UPDATED
-from services.nurture_cli import story_of
-from shared.collections import CAPTURES, LEADS
-from shared.domain.permission import Policy
+from services.cli.commands.nurture import explanation_of
+from shared.domain.consent.contact_permission import ConsentPolicy
+from shared.mongo.names import CAPTURES, LEADS
 from tests.builders import NOW, data, event
 from tests.gateway import gateway, new_key
 from tests.harness import Bench, bench, lead_id, told, until, until_told
@@ -111,7 +111,10 @@ async def test_under_the_opt_in_policy_a_silent_lead_gets_nothing_and_every_page
         scored = {"leadId": lead_id("c1"), "score": 10, "breakdown": [], "reason": "created"}
         await on.publish([event(scored, SCORED, "s1")], SCORED)
         await until_told(on, ENROLLED, 1)
-        consent, (story,) = await story_of(on.to.mongo, "test", lead_id("c1"), Policy("opt_in", "US")) or ([], [])
+        consent, (story,) = await explanation_of(on.to.mongo, "test", lead_id("c1"), ConsentPolicy("opt_in", "US")) or (
+            [],
+            [],
+        )
         async with gateway(on, consent_policy="opt_in") as http:
             key = await new_key(on)
 

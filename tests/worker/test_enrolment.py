@@ -5,14 +5,14 @@ from typing import cast
 
 from deploy.local import LocalServers
 from schemas.topics import ACTIONS, ENROLLED, SCORED
-from services.catalogue import WORKERS
-from shared.broker import Publisher
+from services.composition.workers import WORKERS
 from shared.clock import system_clock
-from shared.collections import LEADS, STEPS
-from shared.decoding import decode
-from shared.events import Outgoing, Received
-from shared.storage import Change
-from shared.worker import Runtime
+from shared.consuming.worker import Runtime
+from shared.kafka.client import Publisher
+from shared.kafka.decoding import decode
+from shared.kafka.events import Outgoing, Received
+from shared.mongo.names import LEADS, STEPS
+from shared.mongo.storage import Change
 from tests.builders import data, event
 from tests.harness import Bench, bench, lead_id, until
 

@@ -1,11 +1,14 @@
 """Erasure on real servers: nothing of the person is left anywhere, nothing late brings it back, a fresh word does."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from bson import json_util
+from pydantic import SecretStr
 
 from deploy.local import LocalServers
 from schemas.topics import (
@@ -27,9 +30,12 @@ from schemas.topics import (
     UPDATE,
     UPDATED,
 )
+from services.composition.process import run_workers
 from services.erasure import store
-from services.erasure.places import PLACES
-from shared.collections import CAPTURES, COMMANDS, IDENTITIES, LEADS, OWNERS, PREDICTIONS, ROWS, TOMBSTONES
+from services.erasure.domain.places import PLACES
+from shared.leads.erasure_markers import erased
+from shared.mongo.names import CAPTURES, COMMANDS, ERASURE_MARKERS, IDENTITIES, LEAD_ROWS, LEADS, OWNERS, PREDICTIONS
+from shared.settings import Settings
 from tests.builders import data, event
 from tests.harness import Bench, bench, lead_id, told, until, until_told
 
@@ -100,7 +106,7 @@ async def test_nothing_of_an_erased_lead_is_left_in_any_collection(
             assert gone == {"leadId": who}
 
             async def settled() -> bool:
-                left = await on.count(ROWS, {"gone": True}) == 1 and await on.count(COMMANDS, {"done": True}) == 4
+                left = await on.count(LEAD_ROWS, {"gone": True}) == 1 and await on.count(COMMANDS, {"done": True}) == 4
                 left = left and await on.count(PREDICTIONS) == 0
                 return left and not any(row["open"] for row in await on.storage.find(OWNERS, {}))
 
@@ -110,7 +116,7 @@ async def test_nothing_of_an_erased_lead_is_left_in_any_collection(
         assert {place.collection for place in PLACES} >= set(after)
         assert [name for name, text in after.items() if CANARY in text] == []
         referring = {place.collection for place in PLACES if f'"{who}"' in after.get(place.collection, "")}
-        assert referring == {CAPTURES, COMMANDS, ROWS, TOMBSTONES}
+        assert referring == {CAPTURES, COMMANDS, LEAD_ROWS, ERASURE_MARKERS}
 
 
 async def test_what_comes_late_brings_nothing_back_and_a_fresh_word_starts_anew(local: LocalServers) -> None:
@@ -209,6 +215,65 @@ async def test_an_erasure_that_was_killed_midway_is_carried_to_its_end(local: Lo
         assert CANARY not in json.dumps(await _dump(on))
 
 
+async def test_an_erasure_of_before_the_pepper_was_set_is_found_since(local: LocalServers) -> None:
+    async with bench(local) as on:
+        row = {"_id": "x1", "leadId": "gone", "at": datetime(2026, 5, 1, tzinfo=UTC), "done": False}
+        later = row | {"_id": "x2", "at": datetime(2026, 5, 2, tzinfo=UTC)}
+        await store.erase(on.storage, [row], "US", "")
+        (stone,) = (await erased(on.storage, ["lead:gone", "lead:other"], "salt")).values()
+        assert stone["at"] == row["at"]
+        await store.erase(on.storage, [later], "US", "salt")
+        assert await on.count(ERASURE_MARKERS, {"leadId": "gone"}) == 2
+        assert (await erased(on.storage, ["lead:gone"], "salt"))["lead:gone"]["at"] == later["at"]
+
+
+async def test_a_tombstone_says_how_many_names_a_shared_address_had_also_when_it_is_made_again(
+    local: LocalServers,
+) -> None:
+    async with bench(local) as on:
+        claim = f"email:{EMAIL}"
+        await on.storage.put(IDENTITIES, [{"_id": claim, "leadIds": ["gone"], "names": ["a", "b", "c"]}])
+        await on.storage.put(CAPTURES, [{"_id": "c1", "leadId": "gone", "claims": [claim]}])
+        row = {"_id": "x1", "leadId": "gone", "at": datetime(2026, 5, 1, tzinfo=UTC), "done": False}
+        for one in (row, row | {"_id": "x2", "at": datetime(2026, 5, 2, tzinfo=UTC)}):
+            await store.erase(on.storage, [one], "US", "salt")
+            assert (await erased(on.storage, [claim], "salt"))[claim]["names"] == 3
+            assert await on.count(IDENTITIES) == 0
+
+
+@pytest.mark.parametrize("another", ["", "sugar"])
+async def test_a_worker_with_another_pepper_than_erasures_were_made_with_stops_and_brings_nobody_back(
+    another: str, local: LocalServers
+) -> None:
+    async with bench(local) as on:
+        salted, other = (_peppered(on.settings, one) for one in ("salt", another))
+        address = f"{CANARY}@example.com"
+        await on.publish([event(data(address), event_id="c1")])
+        await on.publish([event({"leadId": lead_id("c1"), **DESK}, ERASE, "x1")], ERASE)
+        async with run_workers(salted, on.to, ["capture", "erasure"]):
+            await until_told(on, ERASED, 1)
+        await on.publish([event(data(address), event_id="late", time="2026-01-01T00:00:00Z")])
+        async with run_workers(other, on.to, ["capture"]) as service:
+            await asyncio.wait_for(service.stopped.wait(), 60)
+            assert "PANTRY_ERASURE_PEPPER" in (await service.unready())["capture"]
+        assert await on.records(DEADLETTER) == []
+        async with run_workers(other, on.to, ["erasure"]) as service:
+            await on.publish([event({"leadId": lead_id("c1"), **DESK}, ERASE, "x2")], ERASE)
+            await asyncio.wait_for(service.stopped.wait(), 60)
+        async with run_workers(salted, on.to, ["capture", "erasure"]):
+            await until_told(on, ERASED, 2)
+
+            async def taken() -> bool:
+                return await on.count(CAPTURES) == 2
+
+            await until(taken, "the late capture")
+        assert await on.count(LEADS) == 0
+
+
+def _peppered(settings: Settings, pepper: str) -> Settings:
+    return settings.model_copy(update={"erasure_pepper": SecretStr(pepper)})
+
+
 _STEPS = 8
 
 
@@ -237,7 +302,7 @@ async def _killed_after(on: Bench, writes: int, who: str) -> None:
     row = {"_id": f"dying {who}", "leadId": who, "at": datetime.now(UTC), "done": False}
     dying: Any = Dying()
     try:
-        await store.begin(dying, [row])
+        await store.record_verdicts(dying, [row])
         await store.erase(dying, [row], "US", "")
     except _Killed:
         return

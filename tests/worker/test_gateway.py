@@ -8,12 +8,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from structlog.testing import capture_logs
 
 from deploy.local import LocalServers
 from schemas.topics import ACTIVITIES, CAPTURED, CONVERT, ENGAGEMENTS, ERASE, QUALIFY, TOPICS, UPDATE, Topic
-from services.gateway import keys, store
-from services.gateway.access import Kind, Scope
-from services.gateway.signing import Signer
+from services.gateway.auth import key_store
+from services.gateway.auth.domain import key_lifecycle
+from services.gateway.auth.domain.principals import KeyKind, Scope
+from services.gateway.auth.domain.signing import Signer
 from shared import service
 from shared.clock import system_clock
 from tests.builders import data
@@ -62,7 +64,7 @@ async def test_a_plain_form_post_becomes_a_lead_with_its_consent_and_leads_back_
 ) -> None:
     async with bench(local) as on, gateway(on, workers=("capture",)) as caller:
         thanks = "https://blue.example/thanks"
-        key = await new_key(on, "spring", Kind.FORM, origins=("https://blue.example",), redirects=(thanks,))
+        key = await new_key(on, "spring", KeyKind.FORM, origins=("https://blue.example",), redirects=(thanks,))
         body = urlencode({**FORM, "_key": key}).encode()
         answer = await caller.post("/v1/leads", body, media=URLENCODED, Origin="https://blue.example")
         assert (answer.status, answer.headers["Location"]) == (303, thanks)
@@ -82,9 +84,27 @@ async def test_a_plain_form_post_becomes_a_lead_with_its_consent_and_leads_back_
         assert len(await events(on, CAPTURED)) == 1
 
 
+async def test_a_box_that_is_not_understood_costs_no_lead_and_is_logged_for_its_developer(local: LocalServers) -> None:
+    async with bench(local) as on, gateway(on) as caller:
+        key = await new_key(on, "spring", KeyKind.FORM)
+        body = urlencode({**FORM, "consent.email": "weekly ana@example.com", "_key": key}).encode()
+        with capture_logs() as logged:
+            assert (await caller.post("/v1/leads", body, media=URLENCODED)).status == 202
+            assert (
+                await caller.post("/v1/leads", urlencode({**FORM, "_key": key}).encode(), media=URLENCODED)
+            ).status == 202
+        unclear, clear = await events(on, CAPTURED)
+        assert unclear.payload.consent.email is None
+        assert unclear.payload.context["consent email"] == "weekly ana@example.com"
+        assert clear.payload.consent.email is True
+        (told,) = [one for one in logged if one["event"] == "form.consent_unclear"]
+        assert (told["key"], told["paths"]) == ("spring", ["consent.email"])
+        assert "ana" not in str(told)
+
+
 async def test_bots_are_refused_and_a_button_pressed_twice_counts_once(local: LocalServers) -> None:
     async with bench(local) as on, gateway(on) as caller:
-        key = await new_key(on, "spring", Kind.FORM, needs_token=True)
+        key = await new_key(on, "spring", KeyKind.FORM, needs_token=True)
         signer = Signer(SECRET)
         now = datetime.now(UTC)
         slow, fast, old = (signer.form_token("spring", now - timedelta(seconds=s)) for s in (60, 0, 100_000))
@@ -106,7 +126,7 @@ async def test_bots_are_refused_and_a_button_pressed_twice_counts_once(local: Lo
 
 async def test_nobody_does_what_their_key_does_not_say(local: LocalServers) -> None:
     async with bench(local) as on, gateway(on) as caller:
-        form = await new_key(on, "spring", Kind.FORM, origins=("https://blue.example",))
+        form = await new_key(on, "spring", KeyKind.FORM, origins=("https://blue.example",))
         scanner = await new_key(on, "scanner", scopes=(Scope.CAPTURE,), sources=("trade_show",))
         for method, path, body, _ in CALLS:
             assert (await caller.call(method, path, body)).status == 401
@@ -123,19 +143,38 @@ async def test_nobody_does_what_their_key_does_not_say(local: LocalServers) -> N
         allowed = await caller.post("/v1/leads", data(), key=form, Origin="https://blue.example")
         assert allowed.headers["Access-Control-Allow-Origin"] == "https://blue.example"
         assert {one.payload.source for one in await events(on, CAPTURED)} == {"trade_show", "website"}
-        for origin, status in (("https://blue.example", 204), ("https://evil.example", 403)):
-            assert (await caller.call("OPTIONS", "/v1/leads", Origin=origin)).status == status
+
+
+async def test_a_wrong_site_is_named_to_its_developer_and_in_the_log(local: LocalServers) -> None:
+    async with bench(local) as on, gateway(on) as caller:
+        key = await new_key(on, "spring", KeyKind.FORM, origins=("https://blue.example",))
+        wrong = {"Origin": "https://evil.example"}
+        with capture_logs() as logged:
+            asked = await caller.call("OPTIONS", "/v1/leads", **wrong)
+            refused = await caller.post("/v1/leads", data(), key=key, **wrong)
+            posted = await caller.post("/v1/leads", urlencode({"_key": key}).encode(), media=URLENCODED, **wrong)
+            framed = {"Sec_Fetch_Dest": "iframe", "Referer": "https://evil.example/"}
+            assert (await caller.call("GET", f"/v1/forms/{key}", **framed)).status == 200
+            await caller.call("GET", f"/v1/forms/{key}", Sec_Fetch_Dest="iframe", Referer="https://blue.example/x")
+        assert (asked.status, refused.status, posted.status) == (204, 403, 403)
+        for answer in (asked, refused):
+            assert answer.headers["Access-Control-Allow-Origin"] == "*"
+            assert "Access-Control-Allow-Credentials" not in answer.headers
+        for answer in (refused, posted):
+            assert "The form key spring is not allowed on this site" in answer.text
+        told = [(one["key"], one["reason"], one["host"]) for one in logged if one["event"] == "origin.refused"]
+        assert told == [("spring", reason, "evil.example") for reason in ("posted", "posted", "framed")]
 
 
 async def test_a_rotated_key_holds_for_its_overlap_and_a_revoked_one_no_more(local: LocalServers) -> None:
     async with bench(local) as on:
         now = [system_clock()]
         old = await new_key(on)
-        stored = await store.key(on.storage, "website")
+        stored = await key_store.find_key(on.storage, "website")
         assert stored
-        rotated = keys.rotated(stored, "the-new-secret", now[0], timedelta(hours=1))
-        assert await store.replace_key(on.storage, stored, rotated)
-        assert not await store.replace_key(on.storage, stored, rotated), "of two changes at once one must fail"
+        rotated = key_lifecycle.rotate_key(stored, "the-new-secret", now[0], timedelta(hours=1))
+        assert await key_store.replace_key(on.storage, stored, rotated)
+        assert not await key_store.replace_key(on.storage, stored, rotated), "of two changes at once one must fail"
         async with gateway_at(on, lambda: now[0]) as caller:
 
             async def statuses() -> list[int]:
@@ -147,7 +186,7 @@ async def test_a_rotated_key_holds_for_its_overlap_and_a_revoked_one_no_more(loc
             assert await statuses() == [202, 202]
             now[0] += timedelta(hours=2)
             assert await statuses() == [401, 202]
-            assert await store.replace_key(on.storage, rotated, keys.revoked(rotated, now[0]))
+            assert await key_store.replace_key(on.storage, rotated, key_lifecycle.revoke_key(rotated, now[0]))
             now[0] += timedelta(seconds=6)
             assert await statuses() == [401, 401]
 
@@ -155,7 +194,7 @@ async def test_a_rotated_key_holds_for_its_overlap_and_a_revoked_one_no_more(loc
 async def test_a_limit_holds_over_all_gateway_processes_together(local: LocalServers) -> None:
     async with bench(local) as on:
         now = [datetime(2026, 5, 1, 12, 0, 1, tzinfo=UTC)]
-        key = await new_key(on, "spring", Kind.FORM, per_minute=60)
+        key = await new_key(on, "spring", KeyKind.FORM, per_minute=60)
         async with gateway_at(on, lambda: now[0]) as one, gateway_at(on, lambda: now[0]) as two:
 
             async def burst() -> list[Answer]:
@@ -179,6 +218,7 @@ async def test_a_batch_of_scans_is_accepted_in_part_and_sent_again_changes_nothi
 ) -> None:
     scans = [{**data(email=f"s{n}@example.com"), "time": f"2026-05-16T14:0{n}:00Z"} for n in range(3)]
     scans[1]["contact"]["email"] = "nobody"
+    scans[2]["source"] = "Other"
     header = "Scan time,First Name,Surname,E-mail,Organisation,Source\n"
     lines = [
         f"{one['time']},Ana,Reyes,{one['contact']['email']},{one['company']['name']},{one['source']}" for one in scans
@@ -194,12 +234,19 @@ async def test_a_batch_of_scans_is_accepted_in_part_and_sent_again_changes_nothi
             answer = await caller.post("/v1/scans", body, media=media, key=key)
             assert answer.status == 202
             assert answer.json["accepted"] == 2
+            assert len(answer.json["eventIds"]) == 2
             (rejected,) = answer.json["rejected"]
             assert rejected["line"] == (3 if media == "text/csv" else 2)
             assert rejected["errors"][0]["message"] == "is no e-mail address"
+            (warning,) = answer.json["warnings"]
+            assert (warning["line"], warning["column"]) == (
+                rejected["line"] + 1,
+                "Source" if media == "text/csv" else "source",
+            )
+            assert answer.json["remarks"] == []
             assert "nobody" not in answer.text
         found = await events(on, CAPTURED)
-        assert len({one.event.id for one in found}) == 2
+        assert {one.event.id for one in found} == set(answer.json["eventIds"])
         assert {one.event.time.minute for one in found} == {0, 2}
         for _ in range(2):
             named = await caller.post("/v1/scans", body, media=media, key=key, Idempotency_Key="x" * 200)
@@ -207,9 +254,30 @@ async def test_a_batch_of_scans_is_accepted_in_part_and_sent_again_changes_nothi
         assert len({one.event.id for one in await events(on, CAPTURED)}) == 4
 
 
+async def test_a_batch_or_webhook_of_which_nothing_can_be_used_is_refused_as_a_whole(local: LocalServers) -> None:
+    async with bench(local) as on, gateway(on) as caller:
+        key, name = await new_key(on), await new_key(on, "mailer", KeyKind.WEBHOOK)
+        bad = json.dumps([{"action": ""}, 7]).encode()
+        headers = signed(Signer(SECRET).webhook_secret(name, "1"), bad)
+        csv = b"Organisation,Given name,Newsletter\nBlue Fork,Ana,no\n"
+        answers = (
+            await caller.post("/v1/scans", csv, key=key, media="text/csv"),
+            await caller.post("/v1/webhooks/mailer", bad, **headers),
+            await caller.post("/v1/scans", [], key=key),
+        )
+        for answer, lines in zip(answers, ([2], [1, 2], []), strict=True):
+            assert (answer.status, answer.headers["Content-Type"]) == (422, "application/problem+json")
+            assert (answer.json["accepted"], [one["line"] for one in answer.json["rejected"]]) == (0, lines)
+        (refusing,) = answers[0].json["rejected"]
+        assert refusing["errors"][-1]["path"] == "Newsletter"
+        assert "this no is not kept" in refusing["errors"][-1]["message"]
+        assert any("1 rejected row refuses e-mail" in one for one in answers[0].json["remarks"])
+        assert [await events(on, topic) for topic in (CAPTURED, ENGAGEMENTS)] == [[], []]
+
+
 async def test_a_webhook_is_believed_when_signed_lately_by_a_secret_that_holds(local: LocalServers) -> None:
     async with bench(local) as on, gateway(on) as caller:
-        name = await new_key(on, "mailer", Kind.WEBHOOK)
+        name = await new_key(on, "mailer", KeyKind.WEBHOOK)
         first, second = (Signer(SECRET).webhook_secret(name, number) for number in ("1", "2"))
         body = json.dumps([{"email": "ana@example.com", "action": "opened_email"}, {"action": ""}]).encode()
 
@@ -221,15 +289,15 @@ async def test_a_webhook_is_believed_when_signed_lately_by_a_secret_that_holds(l
             assert await status(bad) == 401
         assert await status({**signed(first, body), "webhook_signature": "nonsense"}) == 401
         assert (await caller.post("/v1/webhooks/nobody", body, **signed(first, body))).status == 401
-        stored = await store.key(on.storage, name)
+        stored = await key_store.find_key(on.storage, name)
         assert stored
-        rotated = keys.rotated(stored, "2", system_clock(), timedelta(hours=1))
-        assert await store.replace_key(on.storage, stored, rotated)
+        rotated = key_lifecycle.rotate_key(stored, "2", system_clock(), timedelta(hours=1))
+        assert await key_store.replace_key(on.storage, stored, rotated)
         for _ in range(2):
             answer = await caller.post("/v1/webhooks/mailer", body, **signed(first, body))
             assert (answer.status, answer.json["accepted"]) == (202, 1)
             assert [one["line"] for one in answer.json["rejected"]] == [2]
-        await until(lambda: _is(status(signed(second, b"[]"), b"[]"), 202), "the new secret")
+        await until(lambda: _is(status(signed(second, b"[]"), b"[]"), 422), "the new secret")
         found = await events(on, ENGAGEMENTS)
         assert len({one.event.id for one in found}) == 1
         assert found[0].event.source == "/webhooks/mailer"
@@ -284,7 +352,7 @@ async def test_every_answer_carries_a_request_id_and_forbids_what_a_browser_coul
     local: LocalServers,
 ) -> None:
     async with bench(local) as on, gateway(on) as caller:
-        form = await new_key(on, "spring", Kind.FORM, origins=("https://blue.example",))
+        form = await new_key(on, "spring", KeyKind.FORM, origins=("https://blue.example",))
         for path in ("/docs", "/openapi.json", "/nowhere", f"/v1/forms/{form}", "/healthz"):
             answer = await caller.call("GET", path, X_Request_Id="request-7")
             if path == "/healthz":

@@ -8,17 +8,19 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 
-from services.gateway import door, http, keys
-from services.gateway.access import Key, Kind, Refused, Scope
-from services.gateway.domain import Invalid
-from services.gateway.door import Door
-from services.gateway.gate import Gate
-from services.gateway.http import Around, Message
-from services.gateway.signing import Signer
-from shared.broker import Publisher
-from shared.events import Outgoing
-from shared.metrics import Metrics
-from shared.storage import Document, Storage
+from services.gateway.auth.authenticator import Authenticator
+from services.gateway.auth.domain import key_lifecycle
+from services.gateway.auth.domain.principals import ApiKey, HttpProblem, KeyKind, Scope
+from services.gateway.auth.domain.signing import Signer
+from services.gateway.web import middleware
+from services.gateway.web import publisher as door
+from services.gateway.web.middleware import ContextMiddleware, Message
+from services.gateway.web.publisher import BoundedPublisher
+from services.ingest.domain.capture_events import Invalid
+from shared.kafka.client import Publisher
+from shared.kafka.events import Outgoing
+from shared.mongo.storage import Document, Storage
+from shared.observability.metrics import Metrics
 
 RECORD = Outgoing("leads.captured", b"key", b"x" * 1_000)
 
@@ -36,10 +38,10 @@ class SlowPublisher(Publisher):
             raise self.fault
 
 
-async def _status(of: Door, records: int = 1) -> int:
+async def _status(of: BoundedPublisher, records: int = 1) -> int:
     try:
         await of.publish([RECORD] * records)
-    except Refused as error:
+    except HttpProblem as error:
         return error.status if "Retry-After" in error.headers else 0
     return 202
 
@@ -50,12 +52,12 @@ async def test_what_waits_is_bounded_and_counts_until_it_has_its_outcome(
 ) -> None:
     monkeypatch.setattr(door, limit, value)
     publisher, metrics = SlowPublisher(), Metrics()
-    slow = Door(publisher, metrics, patience_s=0.01)
+    slow = BoundedPublisher(publisher, metrics, patience_s=0.01)
     for _ in range(2):
         assert await _status(slow, 2) == 503
     assert metrics.registry.get_sample_value("pantry_gateway_records_under_way") == 4
     patient = slow.publish([RECORD])
-    with pytest.raises(Refused, match="Too much is waiting"):
+    with pytest.raises(HttpProblem, match="Too much is waiting"):
         await patient
     publisher.told.set()
     async with asyncio.timeout(10):
@@ -69,7 +71,7 @@ async def test_what_kafka_did_not_take_is_never_accepted(fault: Exception) -> No
     publisher = SlowPublisher()
     publisher.fault = fault
     publisher.told.set()
-    assert await _status(Door(publisher, Metrics(), patience_s=10.0)) == 503
+    assert await _status(BoundedPublisher(publisher, Metrics(), patience_s=10.0)) == 503
 
 
 async def test_what_kafka_will_never_take_is_the_senders_to_mend() -> None:
@@ -77,7 +79,7 @@ async def test_what_kafka_will_never_take_is_the_senders_to_mend() -> None:
     publisher.fault = MessageSizeTooLargeError()
     publisher.told.set()
     with pytest.raises(Invalid, match="too large"):
-        await Door(publisher, Metrics(), patience_s=10.0).publish([RECORD])
+        await BoundedPublisher(publisher, Metrics(), patience_s=10.0).publish([RECORD])
 
 
 class Sender:
@@ -127,13 +129,13 @@ async def test_a_body_is_whole_and_of_bounded_size_or_nobody_sees_it(
     sender: Sender, statuses: list[int], bodies: list[bytes]
 ) -> None:
     reader = Reader()
-    await Around(reader, Metrics(), 10)(sender.scope, sender.receive, sender.send)
+    await ContextMiddleware(reader, Metrics(), 10)(sender.scope, sender.receive, sender.send)
     assert (sender.answered, reader.bodies) == (statuses, bodies)
 
 
 async def test_bodies_that_are_being_read_are_bounded_all_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "HELD_MAX", 15)
-    around, go_on = Around(Reader(), Metrics(), 10), asyncio.Event()
+    monkeypatch.setattr(middleware, "HELD_MAX", 15)
+    around, go_on = ContextMiddleware(Reader(), Metrics(), 10), asyncio.Event()
 
     class SlowSender(Sender):
         began = False
@@ -160,7 +162,7 @@ async def test_bodies_that_are_being_read_are_bounded_all_together(monkeypatch: 
 class HangingStorage(Storage):
     """Answers no more once it `hangs`; a read before that finds one key."""
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, key: ApiKey) -> None:
         self._key, self.hangs = key, False
 
     async def scan(self, *_: Any, **__: Any) -> AsyncIterator[list[Document]]:
@@ -178,13 +180,13 @@ class HangingStorage(Storage):
 
 async def test_a_database_that_hangs_keeps_nobody_out_whom_it_let_in_before() -> None:
     now = [datetime(2026, 5, 1, 12, tzinfo=UTC)]
-    storage = HangingStorage(keys.made("shop", Kind.SERVER, "word", now[0]))
-    gate = Gate(storage, lambda: now[0], Signer("sixteen characters"))
+    storage = HangingStorage(key_lifecycle.new_key("shop", KeyKind.SERVER, "word", now[0]))
+    gate = Authenticator(storage, lambda: now[0], Signer("sixteen characters"))
     assert (await gate.admit(Scope.CAPTURE, "kps_shop_word", None, None)).name == "shop"
     storage.hangs = True
     now[0] += timedelta(minutes=2)
     async with asyncio.timeout(30):
         for _ in range(3):
             assert (await gate.admit(Scope.CAPTURE, "kps_shop_word", None, None)).name == "shop"
-        with pytest.raises(Refused, match="valid key"):
+        with pytest.raises(HttpProblem, match="valid key"):
             await gate.admit(Scope.CAPTURE, "kps_shop_other", None, None)

@@ -16,7 +16,7 @@ from tests.builders import data
 from tests.gateway import events, gateway_process, new_key
 from tests.harness import Bench, bench, until
 
-REQUESTS = int(os.environ.get("PANTRY_GATEWAY_REQUESTS", "4000"))
+REQUESTS = int(os.environ.get("PANTRY_TEST_GATEWAY_REQUESTS", "4000"))
 CONNECTIONS = 100
 MEMORY_MB = 200
 

@@ -130,6 +130,18 @@ async def test_figures_follow_the_leads_and_a_reader_who_has_them_is_told_so(loc
 
         await until(seven, "the seventh lead counted")
         assert (await caller.call("GET", "/v1/analytics/leads?timeframe=year", key=key)).status == 422
+        for query, named, there in (
+            ("min_score=70&limit=5", "min_score", "assignedTo, cursor, limit, minScore, q, source, status"),
+            ("ana@example.com=1", "(query)", "minScore"),
+        ):
+            unknown = await caller.call("GET", f"/v1/leads?{query}", key=key)
+            (fault,) = unknown.json["errors"]
+            assert (unknown.status, fault["path"]) == (422, named)
+            assert there in fault["message"]
+            assert "ana@" not in unknown.text
+        paths = ("leads/none", "leads/none/score", "me", "model", "deadletters/counts", "live")
+        for path in paths:
+            assert (await caller.call("GET", f"/v1/{path}?utm_source=x", key=key)).status == 422, path
 
 
 async def test_a_stream_tells_of_changes_and_ends_with_the_process(local: LocalServers) -> None:

@@ -2,9 +2,10 @@
 
 import asyncio
 import csv
+import io
 import json
 import os
-import zipfile
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from cyclopts import App
 
 from deploy.local import LocalServers
 from schemas.topics import CAPTURED
-from services.import_cli import import_file
-from services.terminal import Misused
-from shared.broker import Kafka
-from shared.log import create_topics, read_all
+from services.cli.commands.imports import import_file
+from services.cli.common import UsageError
+from shared.kafka.admin import create_topics
+from shared.kafka.client import Kafka
+from shared.kafka.reading import read_all
+from tests.workbooks import workbook
 
 CSV = (
     "Given name;Surname;Organisation;E-mail Address;Mobile;Scan Date;Scan Time;Booth\r\n"
@@ -24,48 +27,6 @@ CSV = (
     "Bo;Li;Red Pan;;555-123-4567;;;12\r\n"
     "Cy;Moss;;cy@example;;;;12\r\n"
 )
-SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-PACKAGE = "http://schemas.openxmlformats.org/package/2006"
-KIND = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-
-
-def workbook(file: Path, sheets: dict[str, list[list[str]]]) -> Path:
-    """An XLSX file; a cell is a text, or `=NUMBER`, or `@NUMBER` for a date as spreadsheets count them."""
-    numbers = range(1, len(sheets) + 1)
-    parts = {
-        "[Content_Types].xml": f'<Types xmlns="{PACKAGE}/content-types">'
-        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-        f'<Override PartName="/xl/workbook.xml" ContentType="{KIND}.sheet.main+xml"/></Types>',
-        "_rels/.rels": f'<Relationships xmlns="{PACKAGE}/relationships"><Relationship Id="r1" Target="xl/workbook.xml"'
-        f' Type="{RELATIONS}/officeDocument"/></Relationships>',
-        "xl/workbook.xml": f'<workbook xmlns="{SHEET}" xmlns:r="{RELATIONS}"><sheets>'
-        + "".join(f'<sheet name="{name}" sheetId="{n}" r:id="r{n}"/>' for n, name in zip(numbers, sheets, strict=True))
-        + "</sheets></workbook>",
-        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{PACKAGE}/relationships">'
-        + "".join(
-            f'<Relationship Id="r{n}" Target="worksheets/sheet{n}.xml" Type="{RELATIONS}/worksheet"/>' for n in numbers
-        )
-        + f'<Relationship Id="r0" Target="styles.xml" Type="{RELATIONS}/styles"/></Relationships>',
-        "xl/styles.xml": f'<styleSheet xmlns="{SHEET}"><cellXfs count="2"><xf numFmtId="0"/><xf numFmtId="22"/>'
-        "</cellXfs></styleSheet>",
-    }
-    for number, rows in zip(numbers, sheets.values(), strict=True):
-        body = "".join(f"<row>{''.join(map(_cell, row))}</row>" for row in rows)
-        parts[f"xl/worksheets/sheet{number}.xml"] = (
-            f'<worksheet xmlns="{SHEET}"><sheetData>{body}</sheetData></worksheet>'
-        )
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, text in parts.items():
-            archive.writestr(name, text)
-    return file
-
-
-def _cell(text: str) -> str:
-    if text.startswith(("=", "@")):
-        return f'<c s="{int(text.startswith("@"))}"><v>{text[1:]}</v></c>'
-    return f'<c t="inlineStr"><is><t>{text}</t></is></c>'
-
 
 app = App(result_action="return_value")
 app.command(import_file, name="import")
@@ -102,7 +63,10 @@ def test_files_go_into_the_log_once_and_what_is_mended_follows(
     options = ("--source", "trade_show", "--zone", "America/Chicago", "--yes")
 
     assert pantry(file, *options) == 1
-    assert "read 3 = 2 published + 1 rejected" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "read 3 = 2 published + 1 rejected" in said
+    again = shlex.join(["pantry", "import", f"{file}.rejects.csv", *options[:4], "--channel", "Spring fair"])
+    assert f"mend them there, then say\n  {again}\n" in said
     there = captured(kafka)
     ana, bo = sorted(there.values(), key=lambda event: event["data"]["contact"]["firstName"])
     assert (ana["source"], ana["key"]) == ("/imports/Spring%20fair", "ana@example.com")
@@ -123,11 +87,11 @@ def test_files_go_into_the_log_once_and_what_is_mended_follows(
     assert (tmp_path / "Spring fair.csv.rejects2.csv").exists()
     with rejects.open(encoding="utf-8-sig", newline="") as text:
         header, row = csv.reader(text)
-    assert header[-1] == "errors"
-    assert {"company", "E-mail Address"} == {told.partition(":")[0] for told in row[-1].split("; ")}
+    assert header[0] == "reason for rejection"
+    assert row[0] == "E-mail Address is no e-mail address"
     mended = rejects.read_text("utf-8-sig").replace("cy@example,", "cy@example.com,").replace("Moss,", "Moss,Tin Pot")
     rejects.write_text(mended)
-    assert pantry(rejects, *options) == 0
+    assert pantry(rejects, *shlex.split(again)[3:], "--yes") == 0
     (cy,) = new(kafka, there)
     assert (cy["key"], cy["source"]) == ("cy@example.com", ana["source"])
     assert cy["data"]["context"] == {"booth": "12"}
@@ -148,6 +112,25 @@ def test_files_go_into_the_log_once_and_what_is_mended_follows(
     }
 
 
+def test_a_no_of_a_rejected_row_is_told_before_the_import_after_it_and_in_its_file(
+    local: LocalServers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kafka = Kafka(local.servers.kafka_bootstrap)
+    monkeypatch.setenv("PANTRY_KAFKA_BOOTSTRAP", kafka.bootstrap)
+    asyncio.run(create_topics(kafka, [CAPTURED]))
+    file = tmp_path / "left.csv"
+    file.write_text("Name,Email,Newsletter\nAna Reyes,ana@blue.example,yes\n,bo@blue.example,no\n")
+    assert pantry(file, "--source", "website", "--yes") == 1
+    said = capsys.readouterr().out
+    before, _, after = said.partition("read 2 = 1 published + 1 rejected")
+    told = "1 rejected row refuses e-mail, and its no is not kept"
+    assert f"note: {told}" in before
+    assert told in after
+    with (tmp_path / "left.csv.rejects.csv").open(encoding="utf-8-sig", newline="") as text:
+        _, row = csv.reader(text)
+    assert row[0].endswith("; refuses e-mail: this no is not kept until the row can be used")
+
+
 def new(kafka: Kafka, there: dict[str, Any]) -> list[Any]:
     return [event for id_, event in captured(kafka).items() if id_ not in there]
 
@@ -166,7 +149,7 @@ def test_a_dry_run_needs_no_broker_and_writes_nothing(
     assert pantry(small, "--dry-run", "--source", "website") == 1
     told = capsys.readouterr().out
     assert "contact.firstName" in told
-    assert "line 3: " in told
+    assert "rejected 1 row: has no e-mail address and no phone number (line 3)" in told
     assert "read 2 = 1 could be published + 1 rejected" in told
     assert list(small.parent.iterdir()) == [small]
 
@@ -174,9 +157,11 @@ def test_a_dry_run_needs_no_broker_and_writes_nothing(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ([], "--yes"),
+        ([], "give --source, one of website"),
+        (["--yes"], "give --source, one of website"),
+        (["--source", "website"], "--yes"),
         (["--yes", "--sheet", "People"], "workbook"),
-        (["--yes", "--map", "Nothing=contact.email"], "column"),
+        (["--yes", "--map", "Nothing=contact.email"], "it has "),
         (["--yes", "--map", "Email=contact.mail"], "contact.mail"),
         (["--yes", "--zone", "Mars/Olympus"], "zone"),
         (["--yes", "--rejects", "small.csv"], "rejects"),
@@ -187,14 +172,99 @@ def test_what_cannot_be_done_as_asked_is_told_before_anything_is_published(
 ) -> None:
     monkeypatch.setenv("PANTRY_KAFKA_BOOTSTRAP", "nowhere.invalid:1")
     monkeypatch.chdir(small.parent)
-    with pytest.raises(Misused, match=told):
+    with pytest.raises(UsageError, match=told):
         pantry(small, *options)
+
+
+def test_a_source_is_called_in_the_help_as_everywhere_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    pantry(Path("--help"))
+    assert "trade_show, social_media" in capsys.readouterr().out
 
 
 def test_a_broker_that_is_away_is_told_in_a_sentence(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PANTRY_KAFKA_BOOTSTRAP", "127.0.0.1:1")
-    with pytest.raises(Misused, match="import the file again"):
-        pantry(small, "--yes")
+    with pytest.raises(UsageError, match="PANTRY_KAFKA_BOOTSTRAP names does not answer"):
+        pantry(small, "--yes", "--source", "website")
+
+
+def test_on_a_terminal_the_source_is_asked_for_when_no_column_holds_it(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal("fair\ntrade_show\n"))
+    assert pantry(small, "--dry-run") == 1
+    assert "read 2 = 1 could be published + 1 rejected" in capsys.readouterr().out
+
+
+def test_the_order_of_dates_that_no_date_shows_is_given_or_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "fair.csv"
+    file.write_text("Name,Company,Email,Scanned at\nAna Reyes,Blue Fork,ana@example.com,03/04/2026\n")
+    with pytest.raises(UsageError, match=r"Scanned at.*--dates"):
+        pantry(file, "--dry-run", "--source", "website", "--yes")
+    assert pantry(file, "--dry-run", "--source", "website", "--dates", "day-first") == 0
+    monkeypatch.setattr("sys.stdin", Terminal("month-first\n"))
+    assert pantry(file, "--dry-run", "--source", "website") == 0
+    assert "day-first/month-first" in capsys.readouterr().out
+
+
+def test_an_address_that_identifies_nobody_counts_as_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "leads.csv"
+    file.write_text("First Name,Company,Email\nAna,Blue Fork,noemail@noemail.com\nBo,Red Pan,bo@red.example\n")
+    assert pantry(file, "--dry-run", "--source", "website") == 1
+    assert "rejected 1 row: Email identifies nobody, and counts as missing (line 2)" in capsys.readouterr().out
+
+
+def test_a_source_that_a_column_holds_is_not_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "told.csv"
+    file.write_text("First name,Last name,Company,Email,Source\nAna,Reyes,Blue Fork,ana@example.com,website\n")
+    assert pantry(file, "--dry-run") == 0
+
+
+def test_a_row_that_names_no_known_source_needs_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "told.csv"
+    file.write_text("First name,Last name,Company,Email,Source\nAna,Reyes,Blue Fork,ana@example.com,Google Ads\n")
+    with pytest.raises(UsageError, match="1 of 1 rows name no source that is known: give --source"):
+        pantry(file, "--dry-run")
+    monkeypatch.setattr("sys.stdin", Terminal("website\n"))
+    assert pantry(file, "--dry-run") == 0
+
+
+def test_what_may_be_consent_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "told.csv"
+    file.write_text("First name,Company,Email,GDPR status\nAna,Blue Fork,ana@example.com,yes\n")
+    with pytest.raises(UsageError, match=r"--map 'GDPR status=consent\.email'"):
+        pantry(file, "--dry-run", "--source", "website")
+    assert pantry(file, "--dry-run", "--source", "website", "--map", "GDPR status=context.GDPR") == 0
+    monkeypatch.setattr("sys.stdin", Terminal("no calls\n"))
+    capsys.readouterr()
+    assert pantry(file, "--dry-run", "--source", "website") == 0
+    assert "consent.phone; a yes in it means no" in capsys.readouterr().out
+
+
+def test_a_command_that_mends_rejected_rows_is_shown_to_be_copied(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "my leads.csv"
+    file.write_text("Name,Wo\nAna Reyes,ana@blue.example\n")
+    assert pantry(file, "--dry-run", "--source", "website") == 1
+    command = f"pantry import '{file}' --source website --map Wo=contact.email"
+    assert command in capsys.readouterr().out
+    assert pantry(file, *shlex.split(command)[3:], "--dry-run") == 0
+
+
+class Terminal(io.StringIO):
+    """What somebody types."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.mark.parametrize(
@@ -203,7 +273,7 @@ def test_a_broker_that_is_away_is_told_in_a_sentence(small: Path, monkeypatch: p
 def test_a_file_that_cannot_be_read_is_told_in_a_sentence(name: str, content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(Misused, match=r"\.$"):
+    with pytest.raises(UsageError, match=r"\.$"):
         pantry(tmp_path / name, "--dry-run")
 
 
@@ -212,5 +282,5 @@ def test_a_sheet_is_found_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixt
     book = workbook(tmp_path / "two.xlsx", {"Old": [["a", "b"]], "New": rows})
     assert pantry(book, "--sheet", "New", "--source", "website", "--dry-run") == 0
     assert "read 1 = 1 could be published + 0 rejected" in capsys.readouterr().out
-    with pytest.raises(Misused, match="Old, New"):
+    with pytest.raises(UsageError, match="Old, New"):
         pantry(book, "--sheet", "Newer", "--dry-run")

@@ -25,17 +25,17 @@ from schemas.topics import (
     QUALIFY,
     UPDATE,
 )
-from services.gateway.figures import Figures
-from services.insights.counting import count, shard_of
-from services.insights.placing import place
+from services.gateway.analytics.queries import Figures
 from services.insights.rebuild import Verdict, rebuild, verify
+from services.insights.rollup_store import count_leads, shard_of
+from services.insights.timeline_store import place_events
 from shared.clock import system_clock
-from shared.collections import ACTIVITIES as ACTIVITIES_DONE
-from shared.collections import CAPTURES, INSIGHTS, LEADS, ROLLUPS, ROWS, TIMELINE, UNPLACED
-from shared.decoding import decode
 from shared.domain.rollups import META
-from shared.events import Received, Record, emit
-from shared.storage import Storage
+from shared.kafka.decoding import decode
+from shared.kafka.events import Received, Record, emit
+from shared.mongo.names import ACTIVITIES as ACTIVITIES_DONE
+from shared.mongo.names import CAPTURES, INSIGHTS, LEAD_ROWS, LEADS, ROLLUPS, TIMELINE, TIMELINE_PENDING
+from shared.mongo.storage import Storage
 from tests.builders import data, event, lead
 from tests.harness import Bench, Killed, Mortal, bench, lead_id, until, until_told
 
@@ -94,7 +94,7 @@ async def test_a_leads_whole_life_stands_in_its_timeline_once(local: LocalServer
         assert Counter(row["topic"] for row in rows if row["topic"] in inputs) == dict.fromkeys(inputs, 1)
         ids = {row["eventId"] for row in rows}
         assert all(row["causationId"] in ids for row in rows if "causationId" in row and row["topic"] in outputs)
-        assert await on.count(UNPLACED) == 0
+        assert await on.count(TIMELINE_PENDING) == 0
 
 
 async def test_figures_are_exact_whoever_is_killed_and_whatever_comes_again(own: LocalServers) -> None:
@@ -124,7 +124,7 @@ async def test_figures_are_exact_whoever_is_killed_and_whatever_comes_again(own:
 
 async def _until_counting(on: Bench, leads: int) -> None:
     async def begun() -> bool:
-        return await on.count(ROWS) >= leads
+        return await on.count(LEAD_ROWS) >= leads
 
     await until(begun, f"{leads} leads counted at least")
 
@@ -163,9 +163,11 @@ async def test_an_erased_lead_leaves_the_count_and_no_word_and_late_events_bring
 
         async def clean() -> bool:
             rows = {name: await on.storage.find(name, {}) for name in await on.storage.collections()}
-            text = json.dumps({name: rows[name] for name in (ROWS, TIMELINE, UNPLACED, INSIGHTS, ROLLUPS)}, default=str)
+            text = json.dumps(
+                {name: rows[name] for name in (LEAD_ROWS, TIMELINE, TIMELINE_PENDING, INSIGHTS, ROLLUPS)}, default=str
+            )
             timeline = [row for row in rows[TIMELINE] if row["leadId"] == who]
-            gone = [row for row in rows[ROWS] if row["_id"] == who]
+            gone = [row for row in rows[LEAD_ROWS] if row["_id"] == who]
             return not timeline and "zyzzyva" not in text.casefold() and [one.get("gone") for one in gone] == [True]
 
         await until(clean, "nothing left of the erased lead")
@@ -208,7 +210,7 @@ async def test_days_are_those_of_the_zone_and_another_zone_waits_for_a_rebuild(l
             assert (await on.storage.read(INSIGHTS, [META]))[META]["zone"] == "UTC"
             assert [done async for done in rebuild(on.storage, far)] == [1, 2]
             await _until_equal(on, 2)
-        row = (await on.storage.read(ROWS, [lead_id("c1")]))[lead_id("c1")]
+        row = (await on.storage.read(LEAD_ROWS, [lead_id("c1")]))[lead_id("c1")]
         assert row["counts"]["day"] == (system_clock() + timedelta(days=1)).date().isoformat()
 
 
@@ -220,8 +222,8 @@ async def test_counting_that_is_killed_at_any_step_is_brought_to_its_end_by_the_
         while killed:
             killed = await _killed_at(on, step, [one["_id"] for one in leads], score=step)
             # Another process counts one lead of each shard, as its next event would have it.
-            await count(on.storage, _one_of_each_shard(leads), UTC)
-            await count(on.storage, [one["_id"] for one in leads], UTC)
+            await count_leads(on.storage, _one_of_each_shard(leads), UTC)
+            await count_leads(on.storage, [one["_id"] for one in leads], UTC)
             verdict = await verify(on.storage)
             assert verdict.equal, (step, verdict.differences[:3])
             step += 1
@@ -248,7 +250,7 @@ async def test_who_reads_figures_while_they_change_reads_the_new_ones_afterwards
 
         for number in (1, 2, 3):
             await on.storage.insert_new(LEADS, [lead(_id=f"lead-{number}", createdAt=system_clock())])
-            await count(cast("Storage", Watched(on.storage, 99)), [f"lead-{number}"], UTC)
+            await count_leads(cast("Storage", Watched(on.storage, 99)), [f"lead-{number}"], UTC)
             assert (await figures.leads("week"))["totalLeads"] == number
 
 
@@ -256,7 +258,7 @@ async def _killed_at(on: Bench, step: int, ids: list[str], *, score: int) -> boo
     """Change every lead, and count them until this step; whether it came to that."""
     await on.storage.change_all(LEADS, {}, {"$set": {"score": score}})
     try:
-        await count(cast("Storage", Mortal(on.storage, step)), ids, UTC)
+        await count_leads(cast("Storage", Mortal(on.storage, step)), ids, UTC)
     except Killed:
         return True
     return False
@@ -288,9 +290,9 @@ async def test_what_a_killed_process_placed_of_an_erased_lead_goes_when_its_even
                 raise Killed
 
         with pytest.raises(Killed):
-            await place(cast("Storage", Late(on.storage, 99)), [received], system_clock())
+            await place_events(cast("Storage", Late(on.storage, 99)), [received], system_clock())
         assert await on.count(TIMELINE) == 1
-        await place(on.storage, [received], system_clock())
+        await place_events(on.storage, [received], system_clock())
         assert await on.count(TIMELINE) == 0
 
 
@@ -304,11 +306,11 @@ async def test_a_capture_that_is_seen_while_its_lead_is_being_stored_stands_in_t
     created = _decoded(Record(told.topic, 0, 0, told.key, told.value))
     async with bench(local) as on:
         await on.storage.insert_new(CAPTURES, [{"_id": captured.key, "leadId": who}])
-        await place(on.storage, [captured], system_clock())
+        await place_events(on.storage, [captured], system_clock())
         await on.storage.insert_new(LEADS, [lead()])
-        await place(on.storage, [created], system_clock())
+        await place_events(on.storage, [created], system_clock())
         assert sorted(await _topics(on, who)) == ["leads.captured", "leads.created"]
-        assert await on.count(UNPLACED) == 0
+        assert await on.count(TIMELINE_PENDING) == 0
 
 
 def _decoded(record: Record) -> Received:

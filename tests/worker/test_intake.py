@@ -7,10 +7,11 @@ from deploy.local import LocalServers
 from schemas.base import ENVELOPE_LIMIT
 from schemas.reasons import DeadLetterReason
 from schemas.topics import ACTIVITIES, CAPTURED, CREATED, DEADLETTER
-from services import dead_letters
-from shared.events import Received, Record
+from shared.kafka import replay
+from shared.kafka.events import Received, Record
 from tests.builders import data, event
 from tests.harness import Bench, bench, until
+from tests.swapping import name_of
 
 
 async def _dead(on: Bench) -> list[Record]:
@@ -69,9 +70,9 @@ async def test_a_mended_record_that_is_replayed_comes_through_once(local: LocalS
         await on.publish([json.dumps(broken).encode()])
         await _until_dead(on, 1)
         broken["data"]["company"] = {"name": "Blue Fork"}
-        (letter,) = await dead_letters.read(on.to.kafka)
+        (letter,) = await replay.read_dead_letters(on.to.kafka)
         for _ in range(2):
-            await dead_letters.replay(on.to.kafka, [letter], json.dumps(broken).encode())
+            await replay.replay(on.to.kafka, [letter], json.dumps(broken).encode())
 
         async def there() -> bool:
             return await on.count("leads") == 1
@@ -102,7 +103,7 @@ async def test_a_handler_that_fails_on_one_record_dead_letters_that_one_alone(
             raise ZeroDivisionError("a bug that only this record meets")
         return good(received, region)
 
-    monkeypatch.setattr(worker, "_capture", broken)
+    monkeypatch.setattr(worker, name_of(worker, worker._capture), broken)
     values = [event(data(email=f"p{n}@example.com", last="Poison" if n == 13 else "Fine")) for n in range(50)]
     async with bench(local) as on, on.running("capture"):
         await on.publish(values, keys=[b"one-partition"] * 50)

@@ -2,7 +2,6 @@
 
 import asyncio
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,16 +10,16 @@ import pytest
 
 from deploy.local import LocalServers
 from schemas.topics import ENGAGEMENTS
-from services.terminal import Misused, gateway_secret_of
+from services.cli.common import UsageError, gateway_secret_of
 from shared.settings import Settings
 from tests.builders import data
 from tests.gateway import SECRET, events, gateway, mistake, new_key, signed, typed
-from tests.harness import Bench, bench, until
+from tests.harness import PANTRY, Bench, bench, until
 
 
 def _pantry(on: Bench, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**on.environment, "PANTRY_GATEWAY_SECRET": SECRET, "COLUMNS": "200"}
-    command = [sys.executable, "-m", "services.cli", "keys", *words]
+    environment = {**on.environment, "PANTRY_GATEWAY_SECRET": SECRET}
+    command = [*PANTRY, "keys", *words]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -43,7 +42,13 @@ async def test_a_key_is_shown_once_listed_without_its_secret_rotated_and_revoked
         await until(lambda: _is(status, new, 202), "the new secret")
         assert await status(old) == 401
         await typed(on, "keys", "revoke", "hall-7")
+        # Through a pipe, as another program reads it: nothing is cut at the width of a terminal that isn't there.
+        site = f"https://{'long-name.' * 8}example"
+        also = "HTTPS://Shop.Example:443/"
+        await typed(on, "keys", "create", "page", "--kind", "form", "--origin", site, "--origin", also)
         listed = await _keys(on, "list")
+        assert site in listed
+        assert "https://shop.example " in listed, "as browsers write it"
         for word in ("hall-7", "trade_show", "revoked"):
             assert word in listed
         for secret in (old, new):
@@ -65,10 +70,14 @@ async def test_what_can_not_be_is_told_in_a_sentence(local: LocalServers) -> Non
         await new_key(on, "shop")
         for words, told in (
             (("create", "shop"), "there is a key shop already"),
-            (("create", "Bad Name"), "name:"),
-            (("create", "other", "--scope", "leads:read-everything"), "scopes.0:"),
+            (("create", "Bad Name"), "name: give lower-case letters"),
+            (("create", "other", "--scope", "leads:read-everything"), "--scope: say 'captures:write'"),
             (("create", "page", "--kind", "form", "--scope", "leads:erase"), "no other"),
-            (("create", "page", "--kind", "form", "--origin", "blue.example"), "origins.0:"),
+            (
+                ("create", "page", "--kind", "form", "--origin", "blue.example"),
+                "--origin blue.example: write scheme, host",
+            ),
+            (("create", "page", "--per-minute", "0"), "--per-minute: give 1 or more"),
             (("rotate", "nobody"), "there is no key nobody"),
             (("revoke", "nobody"), "there is no key nobody"),
         ):
@@ -82,10 +91,10 @@ async def _is(status: Callable[[str], Awaitable[int]], key: str, wanted: int) ->
 
 def test_the_secret_that_up_makes_is_whole_private_and_kept(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data", gateway_secret=None)
-    with pytest.raises(Misused, match="PANTRY_GATEWAY_SECRET"):
+    with pytest.raises(UsageError, match="PANTRY_GATEWAY_SECRET"):
         gateway_secret_of(settings)
-    made = gateway_secret_of(settings, made=True)
+    made = gateway_secret_of(settings, create=True)
     assert len(made) >= 16
-    assert gateway_secret_of(settings) == gateway_secret_of(settings, made=True) == made
+    assert gateway_secret_of(settings) == gateway_secret_of(settings, create=True) == made
     (file,) = (tmp_path / "data").iterdir()
     assert file.stat().st_mode & 0o777 == 0o600

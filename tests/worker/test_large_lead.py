@@ -9,12 +9,12 @@ import pytest
 
 from deploy.local import LocalServers
 from services.erasure import store as erasure
-from services.gateway import listing
+from services.gateway.leads import queries
 from services.prediction import store as prediction
-from services.prediction.features import vector
-from shared.collections import ACTIVITIES, CAPTURES, COMMANDS, IDENTITIES, LEADS, TIMELINE, TOMBSTONES
-from shared.domain.permission import Policy
-from shared.storage import Storage
+from services.prediction.domain.learning.features import vector
+from shared.domain.consent.contact_permission import ConsentPolicy
+from shared.mongo.names import ACTIVITIES, CAPTURES, COMMANDS, ERASURE_MARKERS, IDENTITIES, LEADS, TIMELINE
+from shared.mongo.storage import Storage
 from tests.builders import NOW, lead
 from tests.harness import bench
 
@@ -87,12 +87,14 @@ async def test_a_lead_with_very_many_captures_and_activities_takes_a_bounded_mem
         # What the embedded database takes long for is no fault of ours.
         storage = Storage(on.to.mongo, "test", timeout_ms=60_000)
         await fill(storage, number)
-        page, shown = await mib(lambda: listing.lead(storage, "lead-1", Policy(on.settings.consent_policy, "US")))
+        page, shown = await mib(
+            lambda: queries.find_lead(storage, "lead-1", ConsentPolicy(on.settings.consent_policy, "US"))
+        )
         assert len(shown["activities"]) == 100
-        timeline, told = await mib(lambda: listing.timeline(storage, "lead-1", None, 100))
+        timeline, told = await mib(lambda: queries.find_timeline(storage, "lead-1", None, 100))
         assert len(told["events"]) == 100
         as_of = NOW + timedelta(seconds=number // 2)
-        predicted, known = await mib(lambda: prediction.histories(storage, {"lead-1": as_of}))
+        predicted, known = await mib(lambda: prediction.load_histories(storage, {"lead-1": as_of}))
         found = vector(known["lead-1"], as_of)
         assert found["captures"] == number // 2 + 1
         assert found["salesCalls"] == number // 4 + 1
@@ -102,7 +104,7 @@ async def test_a_lead_with_very_many_captures_and_activities_takes_a_bounded_mem
         erased, _ = await mib(lambda: erasure.erase(storage, [row], "US", "salt"))
         assert await storage.count(CAPTURES, {"erased": True}) == number
         assert await storage.count(ACTIVITIES) == await storage.count(IDENTITIES) == 0
-        assert await storage.count(TOMBSTONES) >= number
+        assert await storage.count(ERASURE_MARKERS) >= number
         assert (await storage.read(COMMANDS, ["command"]))["command"]["done"]
         storage.close()
     took = {"page": page, "timeline": timeline, "prediction": predicted, "erasure": erased}

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from deploy.local import LocalServers
 from schemas.base import flaw_in
 from schemas.topics import CAPTURED, CREATED
-from services.lead_check import bad_names, check, inspect, repair, repaired
-from shared.collections import ACTIVITIES, CAPTURES, LEADS
-from shared.storage import Change
+from shared.leads.lead_check import bad_names, check_leads, inspect, repair, repaired
+from shared.mongo.names import ACTIVITIES, CAPTURES, LEADS
+from shared.mongo.storage import Change
 from tests.builders import data, event, lead
 from tests.faults.malformed import EXTENDED_JSON
 from tests.gateway import gateway, new_key
-from tests.harness import bench, lead_id, until, until_told
+from tests.harness import PANTRY, bench, lead_id, until, until_told
 
 _NAMES = st.sampled_from(["", "$", "$a", "_a", "a", "_", "$$a", "a.b", "\0"])
 _VALUES: Any = st.recursive(
@@ -62,7 +62,7 @@ async def test_what_was_erased_or_changed_meanwhile_is_left_alone(local: LocalSe
         await on.storage.insert_new(CAPTURES, [row])
 
         async def meanwhile(found: list[str]) -> None:
-            async for finding, done in check(on.storage, repairing=True):
+            async for finding, done in check_leads(on.storage, repairing=True):
                 found.append(f"{finding.collection} {done}")
                 if finding.collection == LEADS:
                     await on.storage.change(CAPTURES, [Change("row", {}, {"$unset": {"differed": ""}})])
@@ -133,8 +133,6 @@ async def test_a_page_leaves_out_what_can_t_be_shown_and_the_command_finds_it_an
 
 
 async def _command(on: Any, *words: str) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        "python", "-m", "services.cli", *words, env=on.environment, stdout=asyncio.subprocess.PIPE
-    )
+    process = await asyncio.create_subprocess_exec(*PANTRY, *words, env=on.environment, stdout=asyncio.subprocess.PIPE)
     said, _ = await process.communicate()
     return process.returncode or 0, said.decode()

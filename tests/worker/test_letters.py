@@ -11,13 +11,13 @@ import pytest
 from deploy.local import LocalServers
 from schemas.reasons import DeadLetterReason
 from schemas.topics import CAPTURED, DEADLETTER
-from services.gateway import letters
-from services.gateway.access import Scope
-from services.gateway.people import Role
-from shared.events import Outgoing, Record, dead_letter
-from shared.log import publishing, read_newest, read_one
+from services.gateway.auth.domain.principals import Scope
+from services.gateway.auth.domain.users import Role
+from services.gateway.dead_letters.domain import review
+from shared.kafka.events import Outgoing, Record, dead_letter
+from shared.kafka.reading import publishing, read_newest, read_one
 from tests.builders import data, event
-from tests.gateway import Answer, Caller, gateway, new_key, session_of
+from tests.gateway import Answer, Caller, gateway, mistake, new_key, session_of
 from tests.harness import Bench, bench, until
 
 BEGAN = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -138,12 +138,12 @@ async def test_the_newest_come_first_and_no_more_than_are_asked_for(
         assert await keys("?reason=not_json&limit=100") == (list(range(299, 0, -10)), False)
         assert await keys("?reason=not_json&limit=3") == ([299, 289, 279], True)
         assert await keys("?reason=nothing") == ([], False)
-        monkeypatch.setattr(letters, "EXAMINED_MAX", 30)
+        monkeypatch.setattr(review, "EXAMINED_MAX", 30)
         few, more = await keys("?reason=not_json")
         assert more
         assert few == list(range(299, 299 - 10 * len(few), -10))
         assert 0 < len(few) < 15
-        monkeypatch.setattr(letters, "BYTES_MAX", 5)
+        monkeypatch.setattr(review, "BYTES_MAX", 5)
         assert await keys("?limit=7") == ([299, 298], True), "each has two bytes"
         for wrong in ("?limit=0", "?limit=201", "?limit=x"):
             answer = await caller.call("GET", f"/v1/deadletters{wrong}", key=key)
@@ -164,6 +164,13 @@ async def test_letters_are_counted_by_source_and_reason(local: LocalServers) -> 
         assert {one["source"] for one in told["counts"]} == {"/scanners/7", "(not shown)", ""}
         sales = await session_of(on, caller, Role.SALES)
         assert (await caller.call("GET", "/v1/deadletters/counts", session=sales)).status == 403
+
+
+async def test_a_reason_that_no_letter_has_is_told_with_those_that_there_are(local: LocalServers) -> None:
+    async with bench(local) as on:
+        await _bury(on, [_letter(1), _letter(2, reason="not_json")])
+        told = await mistake(on, "deadletter", "list", "--reason", "invald_data")
+    assert told == "no dead letter has the reason invald_data; there are invalid_data, not_json\n"
 
 
 async def test_only_the_end_of_a_long_topic_is_read(local: LocalServers) -> None:

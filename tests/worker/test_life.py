@@ -23,8 +23,8 @@ from schemas.topics import (
     UPDATE,
     UPDATED,
 )
-from shared.collections import LEADS
-from shared.storage import Change
+from shared.mongo.names import LEADS
+from shared.mongo.storage import Change
 from tests.builders import data, event, lead
 from tests.harness import bench, lead_id, told, until, until_told
 

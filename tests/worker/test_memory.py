@@ -5,17 +5,15 @@ same lead come than any list of it holds; then the killed process's event comes 
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from deploy.local import LocalServers
 from schemas import topics
 from shared.domain.causes import REMEMBERED_MAX
-from shared.mongo import Mongo
-from shared.storage import Document, Storage
+from shared.mongo.connection import Mongo
+from shared.mongo.storage import Document, Storage
 from tests.builders import data
 from tests.harness import capture_key, lead_id
 from tests.model.rig import Accident, Rig
@@ -29,9 +27,8 @@ pytestmark = [pytest.mark.usefixtures("quiet"), pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-def mongo(tmp_path: Path) -> Iterator[Mongo]:
-    with LocalServers("embedded", tmp_path, kafka_bootstrap="nowhere:0") as local:
-        yield Mongo(local.servers.mongo_url)
+def mongo(mongo: str) -> Mongo:
+    return Mongo(mongo)
 
 
 async def _opened(mongo: Mongo) -> Rig:

@@ -10,7 +10,7 @@ import pytest
 
 from deploy.local import LocalServers
 from schemas.topics import CONVERT, CONVERTED, ERASE, QUALIFY, REJECTED, UPDATE, UPDATED, Topic
-from shared.collections import COMMANDS, LEADS, ORPHANS
+from shared.mongo.names import COMMANDS, LEADS, PENDING_EVENTS
 from tests.builders import data, event, lead
 from tests.harness import Bench, bench, lead_id, told, until, until_told
 
@@ -37,7 +37,7 @@ async def leads(on: Bench, number: int, **fields: Any) -> list[str]:
 
 async def none_waits(on: Bench) -> None:
     async def empty() -> bool:
-        return await on.count(ORPHANS) == 0
+        return await on.count(PENDING_EVENTS) == 0
 
     await until(empty, "nothing waits any more", 600)
 
@@ -71,7 +71,7 @@ async def test_converts_and_qualifies_that_come_before_their_leads_get_through(l
         await say(on, *(command(QUALIFY, one, f"q{one}", **FIT) for one in ids))
 
         async def all_wait() -> bool:
-            return await on.count(ORPHANS) == 20
+            return await on.count(PENDING_EVENTS) == 20
 
         await until(all_wait, "twenty commands that wait")
         await on.publish([event(data(email=f"p{n}@example.com"), event_id=f"c{n}") for n in range(10)])
@@ -109,7 +109,7 @@ async def test_what_no_status_can_change_is_rejected_at_once(local: LocalServers
         await say(on, command(CONVERT, "l0", "v1"))
         (rejected,) = await until_told(on, REJECTED, 1)
         assert rejected["reason"] == "already_converted"
-        assert await on.count(ORPHANS) == 0
+        assert await on.count(PENDING_EVENTS) == 0
 
 
 async def test_other_commands_on_its_lead_and_on_others_pass_a_command_that_waits(local: LocalServers) -> None:
@@ -122,7 +122,7 @@ async def test_other_commands_on_its_lead_and_on_others_pass_a_command_that_wait
         (converted,) = await until_told(on, CONVERTED, 1)
         assert (updated["leadId"], converted["lead"]["id"]) == ("q", "q")
         # The lead's end allows neither: both wait to this day.
-        assert await on.count(ORPHANS) == 2
+        assert await on.count(PENDING_EVENTS) == 2
 
 
 @pytest.mark.parametrize("allowed", [True, False])
@@ -137,7 +137,7 @@ async def test_a_command_that_waits_has_its_outcome_though_all_processes_die(
             await say(on, command(CONVERT, "l0", "v1"))
 
             async def waits() -> bool:
-                return await on.count(ORPHANS) == 1
+                return await on.count(PENDING_EVENTS) == 1
 
             await until(waits, "the command waits")
         assert await on.count(COMMANDS) == 0
@@ -172,7 +172,7 @@ async def test_a_flood_of_forbidden_commands_delays_no_other(
     full: bool,  # noqa: FBT001 - pytest names it
     figure: Callable[[str], None],
 ) -> None:
-    # More leads than a process remembers (shared.patience.LEADS_MAX), even in the small run.
+    # More leads than a process remembers (shared.leads.status_watch.LEADS_MAX), even in the small run.
     number = 10_000 if full else 1_200
     async with bench(local) as on, on.running("qualification", "conversion", command_patience=5.0):
         ids = await leads(on, number)
@@ -213,7 +213,7 @@ async def test_a_command_that_waits_for_a_status_is_rejected_when_its_lead_is_er
         await say(on, command(CONVERT, one, "v"))
 
         async def waits() -> bool:
-            return await on.count(ORPHANS) == 1
+            return await on.count(PENDING_EVENTS) == 1
 
         await until(waits, "the convert that waits")
         await say(on, command(ERASE, one, "e"))

@@ -2,23 +2,26 @@
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 import pytest
 
 from deploy.local import LocalServers
 from schemas.topics import ACTIVITIES, CAPTURED, CONVERT, ERASE, QUALIFY, UPDATE
-from services.gateway import people, people_store
-from services.gateway.passwords import hash_of
-from services.gateway.people import Role
-from services.gateway.signing import Signer
+from services.gateway.auth import authenticator, passwords, user_store
+from services.gateway.auth.domain import users
+from services.gateway.auth.domain.signing import Signer
+from services.gateway.auth.domain.users import Role
+from services.gateway.auth.passwords import hash_of
 from shared.clock import system_clock
 from tests.builders import data
 from tests.gateway import (
@@ -36,20 +39,22 @@ from tests.gateway import (
     sign_in,
     typed,
 )
-from tests.harness import Bench, bench, until
+from tests.harness import PANTRY, Bench, bench, until
+from tests.swapping import name_of
 
 PASSWORD = "correct horse battery"  # noqa: S105 - nobody's
+WRONG = "wrong horse battery"
 
 
 async def _new(on: Bench, name: str, role: Role = Role.SALES, password: str | None = PASSWORD) -> None:
     stored = hash_of(password) if password else None
-    assert await people_store.create_person(on.storage, people.made(name, role, stored, system_clock()))
+    assert await user_store.create_user(on.storage, users.new_user(name, role, stored, system_clock()))
 
 
 async def _change(on: Bench, name: str, **fields: Any) -> None:
-    old = await people_store.person(on.storage, name)
+    old = await user_store.find_user(on.storage, name)
     assert old
-    assert await people_store.replace_person(on.storage, old, people.changed(old, **fields))
+    assert await user_store.replace_user(on.storage, old, users.change_user(old, **fields))
 
 
 async def _status(caller: Caller, session: str) -> int:
@@ -107,23 +112,75 @@ async def test_whatever_is_wrong_with_name_or_password_the_answer_is_one_and_the
         assert await on.count("sessions") == 0
 
 
+async def _try(caller: Caller, address: str, password: str = WRONG, name: str = "kim", **cookies: str) -> Answer:
+    """An attempt to sign in from this address, by a browser that has these cookies."""
+    sent = {"cookie": "; ".join(f"{one}={value}" for one, value in cookies.items())} if cookies else {}
+    form, body = "application/x-www-form-urlencoded", urlencode({"name": name, "password": password}).encode()
+    return await caller.post("/signin", body, media=form, origin=caller.url, X_Forwarded_For=address, **sent)
+
+
+def _device_of(answer: Answer) -> dict[str, str]:
+    """The cookie by which the browser is known from now on."""
+    (cookie,) = (one for one in answer.headers.getall("Set-Cookie") if one.startswith("pantry_device"))
+    for part in ("httponly", "samesite=strict", "path=/signin", "max-age=31536000"):
+        assert part in cookie.lower()
+    name, _, value = cookie.partition(";")[0].partition("=")
+    return {name: value}
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords that take no time: what is tried here is how often they are asked for."""
+    monkeypatch.setattr(passwords, name_of(passwords, passwords._fits), lambda _, offered: offered == PASSWORD)
+
+
+@pytest.mark.usefixtures("quick")
 async def test_guessing_ends_after_ten_attempts_a_minute_on_all_processes_together(local: LocalServers) -> None:
     now = datetime(2026, 5, 1, 12, tzinfo=UTC)
     async with bench(local) as on, gateway_at(on, lambda: now) as one, gateway_at(on, lambda: now) as two:
         await _new(on, "kim")
-        wrong = {"name": "kim", "password": "x"}
-        statuses = [(await sign_in(caller, **wrong)).status for caller in (one, two) for _ in range(6)]
+        statuses = [(await _try(caller, "192.0.2.1")).status for caller in (one, two) for _ in range(6)]
         assert statuses == [401] * 10 + [429] * 2
-        right = await sign_in(one, name="kim", password=PASSWORD)
+        right = await _try(one, "192.0.2.1", PASSWORD)
         assert (right.status, right.headers["Retry-After"]) == (429, "60")
-        for n in range(2):
-            # Other addresses, the same person.
-            elsewhere = {"origin": one.url, "X_Forwarded_For": f"192.0.2.{n}"}
-            form = "application/x-www-form-urlencoded"
-            answer = await one.post("/signin", b"name=kim&password=x", media=form, **elsewhere)
-            assert answer.status == 429
+        names = [(await _try(one, "192.0.2.1", name=f"n{n // 5}")).status for n in range(25)]
+        assert names == [401] * 20 + [429] * 5, "an address may not try one name after the other for ever"
         rows = json.dumps(await on.storage.find("rate_limits", {}), default=str)
         assert "kim" not in rows, "what is typed as a name may be anything"
+
+
+@pytest.mark.usefixtures("quick")
+async def test_wrong_passwords_from_elsewhere_lock_nobody_out(
+    local: LocalServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [system_clock()]
+    async with bench(local) as on, gateway_at(on, lambda: now[0]) as caller:
+        await _new(on, "kim")
+        await _new(on, "robin")
+        known = _device_of(await _try(caller, "192.0.2.1", PASSWORD))
+        of_robin = _device_of(await _try(caller, "192.0.2.1", PASSWORD, "robin"))
+        now[0] += timedelta(minutes=1)
+        assert [(await _try(caller, "198.51.100.1")).status for _ in range(11)] == [401] * 10 + [429]
+        assert (await _try(caller, "192.0.2.9", PASSWORD)).status == 303, "at a new browser, from their own address"
+        monkeypatch.setattr(authenticator, "_NAME_A_MINUTE", 20)
+        now[0] += timedelta(minutes=1)
+        guesses = [(await _try(caller, f"198.51.100.{n // 5}")).status for n in range(25)]
+        assert guesses == [401] * 20 + [429] * 5, "guesses from everywhere end too"
+        assert (await _try(caller, "192.0.2.9", PASSWORD)).status == 429, "a new browser waits"
+        assert (await _try(caller, "198.51.100.1", PASSWORD, **known)).status == 303, "a known one never does"
+        (value,) = of_robin.values()
+        (cookie,) = known
+        for useless in (of_robin, {cookie: value}, {cookie: known[cookie][:-2]}):
+            assert (await _try(caller, "192.0.2.9", PASSWORD, **useless)).status == 429
+        person = await user_store.find_user(on.storage, "kim")
+        assert person
+        assert (await sign_in(caller, token=Signer(SECRET).link_token(person, now[0]))).status == 303
+        tried = [(await _try(caller, "192.0.2.7", **known)).status for _ in range(11)]
+        assert tried == [401] * 9 + [429] * 2, "nor is a known browser free to guess"
+        now[0] += timedelta(minutes=1)
+        await _change(on, "kim", password=hash_of(PASSWORD))
+        assert [(await _try(caller, f"198.51.100.{n // 5}")).status for n in range(20)] == [401] * 20
+        assert (await _try(caller, "192.0.2.1", PASSWORD, **known)).status == 429, "another password ends what is known"
 
 
 CALLS: Sequence[tuple[str, str, Any, Role]] = (
@@ -230,7 +287,7 @@ async def test_a_link_signs_in_once_by_a_button_and_in_time(local: LocalServers)
     signer = Signer(SECRET)
     async with bench(local) as on, gateway_at(on, lambda: now[0]) as caller:
         await _new(on, "admin", Role.ADMIN, None)
-        person = await people_store.person(on.storage, "admin")
+        person = await user_store.find_user(on.storage, "admin")
         assert person
         token = signer.link_token(person, now[0])
         for _ in range(2):
@@ -241,7 +298,7 @@ async def test_a_link_signs_in_once_by_a_button_and_in_time(local: LocalServers)
         assert sorted(answer.status for answer in both) == [303, 401, 401, 401]
         assert (await caller.call("GET", f"/signin?token={token}")).status == 401
         late, early = signer.link_token(person, now[0]), signer.link_token(person, now[0] + timedelta(minutes=5))
-        changed = signer.link_token(people.changed(person), now[0])
+        changed = signer.link_token(users.change_user(person), now[0])
         other = Signer("another secret of somebody").link_token(person, now[0])
         now[0] += timedelta(minutes=1)
         for bad in (early, changed, other, late[:-2], late + "AA", "", "é"):
@@ -256,7 +313,7 @@ async def test_no_password_and_no_token_stands_in_the_log_or_the_database(
 ) -> None:
     async with bench(local) as on, gateway(on, log_level="debug") as caller:
         await _new(on, "kim")
-        person = await people_store.person(on.storage, "kim")
+        person = await user_store.find_user(on.storage, "kim")
         assert person
         link = Signer(SECRET).link_token(person, system_clock())
         capfd.readouterr()
@@ -279,8 +336,8 @@ async def test_no_password_and_no_token_stands_in_the_log_or_the_database(
 
 
 def _pantry(on: Bench, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**on.environment, "PANTRY_GATEWAY_SECRET": SECRET, "COLUMNS": "200"}
-    command = [sys.executable, "-m", "services.cli", "people", *words]
+    environment = {**on.environment, "PANTRY_GATEWAY_SECRET": SECRET}
+    command = [*PANTRY, "people", *words]
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
@@ -342,30 +399,29 @@ async def test_what_can_not_be_is_told_in_a_sentence(local: LocalServers, tmp_pa
         assert await on.count("people") == 2
 
 
-async def test_up_prints_a_link_that_signs_its_first_user_in(local: LocalServers) -> None:
-    async with bench(local) as on, aiohttp.ClientSession() as http:
+@asynccontextmanager
+async def _up(on: Bench, reads: int, writes: int) -> AsyncIterator[str]:
+    """`pantry up` that writes there, and what it says of the dashboard."""
+    environment = {**on.environment, "PANTRY_GATEWAY_SECRET": SECRET}
+    command = (*PANTRY, "up")
+    up = await asyncio.create_subprocess_exec(*command, env=environment, stdout=writes, stderr=writes)
+    os.close(writes)
+    with open(reads) as said:  # noqa: ASYNC230 - it is a pipe, read by a thread of its own
+        yield await asyncio.to_thread(lambda: next(line for line in said if line.startswith("Dashboard")))
+        up.send_signal(signal.SIGINT)
+        assert await up.wait() == 0
 
-        async def dashboard() -> Answer:
-            up = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "services.cli", "up"),
-                env={**on.environment, "PANTRY_GATEWAY_SECRET": SECRET},
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-            )
-            assert up.stdout
-            async for line in up.stdout:
-                if line.startswith(b"Dashboard"):
-                    break
-            address = line.decode().split()[1]
-            url, _, token = address.partition("/signin?token=")
+
+async def test_up_prints_a_link_that_signs_its_first_user_in_on_a_terminal_alone(local: LocalServers) -> None:
+    async with bench(local) as on, aiohttp.ClientSession() as http:
+        async with _up(on, *os.pipe()) as line:
+            assert "token=" not in line, "a file would keep it"
+            assert "pantry people link admin" in line
+        async with _up(on, *os.openpty()) as line:
+            url, _, token = line.split()[1].partition("/signin?token=")
             caller = Caller(http, url)
             answer = await sign_in(caller, token=token)
             me = await caller.call("GET", "/v1/me", session=cookie_of(answer))
-            up.send_signal(signal.SIGINT)
-            await asyncio.gather(up.stdout.read(), up.wait())
-            return me
-
-        for _ in range(2):
-            assert (await dashboard()).json["role"] == "admin"
+            assert me.json["role"] == "admin"
         (admin,) = await on.storage.find("people", {})
         assert (admin["_id"], "password" in admin) == ("admin", False)

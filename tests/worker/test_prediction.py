@@ -7,9 +7,9 @@ import pytest
 from deploy.local import LocalServers
 from schemas.topics import ENGAGEMENTS, ERASE, UPDATE
 from services.prediction import predicting
-from services.prediction.features import History, Vector, vector
-from shared.collections import PREDICTIONS
-from shared.storage import Document
+from services.prediction.domain.learning.features import History, Vector, vector
+from shared.mongo.names import PREDICTIONS
+from shared.mongo.storage import Document
 from tests.builders import data, event
 from tests.gateway import gateway, new_key
 from tests.harness import Bench, bench, lead_id, until

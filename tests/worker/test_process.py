@@ -5,16 +5,22 @@ import json
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
+from pydantic import SecretStr
 
 from deploy.local import LocalServers
-from services.catalogue import TOPICS_OF, WORKERS
-from services.running import prepare, running
-from shared.log import lag
-from shared.service import Service
+from services.composition.process import prepare, run_workers
+from services.composition.workers import TOPICS_OF, WORKERS
+from services.gateway.app import front
+from shared.config import ConfigError
+from shared.kafka.reading import lag
+from shared.service import WorkerProcess
 from tests.builders import data, event
+from tests.gateway import SECRET
 from tests.harness import bench, stop, until
 
 
@@ -38,6 +44,15 @@ async def test_sigterm_finishes_the_batch_commits_and_ends_with_0(
         figure(f"stopped after {stored} of 3000 captures, {behind} records behind")
         if local.servers.idempotence:  # the embedded broker doesn't tell the ends of partitions exactly
             assert behind == 3_000 - stored
+
+
+async def test_a_process_says_in_a_sentence_that_the_broker_takes_no_idempotent_producer(local: LocalServers) -> None:
+    if local.servers.idempotence:
+        pytest.skip("this broker takes one")
+    async with bench(local) as on:
+        with pytest.raises(ConfigError, match="set PANTRY_KAFKA_IDEMPOTENCE=false"):
+            async with run_workers(on.settings, replace(on.to, idempotence=True), ("capture",)):
+                pass
 
 
 async def test_a_process_that_begins_while_the_broker_is_away_waits_for_it_and_ends_when_asked_to(
@@ -71,7 +86,7 @@ async def test_a_process_that_begins_while_the_broker_is_away_waits_for_it_and_e
 
 
 async def test_health_readiness_and_metrics_answer(local: LocalServers) -> None:
-    async with bench(local) as on, running(on.settings, on.to, ["capture"]) as service:
+    async with bench(local) as on, run_workers(on.settings, on.to, ["capture"]) as service:
         await on.publish([event(data())])
 
         def get(path: str) -> str:
@@ -92,14 +107,31 @@ async def test_health_readiness_and_metrics_answer(local: LocalServers) -> None:
     assert "faststream_received_messages_total" in metrics
 
 
+async def _statuses(url: str | None, *paths: str) -> list[int]:
+    async with aiohttp.ClientSession() as http:
+        return [(await http.get(f"{url}{path}")).status for path in paths]
+
+
+async def test_with_an_ops_port_health_and_metrics_answer_there_and_nowhere_else(local: LocalServers) -> None:
+    probes = ("/healthz", "/readyz", "/metrics")
+    async with bench(local) as on:
+        settings = on.settings.model_copy(update={"ops_port": 0, "gateway_secret": SecretStr(SECRET)})
+        async with run_workers(settings, on.to, (), front=front) as service:
+            assert await _statuses(service.http, *probes, "/signin") == [404, 404, 404, 200]
+            assert await _statuses(service.ops, *probes, "/signin") == [200, 200, 200, 404]
+        async with run_workers(settings, on.to, ["assignment"]) as service:
+            assert service.http == service.ops, "a process without a gateway listens on the ops port alone"
+            assert await _statuses(service.ops, *probes) == [200, 200, 200]
+
+
 async def test_work_on_rows_that_wait_does_not_hide_a_silent_consumer(local: LocalServers) -> None:
     async def passes(rows: Sequence[int]) -> int:
         return len(rows)
 
     async with bench(local) as on:
-        service = Service(on.settings, on.to, [WORKERS["conversion"]])
+        service = WorkerProcess(on.settings, on.to, [WORKERS["conversion"]])
         service.metrics.lag.labels("conversion").set(5)
         service._advanced["conversion"] = time.time() - 120
-        assert [one async for one in service._waiting["conversion"].isolation.each([1], passes)]
+        assert [one async for one in service._pending["conversion"].isolation.each([1], passes)]
         assert await service.stuck() == {"conversion": "no progress for 120 s"}
         service.storage.close()

@@ -12,11 +12,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from deploy.local import LocalServers
-from services.gateway.figures import Figures
-from services.insights.counting import beat, count
+from services.gateway.analytics.queries import Figures
+from services.insights.rollup_store import count_leads, heartbeat
 from shared.clock import system_clock
-from shared.collections import LEADS
 from shared.domain.rollups import WINDOWS
+from shared.mongo.names import LEADS
 from tests.builders import NOW
 from tests.gateway import Caller, gateway, new_key
 from tests.harness import Bench, bench
@@ -35,8 +35,8 @@ async def _counted(on: Bench, number: int) -> None:
         if "convertedAt" in one:
             one["convertedAt"] += late
     await on.storage.insert_new(LEADS, some)
-    await count(on.storage, [one["_id"] for one in some], UTC)
-    await beat(on.storage, UTC, system_clock())
+    await count_leads(on.storage, [one["_id"] for one in some], UTC)
+    await heartbeat(on.storage, UTC, system_clock())
 
 
 def _lasting(told: Any) -> dict[str, Any]:

@@ -16,18 +16,18 @@ import pytest
 
 from deploy.local import LocalServers
 from schemas.topics import ACTIONS, ENROLLED, ERASED, SCORED, TRIGGERED, UPDATED, Topic
-from services.nurture.enrolment import Cause, Wish, enrol
-from services.nurture.sequences import Sequences
-from services.nurture_cli import story_of
-from shared.collections import ENROLMENTS, LEADS, STEPS
-from shared.config import load
-from shared.domain.permission import Policy
+from services.cli.commands.nurture import explanation_of
+from services.nurture.domain.enrolment import EnrolmentCause, EnrolmentRequest, new_enrolment
+from services.nurture.domain.sequences import Sequences
+from shared.config import load_config
+from shared.domain.consent.contact_permission import ConsentPolicy
+from shared.mongo.names import ENROLMENTS, LEADS, STEPS
 from tests.builders import event, lead
 from tests.harness import Bench, bench, stop, until
 
 SHIPPED_FILE = Path("deploy/config/sequences.yaml")
-SHIPPED, SHIPPED_TEXT = load(SHIPPED_FILE, Sequences), SHIPPED_FILE.read_text()
-OPT_OUT = Policy("opt_out", "US")
+SHIPPED, SHIPPED_TEXT = load_config(SHIPPED_FILE, Sequences), SHIPPED_FILE.read_text()
+OPT_OUT = ConsentPolicy("opt_out", "US")
 MINUTE = timedelta(seconds=60)
 LEASE, SHORT_LEASE = MINUTE, MINUTE / 4
 SCHEDULERS, PAGE, PATIENCE_S = 3, 200, 330.0
@@ -43,8 +43,8 @@ def _person(number: int) -> dict[str, Any]:
 
 
 def _first_step(number: int, due: datetime) -> dict[str, Any]:
-    cause = Cause(f"cause-{number}", f"event-{number}", f"chain-{number}", "a test wants it")
-    step = enrol(Wish(_person(number), SHIPPED.by_id("default"), cause), SHIPPED, due)[1][0]
+    cause = EnrolmentCause(f"cause-{number}", f"event-{number}", f"chain-{number}", "a test wants it")
+    step = new_enrolment(EnrolmentRequest(_person(number), SHIPPED.by_id("default"), cause), SHIPPED, due)[1][0]
     return {**step, "dueAt": due, "wakeAt": due}
 
 
@@ -156,7 +156,7 @@ async def test_steps_of_a_rush_go_out_once_and_never_early_though_a_scheduler_is
 ) -> None:
     count, over, lease = 20_000, MINUTE, LEASE
     if not full:  # as dense, and over sooner
-        count, over, lease = count // 5, over / 5, SHORT_LEASE
+        count, over, lease = count // 10, over / 10, SHORT_LEASE
     async with bench(local) as on, _published(on) as (published, until_there):
         rush = Rush(on, lease, published, until_there)
         schedulers = [rush.scheduler() for _ in range(SCHEDULERS)]
@@ -264,7 +264,7 @@ async def test_triggers_enrol_once_a_bounce_stops_mail_only_and_an_erased_lead_g
         await _tell(on, UPDATED, {"leadId": "c", "changed": changed, "by": "c", "reason": "unsubscribed"}, "left")
         left = await _until_steps(on, 2, leadId="c", state="cancelled")
         assert {step["why"] for step in left} == {"the lead unsubscribed"}
-        consent, stories = await story_of(on.to.mongo, "test", "a", OPT_OUT) or ([], [])
+        consent, stories = await explanation_of(on.to.mongo, "test", "a", OPT_OUT) or ([], [])
         assert consent == [
             "mail: not allowed, mail to the address bounced",
             "calls: allowed, nothing was stated; calls may be made (opt-out policy)",
@@ -273,7 +273,7 @@ async def test_triggers_enrol_once_a_bounce_stops_mail_only_and_an_erased_lead_g
             "Getting to know each other",
             "A person calls, soon",
         ]
-        assert await story_of(on.to.mongo, "test", "nobody", OPT_OUT) is None
+        assert await explanation_of(on.to.mongo, "test", "nobody", OPT_OUT) is None
 
 
 async def test_an_event_whose_handler_was_killed_between_steps_and_enrolment_comes_out_right(
@@ -343,9 +343,9 @@ async def test_steps_that_came_due_while_everything_was_down_go_out_late_in_orde
 ) -> None:
     async with bench(local) as on:
         await on.storage.insert_new(LEADS, [_person(1)])
-        cause = Cause("c", "e", "chain", "a test wants it")
-        wish = Wish(_person(1), SHIPPED.by_id("default"), cause)
-        enrolment, steps = enrol(wish, SHIPPED, _now() - timedelta(days=30))
+        cause = EnrolmentCause("c", "e", "chain", "a test wants it")
+        wish = EnrolmentRequest(_person(1), SHIPPED.by_id("default"), cause)
+        enrolment, steps = new_enrolment(wish, SHIPPED, _now() - timedelta(days=30))
         await on.storage.insert_new(ENROLMENTS, [enrolment])
         await on.storage.insert_new(STEPS, list(reversed(steps)))
         async with (
@@ -359,7 +359,7 @@ async def test_steps_that_came_due_while_everything_was_down_go_out_late_in_orde
                 return bool(guide["wakeAt"] > _now() + timedelta(hours=23))
 
             await until(spaced, "the second late step a day away")
-            _, stories = await story_of(on.to.mongo, "test", "lead-1", OPT_OUT) or ([], [])
+            _, stories = await explanation_of(on.to.mongo, "test", "lead-1", OPT_OUT) or ([], [])
         assert len(await on.records(ACTIONS)) == 1
         words = {line.step: line.words for line in stories[0].lines}
         assert words["welcome"].endswith("30 days late")

@@ -12,20 +12,21 @@ from structlog.testing import capture_logs
 
 from deploy.local import LocalServers
 from schemas.topics import RESCORE, SCORED, Topic
-from services.rules_cli import simulated
-from services.running import running
-from services.scoring import job, store
-from services.scoring.asking import PAGE, Ageing
-from services.scoring.domain import WINDOW, Cause, RuleSet, decide, rule_set
+from services.cli.commands.rules import run_simulation
+from services.composition.process import run_workers
+from services.scoring import store
+from services.scoring.domain import rescoring_job
+from services.scoring.domain.decide import WINDOW, RuleSet, ScoreCause, decide, rule_set
+from services.scoring.rescore_requests import PAGE, AgedScores
 from services.scoring.rescoring import Rescoring
 from services.scoring.worker import build
-from shared.broker import Publisher
-from shared.collections import LEADS, RESCORING
-from shared.config import Reloading, load
-from shared.events import Outgoing, Record
-from shared.passage import Passage
-from shared.service import Service
-from shared.worker import Runtime
+from shared.config import Reloading, load_config
+from shared.consuming.processor import RecordProcessor
+from shared.consuming.worker import Runtime
+from shared.kafka.client import Publisher
+from shared.kafka.events import Outgoing, Record
+from shared.mongo.names import LEADS, RESCORING
+from shared.service import WorkerProcess
 from tests.builders import data, event, lead
 from tests.harness import Bench, bench, until
 
@@ -65,8 +66,8 @@ def _scored(
     """The lead as scoring left it then, and told or not: what it can't tell again counts as told."""
     decision = decide(
         document,
-        [Cause("planted", "created", "planted", "planted")],
-        load(file, RuleSet),
+        [ScoreCause("planted", "created", "planted", "planted")],
+        load_config(file, RuleSet),
         version or _version(file),
         at,
     )
@@ -107,11 +108,11 @@ async def _until_scores(on: Bench, ids: Sequence[str], score: int) -> dict[str, 
 
 async def _until_done(on: Bench, version: str) -> dict[str, Any]:
     async def there() -> bool:
-        row = await store.job_row(on.storage)
+        row = await store.read_job(on.storage)
         return row is not None and row["version"] == version and "finishedAt" in row
 
     await until(there, f"every lead under {version}")
-    row = await store.job_row(on.storage)
+    row = await store.read_job(on.storage)
     assert row is not None
     return row
 
@@ -185,7 +186,12 @@ async def test_a_change_made_while_nothing_ran_is_followed_and_a_dead_process_s_
         )
         other = _save(file.with_name("same.yaml"), 10, "# as before")
         _save(file, 40)
-        row = job.begun(_version(other), now) | {"claim": "dead", "wakeAt": now + 3 * SECOND, "total": 300, "done": 200}
+        row = rescoring_job.new_job(_version(other), now) | {
+            "claim": "dead",
+            "wakeAt": now + 3 * SECOND,
+            "total": 300,
+            "done": 200,
+        }
         await on.storage.insert_new(RESCORING, [row])
         async with on.running("scoring", rules_file=other):
             done = await _until_done(on, _version(other))
@@ -200,13 +206,13 @@ async def test_a_change_made_while_nothing_ran_is_followed_and_a_dead_process_s_
 
 
 @asynccontextmanager
-async def _idle(on: Bench) -> AsyncIterator[Service]:
+async def _idle(on: Bench) -> AsyncIterator[WorkerProcess]:
     """Connections, with no worker that would answer."""
-    async with running(on.settings, on.to, ()) as service:
+    async with run_workers(on.settings, on.to, ()) as service:
         yield service
 
 
-def _runtime(on: Bench, service: Service, now: datetime) -> Runtime:
+def _runtime(on: Bench, service: WorkerProcess, now: datetime) -> Runtime:
     return Runtime(on.settings, service.storage, service.publisher, lambda: now)
 
 
@@ -226,12 +232,15 @@ async def test_what_was_taken_and_never_asked_for_is_asked_for_again_under_the_s
     async with bench(local) as on, _idle(on) as service:
         now = _now()
         await _plant(on, [_scored(_active(0, now - WINDOW), file, now - SECOND)])
-        killed = Ageing(Runtime(on.settings, service.storage, Killed(), lambda: now), "scoring")
+        killed = AgedScores(Runtime(on.settings, service.storage, Killed(), lambda: now), "scoring")
         with pytest.raises(ConnectionError):
-            await killed.ask()
-        asked = [await Ageing(_runtime(on, service, now + 10 * SECOND), "scoring").ask()]
+            await killed.request_page()
+        asked = [await AgedScores(_runtime(on, service, now + 10 * SECOND), "scoring").request_page()]
         assert (asked, await on.records(RESCORE)) == ([0], [])
-        asked += [await Ageing(_runtime(on, service, now + after * SECOND), "scoring").ask() for after in (31, 62)]
+        asked += [
+            await AgedScores(_runtime(on, service, now + after * SECOND), "scoring").request_page()
+            for after in (31, 62)
+        ]
         requests = await on.records(RESCORE)
     assert asked == [0, 1, 1]
     assert len({json.loads(one.value or b"")["id"] for one in requests}) == 1
@@ -246,7 +255,7 @@ async def test_a_change_that_a_killed_process_stored_is_told_by_whoever_scores_t
         await _plant(on, [_scored(lead(), file, now, told=False)])
         settings = on.settings.model_copy(update={"rules_file": file})
         worker = build(Runtime(settings, service.storage, service.publisher, lambda: now + SECOND))
-        passage = Passage(worker, service.publisher, lambda: now, "US")
+        passage = RecordProcessor(worker, service.publisher, lambda: now, "US")
         for number in range(3):
             asked = event({"leadId": "lead-1", "reason": "asked"}, RESCORE, str(number))
             received, _ = passage.decode([Record(RESCORE.name, 0, number, b"lead-1", asked)])
@@ -268,12 +277,12 @@ async def test_a_job_asks_for_the_next_page_only_when_the_last_one_is_through(lo
         for pages in (1, 2):
             await _answer(on, rules, now)
             await rescoring.step()
-            row = await store.job_row(on.storage)
+            row = await store.read_job(on.storage)
             assert row is not None
             assert (row["done"], row["total"]) == (pages * PAGE, 2 * PAGE + 50)
         await _answer(on, rules, now)
         await rescoring.step()
-        row = await store.job_row(on.storage)
+        row = await store.read_job(on.storage)
         assert row is not None
         assert await on.count(LEADS, {"scoring.ruleSet": old}) == 0
         assert len(await on.records(RESCORE)) == 2 * PAGE + 50
@@ -284,7 +293,7 @@ async def _answer(on: Bench, rules: Reloading[RuleSet], now: datetime) -> None:
     """Score what was asked for, as the worker does."""
     ids = {json.loads(record.value or b"")["data"]["leadId"] for record in await on.records(RESCORE)}
     leads = await on.storage.read(LEADS, ids)
-    asked = Cause("asked", "rules_changed", "asked", "asked")
+    asked = ScoreCause("asked", "rules_changed", "asked", "asked")
     decisions = [decide(one, [asked], rules.current, rule_set(rules.version), now) for one in leads.values()]
     updates = [{"_id": one.lead_id, **one.update["$set"]} for one in decisions if one.update]
     await on.storage.put(LEADS, [{**leads[one["_id"]], **one} for one in updates])
@@ -305,13 +314,13 @@ async def test_the_rules_that_were_loaded_last_hold_and_a_process_with_others_sa
             await first.step()
         assert [one["event"] for one in logs] == ["rules.outdated"]
         assert len(await on.records(RESCORE)) == 5
-        row = await store.job_row(on.storage)
+        row = await store.read_job(on.storage)
         assert row is not None
         assert row["version"] == _version(other)
         _save(file, 20)
         assert held.refresh()
         await first.step()
-        row = await store.job_row(on.storage)
+        row = await store.read_job(on.storage)
         assert row is not None
         assert row["version"] == _version(file)
         assert len(await on.records(RESCORE)) == 10
@@ -351,7 +360,7 @@ async def test_simulating_rules_tells_what_they_would_change_and_changes_nothing
         new = _save(file.with_name("new.yaml"), 66, fax)
         settings = on.settings.model_copy(update={"rules_file": file})
         before = await on.storage.read(LEADS, ["chain-0", "lead-0000"])
-        found = await simulated(settings, on.to.mongo, load(new, RuleSet))
+        found = await run_simulation(settings, on.to.mongo, load_config(new, RuleSet))
         assert await on.storage.read(LEADS, ["chain-0", "lead-0000"]) == before
     assert (found.leads, found.changed) == (254, 254)
     assert (found.before[1], found.after[6], found.after[7]) == (254, 250, 4)

@@ -5,8 +5,8 @@ import pytest
 from bson.datetime_ms import DatetimeMS
 
 from deploy.local import LocalServers
-from shared.mongo import Mongo
-from shared.storage import READING, Change, Storage
+from shared.mongo.connection import Mongo
+from shared.mongo.storage import READING, Change, Storage
 
 COUNT = 100
 

@@ -9,9 +9,9 @@ from deploy.local import LocalServers
 from schemas.base import ENVELOPE_LIMIT
 from schemas.commands import OPPORTUNITY_BYTES
 from schemas.topics import CONVERT, CONVERTED, DEADLETTER, QUALIFIED, QUALIFY, REJECTED
-from services.conversion import domain
-from shared.collections import ACTIVITIES, COMMANDS, LEADS
+from services.conversion.domain import decide
 from shared.domain.size import LEAD_BYTES_MAX, convertible, encoded_size, lead_size
+from shared.mongo.names import ACTIVITIES, COMMANDS, LEADS
 from tests.builders import NOW, event, lead
 from tests.harness import Bench, bench, capture_key, told, until, until_told
 
@@ -121,7 +121,7 @@ async def test_what_was_stored_and_not_published_is_published_without_its_bulk_w
 ) -> None:
     """An earlier release wrote first: lead and ledger say that it is done, and the event never went out."""
     key, stored = capture_key("/tests", "v1"), full(CONTROL)
-    stored |= domain.conversion(stored, {"amount": 9.0}, key, NOW) | {"seen": ["first", key]}
+    stored |= decide.convert_lead(stored, {"amount": 9.0}, key, NOW) | {"seen": ["first", key]}
     row = {"_id": key, "leadId": "lead-1", "at": NOW, "done": True, "reason": None, "detail": "", "note": {}}
     async with bench(local) as on, on.running("conversion"):
         await on.storage.insert_new(LEADS, [stored])

@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 
 from deploy.local import LocalServers
-from services.model_cli import model_app
+from services.cli.commands.model import model_app
+from services.cli.common import UsageError
 from services.prediction import store
-from services.prediction.job import LEASE
-from services.prediction.predicting import Predicting
+from services.prediction.domain.judging.promotion import roll_back
+from services.prediction.domain.training_job import LEASE
+from services.prediction.predicting import Predictor
 from services.prediction.retraining import Retraining
-from services.prediction.standing import rolled_back
 from services.prediction.training import train
-from services.terminal import Misused
 from shared.clock import system_clock
-from shared.collections import ACTIVITIES, CAPTURES, LEADS, MODELS, PREDICTIONS
-from shared.domain.activities import activity
-from shared.domain.registry import TRAINING
-from shared.storage import Document
-from shared.worker import Runtime
+from shared.consuming.worker import Runtime
+from shared.domain.activity_documents import activity
+from shared.domain.model_documents import TRAINING
+from shared.mongo.names import ACTIVITIES, CAPTURES, LEADS, MODELS, PREDICTIONS
+from shared.mongo.storage import Document
 from tests.builders import lead
 from tests.gateway import gateway, new_key
 from tests.harness import Bench, Killed, Mortal, bench, until
@@ -68,7 +68,7 @@ async def test_a_model_of_what_leads_became_is_promoted_reaches_all_open_leads_a
         assert (row["status"], row["version"]) == ("champion", 1), row["why"]
         assert 600 < row["examples"] < 900
         assert row["censored"] > 100
-        model = await store.model(on.storage, 1)
+        model = await store.find_model(on.storage, 1)
         assert model is not None
         assert model["metrics"]["logistic"]["calibration_error"] <= 0.05
         # A few days later there is too little that the champion hasn't seen to be better at.
@@ -86,7 +86,7 @@ async def test_a_model_of_what_leads_became_is_promoted_reaches_all_open_leads_a
             assert likely["clickedPricing"] == 1
             assert unlikely["clickedPricing"] == 0
             assert {row["shadow"]["model"] for row in await on.storage.find(PREDICTIONS, {"model": 1})} == {2}
-            await store.move(on.storage, rolled_back)
+            await store.change_models(on.storage, roll_back)
             await _until_model(on, 0, open_)
 
 
@@ -114,19 +114,19 @@ async def test_one_process_trains_and_another_takes_over_where_it_was_killed(loc
 
         first, second = retraining(), retraining()
         # The first takes the job, and is killed.
-        await store.swap(on.storage, TRAINING, {}, {"claim": "dead", "wakeAt": now[0] + LEASE})
+        await store.swap_row(on.storage, TRAINING, {}, {"claim": "dead", "wakeAt": now[0] + LEASE})
         await second.step()
-        assert "trainedAt" not in await store.row(on.storage, TRAINING)
+        assert "trainedAt" not in await store.read_row(on.storage, TRAINING)
         now[0] += LEASE
         await asyncio.gather(first.step(), second.step())
-        row = await store.row(on.storage, TRAINING)
+        row = await store.read_row(on.storage, TRAINING)
         assert (row["trainedAt"], row["status"], row["examples"]) == (now[0], "too_few", 0)
         now[0] += timedelta(hours=23)
         await first.step()
-        assert (await store.row(on.storage, TRAINING))["trainedAt"] < now[0]
+        assert (await store.read_row(on.storage, TRAINING))["trainedAt"] < now[0]
         now[0] += timedelta(hours=1)
         await first.step()
-        assert (await store.row(on.storage, TRAINING))["trainedAt"] == now[0]
+        assert (await store.read_row(on.storage, TRAINING))["trainedAt"] == now[0]
         assert await on.count(MODELS) == 1
 
 
@@ -136,16 +136,16 @@ async def test_predicting_that_is_killed_at_any_step_is_done_by_the_next_once_th
     async with bench(local) as on:
         now = [system_clock()]
 
-        def predicting(storage: Any) -> Predicting:
+        def predicting(storage: Any) -> Predictor:
             publisher: Any = None
-            return Predicting(Runtime(on.settings, storage, publisher, lambda: now[0]))
+            return Predictor(Runtime(on.settings, storage, publisher, lambda: now[0]))
 
         ids = [f"lead-{number}" for number in range(20)]
         await on.storage.insert_new(LEADS, [lead(_id=one, status=("new", "lost")[one.endswith("7")]) for one in ids])
         step, killed = 1, True
         while killed:
             asked = now[0]
-            await store.ask(on.storage, [*ids, "gone"], asked)
+            await store.request_predictions(on.storage, [*ids, "gone"], asked)
             try:
                 await predicting(Mortal(on.storage, step)).take()
                 killed = False
@@ -168,7 +168,7 @@ async def test_what_another_process_has_in_hand_is_left_to_it_when_the_model_cha
         mine = {**row, "_id": "mine", "claim": "another process", "wakeAt": now + timedelta(seconds=30)}
         await on.storage.insert_new(PREDICTIONS, [mine, {**row, "_id": "free"}])
         publisher: Any = None
-        predicting = Predicting(Runtime(on.settings, on.storage, publisher, lambda: now))
+        predicting = Predictor(Runtime(on.settings, on.storage, publisher, lambda: now))
         assert await predicting.take() == 1
         rows = await on.storage.read(PREDICTIONS, ["mine", "free"])
         assert rows["mine"] == mine
@@ -191,9 +191,9 @@ async def test_the_commands_train_and_tell_and_take_back(
         assert "model 1: champion" in await told("train")
         assert "model 1 counts now" in await told("history")
         assert await told("rollback") == "the formula counts from now on\n"
-        with pytest.raises(Misused, match="nothing to roll back"):
+        with pytest.raises(UsageError, match="nothing to roll back"):
             await told("rollback")
-        with pytest.raises(Misused, match="there is no model 7"):
+        with pytest.raises(UsageError, match="there is no model 7"):
             await told("promote", "7")
         assert await told("promote", "1") == "model 1 counts from now on\n"
         assert json.loads(await told("history", "--json"))["standing"]["champion"] == 1

@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs nothing else: no script, no request to anybody."""
+"""A report as one self-contained HTML file: no script, no request to another server."""
 
 import base64
 import hashlib
@@ -7,9 +7,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from services.gateway.report.content import Report
-from services.gateway.report.drawing import PLOT_PX, ROW_PX
-from services.gateway.report.words import MISSING
+from services.gateway.report.domain.content import Report
+from services.gateway.report.domain.drawing import PLOT_PX, ROW_PX
+from services.gateway.report.domain.formatting import MISSING
 
 _environment = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -22,10 +22,10 @@ _environment = Environment(
 _environment.globals.update(plot_px=PLOT_PX, row_px=ROW_PX, missing=MISSING)
 
 
-def page(report: Report, *, paper: bool) -> str:
-    """The report for a screen, light or dark, or for `paper`: A4, black on white, every figure as a table as well."""
+def render_report(report: Report, *, paper: bool) -> str:
+    """Return the report for a screen, or for `paper`: A4, black on white, tables included."""
     style = _environment.get_template("report.css").render(report=report)
-    # The policy lets in this style and nothing else; it is known by its hash.
+    # The policy allows only this style, by its hash.
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     template = _environment.get_template("report.html")

@@ -1,4 +1,4 @@
-"""Deliberate bugs of the product, to test whoever judges it: each is planted in one process, and nowhere else."""
+"""Deliberate bugs of the product, each planted in one process, to test the oracle."""
 
 from tests.faults.bugs import decisions, leads, mechanism, steps
 from tests.faults.bugs.planting import BUGS, Bug

@@ -1,86 +1,72 @@
-"""Bugs of what workers decide: scores, qualification, conversion, owners, figures."""
+"""Bugs in what workers decide: scores, qualification, conversion, owners, figures."""
 
 import uuid
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from schemas.topics import REJECTED, SCORED
-from services.assignment import worker as assignment
-from services.capture import domain as capturing
-from services.conversion import domain as opportunity
+from schemas.outputs import LeadAssigned
+from schemas.topics import ASSIGNED, CONVERTED, REJECTED, SCORED
+from services.capture.domain import decide as capturing
+from services.capture.domain.consent_stating import restate_lead
 from services.conversion import worker as conversion
-from services.engagement import store as engagement
-from services.engagement.versions import Version
-from services.insights import domain as insights
-from services.qualification import domain as qualification
-from services.scoring import domain as scoring
-from shared.collections import LEADS
-from shared.domain.statuses import objection
-from shared.events import Outgoing, Received
-from shared.storage import Change, Storage
-from tests.faults.bugs.planting import bug, swap
+from services.conversion.domain import decide as opportunity
+from shared.consuming.worker import Handler, Runtime
+from shared.domain.statuses import after, objection
+from shared.kafka.events import Outgoing, Received, emit
+from shared.leads.documents import read_leads
+from shared.mongo.names import ACTIVITIES, LEADS, ROLLUPS
+from shared.mongo.storage import Change
+from tests.faults.bugs.planting import bug, changing, handling, inserting, reading, telling, without
+from tests.swapping import swap
+
+
+def _with_fields(change: Change, **fields: Any) -> Change:
+    """Return the change with these fields set instead."""
+    return replace(change, update={**change.update, "$set": {**change.update.get("$set", {}), **fields}})
+
+
+def _without(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in names}
 
 
 @bug("scoring")
 def scores_by_the_wall_clock() -> None:
-    """An activity counts as recent when it is taken in, not when it was completed."""
+    """An activity counts as recent from its arrival, not from its completion."""
 
-    def make(original: Any) -> Any:
-        def parts(stats: Mapping[str, Any], now: Any) -> Any:
-            return original({**stats, "completedAt": [now for _ in stats.get("completedAt", ())]}, now)
+    def seen(lead: dict[str, Any]) -> dict[str, Any]:
+        stats = lead.get("activityStats") or {}
+        now = datetime.now(UTC)
+        return {**lead, "activityStats": {**stats, "completedAt": [now for _ in stats.get("completedAt", ())]}}
 
-        return parts
-
-    swap(scoring, "_activity_parts", make)
+    reading(LEADS, seen)
 
 
 @bug("scoring")
 def tells_another_score_before() -> None:
-    """Each score is told as if there had been none before."""
-    swap(
-        scoring,
-        "_entry",
-        lambda original: lambda lead, *args: original({k: v for k, v in lead.items() if k != "score"}, *args),
-    )
+    """Each score is published as if there had been none before."""
+    telling(SCORED, lambda event: event["data"].pop("previousScore", None))
 
 
 @bug("engagement")
 def counts_no_activity() -> None:
-    """An activity is stored, and its lead never hears of it."""
-    swap(engagement, "take_in", _untallied)
-
-
-def _untallied(original: Any) -> Any:
-    def take_in(lead: Mapping[str, Any], *args: Any) -> Any:
-        taken = original(lead, *args)
-        if taken.update is not None:
-            taken.update["$set"].pop("activityStats", None)
-        return taken
-
-    return take_in
+    """An activity is stored and not counted on its lead."""
+    changing(
+        LEADS,
+        lambda one: replace(one, update={**one.update, "$set": _without(one.update.get("$set", {}), "activityStats")}),
+    )
 
 
 @bug("engagement")
 def forgets_what_leads_do() -> None:
-    """An engagement triggers, and leaves no activity."""
-
-    def make(original: Any) -> Any:
-        async def record(storage: Storage, versions: Sequence[Version], now: Any) -> Any:
-            lost = {one.key: {**one.document, "tallied": True} for one in versions if "engagement" in one.document}
-            plan = await original(storage, [one for one in versions if one.key not in lost], now)
-            if plan is not None:
-                plan.of.update(lost)
-            return plan
-
-        return record
-
-    swap(engagement, "record", make)
+    """An engagement triggers a sequence and leaves no activity."""
+    inserting(ACTIVITIES, lambda row: () if "engagement" in row else (row,))
 
 
 @bug("capture")
 def lets_the_first_consent_hold() -> None:
-    """What a person states later about mail changes nothing."""
+    """A later statement about mail changes nothing."""
 
     def make(original: Any) -> Any:
         def first(lead: Any, statements: Any, region: str) -> Any:
@@ -88,94 +74,109 @@ def lets_the_first_consent_hold() -> None:
 
         return first
 
-    swap(capturing, "restated", make)
+    swap(capturing, restate_lead, make)
 
 
 @bug("qualification")
 def forgets_the_bant() -> None:
-    """A BANT is judged, and nothing of it is kept."""
-    swap(qualification, "_newest", lambda original: lambda lead, asked, how, _bant=None: original(lead, asked, how))
+    """A BANT is judged and not stored."""
+
+    def forgetful(change: Change) -> Change:
+        kept = change.update.get("$set", {}).get("qualification")
+        return _with_fields(change, qualification=_without(kept, "bant", "bantScore", "bantOrder")) if kept else change
+
+    changing(LEADS, forgetful)
 
 
 @bug("conversion")
 def makes_a_second_opportunity() -> None:
-    """Who asks again gets another opportunity."""
-    swap(opportunity, "opportunity_id", lambda _: lambda _lead: str(uuid.uuid4()))
+    """A second conversion command creates a second opportunity."""
+    swap(opportunity, opportunity.opportunity_id, lambda _: lambda _lead: str(uuid.uuid4()))
 
     def judge(move: Any, lead: Any) -> Any:
         return None if lead and lead["status"] == "converted" else objection(move, lead)
 
-    swap(conversion, "objection", lambda _: judge)
-    swap(opportunity, "after", lambda original: lambda move, _status: original(move, "qualified"))
+    swap(conversion, objection, lambda _: judge)
+    swap(opportunity, after, lambda original: lambda move, _status: original(move, "qualified"))
 
 
 @bug("conversion")
 def tells_another_opportunity_each_time() -> None:
-    """A conversion delivered again is told with an opportunity that nobody stored."""
+    """A redelivered conversion is published with an opportunity that is not stored."""
 
-    def make(original: Any) -> Any:
-        return lambda lead, *args: original({**lead, "convertedToOpportunityId": str(uuid.uuid4())}, *args)
+    def another(event: dict[str, Any]) -> None:
+        event["data"]["opportunityId"] = str(uuid.uuid4())
 
-    swap(conversion, "_announce", make)
+    telling(CONVERTED, another)
 
 
 @bug("conversion")
 def converts_in_silence() -> None:
-    """A conversion is stored, and not told."""
-    swap(conversion, "_announce", lambda _: lambda *_args: ())
+    """A conversion is stored and not published."""
+    without(CONVERTED)
 
 
 @bug("conversion")
 def carries_out_what_it_rejects() -> None:
-    """A lead that is not qualified is converted, and the command rejected."""
+    """An unqualified lead is converted, and the command rejected."""
 
-    def make(original: Any) -> Any:
-        async def carry_out(runtime: Any, received: Sequence[Received], *args: Any) -> Any:
-            results = await original(runtime, received, *args)
+    def make(runtime: Runtime, original: Handler) -> Handler:
+        async def handle(received: Sequence[Received]) -> Any:
+            results = await original(received)
             told = [one for one in results if isinstance(one, Outgoing) and one.topic == REJECTED.name]
             leads = {(one.key or b"").decode() for one in told}
             await runtime.storage.change(LEADS, [Change(one, {}, {"$set": {"status": "converted"}}) for one in leads])
             return results
 
-        return carry_out
+        return handle
 
-    swap(conversion, "carry_out", make)
+    handling("conversion", make)
 
 
 @bug("assignment")
 def assigns_at_every_score() -> None:
-    """Not the first score alone tells who owns a lead."""
-    swap(assignment, "_is_first_score", lambda _: lambda one: bool(one.record.topic == SCORED.name))
-    swap(assignment, "_caused", lambda _: lambda lead, _one: "assignment" in lead)
+    """Every score assigns an owner, not only the first one."""
+
+    def make(runtime: Runtime, original: Handler) -> Handler:
+        async def handle(received: Sequence[Received]) -> Any:
+            results = await original(received)
+            later = [
+                one for one in received if one.record.topic == SCORED.name and one.payload.previous_score is not None
+            ]
+            leads = await read_leads(runtime.storage, {str(one.lead_id) for one in later})
+            owned = [(one, lead) for one in later if (lead := leads.get(str(one.lead_id))) and lead.get("assignment")]
+            return [*results, *(_assigned(one, lead) for one, lead in owned)]
+
+        return handle
+
+    handling("assignment", make)
+
+
+def _assigned(received: Received, lead: Mapping[str, Any]) -> Outgoing:
+    record = lead["assignment"]
+    told = LeadAssigned(lead_id=lead["_id"], assigned_to=record["owner"], rule=record["rule"])
+    source = "/services/assignment"
+    return emit(ASSIGNED, told, cause=received.cause, key=lead["_id"], source=source, at=record["at"])
 
 
 @bug("insights")
 def counts_leads_twice() -> None:
-    """What a lead adds to the figures is added twice."""
+    """A lead is added to the figures twice."""
 
-    def make(original: Any) -> Any:
-        def shift(*args: Any) -> dict[str, Any]:
-            deltas = original(*args).items()
-            return {bucket: Counter({path: 2 * n for path, n in added.items()}) for bucket, added in deltas}
+    def twice(change: Change) -> Change:
+        added = change.update.get("$inc", {})
+        doubled = {"$inc": {path: 2 * amount for path, amount in added.items()}} if added else {}
+        return replace(change, update={**change.update, **doubled})
 
-        return shift
-
-    swap(insights, "shift", make)
+    changing(ROLLUPS, twice)
 
 
 @bug("insights")
 def misses_a_status() -> None:
-    """A lead that changes its status, and nothing else, counts as before."""
+    """A lead that changes its status still counts under the old one."""
+    first: dict[str, Any] = {}
 
-    def make(original: Any) -> Any:
-        def same(row: Mapping[str, Any], fresh: Mapping[str, Any]) -> bool:
-            return bool(original(_statusless(row), _statusless(fresh)))
+    def seen(lead: dict[str, Any]) -> dict[str, Any]:
+        return {**lead, "status": first.setdefault(lead["_id"], lead["status"])} if "status" in lead else lead
 
-        return same
-
-    swap(insights, "_same", make)
-
-
-def _statusless(row: Mapping[str, Any]) -> dict[str, Any]:
-    counts = {name: value for name, value in (row.get("counts") or {}).items() if name != "status"}
-    return {**row, "counts": counts, "terms": None}
+    reading(LEADS, seen)

@@ -1,26 +1,31 @@
-"""Bugs of the mechanism that all workers share: consuming, publishing, the dead letter, ids."""
+"""Bugs in what all workers share: consuming, publishing, the dead letter, ids."""
 
 import asyncio
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any
 
+from aiokafka import TopicPartition
+
 from schemas.reasons import DeadLetterReason
-from services.capture import domain as capture
+from schemas.topics import DEADLETTER, SCORED
 from services.capture import store
-from services.engagement import store as engagement
-from shared import commands, decoding, events, intake, passage
-from shared.broker import Publisher
-from shared.collections import CAPTURES, IDENTITIES, LEADS
-from shared.events import Cause, Outgoing, Received, Unknown
-from shared.intake import Intake
-from shared.passage import Passage
-from shared.storage import Change, Storage, Unavailable
-from shared.waiting import Waiting
-from tests.faults.bugs.planting import bug, swap
+from services.capture.domain import decide as capture
+from shared.consuming.consumer import BatchConsumer
+from shared.consuming.processor import RecordProcessor, resolve_unknown
+from shared.consuming.worker import Handler, Runtime
+from shared.domain.ids import derive
+from shared.kafka import decoding
+from shared.kafka.client import Publisher
+from shared.kafka.events import Outgoing, Received, Unknown
+from shared.mongo.names import CAPTURES, IDENTITIES, LEADS
+from shared.mongo.storage import Change, Storage, Unavailable
+from tests.faults.bugs.planting import bug, changing, handling, publishing, telling
+from tests.faults.edges import on_batch, on_publish, on_write
+from tests.swapping import swap
 
 _SMALL = {"PANTRY_BATCH_MAX": "10"}
 
@@ -29,36 +34,36 @@ def _by_chance(*_: str) -> str:
     return str(uuid.uuid4())
 
 
-@bug("capture", crash="after the commit")
+@bug("capture", crash="after commit")
 def commits_before_it_writes() -> None:
     """Offsets are committed as soon as a batch is fetched."""
 
-    def make(original: Any) -> Any:
-        async def take(self: Intake, batch: Any, consumer: Any) -> None:
-            await intake._commit(consumer, [intake._record(raw) for raw in batch], self.passage.worker.name)
-            await original(self, batch, consumer)
+    def make(take: Any) -> Any:
+        async def early(self: BatchConsumer, batch: Sequence[Any], consumer: Any) -> None:
+            await consumer.commit({TopicPartition(one.topic, one.partition): one.offset + 1 for one in batch})
+            await take(self, batch, consumer)
 
-        return take
+        return early
 
-    swap(Intake, "take", make)
+    on_batch(make)
 
 
 @bug("capture", settings=_SMALL)
 def swallows_errors() -> None:
-    """A batch that the database refused is taken for done; it refuses every third."""
+    """A batch that the database refused counts as done; the database refuses every third."""
     number = count()
 
-    def make(original: Any) -> Any:
-        async def handle(self: Passage, received: Sequence[Received]) -> Sequence[Any]:
+    def make(_: Runtime, original: Handler) -> Handler:
+        async def handle(received: Sequence[Received]) -> Any:
             try:
                 _refuse(next(number))
-                return list(await original(self, received))
+                return await original(received)
             except Unavailable:
                 return ()
 
         return handle
 
-    swap(Passage, "handle", make)
+    handling("capture", make)
 
 
 def _refuse(number: int) -> None:
@@ -68,149 +73,166 @@ def _refuse(number: int) -> None:
 
 @bug("engagement", "qualification", "conversion")
 def publishes_and_forgets() -> None:
-    """Nobody waits for the acknowledgement, and every seventh record never got one."""
+    """No publish waits for its acknowledgement, and every seventh record is lost."""
     number = count()
-
-    def make(original: Any) -> Any:
-        async def publish(self: Publisher, worker: str, records: Sequence[Outgoing]) -> None:
-            await original(self, worker, [one for one in records if next(number) % 7 != 3])
-
-        return publish
-
-    swap(Publisher, "publish", make)
+    publishing(lambda record: (record,) if next(number) % 7 != 3 else ())
 
 
-@bug("scoring", crash="after publishing @ shared.passage.Passage.publish")
+@bug("scoring", crash="after publish leads.scored")
 def ids_by_chance() -> None:
-    """Output events have an id of their own each time that they are told."""
-    swap(events, "derive", lambda _: _by_chance)
+    """An output event gets a new id at each publish."""
+
+    def drawn(event: dict[str, Any]) -> None:
+        event["id"] = _by_chance()
+
+    telling(SCORED, drawn)
 
 
 @bug("engagement")
 def counts_redeliveries() -> None:
-    """An event delivered again is another event."""
-    swap(decoding, "derive", lambda _: _by_chance)
+    """A redelivered event counts as a new event."""
+    swap(decoding, derive, lambda _: _by_chance)
 
 
 @bug("scoring")
 def loses_the_correlation() -> None:
-    """The chain begins anew at each worker."""
-    swap(Received, "cause", lambda _: property(lambda one: Cause(one.key, one.event.id, one.event.id)))
+    """Each worker starts a new correlation id."""
+
+    def anew(event: dict[str, Any]) -> None:
+        event["correlationid"] = event["causationid"]
+
+    telling(SCORED, anew)
 
 
 @bug("engagement", "qualification", "conversion")
 def writes_without_a_guard() -> None:
-    """Of two that change a lead at once, the later overwrites what the earlier did."""
+    """Of two concurrent changes of a lead, the later overwrites the earlier."""
 
-    def make(original: Any) -> Any:
-        return lambda *args: replace(original(*args), guard={})
+    def slow(change: Any) -> Any:
+        async def changed(self: Storage, collection: str, changes: Sequence[Change]) -> bool:
+            # Long enough for another process to change the same lead. With guards the delay changes nothing.
+            await asyncio.sleep(0.05 if collection == LEADS else 0)
+            return bool(await change(self, collection, changes))
 
-    def slow(original: Any) -> Any:
-        async def change_leads(*args: Any) -> bool:
-            # So long that another is nearly always at it as well; with guards this costs time and nothing else.
-            await asyncio.sleep(0.05)
-            return bool(await original(*args))
+        return changed
 
-        return change_leads
+    changing(LEADS, lambda one: replace(one, guard={}))
+    on_write(Storage.change, slow)
 
-    for module in (commands, engagement):
-        swap(module, "revised", make)
-        swap(module, "change_leads", slow)
+
+def _letters(make: Callable[[Outgoing], Outgoing]) -> None:
+    """Replace each dead letter by what `make` returns."""
+
+    def other(record: Outgoing) -> Iterator[Outgoing]:
+        yield make(record) if record.topic == DEADLETTER.name else record
+
+    publishing(other)
 
 
 @bug("capture")
 def buries_another_text() -> None:
-    """The dead letter is the record as JSON writes it, not as it came."""
+    """A dead letter is re-encoded JSON instead of the original bytes."""
 
-    def make(original: Any) -> Any:
-        def dead_letter(record: Any, *args: Any, **more: Any) -> Outgoing:
-            try:
-                value = json.dumps(json.loads(record.value), separators=(",", ":")).encode()
-            except ValueError:
-                value = record.value
-            letter: Outgoing = original(record, *args, **more)
-            return replace(letter, value=value)
+    def other(letter: Outgoing) -> Outgoing:
+        try:
+            value = json.dumps(json.loads(letter.value or b""), separators=(",", ":")).encode()
+        except ValueError:
+            return letter
+        return replace(letter, value=value)
 
-        return dead_letter
-
-    swap(passage, "dead_letter", make)
+    _letters(other)
 
 
 @bug("capture")
 def buries_at_another_offset() -> None:
-    """The dead letter says the offset of the record behind."""
-
-    def make(original: Any) -> Any:
-        return lambda record, *args, **more: original(replace(record, offset=record.offset + 1), *args, **more)
-
-    swap(passage, "dead_letter", make)
+    """A dead letter states the next record's offset."""
+    _letters(lambda one: replace(one, headers={**one.headers, "x-offset": str(int(one.headers["x-offset"]) + 1)}))
 
 
 @bug("capture")
 def buries_for_another_reason() -> None:
-    """Whatever is wrong with a record is called invalid data."""
-
-    def make(original: Any) -> Any:
-        return lambda record, _, *args, **more: original(record, DeadLetterReason.INVALID_DATA, *args, **more)
-
-    swap(passage, "dead_letter", make)
+    """Every dead letter's reason is invalid data."""
+    _letters(lambda one: replace(one, headers={**one.headers, "x-reason": DeadLetterReason.INVALID_DATA.value}))
 
 
 @bug("capture")
 def buries_one_a_batch() -> None:
-    """Of several bad records in a batch, one comes to the dead letter."""
-    swap(Passage, "bury", lambda original: lambda self, faults, among: original(self, faults[:1], among))
+    """Of several bad records in a batch, only one becomes a dead letter."""
+
+    def make(publish: Any) -> Any:
+        async def published(self: Publisher, worker: str, records: Sequence[Outgoing]) -> None:
+            dead = [one for one in records if one.topic == DEADLETTER.name]
+            await publish(self, worker, [one for one in records if one not in dead[1:]])
+
+        return published
+
+    on_publish(make)
 
 
 @bug("capture", settings=_SMALL)
 def poison_takes_its_neighbours() -> None:
-    """A batch with a bad record in it is dropped after that one was buried."""
+    """A batch with a bad record is dropped after that record became a dead letter."""
 
     def make(original: Any) -> Any:
-        def decode(self: Passage, records: Any, **more: Any) -> Any:
+        def decode(self: RecordProcessor, records: Any, **more: Any) -> Any:
             received, undecodable = original(self, records, **more)
             return ([], undecodable) if undecodable else (received, [])
 
         return decode
 
-    swap(Passage, "decode", make)
+    swap(RecordProcessor, RecordProcessor.decode, make)
 
 
 @bug("engagement")
 def drops_what_names_nobody_yet() -> None:
-    """An event that overtook its lead is dropped."""
+    """An event that overtakes its lead is dropped."""
 
-    def make(_: Any) -> Any:
-        async def part(_self: Waiting, results: Sequence[Any]) -> Sequence[Any]:
-            return [one for one in results if not isinstance(one, Unknown)]
+    def make(_: Runtime, original: Handler) -> Handler:
+        async def handle(received: Sequence[Received]) -> Any:
+            return [one for one in await original(received) if not isinstance(one, Unknown)]
 
-        return part
+        return handle
 
-    swap(Waiting, "part", make)
+    handling("engagement", make)
 
 
 @bug("engagement")
 def does_not_wait_for_a_lead() -> None:
-    """An event that overtook its lead goes to the dead letter at once."""
+    """An event that overtakes its lead becomes a dead letter at once."""
 
-    def make(original: Any) -> Any:
-        return lambda self, results: original(self, passage.given_up(results))
+    def make(_: Runtime, original: Handler) -> Handler:
+        async def handle(received: Sequence[Received]) -> Any:
+            return resolve_unknown(await original(received))
 
-    swap(Waiting, "part", make)
+        return handle
+
+    handling("engagement", make)
 
 
-@bug("capture", crash="before insert_new leads @ capture.store._save_leads")
+@bug("capture", crash="before insert_new leads")
 def leads_by_chance() -> None:
-    """A lead's id is drawn, whatever was reserved for it."""
-    swap(capture, "_reserved", lambda _: lambda *_args: None)
-    swap(capture, "_new_id", lambda _: lambda *_args: _by_chance())
+    """A lead's id is random instead of the reserved one."""
+
+    def make(find: Any) -> Any:
+        async def found(self: Storage, collection: str, *args: Any, **more: Any) -> Any:
+            rows = await find(self, collection, *args, **more)
+            if collection != IDENTITIES:
+                return rows
+            named = sorted({one for row in rows for one in row.get("leadIds", ())})
+            there = {one["_id"] for one in await find(self, LEADS, {"_id": {"$in": named}}, fields=("_id",))}
+            return [row | {"leadIds": [one for one in row.get("leadIds", ()) if one in there]} for row in rows]
+
+        return found
+
+    swap(Storage, Storage.find, make)
+    swap(capture, derive, lambda _: _by_chance)
 
 
 @bug("capture", late=True)
 def finds_then_inserts() -> None:
-    """No claims: a lead is looked for, and stored when there is none."""
+    """A lead is looked up and inserted without claims."""
 
-    async def save(storage: Storage, plan: Any) -> bool:
+    async def save(storage: Storage, plan: Any, _pepper: str) -> bool:
         await storage.insert_new(LEADS, list(plan.inserts.values()))
         await storage.insert_new(CAPTURES, plan.rows)
         changes = [Change(one, {"revision": plan.bases[one]}, {"$set": them}) for one, them in plan.sets.items()]
@@ -219,5 +241,13 @@ def finds_then_inserts() -> None:
         await storage.insert_new(IDENTITIES, claims)
         return changed
 
-    swap(store, "save", lambda _: save)
-    swap(intake, "_LANE_MIN", lambda _: 1)
+    def make(_: Runtime, original: Handler) -> Handler:
+        async def handle(received: Sequence[Received]) -> Any:
+            # Simulates two processes at once: without a claim before the insert, both store a lead.
+            halves = await asyncio.gather(original(received[::2]), original(received[1::2]))
+            return [one for half in halves for one in half]
+
+        return handle
+
+    swap(store, store.save, lambda _: save)
+    handling("capture", make)

@@ -1,49 +1,43 @@
-"""Bugs of nurture."""
+"""Bugs in nurture."""
 
 import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
-from schemas.topics import ACTIONS
-from services.nurture import enrolment, scheduler, worker
-from shared.events import Outgoing
-from tests.faults.bugs.planting import bug, swap
+from schemas.topics import ACTIONS, ENROLLED
+from shared.mongo.names import STEPS
+from tests.faults.bugs.planting import bug, inserting, telling, without
 
 
-@bug("nurture", crash="after publishing @ shared.passage.Passage.publish")
+@bug("nurture", crash="after publish nurture.actions")
 def sends_steps_under_another_id() -> None:
-    """A step that goes out again has another action id."""
+    """A step that is published again gets another action id."""
 
-    def make(original: Any) -> Any:
-        def action_of(step: Any, name: str) -> Outgoing:
-            other = str(uuid.uuid4())
-            return original({**step, "_id": other, "decided": {**step["decided"], "actionId": other}}, name)  # type: ignore[no-any-return]
+    def another(event: dict[str, Any]) -> None:
+        event["id"] = event["data"]["actionId"] = str(uuid.uuid4())
 
-        return action_of
-
-    swap(scheduler, "action_of", make)
+    telling(ACTIONS, another)
 
 
 @bug("nurture")
 def marks_steps_and_sends_nothing() -> None:
-    """A step is marked as sent, and stays here."""
-
-    def make(original: Any) -> Any:
-        return lambda *args: (one for one in original(*args) if one.topic != ACTIONS.name)
-
-    swap(worker, "_events", make)
+    """A step is marked as sent and not published."""
+    without(ACTIONS)
 
 
 @bug("nurture")
 def enrols_in_silence() -> None:
-    """Steps are planned, and the enrolment is not told."""
-
-    def make(original: Any) -> Any:
-        return lambda *args: (one for one in original(*args) if one.topic == ACTIONS.name)
-
-    swap(worker, "_events", make)
+    """An enrolment is stored and not published."""
+    without(ENROLLED)
 
 
 @bug("nurture")
 def sends_what_is_not_due() -> None:
-    """All steps of a sequence go out at the enrolment."""
-    swap(enrolment, "_is_due", lambda _: lambda *_args: True)
+    """All steps of a sequence are published at the enrolment."""
+
+    def at_once(step: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        now = datetime.now(UTC)
+        yield {**step, "dueAt": now, "wakeAt": now} if "wakeAt" in step else step
+
+    inserting(STEPS, at_once)

@@ -48,7 +48,7 @@ def _stated(captures: Iterable[Event], own: str | None) -> Iterator[Said]:
         if consent.get("email") is None or _address(one) not in (own, None):
             continue
         dated = normal.moment(consent.get("capturedAt"))
-        undated = dated is None and (consent.get("dated") is False or one.source.startswith(_UNDATED))
+        undated = consent.get("dated") is False or (dated is None and one.source.startswith(_UNDATED))
         if at := dated or one.time:
             yield at, bool(consent["email"]), not undated
 

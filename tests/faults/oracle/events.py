@@ -1,4 +1,4 @@
-"""Laws of events: envelopes, ids, and the chain that leads from each back to what somebody fed (contract 1)."""
+"""Laws of events (schemas/README.md#envelope): envelopes, ids, the chain from each back to what was fed."""
 
 import uuid
 from collections.abc import Iterator, Mapping

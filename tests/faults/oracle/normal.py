@@ -1,4 +1,4 @@
-"""What the contract says of equal values (section 3, Identity), written down a second time, by somebody else."""
+"""What is equal (schemas/README.md#identity), written down a second time, by somebody else."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -12,25 +12,64 @@ _SUFFIXES = {
 Person = tuple[str, str, str, str]
 
 
+_SAME = {
+    "ø": "o",
+    "ł": "l",
+    "đ": "d",
+    "ð": "d",
+    "ħ": "h",
+    "\u0131": "i",
+    "æ": "ae",
+    "œ": "oe",
+    "þ": "th",
+    "ß": "ss",
+    "&": " and ",
+    "\u2018": "'",
+    "\u2019": "'",
+    "\u201c": '"',
+    "\u201d": '"',
+    "\u2010": "-",
+    "\u2011": "-",
+    "\u2013": "-",
+    "\u2014": "-",
+}
+"""Letters with a stroke, ligatures, signs: those that people type."""
+
+
+def _shown(text: str) -> str:
+    return "".join(one for one in text if unicodedata.category(one) != "Cf")
+
+
 def email(text: Any) -> str | None:
-    """Case-folded and trimmed; None where there is none."""
-    return str(text).strip().casefold() or None if text else None
+    """Case-folded and trimmed, in one compatibility form, its domain as typed; None where there is none."""
+    found = unicodedata.normalize("NFKC", _shown(unicodedata.normalize("NFKC", str(text or "")).casefold())).strip()
+    local, at, domain = found.rpartition("@")
+    return local + at + ".".join(map(_label, domain.split("."))) or None
+
+
+def _label(label: str) -> str:
+    try:
+        return label.encode().decode("idna").casefold() if label.startswith("xn--") else label
+    except UnicodeError:
+        return label
 
 
 def phone(text: Any) -> str | None:
     """A number of the default region, the United States, as E.164; None where there is none."""
-    digits = "".join(one for one in str(text or "") if one.isdigit())
+    digits = "".join(str(int(one)) for one in str(text or "") if one.isdecimal())
     if not digits:
         return None
+    if digits.startswith("00") and len(digits) > 11:
+        return f"+{digits[2:]}"
     if str(text).strip().startswith("+"):
         return f"+{digits}"
     return f"+{digits}" if len(digits) == 11 and digits[0] == "1" else f"+1{digits}"
 
 
 def plain(text: Any) -> str:
-    """Without case and accents, each word apart from the next by one space."""
-    parts = unicodedata.normalize("NFD", str(text or "").casefold())
-    return " ".join("".join(one for one in parts if not unicodedata.combining(one)).split())
+    """Without case, accents, strokes and typographic signs, each word apart from the next by one space."""
+    parts = unicodedata.normalize("NFKD", _shown(str(text or "")).casefold())
+    return " ".join("".join(_SAME.get(one, one) for one in parts if not unicodedata.combining(one)).split())
 
 
 def company(text: Any) -> str:

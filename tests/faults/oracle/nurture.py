@@ -1,4 +1,4 @@
-"""Laws of nurture: each step out once, under one id, and none after the end (contract 3, Nurture)."""
+"""Laws of nurture: each step out once, under one id, and none after the end (schemas/README.md#nurture)."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping

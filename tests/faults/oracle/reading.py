@@ -31,7 +31,7 @@ def _line(it: Mapping[str, Any]) -> Line:
 
 
 def documents(url: str, database: str) -> dict[str, list[Document]]:
-    """The collections that the contract lets others read, whole. Raises `PyMongoError`."""
+    """The collections that others may read (schemas/README.md#collections), whole. Raises `PyMongoError`."""
     with MongoClient[dict[str, Any]](url, tz_aware=True, serverSelectionTimeoutMS=10_000) as client:
         return {name: list(client[database][name].find()) for name in COLLECTIONS}
 

@@ -1,4 +1,4 @@
-"""Laws of figures: what the gateway answers is what the documents come to (contract 4)."""
+"""Laws of figures: what the gateway answers is what the documents come to (schemas/README.md#http)."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping

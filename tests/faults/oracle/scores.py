@@ -1,4 +1,4 @@
-"""Laws of scores: the stored one is the formula's value now (contract 3, Score), and what was told leads to it."""
+"""Laws of scores: the stored one is the formula's value now (schemas/README.md#score), and the events lead to it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ _RULES: Sequence[tuple[int, str, str, Callable[[Any], bool]]] = (
     (10, "company", "industry", lambda it: str(it).strip().casefold() == "restaurant"),
     (12, "company", "industry", lambda it: str(it).strip().casefold() == "catering"),
 )
-"""The contract's default rules: points, where they look, and what they ask."""
+"""The shipped rules (schemas/README.md#score): points, where they look, and what they ask."""
 
 
 def formula(lead: Document, activities: Sequence[Document], now: datetime) -> int:

@@ -60,7 +60,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A CloudEvent (contract 1) in the record that it stands in."""
+    """A CloudEvent (schemas/README.md#envelope) in the record that it stands in."""
 
     record: Record
     id: str

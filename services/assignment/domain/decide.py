@@ -1,0 +1,156 @@
+"""Assignment: the owner of a lead after its first score."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from schemas.base import Word
+from shared.domain.ids import derive
+from shared.domain.rules.conditions import Condition, evaluate_conditions, too_much
+from shared.domain.statuses import OPEN
+
+DEFAULT_RULE = "default_queue"
+OWNERS_MAX = 1_000
+"""Most owners per file: the worker reads the load of each for every batch."""
+
+LOG_MAX = 8
+"""Newest load changes that a lead remembers: a crash can leave so many uncounted."""
+
+
+class AssignmentRule(BaseModel):
+    """If all conditions hold, the owner with the fewest open leads gets the lead; the first one in a tie."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)
+    conditions: tuple[Condition, ...] = Field(min_length=1, max_length=50)
+    owners: tuple[Word, ...] = Field(min_length=1, max_length=200)
+
+
+class AssignmentRules(BaseModel):
+    """The first rule that holds applies; a lead without one goes to `default_queue`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rules: tuple[AssignmentRule, ...] = Field(max_length=500)
+    default_queue: Word
+
+    @model_validator(mode="after")
+    def _unique(self) -> Self:
+        names = [rule.name for rule in self.rules]
+        if len(set(names)) < len(names) or DEFAULT_RULE in names:
+            raise ValueError(f"rules: names must be unique, and none may be {DEFAULT_RULE}")
+        if fault := too_much(one for rule in self.rules for one in rule.conditions):
+            raise ValueError(f"rules: {fault}")
+        if len(self.owners) > OWNERS_MAX:
+            raise ValueError(f"rules: they may name {OWNERS_MAX} owners at most")
+        return self
+
+    @cached_property
+    def owners(self) -> tuple[str, ...]:
+        """All owners that the rules can choose."""
+        named = [owner for rule in self.rules for owner in rule.owners]
+        return tuple(dict.fromkeys([*named, self.default_queue]))
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The `owner` of a lead, and the name of the `rule` that chose it."""
+
+    owner: str
+    rule: str
+
+
+def choose_owner(lead: Mapping[str, Any], rules: AssignmentRules, load: Mapping[str, int]) -> Assignment:
+    """Return the owner for `lead`; `load` is the number of open leads per owner.
+
+    A rule that can't be evaluated for this lead is skipped.
+    """
+    for rule in rules.rules:
+        if evaluate_conditions(rule.conditions, lead).holds:
+            return Assignment(min(rule.owners, key=lambda owner: load.get(owner, 0)), rule.name)
+    return Assignment(rules.default_queue, DEFAULT_RULE)
+
+
+def choose_owners(
+    leads: Sequence[Mapping[str, Any]], rules: AssignmentRules, load: Mapping[str, int]
+) -> dict[str, Assignment]:
+    """Return an owner for each lead without one, by lead id; each open lead adds to the load of the next."""
+    counts, chosen = dict(load), {}
+    for lead in leads:
+        if lead.get("assignedTo") is None:
+            chosen[lead["_id"]] = assignment = choose_owner(lead, rules, counts)
+            counts[assignment.owner] = counts.get(assignment.owner, 0) + is_open(lead)
+    return chosen
+
+
+def is_open(lead: Mapping[str, Any]) -> bool:
+    """Return whether the lead is open work for its owner."""
+    return lead["status"] in OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class LoadChange:
+    """An owner's number of open leads changes by `by`, because of `key`, which was decided at `at`."""
+
+    key: str
+    at: datetime
+    owner: str
+    by: int
+
+
+def assign_lead(lead: Mapping[str, Any], assignment: Assignment, cause_key: str, now: datetime) -> dict[str, Any]:
+    """Return the fields to set on the lead. `assignment.owner` stays when the lead gets another owner later."""
+    owned = {**lead, "assignedTo": assignment.owner}
+    chosen = {"owner": assignment.owner, "rule": assignment.rule, "cause": cause_key, "at": now}
+    return {"assignedTo": assignment.owner, "assignment": {**chosen, "account": load_ledger(owned, now)}}
+
+
+def load_ledger(lead: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Return the lead's load ledger: the owner that it counts for now, and the newest changes of that.
+
+    Several workers change owners and statuses, and their events come in any order. So the lead keeps the owner that it
+    last counted for. Each settlement has a number, so that its change counts once.
+    """
+    before = _ledger_of(lead)
+    change = {"number": before["number"] + 1, "before": before["holder"], "holder": _holder(lead), "at": now}
+    return {"number": change["number"], "holder": change["holder"], "log": [*before["log"], change][-LOG_MAX:]}
+
+
+def is_unsettled(lead: Mapping[str, Any]) -> bool:
+    """Return whether the lead counts for another owner than it should."""
+    return bool(_ledger_of(lead)["holder"] != _holder(lead))
+
+
+def _ledger_of(lead: Mapping[str, Any]) -> dict[str, Any]:
+    return (lead.get("assignment") or {}).get("account") or {"number": 0, "holder": None, "log": []}
+
+
+def _holder(lead: Mapping[str, Any]) -> str | None:
+    return lead.get("assignedTo") if is_open(lead) else None
+
+
+def load_changes(lead: Mapping[str, Any]) -> list[LoadChange]:
+    """Return the load changes in the lead's ledger; their keys let the store count each once."""
+    return [change for entry in _ledger_of(lead)["log"] for change in _load_changes_of(lead["_id"], entry)]
+
+
+def erased_load_changes(marker: Mapping[str, Any]) -> list[LoadChange]:
+    """Return the load changes of an erased lead: its last ones, and minus one for its owner."""
+    left = {"_id": marker["leadId"], "status": "lost", "assignment": {"account": marker.get("account")}}
+    return (
+        load_changes(left | {"assignment": {"account": load_ledger(left, marker["at"])}})
+        if is_unsettled(left)
+        else load_changes(left)
+    )
+
+
+def _load_changes_of(lead_id: str, entry: Mapping[str, Any]) -> list[LoadChange]:
+    key = derive("account", lead_id, str(entry["number"]))
+    return [
+        LoadChange(key, entry["at"], owner, by) for owner, by in ((entry["before"], -1), (entry["holder"], 1)) if owner
+    ]

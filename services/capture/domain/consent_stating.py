@@ -1,0 +1,96 @@
+"""Consent statements of a capture, and how they change its lead (schemas/README.md#consent)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.domain.consent.statements import CHANNELS, EMAIL, PHONE, Restated, Statement, restate
+from shared.domain.identity.normal_forms import Identity
+from shared.domain.moments import truncate_to_ms
+
+Document = dict[str, Any]
+
+_UNDATED_SOURCES = ("/scanners/", "/imports/")
+"""Sources of scans and imports: a yes from them without a consent date never lifts a no."""
+
+_CLOCKS_DIFFER = timedelta(days=1)
+"""A time of consent that is further ahead of now is wrong: such a yes counts as undated.
+
+Otherwise no later refusal could lift a yes with a mistyped year. The capture's own time replaces a wrong date.
+"""
+
+
+def statements_of(  # noqa: PLR0913 - what a capture says
+    key: str,
+    source: str,
+    at: datetime,
+    data: Mapping[str, Any],
+    identity: Identity,
+    *,
+    now: datetime,
+    void_until: datetime | None,
+    row: Mapping[str, Any] | None = None,
+) -> list[Statement]:
+    """Return the statements of a capture made `at`; those up to `void_until` (an erasure) are void.
+
+    A stored `row` keeps the time that an earlier decision gave its statements.
+    """
+    consent = data.get("consent") or {}
+    said_at, dated = _decided_time(row) or _statement_time(consent, source, at, now)
+    if void_until is not None and said_at <= void_until:
+        return []
+    addresses = {EMAIL: identity.email, PHONE: identity.phone}
+    return [
+        Statement(
+            channel, addresses[channel], given=consent[channel], at=said_at, source=source, cause=key, dated=dated
+        )
+        for channel in CHANNELS
+        if consent.get(channel) is not None
+    ]
+
+
+def _decided_time(row: Mapping[str, Any] | None) -> tuple[datetime, bool] | None:
+    return next(((one["at"], one["dated"]) for one in (row or {}).get("stated", ())), None)
+
+
+def _statement_time(consent: Mapping[str, Any], source: str, at: datetime, now: datetime) -> tuple[datetime, bool]:
+    """Return the time of the statement, and whether that time is reliable."""
+    date, latest = consent.get("capturedAt"), now + _CLOCKS_DIFFER
+    if date is not None:
+        # A file's row may give a date for a refusal and mark its yes as undated.
+        return (
+            (truncate_to_ms(date), consent.get("dated") is not False) if date <= latest else (truncate_to_ms(at), False)
+        )
+    vague = consent.get("dated") is False or source.startswith(_UNDATED_SOURCES)
+    return truncate_to_ms(at), not vague and at <= latest
+
+
+def kept_refusals(identity: Identity, markers: Mapping[str, Mapping[str, Any]]) -> list[Statement]:
+    """Return the refusals that the person's erasure markers keep."""
+    addresses = ((EMAIL, identity.email, identity.email_claim), (PHONE, identity.phone, identity.person_claim))
+    return [
+        Statement(
+            channel, address, given=False, at=one["at"], source="/services/erasure", cause=claim, reason=one["reason"]
+        )
+        for channel, address, claim in addresses
+        if claim is not None
+        for one in markers.get(claim, {}).get("refused", ())
+    ]
+
+
+def restate_lead(lead: Mapping[str, Any], statements: Sequence[Statement], region: str) -> Restated:
+    """Return how these statements, and the earlier ones at a new address, change the lead."""
+    if not statements and not lead.get("standing"):
+        return Restated({}, {})
+    return restate(lead, statements, region)
+
+
+def statement_fields(statements: Sequence[Statement], data: Mapping[str, Any]) -> Document:
+    """Return the row's fields for these statements, with the wording that the person agreed to."""
+    wording = (data.get("consent") or {}).get("wording") or (data.get("context") or {}).get("consentWording")
+    words = {"wording": wording} if isinstance(wording, str) else {}
+    return {"stated": [_statement_document(one) | words for one in statements]} if statements else {}
+
+
+def _statement_document(one: Statement) -> Document:
+    return {"channel": one.channel, "address": one.address, "given": one.given, "at": one.at, "dated": one.dated}

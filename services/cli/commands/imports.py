@@ -1,0 +1,262 @@
+"""`pantry import`: import leads from the file of a spreadsheet, badge scanner or CRM."""
+
+import asyncio
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from aiokafka.errors import KafkaError
+from cyclopts import Parameter
+from rich.progress import Progress
+
+from schemas.lead import Source
+from services.cli import import_dialog as view
+from services.cli.common import UsageError, broker_of, check_broker_answers
+from services.ingest import files
+from services.ingest.domain.columns import meanings
+from services.ingest.domain.lines import Terms
+from services.ingest.domain.survey import Survey
+from services.ingest.domain.tables.table import SourceTable, UnreadableTable
+from services.ingest.domain.tables.table_reading import reading_of
+from services.ingest.domain.tables.text_decoding import encoding_of
+from services.ingest.domain.values.moment_reading import DateOrder
+from services.ingest.files import ImportPlan, RejectedRow
+from shared.config import load_config
+from shared.domain.identity.placeholders import Placeholders
+from shared.kafka.client import Kafka
+from shared.kafka.reading import publishing
+from shared.settings import Settings
+
+
+def import_file(  # noqa: PLR0913 - a command's options, each by name
+    file: Path,
+    *,
+    mapped: Annotated[tuple[str, ...], Parameter(name="--map", negative=())] = (),
+    sheet: str | None = None,
+    source: Annotated[Source | None, Parameter(name_transform=str.lower)] = None,
+    channel: str | None = None,
+    zone: str = "UTC",
+    dates: DateOrder | None = None,
+    encoding: str | None = None,
+    yes: Annotated[bool, Parameter(negative=())] = False,
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    rejects: Path | None = None,
+) -> None:
+    """Import leads from a CSV file or a workbook (XLSX, XLS, ODS). Importing a file twice changes nothing.
+
+    Parameters
+    ----------
+    file
+        The file; its columns may be called and ordered as they like.
+    mapped
+        HEADER=PATH: what a column holds, where the guess is wrong; `HEADER=` leaves it out. "HEADER=not consent.email":
+        a yes in it is a no. Can be repeated.
+    sheet
+        The workbook's sheet; otherwise the first with a header.
+    source
+        The source of rows that name none that is known; asked for on a terminal if a row needs it.
+    channel
+        Where the leads come from, for their provenance; otherwise the file's name.
+    zone
+        The time zone of times without one, as "America/Chicago".
+    dates
+        How the file writes dates such as 03/04/2026; asked for on a terminal when no date of the file shows it.
+    encoding
+        The encoding of a text file that is neither UTF-8 nor of Western Europe, as "windows-1250" or "windows-1251".
+    yes
+        Import without asking.
+    dry_run
+        Show what would happen to every column and row; publish and write nothing.
+    rejects
+        Where rejected rows go, otherwise FILE.rejects.csv; no such file of before is overwritten.
+
+    """
+    settings = Settings()
+    kafka = None if dry_run else broker_of(settings)
+    if rejects and rejects.resolve() == file.resolve():
+        raise UsageError("--rejects names the file that is imported; name another")
+    encoding = _encoding(encoding)
+    table = _open(file, sheet, encoding)
+    given = _given(table.headers, mapped)
+    known = load_config(settings.placeholders_file, Placeholders, settings.zone)
+    terms = Terms(
+        settings.region,
+        source,
+        files.modified_at(file),
+        _zone(zone),
+        dates=dates,
+        encoding=encoding,
+        placeholders=known,
+    )
+    name = channel or file.name.partition(".")[0]
+    plan = ImportPlan(table, reading_of(table, given, dates), terms, f"/imports/{quote(name, safe='')}")
+    plan, survey = _settle_questions(plan, given, may_ask=not yes)
+    view.show_fixes(plan.reading, survey, lambda pairs: _command(file, plan, pairs, sheet=sheet, channel=channel))
+    if kafka is None:
+        _print_totals(survey.rows, survey.rejected, published="could be published")
+        sys.exit(bool(survey.rejected))
+    if not yes:
+        view.confirm()
+    rejected = asyncio.run(_import(plan, kafka, idempotence=bool(settings.kafka_idempotence)))
+    _print_totals(survey.rows, len(rejected), published="published")
+    if rejected:
+        target = rejects or files.free_rejects_name(file)
+        _keep(target, plan, rejected)
+        # The rejects file is UTF-8 with ISO 8601 days, whatever the imported file used.
+        again = replace(plan, terms=replace(plan.terms, encoding=None, dates=None))
+        view.print_line(f"  {_command(target, again, (), channel=name)}")
+        for remark in survey.unkept():
+            view.print_line(remark)
+        view.show_fixes(plan.reading, survey, lambda pairs: _command(target, again, pairs, channel=name))
+        sys.exit(1)
+
+
+def _settle_questions(plan: ImportPlan, given: Mapping[str, str], *, may_ask: bool) -> tuple[ImportPlan, Survey]:
+    """Ask what only the user knows, then preview. Raises `UsageError` if a question remains."""
+    survey = _survey(plan)
+    if view.can_ask(allowed=may_ask):
+        plan, survey = _ask_questions(plan, survey, given)
+    view.show_preview(plan.table, plan.reading, survey)
+    if questions := _questions(plan, survey):
+        raise UsageError("; ".join(questions))
+    return plan, survey
+
+
+def _ask_questions(plan: ImportPlan, survey: Survey, given: Mapping[str, str]) -> tuple[ImportPlan, Survey]:
+    unclear, undecided = view.consent_questions(plan.reading, survey), plan.reading.undecided
+    if unclear or undecided:
+        answers = view.ask_consent(unclear, _examples(plan.table))
+        terms = replace(plan.terms, dates=view.ask_dates(undecided)) if undecided else plan.terms
+        reading = reading_of(plan.table, {**given, **answers}, terms.dates)
+        plan = replace(plan, reading=reading, terms=terms)
+        survey = _survey(plan)
+    if why := _why_source(plan, survey):
+        plan = replace(plan, terms=replace(plan.terms, default_source=view.ask_source(why)))
+    return plan, survey
+
+
+def _questions(plan: ImportPlan, survey: Survey) -> list[str]:
+    """Return the open questions that only the user can answer, with their options."""
+    questions = []
+    if why := _why_source(plan, survey):
+        questions.append(f"{why}: give --source, one of {', '.join(Source)}")
+    if undecided := plan.reading.undecided:
+        questions.append(f"{view.describe_unclear_dates(undecided)}: give --dates, one of {', '.join(DateOrder)}")
+    if unclear := view.consent_questions(plan.reading, survey):
+        questions.append(view.how_to_map(unclear))
+    return questions
+
+
+def _why_source(plan: ImportPlan, survey: Survey) -> str | None:
+    """Return why the source must be asked for; None if the rows or the user state it."""
+    if plan.terms.default_source is not None:
+        return None
+    if "source" not in {column.path for column in plan.reading.columns}:
+        return "no column says where these leads come from"
+    return f"{survey.defaulted} of {survey.rows} rows name no source that is known" if survey.defaulted else None
+
+
+def _examples(table: SourceTable) -> dict[str, str]:
+    """Return the first filled cell of each column."""
+    found: dict[str, str] = {}
+    for row in table.rows:
+        for header, cell in zip(table.headers, row.cells, strict=False):
+            if cell and header not in found:
+                found[header] = cell
+    return found
+
+
+def _command(
+    file: Path, plan: ImportPlan, pairs: Sequence[str], *, sheet: str | None = None, channel: str | None = None
+) -> str:
+    """Return the command that repeats this import with these additional mappings."""
+    terms, zone = plan.terms, str(plan.terms.zone)
+    options = {
+        "--sheet": sheet,
+        "--encoding": terms.encoding,
+        "--source": terms.default_source,
+        "--zone": zone if zone != "UTC" else None,
+        "--dates": terms.dates,
+        "--channel": channel,
+    }
+    given = [part for name, value in options.items() if value for part in (name, value)]
+    mapped = [part for pair in (*view.given_pairs(plan.reading), *pairs) for part in ("--map", pair)]
+    return shlex.join(["pantry", "import", str(file), *given, *mapped])
+
+
+def _open(file: Path, sheet: str | None, encoding: str | None) -> SourceTable:
+    try:
+        return files.open_table(file, sheet, encoding)
+    except UnreadableTable as error:
+        raise UsageError(str(error)) from None
+
+
+def _given(headers: Sequence[str], given: Sequence[str]) -> dict[str, str]:
+    fixed = {}
+    for one in given:
+        header, equals, path = one.rpartition("=")
+        if not equals or header not in headers:
+            raise UsageError(f"--map {one}: name a column of the file, as HEADER=PATH; it has {', '.join(headers)}")
+        if path and not meanings.is_target(path):
+            there = f"{', '.join(meanings.TARGETS)}, {meanings.CONSENT}, {meanings.NOT}consent.email and context.NAME"
+            raise UsageError(f"--map {one}: there is no {path}; there are {there}")
+        fixed[header] = path
+    return fixed
+
+
+def _encoding(name: str | None) -> str | None:
+    found = encoding_of(name) if name else None
+    if name and found is None:
+        raise UsageError(f"--encoding {name}: name the encoding of a text file, as windows-1250 or windows-1251")
+    return found
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise UsageError(f"--zone {name}: name a time zone, as America/Chicago") from None
+
+
+def _survey(plan: ImportPlan) -> Survey:
+    with Progress(console=view.out, transient=True, disable=not view.out.is_terminal) as progress:
+        task = progress.add_task("reading", total=len(plan.table.rows))
+
+        def advance(rows: int) -> None:
+            progress.advance(task, rows)
+
+        return files.survey_rows(plan, advance)
+
+
+async def _import(plan: ImportPlan, kafka: Kafka, *, idempotence: bool) -> list[RejectedRow]:
+    with Progress(console=view.out, transient=True, disable=not view.out.is_terminal) as progress:
+        task = progress.add_task("importing", total=len(plan.table.rows))
+
+        def advance(rows: int) -> None:
+            progress.advance(task, rows)
+
+        await check_broker_answers(kafka)
+        try:
+            async with publishing(kafka, idempotence=idempotence) as publish:
+                return await files.publish_rows(plan, publish, advance)
+        except KafkaError as error:
+            problem = f"the broker did not take everything ({type(error).__name__})"
+            raise UsageError(f"{problem}: import the file again, what it took counts once") from None
+
+
+def _print_totals(read: int, rejected: int, *, published: str) -> None:
+    view.print_line(f"read {read} = {read - rejected} {published} + {rejected} rejected")
+
+
+def _keep(target: Path, plan: ImportPlan, rejected: Sequence[RejectedRow]) -> None:
+    try:
+        files.write_rejects(target, plan.table, plan.reading, rejected)
+    except OSError as error:
+        problem = f"{target} can't be written: {error.strerror}"
+        raise UsageError(f"{problem}; import the file again with --rejects, what is published counts once") from None
+    view.print_line(f"the rejected rows are in {target}: mend them there, then say")

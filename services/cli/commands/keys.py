@@ -1,0 +1,209 @@
+"""`pantry keys`: manage the API keys of the gateway."""
+
+import secrets
+from datetime import timedelta
+from typing import Annotated, Any
+
+import cyclopts
+from cyclopts import Parameter
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from rich.markup import escape
+from rich.table import Table
+
+from services.cli.common import UsageError, console, explain_fault, gateway_secret_of, with_storage
+from services.gateway.auth import key_store
+from services.gateway.auth.domain import key_lifecycle, principals
+from services.gateway.auth.domain.principals import ApiKey, KeyKind
+from services.gateway.auth.domain.signing import Signer
+from shared.clock import system_clock
+from shared.mongo.storage import Storage
+from shared.settings import Settings, origin_of
+
+keys_app = cyclopts.App(name="keys", help="Keys for the gateway: one a channel.")
+_out = console()
+_Many = Annotated[tuple[str, ...], Parameter(negative_iterable=())]
+
+
+@keys_app.command(name="create")
+def issue_key(  # noqa: PLR0913 - what a key can be given
+    name: str,
+    *,
+    kind: KeyKind = KeyKind.SERVER,
+    scope: _Many = (),
+    source: _Many = (),
+    origin: _Many = (),
+    redirect: _Many = (),
+    per_minute: int = 6_000,
+    per_address: int | None = None,
+    needs_token: bool = False,
+    title: str = "Talk to us",
+    wording: str = "",
+) -> None:
+    """Make a key, and show it: nobody can show it again.
+
+    Parameters
+    ----------
+    name
+        The channel: lower-case letters, digits and hyphens. Its events carry it for ever.
+    kind
+        server: a secret of a server or scanner; form: public, for a web page; webhook: signs what a platform sends.
+    scope
+        What a server key may do, as often as needed: captures:write (unless told), activities:write, engagements:write,
+        leads:write, leads:erase, leads:read, analytics:read, deadletters:manage.
+    source
+        Lead source that it may capture under, as often as needed (website unless told): website, email, phone,
+        referral, trade_show, social_media. Captures that name none get the first.
+    origin
+        A site that the form stands on, as https://example.com.
+    redirect
+        A thank-you page that a form may lead to; the first is the default.
+    per_minute
+        Requests a minute, over all gateway processes.
+    per_address
+        Requests a minute from one address (form keys: 60 unless told).
+    needs_token
+        Refuse forms that are not the gateway's own pages and script.
+    title
+        The form's heading.
+    wording
+        What a person who ticks the form's consent box agrees to; without it there is no box.
+
+    """
+    secret = "1" if kind is KeyKind.WEBHOOK else secrets.token_urlsafe(24)
+    more: dict[str, Any] = {
+        "origins": tuple(map(_origin, origin)),
+        "redirects": redirect,
+        "title": title,
+        "wording": wording,
+    }
+    more |= {"per_minute": per_minute, "needs_token": needs_token}
+    more |= {"per_address": per_address} if per_address else {}
+    try:
+        key = key_lifecycle.new_key(name, kind, secret, system_clock(), scopes=scope, sources=source, **more)
+    except ValueError as error:
+        raise UsageError(_words(error)) from None
+
+    async def store_it(storage: Storage) -> None:
+        if not await key_store.create_key(storage, key):
+            raise UsageError(f"there is a key {name} already; pantry keys rotate {name} gives it a new secret")
+
+    shown = _shown(key, secret)
+    with_storage(store_it)
+    _out.print(shown, markup=False, highlight=False, soft_wrap=True)
+
+
+@keys_app.command(name="list")
+def list_keys() -> None:
+    """List all keys. Secrets are not stored, so none is shown."""
+    table = Table()
+    for heading in ("name", "kind", "state", "scopes", "sources", "a minute", "sites"):
+        table.add_column(heading, overflow="fold")
+    for key in sorted(with_storage(key_store.load_keys).values(), key=lambda one: one.name):
+        sites = (*key.origins, *key.redirects)
+        cells = (key.name, key.kind, _state(key), "\n".join(key.scopes), "\n".join(key.sources))
+        table.add_row(*map(escape, (*cells, str(key.per_minute), "\n".join(sites))))
+    _out.print(table)
+
+
+@keys_app.command
+def rotate(name: str, *, overlap_hours: float = 24.0) -> None:
+    """Give a key a new secret, and show it.
+
+    Parameters
+    ----------
+    name
+        The key.
+    overlap_hours
+        How long the old secret still holds; 0 ends it at once.
+
+    """
+
+    async def change(storage: Storage) -> str:
+        old = await _named(storage, name)
+        if old.revoked_at:
+            raise UsageError(f"{name} was revoked; make a new key")
+        secret = _next_number(old) if old.kind is KeyKind.WEBHOOK else secrets.token_urlsafe(24)
+        new = key_lifecycle.rotate_key(old, secret, system_clock(), timedelta(hours=overlap_hours))
+        shown = _shown(new, secret)
+        await _replace(storage, old, new)
+        return shown
+
+    _out.print(with_storage(change), markup=False, highlight=False, soft_wrap=True)
+
+
+@keys_app.command
+def revoke(name: str) -> None:
+    """End a key for good; gateways refuse it within five seconds."""
+
+    async def change(storage: Storage) -> None:
+        old = await _named(storage, name)
+        await _replace(storage, old, key_lifecycle.revoke_key(old, system_clock()))
+
+    with_storage(change)
+    _out.print(f"{name} is revoked", markup=False, highlight=False)
+
+
+async def _named(storage: Storage, name: str) -> ApiKey:
+    key = await key_store.find_key(storage, name)
+    if key is None:
+        raise UsageError(f"there is no key {name}")
+    return key
+
+
+async def _replace(storage: Storage, old: ApiKey, new: ApiKey) -> None:
+    if not await key_store.replace_key(storage, old, new):
+        raise UsageError(f"somebody else changed {old.name} just now: look at it again")
+
+
+def _next_number(key: ApiKey) -> str:
+    return str(1 + max(int(one.hash) for one in key.secrets))
+
+
+def _shown(key: ApiKey, secret: str) -> str:
+    if key.kind is KeyKind.WEBHOOK:
+        return Signer(gateway_secret_of(Settings())).webhook_secret(key.name, secret)
+    return principals.format_key(key.kind, key.name, secret)
+
+
+def _state(key: ApiKey) -> str:
+    if key.revoked_at:
+        return "revoked"
+    return f"{len(key.live(system_clock()))} secrets hold" if len(key.secrets) > 1 else "holds"
+
+
+def _origin(site: str) -> str:
+    """Return the site as browsers write it: no capitals, no default port, no slash."""
+    try:
+        return origin_of(site)
+    except ValueError as error:
+        raise UsageError(f"--origin {site}: {error}") from None
+
+
+def _words(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(f"{_option(one['loc'][0])}: {_explain(one)}" for one in error.errors(include_url=False))
+
+
+def _option(field: int | str) -> str:
+    name = str(field)
+    return _OPTIONS.get(name) or f"--{name.replace('_', '-')}"
+
+
+def _explain(fault: ErrorDetails) -> str:
+    return _SHAPES[fault["loc"][0]] if fault["type"] == "string_pattern_mismatch" else explain_fault(fault)
+
+
+_OPTIONS = {
+    "name": "name",
+    "origins": "--origin",
+    "redirects": "--redirect",
+    "scopes": "--scope",
+    "sources": "--source",
+}
+_SHAPES: dict[int | str, str] = {
+    "name": "give lower-case letters, digits and hyphens, 60 at most",
+    "origins": "give a site, as https://example.com",
+    "redirects": "give a page, as https://example.com/thanks",
+}

@@ -1,0 +1,30 @@
+"""`pantry promises`: check which promises the servers' settings keep."""
+
+import sys
+
+from rich.table import Table
+
+from services.cli.common import console, servers_of, with_storage
+from services.composition.process import connections
+from shared.domain.operations.guarantees import Promise
+from shared.preflight import read_promises
+from shared.settings import Settings
+
+_VERDICTS = {True: "[green]holds[/]", False: "[red bold]weak[/]", None: "[yellow]unknown[/]"}
+
+
+def check_promises() -> None:
+    """Ask the servers for the settings that our promises stand on; exit status 1 when one of them is weak."""
+    settings = Settings()
+    to = connections(settings, servers_of(settings))
+    asked = with_storage(lambda storage: read_promises(to.kafka, storage, idempotence=to.idempotence))
+    _show(asked)
+    sys.exit(1 if any(one.holds is False for one in asked) else 0)
+
+
+def _show(asked: list[Promise]) -> None:
+    table = Table("setting", "found", "", "what that weakens, and what mends it")
+    for one in asked:
+        advice = "" if one.holds else f"{one.harm}; mend: {one.fix}"
+        table.add_row(one.setting, one.found, _VERDICTS[one.holds], advice)
+    console().print(table)

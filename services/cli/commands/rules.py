@@ -1,0 +1,167 @@
+"""`pantry rules`: check configuration, simulate scoring rules, show rescoring progress."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import cyclopts
+from rich.markup import escape
+from rich.table import Table
+
+from services.assignment.domain.decide import AssignmentRules
+from services.cli.common import console, database_of
+from services.engagement.domain.decide import Triggers
+from services.nurture.domain.sequences import Sequences
+from services.scoring import store
+from services.scoring.domain import rescoring_job
+from services.scoring.domain.decide import RuleSet
+from services.simulation.domain.scoring_rules import BANDS, Crossing, Simulation, Trial, thresholds
+from shared.clock import system_clock
+from shared.config import load_config, sections
+from shared.domain.identity.placeholders import Placeholders
+from shared.mongo.connection import Mongo
+from shared.mongo.names import LEADS
+from shared.mongo.storage import Storage
+from shared.settings import Settings
+
+rules_app = cyclopts.App(name="rules", help="Rules: check them, try scoring rules, see how far leads follow them.")
+_out = console()
+
+
+@rules_app.command(name="check")
+def check_files(file: Path | None = None) -> None:
+    """Check a file of rules, sequences, assignment, triggers or placeholders; each fault has its place.
+
+    Parameters
+    ----------
+    file
+        The file; without it the five that the settings name.
+
+    """
+    settings = Settings()
+    for path in [file] if file else _configured(settings):
+        _say(f"{path}: {_describe(path, settings)}")
+
+
+def _configured(settings: Settings) -> list[Path]:
+    return [
+        settings.rules_file,
+        settings.sequences_file,
+        settings.assignment_file,
+        settings.triggers_file,
+        settings.placeholders_file,
+    ]
+
+
+_Config = RuleSet | Sequences | AssignmentRules | Triggers | Placeholders
+
+
+def config_type_of(path: Path) -> type[_Config]:
+    """Return the kind of a configuration file by its sections; scoring rules if none matches."""
+    found = sections(path)
+    if "sequences" in found or "templates" in found:
+        return Sequences
+    if "default_queue" in found:
+        return AssignmentRules
+    if found & {"emails", "phones"}:
+        return Placeholders
+    return Triggers if "triggers" in found else RuleSet
+
+
+def _describe(path: Path, settings: Settings) -> str:
+    """Describe a valid file. Raises `ConfigError`."""
+    found = load_config(path, config_type_of(path), settings.zone)
+    if isinstance(found, RuleSet):
+        off = sum(not rule.enabled for rule in found.rules)
+        return f"{len(found.rules)} rules, all fine" + (f"; {off} of them not enabled" if off else "")
+    if isinstance(found, Sequences):
+        return f"{len(found.sequences)} sequences, {len(found.templates)} templates, all fine"
+    if isinstance(found, AssignmentRules):
+        return f"{len(found.rules)} assignment rules, all fine"
+    if isinstance(found, Placeholders):
+        return f"{len(found.emails)} addresses, {len(found.phones)} phone numbers, all fine"
+    return f"{len(found.triggers)} triggers, all fine"
+
+
+@rules_app.command
+def simulate(file: Path, *, json: bool = False) -> None:
+    """Show what would change if this file's rules replaced those of PANTRY_RULES_FILE; change nothing.
+
+    Parameters
+    ----------
+    file
+        The new rules.
+    json
+        Print it as JSON, for programs.
+
+    """
+    settings = Settings()
+    new = load_config(file, RuleSet, settings.zone)
+    simulation = asyncio.run(run_simulation(settings, database_of(settings), new))
+    if json:
+        _say(simulation.as_json())
+    else:
+        _show(simulation)
+
+
+@rules_app.command
+def status() -> None:
+    """Show which rules are in use, and how far the leads have been scored under them."""
+    settings = Settings()
+    _say(asyncio.run(_rescoring_status(database_of(settings), settings.mongo_database)))
+
+
+async def run_simulation(settings: Settings, mongo: Mongo, new: RuleSet) -> Simulation:
+    """Return what `new` would change on all leads at `mongo`. Raises `ConfigError`."""
+    zone = settings.zone
+    assignment = load_config(settings.assignment_file, AssignmentRules, zone)
+    limits = thresholds(load_config(settings.sequences_file, Sequences, zone), assignment)
+    trial = Trial(load_config(settings.rules_file, RuleSet, zone), new, assignment, limits, system_clock())
+    storage = Storage(mongo, settings.mongo_database)
+    try:
+        async for leads in storage.scan(LEADS, fields=sorted(trial.sections)):
+            trial.add(leads)
+    finally:
+        storage.close()
+    return trial.result()
+
+
+async def _rescoring_status(mongo: Mongo, database: str) -> str:
+    storage = Storage(mongo, database)
+    try:
+        return rescoring_job.job_summary(await store.read_job(storage))
+    finally:
+        storage.close()
+
+
+def _say(text: str) -> None:
+    _out.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def _show(simulation: Simulation) -> None:
+    _say(f"{simulation.changed:,} of {simulation.leads:,} leads would have another score")
+    bands = Table("score", "leads now", "leads then", title="Distribution", title_justify="left")
+    for number in range(BANDS):
+        top = 100 if number == BANDS - 1 else 10 * number + 9
+        bands.add_row(f"{10 * number}-{top}", f"{simulation.before[number]:,}", f"{simulation.after[number]:,}")
+    crossed = Table("threshold", "rise above", "fall back", "such as", title="Crossings", title_justify="left")
+    for one in simulation.crossings:
+        crossed.add_row(f"{one.value:g}", f"{one.rise:,}", f"{one.fall:,}", escape(_examples(one)))
+    owners = Table("owner", "open leads now", "if assigned afresh", title="Load", title_justify="left")
+    for owner in simulation.owners:
+        owners.add_row(escape(owner.owner), f"{owner.before:,}", f"{owner.after:,}")
+    for table in (bands, crossed, owners):
+        _out.print(table)
+    for line in _doubts(simulation):
+        _say(line)
+
+
+def _examples(crossing: Crossing) -> str:
+    more = crossing.rise + crossing.fall - len(crossing.examples)
+    return ", ".join(crossing.examples) + (f" and {more:,} more" if more else "")
+
+
+def _doubts(simulation: Simulation) -> Iterator[str]:
+    yield f"rules that never fire: {', '.join(simulation.never) or 'none'}"
+    for rule, leads in simulation.errors.items():
+        yield f"rule {rule} can't be judged for {leads:,} leads, and is skipped there"

@@ -1,0 +1,182 @@
+"""`pantry people`: manage the users who may sign in at the gateway."""
+
+import getpass
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import cyclopts
+from cyclopts import Parameter
+from rich.markup import escape
+from rich.table import Table
+
+from services.cli.common import UsageError, console, gateway_secret_of, with_storage
+from services.gateway.auth import user_store
+from services.gateway.auth.domain import users
+from services.gateway.auth.domain.signing import Signer
+from services.gateway.auth.domain.users import Role, User
+from services.gateway.auth.passwords import hash_of
+from shared.clock import system_clock
+from shared.mongo.storage import Storage
+from shared.settings import Settings
+
+people_app = cyclopts.App(name="people", help="People who sign in at the gateway: viewer, sales or admin.")
+FIRST_USER = "admin"
+"""The user that `pantry up` creates if there is none."""
+_out = console()
+_Flag = Annotated[bool, Parameter(negative=())]
+
+
+@people_app.command(name="create")
+def add_user(name: str, *, role: Role, password_file: Path | None = None, link: _Flag = False) -> None:
+    """Let somebody sign in; asks for a password unless told otherwise.
+
+    Parameters
+    ----------
+    name
+        Lower-case letters, digits, dots and hyphens; as owners of leads are named, kim.catering. What they do is told
+        by it for ever.
+    role
+        viewer: sees leads and figures; sales: works with leads besides; admin: captures, erases and mends dead letters
+        besides.
+    password_file
+        A file with the password.
+    link
+        Set no password; print a link that signs them in, once and within 15 minutes.
+
+    """
+    if link and password_file:
+        raise UsageError("--link sets no password: leave --password-file out")
+    stored = None if link else hash_of(_password(password_file))
+    try:
+        person = users.new_user(name, role, stored, system_clock())
+    except ValueError:
+        raise UsageError("a name has lower-case letters, digits, dots and hyphens, 60 at most") from None
+
+    async def store_it(storage: Storage) -> None:
+        if not await user_store.create_user(storage, person):
+            raise UsageError(f"there is somebody called {name} already")
+
+    with_storage(store_it)
+    _say(_link(person) if link else f"{name} may sign in")
+
+
+@people_app.command(name="list")
+def list_people() -> None:
+    """List everybody, and who is disabled."""
+    table = Table("name", "role", "signs in by", "since", "disabled")
+    for one in with_storage(user_store.list_users):
+        ended = f"{one.disabled_at:%Y-%m-%d}" if one.disabled_at else ""
+        how = "password or link" if one.password else "link"
+        table.add_row(*map(escape, (one.name, one.role, how, f"{one.created_at:%Y-%m-%d}", ended)))
+    _out.print(table)
+
+
+@people_app.command(name="role")
+def change_role(name: str, role: Role) -> None:
+    """Give somebody another role; they have to sign in again."""
+    _change(name, lambda: {"role": role})
+    _say(f"{name} is {role}")
+
+
+@people_app.command(name="password")
+def change_password(name: str, *, password_file: Path | None = None) -> None:
+    """Give somebody another password; they have to sign in again.
+
+    Parameters
+    ----------
+    name
+        Who.
+    password_file
+        A file with the password, instead of asking for it.
+
+    """
+    _change(name, lambda: {"password": hash_of(_password(password_file))})
+    _say(f"{name} has another password")
+
+
+@people_app.command(name="link")
+def make_link(name: str) -> None:
+    """Print a link that signs somebody in, once and within 15 minutes."""
+    _say(_link(with_storage(lambda storage: _named(storage, name))))
+
+
+@people_app.command
+def disable(name: str) -> None:
+    """Let somebody in no more; gateways see them out within five seconds."""
+    _change(name, lambda: {"disabled_at": system_clock()})
+    _say(f"{name} is disabled")
+
+
+async def dashboard_link(storage: Storage, secret: str | None, base: str) -> str:
+    """Return the dashboard's address with a link that signs `FIRST_USER` in, if enabled.
+
+    Without `secret` it returns how to get a link. Creates `FIRST_USER` if there is no user.
+    """
+    if not await user_store.list_users(storage):
+        await user_store.create_user(storage, users.new_user(FIRST_USER, Role.ADMIN, None, system_clock()))
+    first = await user_store.find_user(storage, FIRST_USER)
+    if first is None or first.disabled_at:
+        return f"{base}/  (pantry people link NAME makes a link that signs somebody in)"
+    if secret is None:
+        return f"{base}/  (pantry people link {FIRST_USER} makes a link that signs you in)"
+    note = f"signs you in as {FIRST_USER}; once, within 15 minutes; again: pantry people link {FIRST_USER}"
+    return f"{_address(first, secret, base)}  ({note})"
+
+
+def _change(name: str, fields: Callable[[], dict[str, Any]]) -> None:
+    async def change(storage: Storage) -> None:
+        old = await _named(storage, name)
+        # Ask for the password only now, when the user is known to exist.
+        new = users.change_user(old, **fields())
+        if not await user_store.replace_user(storage, old, new):
+            raise UsageError(f"somebody else changed {name} just now: look at them again")
+
+    with_storage(change)
+
+
+async def _named(storage: Storage, name: str) -> User:
+    person = await user_store.find_user(storage, name)
+    if person is None:
+        raise UsageError(f"there is nobody called {name}")
+    if person.disabled_at:
+        raise UsageError(f"{name} is disabled")
+    return person
+
+
+def _password(file: Path | None) -> str:
+    """Return a new valid password. Raises `UsageError`."""
+    try:
+        password = file.read_text().rstrip("\r\n") if file else _ask_password()
+    except (OSError, UnicodeDecodeError):
+        raise UsageError(f"{file} can't be read as text") from None
+    if flaw := users.password_flaw(password):
+        raise UsageError(flaw)
+    return password
+
+
+def _ask_password() -> str:
+    if not sys.stdin.isatty():
+        raise UsageError("there is no terminal to ask for a password on: give --password-file FILE")
+    password = getpass.getpass("Password: ")
+    if flaw := users.password_flaw(password):
+        raise UsageError(flaw)
+    if getpass.getpass("Again: ") != password:
+        raise UsageError("these were two different passwords")
+    return password
+
+
+def _link(person: User) -> str:
+    settings = Settings()
+    # Without a configured port only the gateway knows it.
+    here = f"http://{settings.http_host}:{settings.http_port}" if settings.http_port else ""
+    return _address(person, gateway_secret_of(settings), settings.public_url or here)
+
+
+def _address(person: User, secret: str, base: str) -> str:
+    return f"{base.rstrip('/')}/signin?token={Signer(secret).link_token(person, system_clock())}"
+
+
+def _say(text: str) -> None:
+    _out.print(text, markup=False, highlight=False, soft_wrap=True)

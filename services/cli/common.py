@@ -1,0 +1,173 @@
+"""What all commands share: the servers in the settings, and errors of the user."""
+
+import asyncio
+import os
+import re
+import secrets
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aiokafka.errors import KafkaError
+from rich.console import Console
+
+from deploy.local import Backend, Servers, private_file, private_folder
+from shared.kafka.client import Kafka, kafka_of, reach
+from shared.mongo.connection import Mongo, mongo_of
+from shared.mongo.storage import Storage, Unavailable
+from shared.settings import Settings
+
+_T = TypeVar("_T")
+_PRINTED = "(`pantry up` prints the line that names its own)"
+_PATIENCE_S = 10.0
+_UNBOUNDED = 100_000  # columns
+_EXPLANATIONS = {
+    "bool_parsing": "say true or false",
+    "enum": "say {expected}",
+    "float_parsing": "give a number",
+    "greater_than": "give more than {gt:g}",
+    "greater_than_equal": "give {ge:g} or more",
+    "int_parsing": "give a whole number",
+    "less_than": "give less than {lt:g}",
+    "less_than_equal": "give {le:g} or less",
+    "literal_error": "say {expected}",
+}
+
+
+class UsageError(Exception):
+    """The user asked for something impossible; the command prints it and exits with status 2."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console as wide as the terminal; in a pipe or file lines are never wrapped."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, width=None if stream.isatty() else _UNBOUNDED)
+
+
+def explain_fault(fault: Mapping[str, Any]) -> str:
+    """Return how to fix a fault that pydantic found, without its value, which may be a secret."""
+    if words := _EXPLANATIONS.get(fault["type"]):
+        return words.format_map(fault.get("ctx", {}))
+    return str(fault["msg"]).removeprefix("Value error, ")
+
+
+def servers_of(settings: Settings) -> Servers:
+    """Return the servers in the settings. Raises `UsageError` if one is missing."""
+    return Servers(broker_of(settings).bootstrap, database_of(settings).url, Backend.NAMED, Backend.NAMED)
+
+
+def broker_of(settings: Settings) -> Kafka:
+    """Return the broker in the settings. Raises `UsageError`, `ConfigError`."""
+    if not settings.kafka_bootstrap:
+        raise UsageError(f"name the broker: PANTRY_KAFKA_BOOTSTRAP {_PRINTED}")
+    return kafka_of(settings, settings.kafka_bootstrap)
+
+
+def database_of(settings: Settings) -> Mongo:
+    """Return the database in the settings. Raises `UsageError`."""
+    if not settings.mongo_url:
+        raise UsageError(f"name the database: PANTRY_MONGO_URL {_PRINTED}")
+    return mongo_of(settings, settings.mongo_url)
+
+
+def answering_broker(settings: Settings) -> Kafka:
+    """Return the broker in the settings once it answers. Raises `UsageError`, `ConfigError`."""
+    kafka = broker_of(settings)
+    asyncio.run(check_broker_answers(kafka))
+    return kafka
+
+
+async def check_broker_answers(kafka: Kafka) -> None:
+    """Return when the broker answers. Raises `UsageError` after ten seconds."""
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            await reach(kafka)
+    except (KafkaError, OSError) as error:
+        why = f"{kafka.bootstrap}, {type(error).__name__}"
+        raise UsageError(f"the broker that PANTRY_KAFKA_BOOTSTRAP names does not answer ({why})") from None
+
+
+def without_login(url: str) -> str:
+    """Return a URL without user name and password, fit to be shown."""
+    return re.sub(r"//[^/]*@", "//", url)
+
+
+def with_storage(work: Callable[[Storage], Awaitable[_T]], *, timeout_ms: int = 5_000) -> _T:
+    """Run `work` on the database in the settings and return its result. Raises `UsageError`.
+
+    `Storage` bounds each operation by `timeout_ms`.
+    """
+    settings = Settings()
+    mongo = database_of(settings)
+
+    async def main() -> _T:
+        storage = Storage(mongo, settings.mongo_database, timeout_ms=timeout_ms)
+        try:
+            return await work(storage)
+        except Unavailable as error:
+            raise UsageError(f"the database that PANTRY_MONGO_URL names does not answer ({error})") from None
+        finally:
+            storage.close()
+
+    return asyncio.run(main())
+
+
+def gateway_secret_of(settings: Settings, *, create: bool = False) -> str:
+    """Return the gateway's secret from the settings, else from the data folder of `pantry up`.
+
+    `create` creates the one in the data folder. Raises `UsageError` if there is none.
+    """
+    if settings.gateway_secret:
+        return settings.gateway_secret.get_secret_value()
+    kept = _read_secret(settings.data_dir / "gateway.secret", create=create)
+    if not kept:
+        raise UsageError("give the gateway its secret, the same for all its processes: PANTRY_GATEWAY_SECRET")
+    return kept
+
+
+def erasure_pepper_of(settings: Settings, *, create: bool = False) -> str:
+    """Return the pepper from the settings, else from the data folder; empty if there is none.
+
+    `create` creates the one in the data folder. Raises `UsageError` if the data folder can't be read.
+    """
+    return settings.erasure_pepper.get_secret_value() or _read_secret(
+        settings.data_dir / "erasure.pepper", create=create
+    )
+
+
+def _read_secret(file: Path, *, create: bool) -> str:
+    """Return the secret in this file; empty if there is none. `create` creates a missing one."""
+    try:
+        if create:
+            _create_secret(file)
+    except OSError as error:
+        raise UsageError(
+            f"{file.parent} can't keep a secret ({error.strerror}): set PANTRY_DATA_DIR to another"
+        ) from None
+    try:
+        kept = file.read_text().strip()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} keeps a secret and can't be used: {error}") from None
+    if not kept:
+        raise UsageError(f"{file} should keep a secret and is empty: restore it, or delete it to start with a new one")
+    return kept
+
+
+def _create_secret(file: Path) -> None:
+    """Create the secret once: of several processes one wins, and no reader sees half of it."""
+    private_folder(file.parent)
+    if file.exists():
+        file.chmod(0o600)
+        return
+    fresh = file.with_suffix(f".{os.getpid()}")
+    with open(fresh, "w", opener=private_file) as opened:
+        opened.write(secrets.token_urlsafe(32))
+        opened.flush()
+        os.fsync(opened.fileno())
+    with suppress(FileExistsError):
+        os.link(fresh, file)
+    fresh.unlink()

@@ -1,0 +1,66 @@
+"""Building and running a worker process until a signal stops it."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+
+from deploy.local import Backend, LocalServers, Servers
+from schemas.topics import TOPICS
+from services.composition.workers import WORKERS, create_indexes
+from shared.kafka.admin import create_topics
+from shared.kafka.client import kafka_of
+from shared.mongo.connection import mongo_of
+from shared.mongo.storage import Storage
+from shared.service import BuildFront, ServerConnections, WorkerProcess
+from shared.settings import Settings
+
+
+@contextmanager
+def servers(settings: Settings) -> Iterator[Servers]:
+    """Yield the servers that the settings name; start, and finally stop, those that they don't name."""
+    with LocalServers(
+        settings.backend, settings.data_dir, kafka_bootstrap=settings.kafka_bootstrap, mongo_url=settings.mongo_url
+    ) as local:
+        yield local.servers
+
+
+def connections(settings: Settings, found: Servers) -> ServerConnections:
+    """Return a process's connections; a setting for idempotence overrides what the broker supports."""
+    chosen = found.idempotence if settings.kafka_idempotence is None else settings.kafka_idempotence
+    kafka, mongo = kafka_of(settings, found.kafka_bootstrap), mongo_of(settings, found.mongo_url)
+    return ServerConnections(kafka, mongo, chosen, embedded=found.broker is found.database is Backend.EMBEDDED)
+
+
+async def prepare(settings: Settings, to: ServerConnections) -> None:
+    """Create the topics and indexes that are missing."""
+    await create_topics(to.kafka, TOPICS.values(), settings.topic_replication)
+    storage = Storage(to.mongo, settings.mongo_database)
+    try:
+        await create_indexes(storage)
+    finally:
+        storage.close()
+
+
+@asynccontextmanager
+async def run_workers(
+    settings: Settings, to: ServerConnections, names: Sequence[str] = tuple(WORKERS), *, front: BuildFront | None = None
+) -> AsyncIterator[WorkerProcess]:
+    """Run the named workers in this process, with an HTTP `front` if given."""
+    async with WorkerProcess(settings, to, [WORKERS[name] for name in names], front=front) as service:
+        yield service
+
+
+@contextmanager
+def stop_signals() -> Iterator[asyncio.Event]:
+    """Yield an event that SIGINT and SIGTERM set, instead of ending the process."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for one in signals:
+        loop.add_signal_handler(one, stopping.set)
+    try:
+        yield stopping
+    finally:
+        for one in signals:
+            loop.remove_signal_handler(one)

@@ -1,0 +1,159 @@
+"""Engagement: count activities, find triggers, keep refusals of mail (schemas/README.md#engagement)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.base import Word
+from services.engagement.domain.versions import cause_of, count_key
+from shared.domain.activity_documents import activity, tally
+from shared.domain.causes import CauseKind, remember, remembered
+from shared.domain.consent.statements import EMAIL, REFUSALS, Statement, paths, restate
+from shared.domain.identity.normal_forms import email_key
+from shared.domain.statuses import Move, after
+
+CHANGES_MAX = 16
+"""Newest changes of consent that a lead remembers, so that a redelivered event publishes its change again."""
+BY_SYSTEM = "system"
+"""The author of rows for engagements."""
+
+
+class Triggers(BaseModel):
+    """The trigger of each engagement action; actions compare without case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    triggers: dict[Word, Word] = Field(max_length=500)
+
+    @cached_property
+    def _folded(self) -> dict[str, str]:
+        return {name.casefold(): trigger for name, trigger in self.triggers.items()}
+
+    def of(self, action: str) -> str | None:
+        """Return the trigger of `action`; None if it has none."""
+        return self._folded.get(action.casefold())
+
+
+def engagement_activity(  # noqa: PLR0913 - what an engagement event says
+    activity_id: str,
+    lead_id: str,
+    action: str,
+    at: datetime,
+    *,
+    source: str,
+    address: str | None,
+    trigger: str | None,
+    metadata: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the activity row of an engagement under its event's key; a refusal is for `address`."""
+    document = activity(
+        activity_id,
+        lead_id,
+        "email",
+        at,
+        created_by=BY_SYSTEM,
+        description=f"Email engagement: {action}",
+        outcome=action,
+        completed_at=at,
+    )
+    refused = action.casefold() if action.casefold() in REFUSALS else None
+    refusal = {"reason": refused, "address": address, "source": source, "at": at, "cause": activity_id}
+    more = {
+        "trigger": trigger,
+        "refusal": refusal if refused else None,
+        "metadata": dict(metadata) if metadata else None,
+    }
+    return {**document, "engagement": action, **{name: value for name, value in more.items() if value is not None}}
+
+
+@dataclass(frozen=True, slots=True)
+class CountedActivities:
+    """The effect of activities on one lead; `update` is None if the lead has counted all of them.
+
+    `forgotten` are the activities that the lead doesn't remember after the update.
+    """
+
+    lead_id: str
+    update: Mapping[str, Any] | None
+    keys: tuple[str, ...]
+    forgotten: tuple[str, ...] = ()
+
+
+def count_on_lead(
+    lead: Mapping[str, Any], activities: Sequence[Mapping[str, Any]], now: datetime, region: str
+) -> CountedActivities:
+    """Count `activities` on `lead`, each once: the lead remembers the newest ones, the rows all."""
+    known = remembered(lead, CauseKind.ACTIVITY)
+    fresh = [one for one in activities if count_key(one) not in known]
+    keys = tuple(count_key(one) for one in activities)
+    if not fresh:
+        return CountedActivities(lead["_id"], None, keys)
+    memory = remember(lead.get(CauseKind.ACTIVITY.value) or (), [count_key(one) for one in fresh])
+    changes = {
+        "activityStats": tally(lead, fresh, [one["replaced"] for one in fresh if "replaced" in one]),
+        CauseKind.ACTIVITY.value: memory.held,
+        "updatedAt": now,
+        **_first_contact(lead, fresh, now),
+        **_refuse_mail(lead, fresh, region),
+    }
+    return CountedActivities(lead["_id"], {"$set": changes}, keys, memory.forgotten)
+
+
+def _first_contact(lead: Mapping[str, Any], fresh: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
+    """Return the fields of a first contact: sales completed an activity. Engagements are no contact."""
+    ours = [one for one in fresh if "engagement" not in one and not one.get("cancelled")]
+    done = [one for one in ours if "completedAt" in one and one["completedAt"] <= now]
+    status = after(Move.FIRST_CONTACT, lead["status"]).value
+    if not done or status == lead["status"]:
+        return {}
+    first = min(done, key=lambda one: (one["completedAt"], one["_id"]))
+    contacted = {"cause": cause_of(first), "by": first["createdBy"], "from": lead["status"]}
+    return {"status": status, "contacted": contacted}
+
+
+def _refuse_mail(lead: Mapping[str, Any], fresh: Sequence[Mapping[str, Any]], region: str) -> dict[str, Any]:
+    """Return the fields that refusals of mail set: statements, consent, and the changes of consent."""
+    sets: dict[str, Any] = {}
+    changes = list(lead.get("consentChanges") or ())
+    for one in (one for one in fresh if "refusal" in one):
+        said = _refusal_statement(lead, one)
+        restated = restate({**lead, **sets}, [said], region)
+        sets |= restated.set
+        if restated.changed:
+            changed = {"cause": said.cause, "changed": restated.changed, "source": said.source, "reason": said.reason}
+            sets["consentChanges"] = changes = [*changes, changed][-CHANGES_MAX:]
+    return sets
+
+
+def _refusal_statement(lead: Mapping[str, Any], one: Mapping[str, Any]) -> Statement:
+    address = email_key(one["refusal"]["address"]) or email_key((lead.get("contact") or {}).get("email"))
+    # A row of an earlier release has the source as its author.
+    source = one["refusal"].get("source", one["createdBy"])
+    cause, at = one["refusal"].get("cause", one["_id"]), one["refusal"].get("at", one["at"])
+    return Statement(EMAIL, address, given=False, at=at, source=source, cause=cause, reason=one["refusal"]["reason"])
+
+
+def change_caused_by(lead: Mapping[str, Any], cause: str) -> dict[str, Any] | None:
+    """Return the fields of `leads.updated` for the cause with this key; None if it changed nothing.
+
+    The fields are `changed`, `by` and `reason`.
+    """
+    contacted = lead.get("contacted") or {}
+    if contacted.get("cause") == cause:
+        changed = {"status": {"from": contacted["from"], "to": after(Move.FIRST_CONTACT, contacted["from"]).value}}
+        return {"changed": changed, "by": contacted["by"], "reason": "first_contact"}
+    consent = next((one for one in _consent_changes(lead) if one["cause"] == cause), None)
+    if consent is None:
+        return None
+    return {"changed": paths(consent["changed"]), "by": consent["source"], "reason": consent["reason"]}
+
+
+def _consent_changes(lead: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the consent changes that the lead remembers; an earlier release kept only one, of mail."""
+    changes = list(lead.get("consentChanges") or ())
+    old = lead.get("consentChange")
+    return [*changes, {**old, "changed": {EMAIL: {"from": old["from"], "to": False}}}] if old else changes

@@ -1,0 +1,87 @@
+"""The dashboard: one page for signed-in users, and its files."""
+
+import gzip
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from services.gateway.auth.domain.principals import HttpProblem
+from services.gateway.web.context import RequestContext
+
+FOLDER = Path(__file__).parent / "static"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_PAGE = "index.html"
+_MEDIA = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """A file to serve: `packed` for browsers that accept gzip. Both have the same `tag`."""
+
+    content: bytes
+    packed: bytes
+    media: str
+    tag: str
+
+
+@cache
+def files() -> Mapping[str, StaticFile]:
+    """Return all files of the dashboard by path. No other file is served."""
+    found = [path for path in sorted(FOLDER.rglob("*")) if path.suffix in _MEDIA]
+    return {path.relative_to(FOLDER).as_posix(): _read(path) for path in found}
+
+
+def _read(path: Path) -> StaticFile:
+    content = path.read_bytes()
+    tag = f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'
+    return StaticFile(content, gzip.compress(content, 6, mtime=0), _MEDIA[path.suffix], tag)
+
+
+def routes(gateway: RequestContext) -> APIRouter:
+    """Return the routes."""
+    router, served = APIRouter(), files()
+
+    @router.get("/", include_in_schema=False)
+    async def page(request: Request) -> Response:
+        """The dashboard's page. Without a session the browser is sent to the sign-in page."""
+        if await gateway.person(request) is None:
+            return RedirectResponse("/signin", 303)
+        return answer(request, served[_PAGE])
+
+    @router.get("/dashboard/{path:path}", include_in_schema=False)
+    async def file(request: Request, path: str) -> Response:
+        """A file of the page. None of them is secret."""
+        found = served.get(path)
+        if found is None:
+            raise HttpProblem(404, "There is no such file.")
+        return answer(request, found)
+
+    return router
+
+
+def answer(request: Request, file: StaticFile) -> Response:
+    """Return the file, or 304 if the browser has this version."""
+    headers = {
+        "Cache-Control": "no-cache",
+        "Content-Security-Policy": POLICY,
+        "ETag": file.tag,
+        "Vary": "Accept-Encoding",
+    }
+    if file.tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(file.packed, headers={**headers, "Content-Encoding": "gzip"}, media_type=file.media)
+    return Response(file.content, headers=headers, media_type=file.media)

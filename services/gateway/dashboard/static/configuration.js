@@ -1,0 +1,54 @@
+// Tells the people who may change them which configuration files are refused, above every page.
+import { get } from "./api.js";
+import { clear, h, icon, say } from "./dom.js";
+import { counted, when } from "./format.js";
+import { keptFresh } from "./live.js";
+
+const SCOPE = "deadletters:manage";
+const EVERY_MS = 30_000;
+const PAUSE_MS = 10_000;
+const SHOWN = 3;
+
+export function watchConfiguration(me, live, place) {
+  if (!me.scopes.includes(SCOPE)) return;
+  let known = "[]";
+  const load = async () => {
+    if (document.hidden) return;
+    try {
+      const { refused } = await get("/v1/configuration");
+      const now = JSON.stringify(refused);
+      if (now === known) return;
+      known = now;
+      show(place, refused);
+    } catch {
+      // What was shown stays; the page itself says that the server is away.
+    }
+  };
+  keptFresh(live, load, PAUSE_MS);
+  setInterval(load, EVERY_MS);
+  document.addEventListener("visibilitychange", load);
+}
+
+function show(place, refused) {
+  clear(place, refused.map(notice));
+  place.hidden = !refused.length;
+  say(refused.length ? `Refused: ${refused.map((one) => one.file).join(", ")}.` : "Every configuration file is in use.");
+}
+
+function notice({ file, worker, since, processes, faults, more }) {
+  const rest = faults.length - SHOWN + more;
+  const by = processes === 1 ? `The ${worker} worker` : `${counted(processes, "process", "processes")} of the ${worker} worker`;
+  const on = processes === 1 ? "goes on" : "go on";
+  return h(
+    "section",
+    { class: "config-notice", "aria-label": `${file} is refused` },
+    icon("alert"),
+    h(
+      "div",
+      { class: "config-text" },
+      h("p", {}, h("strong", {}, `${file} can't be used. `), `${by} refused it on ${when(since)} and ${on} with the last good version.`),
+      h("ul", {}, faults.slice(0, SHOWN).map((fault) => h("li", {}, h("code", {}, fault)))),
+      h("p", {}, rest > 0 && `${counted(rest, "more fault")}. `, "Fix the file and save it: it is taken over at once. ", h("code", {}, "pantry rules check"), " names every fault."),
+    ),
+  );
+}

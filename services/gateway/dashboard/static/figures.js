@@ -1,0 +1,189 @@
+// From the numbers of /v1/analytics to charts, tables and sentences. Pure: no element is touched here.
+import { tip } from "./charts.js";
+import { counted, dayOf, decimal, hours, named, number, percent, span, weekdayOf } from "./format.js";
+
+export const FEW = 30; // below so many leads a rate says little
+const NAMES_MAX = 9;
+
+const axisLabel = (colours) => ({ color: colours.soft, fontSize: 12, hideOverlap: true });
+const values = (colours) => ({
+  type: "value",
+  minInterval: 1,
+  splitNumber: 4,
+  axisLabel: { ...axisLabel(colours), formatter: (value) => number(value) },
+  splitLine: { lineStyle: { color: colours.edge } },
+});
+const names = (colours, data, label = {}) => ({
+  type: "category",
+  data,
+  axisTick: { show: false },
+  axisLine: { lineStyle: { color: colours.edge } },
+  axisLabel: { ...axisLabel(colours), ...label },
+});
+const GRID = { left: 4, right: 12, top: 12, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" };
+
+function bar(colours, data, more = {}) {
+  return { type: "bar", data, barMaxWidth: 36, itemStyle: { color: colours.bar, borderRadius: [3, 3, 0, 0] }, emphasis: { disabled: true }, ...more };
+}
+
+// Bars that lie down: names at the left, the value told at each bar's end.
+function lying(colours, labels, data, format, tooltip, width) {
+  const room = Math.min(120, Math.round(width / 3));
+  return {
+    grid: { left: room, right: 108, top: 0, bottom: 0, outerBoundsMode: "none" },
+    xAxis: { type: "value", show: false, min: 0 },
+    yAxis: { ...names(colours, labels, { align: "left", margin: room, width: room - 12, overflow: "truncate", color: colours.ink, fontSize: 13, hideOverlap: false, interval: 0 }), inverse: true, axisLine: { show: false } },
+    series: [bar(colours, data, {
+      barWidth: "52%",
+      barMinHeight: 2,
+      itemStyle: { color: colours.bar, borderRadius: 3 },
+      label: { show: true, position: "right", color: colours.ink, fontSize: 13, formatter: ({ dataIndex }) => format(dataIndex) },
+    })],
+    tooltip: { formatter: ([{ dataIndex }]) => tooltip(dataIndex) },
+  };
+}
+
+export function seriesFigure({ series, timeframe }) {
+  const label = (one) => (timeframe === "quarter" ? `${dayOf(one.from)} – ${dayOf(one.to)}` : weekdayOf(one.from));
+  const total = series.reduce((sum, one) => sum + one.total, 0);
+  const most = series.reduce((best, one) => (one.total > best.total ? one : best), series[0] ?? { total: 0 });
+  const unit = timeframe === "quarter" ? "week" : "day";
+  const least = Math.min(...series.map((one) => one.total));
+  return {
+    summary: total ? `${number(least)} to ${number(most.total)} leads a ${unit}; the most ${unit === "week" ? "in the week of" : "on"} ${label(most)}.` : "No leads came in this time.",
+    nothing: total === 0,
+    head: [timeframe === "quarter" ? "Week" : "Day", "Leads", "Converted since"],
+    rows: series.map((one) => [label(one), number(one.total), number(one.converted)]),
+    legend: [["quiet", "Leads that came"], ["accent", "of them converted by now"]],
+    option: (colours) => ({
+      grid: GRID,
+      xAxis: names(colours, series.map((one) => dayOf(one.from))),
+      yAxis: values(colours),
+      series: [
+        bar(colours, series.map((one) => one.total), { itemStyle: { color: colours["bar-quiet"], borderRadius: [3, 3, 0, 0] } }),
+        bar(colours, series.map((one) => one.converted), { barGap: "-100%", z: 3 }),
+      ],
+      tooltip: { formatter: ([{ dataIndex: n }]) => tip(label(series[n]), ["Leads", number(series[n].total)], ["Converted since", number(series[n].converted)]) },
+    }),
+  };
+}
+
+export function funnelFigure({ funnel }) {
+  const first = funnel[0]?.count ?? 0;
+  const last = funnel.at(-1) ?? { count: 0 };
+  const share = (one) => (first ? percent((100 * one.count) / first) : "–");
+  const step = (n) => (n && funnel[n - 1].count ? percent((100 * funnel[n].count) / funnel[n - 1].count) : "–");
+  return {
+    summary: first ? `${number(last.count)} of ${counted(first, "lead")} came to be ${named(last.stage).toLowerCase()}: ${share(last)}.` : "No leads came in this time.",
+    nothing: first === 0,
+    lines: funnel.length,
+    head: ["Stage reached", "Leads", "Of all", "Of the stage before"],
+    rows: funnel.map((one, n) => [named(one.stage), number(one.count), share(one), step(n)]),
+    option: (colours, width) => lying(
+      colours,
+      funnel.map((one) => named(one.stage)),
+      funnel.map((one) => one.count),
+      (n) => `${number(funnel[n].count)} · ${share(funnel[n])}`,
+      (n) => tip(named(funnel[n].stage), ["Leads", number(funnel[n].count)], ["Of all", share(funnel[n])], ["Of the stage before", step(n)]),
+      width,
+    ),
+  };
+}
+
+function bestOf(source) {
+  if (!source) return "No source has enough leads to compare rates.";
+  if (!source.converted) return "No lead of a source with enough leads to compare has converted yet.";
+  return `${named(source.source)} converts best: ${percent(source.rate)} of ${counted(source.total, "lead")}.`;
+}
+
+export function sourcesFigure({ conversionsBySource }) {
+  const all = Object.entries(conversionsBySource).map(([source, one]) => ({ source, ...one })).filter((one) => one.total);
+  all.sort((a, b) => (a.total < FEW) - (b.total < FEW) || b.rate - a.rate || b.total - a.total);
+  const best = all.find((one) => one.total >= FEW);
+  const few = all.some((one) => one.total < FEW);
+  return {
+    summary: all.length ? bestOf(best) : "No leads came in this time.",
+    nothing: all.length === 0,
+    note: few ? `Pale: fewer than ${FEW} leads, too few for a rate to mean much.` : null,
+    lines: all.length,
+    head: ["Source", "Rate", "Converted", "Leads (n)"],
+    rows: all.map((one) => [named(one.source) + (one.total < FEW ? " (few)" : ""), percent(one.rate), number(one.converted), number(one.total)]),
+    option: (colours, width) => lying(
+      colours,
+      all.map((one) => named(one.source)),
+      all.map((one) => ({ value: one.rate, itemStyle: { color: one.total < FEW ? colours["bar-quiet"] : colours.bar, borderRadius: 3 } })),
+      (n) => `${percent(all[n].rate)} · n = ${number(all[n].total)}`,
+      (n) => tip(named(all[n].source), ["Rate", percent(all[n].rate)], ["Converted", number(all[n].converted)], ["Leads", number(all[n].total)]),
+      width,
+    ),
+  };
+}
+
+export function scoresFigure({ scoreDistribution: bands, averageScore, unscored }) {
+  const total = bands.reduce((sum, one) => sum + one.count, 0);
+  const hot = bands.filter((one) => one.from >= 70).reduce((sum, one) => sum + one.count, 0);
+  const label = (one) => `${one.from}–${one.to}`;
+  return {
+    summary: total ? `${counted(hot, "lead")} of ${number(total)} ${hot === 1 ? "scores" : "score"} 70 or more; the average is ${averageScore === null ? "unknown" : decimal(averageScore)}.` : "No lead of this time has a score yet.",
+    nothing: total === 0,
+    note: unscored ? `${counted(unscored, "lead")} not scored yet.` : null,
+    head: ["Score", "Leads"],
+    rows: bands.map((one) => [label(one), number(one.count)]),
+    option: (colours) => ({
+      grid: GRID,
+      xAxis: names(colours, bands.map((one) => String(one.from)), { interval: 0 }),
+      yAxis: values(colours),
+      series: [bar(colours, bands.map((one) => one.count), { barCategoryGap: "12%", barMaxWidth: 72 })],
+      tooltip: { formatter: ([{ dataIndex: n }]) => tip(`Score ${label(bands[n])}`, ["Leads", number(bands[n].count)]) },
+    }),
+  };
+}
+
+// As narrow as it can be: nine spans stand side by side on a phone.
+const inTwo = (label) => label.replace(/–|> /, (sign) => `${sign.trim()}\n`).replace(" ", "\u2009");
+
+// "Within under a minute" is nothing that people say.
+const within = (value) => `within ${hours(value).replace("under ", "")}`;
+
+export function timesFigure({ timeToConversion: bins, medianTimeToConversion: median, p90TimeToConversion: p90 }) {
+  const total = bins.reduce((sum, one) => sum + one.count, 0);
+  const label = (one) => span(one.fromHours, one.toHours);
+  return {
+    summary: total && median !== null ? `Half convert ${within(median)}${p90 === null ? "" : `, nine in ten ${within(p90)}`}.` : "No lead of this time has converted yet.",
+    nothing: total === 0,
+    head: ["Time to convert", "Leads"],
+    rows: bins.map((one) => [label(one), number(one.count)]),
+    option: (colours) => ({
+      grid: GRID,
+      xAxis: names(colours, bins.map((one) => inTwo(label(one))), { interval: 0, hideOverlap: false, fontSize: 11, lineHeight: 14 }),
+      yAxis: values(colours),
+      series: [bar(colours, bins.map((one) => one.count), { barCategoryGap: "12%", barMaxWidth: 72 })],
+      tooltip: { formatter: ([{ dataIndex: n }]) => tip(label(bins[n]), ["Converted", number(bins[n].count)]) },
+    }),
+  };
+}
+
+// Counts by name, the largest first; what has no room is summed up as "Others".
+export function countsFigure(counts, noun) {
+  const all = Object.entries(counts).map(([name, count]) => [named(name), count]).filter(([, count]) => count);
+  all.sort((a, b) => b[1] - a[1]);
+  const total = all.reduce((sum, [, count]) => sum + count, 0);
+  const rest = all.slice(NAMES_MAX).reduce((sum, [, count]) => sum + count, 0);
+  const shown = rest ? [...all.slice(0, NAMES_MAX), [`${all.length - NAMES_MAX} others`, rest]] : all;
+  const share = (count) => percent((100 * count) / total);
+  return {
+    summary: total ? `${all[0][0]} is the largest of ${counted(all.length, noun[0], noun[1])}: ${share(all[0][1])} of leads.` : "No leads came in this time.",
+    nothing: total === 0,
+    lines: shown.length,
+    head: [noun[2], "Leads", "Of all"],
+    rows: all.map(([name, count]) => [name, number(count), share(count)]),
+    option: (colours, width) => lying(
+      colours,
+      shown.map(([name]) => name),
+      shown.map(([, count]) => count),
+      (n) => `${number(shown[n][1])} · ${share(shown[n][1])}`,
+      (n) => tip(shown[n][0], ["Leads", number(shown[n][1])], ["Of all", share(shown[n][1])]),
+      width,
+    ),
+  };
+}

@@ -1,0 +1,196 @@
+// Dead letters: what no worker could use, why, and back to where it came from once it is mended.
+import { get, post, query as search } from "./api.js";
+import { ask } from "./dialogs.js";
+import { button, clear, h, icon, say, setText } from "./dom.js";
+import { counted, named, number, when } from "./format.js";
+import { keptFresh } from "./live.js";
+import { href, remember } from "./router.js";
+import { empty, failed, skeleton } from "./states.js";
+
+const REASONS = ["invalid_data", "not_json", "not_cloudevent", "unsupported_version", "too_large", "lead_not_found", "handler_failed"];
+const PAGE = 50;
+const MOST = 200;
+const REFRESH_MS = 2000;
+const COUNTS_MS = 30000;
+const COUNTS_SHOWN = 8;
+
+export function mount({ root, id, query, live, title }) {
+  title("Dead letters");
+  let reason = query.get("reason") ?? "";
+  let limit = PAGE;
+  let chosen = id;
+  let letters = [];
+  const count = h("p", { class: "soft" }, "Loading…");
+  const filter = h("select", { id: "reason", on: { change: filtered } }, h("option", { value: "" }, "Any"), REASONS.map((one) => h("option", { value: one }, named(one))));
+  filter.value = reason;
+  const list = h("ul", { class: "letters" });
+  const state = h("div", { class: "card" }, skeleton(5, "Loading dead letters"));
+  const foot = h("div", { class: "list-foot" });
+  const detail = h("div", { class: "letter-detail" });
+  const split = h("div", { class: "letter-split" }, h("div", { class: "letter-list" }, state, list, foot), detail);
+  const sources = h("section", { class: "card letter-counts", "aria-labelledby": "letter-counts-title", hidden: true });
+  root.append(h("div", { class: "page-head" }, h("div", {}, h("h1", { tabindex: -1 }, "Dead letters"), count), h("div", { class: "choice" }, h("label", { for: "reason" }, "Reason"), filter)), sources, split);
+
+  async function loadCounts() {
+    try {
+      showCounts(sources, await get("/v1/deadletters/counts"));
+    } catch {
+      sources.hidden = true; // the list says what is wrong
+    }
+  }
+
+  async function load(quietly) {
+    try {
+      const told = await get(`/v1/deadletters${search({ limit, reason })}`);
+      const changed = JSON.stringify(told.letters) !== JSON.stringify(letters);
+      letters = told.letters;
+      if (changed || !quietly) show(told.more);
+    } catch (error) {
+      setText(count, "");
+      if (!quietly) {
+        clear(list);
+        state.hidden = false;
+        clear(state, failed(error, () => load(false), "The dead letters could not be loaded"));
+      }
+    }
+  }
+
+  function show(more) {
+    setText(count, more ? `The newest ${number(letters.length)}; there are more` : counted(letters.length, "letter"));
+    state.hidden = letters.length > 0;
+    clear(state, letters.length ? null : reason ? empty("None with this reason") : empty("No dead letters", "Every record that came could be used."));
+    const focused = list.contains(document.activeElement) ? document.activeElement.dataset.id : null;
+    clear(list, letters.map((one) => item(one, one.id === chosen, reason)));
+    if (focused) list.querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    const further = more && limit < MOST ? button("Load more", () => { limit = Math.min(MOST, limit + PAGE); load(false); }) : null;
+    clear(foot, further ?? (more ? h("p", { class: "soft" }, `Only the newest ${MOST} are shown here; the command line lists all.`) : null));
+    open();
+  }
+
+  function open() {
+    const letter = letters.find((one) => one.id === chosen);
+    split.classList.toggle("opened", Boolean(letter));
+    if (!letter) {
+      detail.dataset.key = "";
+      clear(detail, letters.length ? h("div", { class: "card" }, chosen ? empty("This letter is not among those shown") : empty("Choose a letter", "Its record and the reason appear here.")) : null);
+      return;
+    }
+    const key = `${letter.id} ${letter.replayedAt ?? ""}`;
+    if (detail.dataset.key === key) return; // what is being mended stays
+    detail.dataset.key = key;
+    clear(detail, letterCard(letter, reason, () => load(true)));
+  }
+
+  function filtered() {
+    reason = filter.value;
+    limit = PAGE;
+    chosen = null;
+    remember(href("letters", null, { reason }));
+    load(false);
+  }
+
+  // Choosing one keeps the list where it is; the address changes, so that the way back works.
+  function choose(event) {
+    const link = event.target.closest("a[data-id]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    history.pushState(null, "", link.href);
+    chosen = link.dataset.id;
+    for (const one of list.querySelectorAll("a")) {
+      if (one === link) one.setAttribute("aria-current", "true");
+      else one.removeAttribute("aria-current");
+    }
+    open();
+    detail.querySelector("h2")?.focus();
+  }
+
+  list.addEventListener("click", choose);
+  loadCounts();
+  const counting = setInterval(loadCounts, COUNTS_MS);
+  const { stop } = keptFresh(live, load, REFRESH_MS);
+  return () => {
+    clearInterval(counting);
+    stop();
+  };
+}
+
+function showCounts(card, { examined, counts }) {
+  card.hidden = counts.length === 0;
+  const line = (one) => h("li", {}, h("strong", {}, number(one.letters)), ` ${named(one.reason)} from ${one.source || "an unknown source"}`);
+  const rest = counts.length > COUNTS_SHOWN ? h("p", { class: "soft" }, `And ${number(counts.length - COUNTS_SHOWN)} more kinds.`) : null;
+  clear(
+    card,
+    h("p", { id: "letter-counts-title" }, h("strong", {}, "By source")),
+    h("p", { class: "soft" }, `Of the newest ${counted(examined, "dead letter")}`),
+    h("ul", {}, counts.slice(0, COUNTS_SHOWN).map(line)),
+    rest,
+  );
+}
+
+function item(letter, isOpen, reason) {
+  return h(
+    "li",
+    {},
+    h(
+      "a",
+      { href: href("letters", letter.id, { reason }), "data-id": letter.id, "aria-current": isOpen ? "true" : null, class: "letter" },
+      h("span", { class: "letter-head" }, h("strong", {}, named(letter.reason)), letter.replayedAt ? h("span", { class: "badge", "data-status": "replayed" }, "Replayed") : null),
+      h("span", { class: "letter-text" }, letter.detail),
+      h("span", { class: "soft" }, `${letter.topic} · ${when(letter.failedAt)}`),
+    ),
+  );
+}
+
+function letterCard(letter, reason, replayed) {
+  const fact = (name, value) => value !== null && value !== undefined && value !== "" && [h("dt", {}, name), h("dd", {}, value)];
+  const told = h("p", { class: "soft", "aria-live": "polite" });
+  const text = h("textarea", { id: "mended", class: "raw", rows: Math.min(24, Math.max(8, letter.value.split("\n").length + 2)), spellcheck: "false", "aria-describedby": "mended-told", value: letter.value, readonly: !letter.isText });
+  told.id = "mended-told";
+  // A textarea knows one kind of line end: what it shows of an untouched record may not be what came.
+  const came = text.value;
+  const go = button("Replay…", () => confirm(letter, text.value === came ? null : text.value, replayed), { kind: "primary" });
+  const judge = () => {
+    const mended = text.value !== came;
+    setText(go.lastChild, mended ? "Replay mended…" : "Replay…");
+    setText(told, letter.isText ? `${mended ? "Mended. " : ""}${fault(text.value)}` : "These bytes are no text: they can be replayed as they are, not mended here.");
+    reset.hidden = !mended;
+  };
+  const reset = button("Undo changes", () => { text.value = came; judge(); text.focus(); }, { kind: "quiet" });
+  text.addEventListener("input", judge);
+  judge();
+  return h(
+    "section",
+    { class: "card", "aria-labelledby": "letter-title" },
+    h("a", { class: "back letter-back", href: href("letters", null, { reason }) }, icon("back"), "All dead letters"),
+    h("div", { class: "card-head" }, h("h2", { id: "letter-title", tabindex: -1 }, named(letter.reason)), letter.replayedAt ? h("span", { class: "badge", "data-status": "replayed" }, "Replayed") : null),
+    h("p", {}, letter.detail),
+    h("dl", { class: "facts pairs" }, fact("Failed", when(letter.failedAt)), fact("Topic", letter.topic), fact("Consumer", letter.consumer), fact("Attempts", number(letter.attempts)), fact("Key", letter.key), fact("Size", `${number(letter.size)} bytes`), fact("Letter", letter.id), letter.replayedAt && fact("Replayed", `${when(letter.replayedAt)}${letter.replayedBy ? ` by ${letter.replayedBy}` : ""}`)),
+    h("label", { for: "mended", class: "raw-label" }, letter.isText ? "The record as it came; mend it here" : "The record as it came"),
+    text,
+    told,
+    h("div", { class: "actions" }, go, reset),
+  );
+}
+
+function fault(value) {
+  try {
+    JSON.parse(value);
+    return "It is valid JSON.";
+  } catch (error) {
+    return `It is not valid JSON: ${error.message}.`;
+  }
+}
+
+async function confirm(letter, value, replayed) {
+  const mended = value !== null;
+  const again = letter.replayedAt ? " It was replayed before; an event that was handled once changes nothing." : "";
+  const sent = await ask({
+    title: `Replay to ${letter.topic}?`,
+    text: `${mended ? "Your mended text goes" : "The record goes, as it came,"} to where it came from, and the workers try again.${again}`,
+    action: mended ? "Replay mended" : "Replay",
+    submit: () => post(`/v1/deadletters/${encodeURIComponent(letter.id)}/replay`, mended ? { value } : {}),
+  });
+  if (!sent) return;
+  say("Replayed. If it fails again, it comes back as a new letter.");
+  replayed();
+}

@@ -1,0 +1,174 @@
+"""Dead letters for an admin: which to show, how, and which may be replayed. Pure."""
+
+import heapq
+from collections import Counter
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from schemas.base import Model, Moment
+from schemas.topics import DEADLETTER, TOPICS
+from services.ingest.domain.capture_events import Fault, Invalid
+from shared.kafka.dead_letter import DeadLetterRecord
+from shared.kafka.decoding import FailedRecord, decode
+from shared.kafka.events import Outgoing, Record
+
+BYTES_MAX = 4 * 1024 * 1024
+"""The most bytes of values in one answer, unless a single dead letter has more."""
+EXAMINED_MAX = 2_000
+"""How many of the newest dead letters a search by reason examines."""
+_DIGITS_MAX = 18
+_COUNTS_MAX, _SOURCE_MAX = 50, 100
+
+
+class Letter(Model):
+    """A dead letter. `value` has invalid UTF-8 replaced; `size` is in bytes."""
+
+    id: str
+    failed_at: str
+    reason: str
+    detail: str
+    topic: str
+    consumer: str
+    attempts: int | None = None
+    key: str | None = None
+    value: str
+    size: int
+    is_text: bool
+    replayed_at: Moment | None = None
+    replayed_by: str | None = None
+
+
+class LetterPage(Model):
+    """Dead letters, newest first; `more`: older ones exist."""
+
+    letters: tuple[Letter, ...]
+    more: bool
+
+
+class LetterCount(Model):
+    """How many examined dead letters have this `reason` and `source` (empty if unknown)."""
+
+    source: str
+    reason: str
+    letters: int
+
+
+class LetterCounts(Model):
+    """Dead letters by source and reason, the most first; `examined`: how many were counted."""
+
+    examined: int
+    counts: tuple[LetterCount, ...]
+
+
+class Counts:
+    """Counts dead letters by source and reason."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def see(self, record: Record) -> None:
+        """Add one dead letter."""
+        letter = DeadLetterRecord(record)
+        self._counts[letter.header("x-source")[:_SOURCE_MAX], letter.header("x-reason")] += 1
+
+    def document(self) -> dict[str, Any]:
+        """Return the counts in wire form."""
+        most = self._counts.most_common(_COUNTS_MAX)
+        counts = tuple(LetterCount(source=source, reason=reason, letters=n) for (source, reason), n in most)
+        return LetterCounts(examined=self._counts.total(), counts=counts).wire()
+
+
+class Newest:
+    """The newest dead letters added, up to `limit` and `BYTES_MAX`, in any order of arrival."""
+
+    def __init__(self, limit: int, reason: str | None) -> None:
+        self._limit, self._reason = limit, reason
+        self._kept: list[tuple[str, int, int, DeadLetterRecord]] = []
+        self._bytes = 0
+        self._first: dict[int, str] = {}
+        self._left_out = False
+
+    def see(self, record: Record) -> None:
+        """Add one dead letter."""
+        letter = DeadLetterRecord(record)
+        self._first.setdefault(record.partition, letter.header("x-failed-at"))
+        if self._reason not in (None, letter.header("x-reason")):
+            return
+        heapq.heappush(self._kept, (letter.header("x-failed-at"), record.partition, record.offset, letter))
+        self._bytes += len(record.value or b"")
+        while len(self._kept) > self._limit or (self._bytes > BYTES_MAX and len(self._kept) > 1):
+            *_, oldest = heapq.heappop(self._kept)
+            self._bytes -= len(oldest.record.value or b"")
+            self._left_out = True
+
+    def letters(self, cut: Collection[int]) -> tuple[list[DeadLetterRecord], bool]:
+        """Return the newest, newest first, and whether others exist.
+
+        `cut`: partitions that were not read completely. The answer leaves out times that a cut partition doesn't
+        cover: it would have gaps there.
+        """
+        seen_from = max((self._first[partition] for partition in cut if partition in self._first), default="")
+        newest = sorted(self._kept, key=lambda one: one[:3], reverse=True)
+        return [letter for at, _, _, letter in newest if at >= seen_from], bool(cut) or self._left_out
+
+
+def place_of(id_: str) -> tuple[int, int] | None:
+    """Return the partition and offset of a dead letter's id."""
+    parts = id_.split(":")
+    numbers = [int(part) for part in parts if part.isascii() and part.isdigit() and len(part) <= _DIGITS_MAX]
+    return (numbers[0], numbers[1]) if len(parts) == len(numbers) == 2 else None  # noqa: PLR2004 - two numbers
+
+
+def describe_letter(letter: DeadLetterRecord, replay: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a dead letter and its latest `replay` in wire form."""
+    record, value = letter.record, letter.record.value or b""
+    attempts, text = letter.header("x-attempts"), value.decode(errors="replace")
+    view = Letter(
+        id=letter.id,
+        failed_at=letter.header("x-failed-at"),
+        reason=letter.header("x-reason"),
+        detail=letter.header("x-detail"),
+        topic=letter.topic,
+        consumer=letter.header("x-consumer"),
+        attempts=int(attempts) if attempts.isdecimal() else None,
+        key=None if record.key is None else record.key.decode(errors="replace"),
+        value=text,
+        size=len(value),
+        is_text=text.encode() == value,
+    )
+    # The embedded broker starts its offsets, and so the ids, anew; the database keeps its rows.
+    if replay and replay["failedAt"] == letter.header("x-failed-at"):
+        view = view.model_copy(update={"replayed_at": replay["at"], "replayed_by": replay["by"]})
+    return view.wire()
+
+
+def replay_record(letter: DeadLetterRecord, fixed: str | None, region: str) -> Outgoing:
+    """Return the record to publish. Raises `Invalid` for a fixed value that would fail again."""
+    if letter.topic not in TOPICS or letter.topic == DEADLETTER.name:
+        raise Invalid(Fault("topic", "is no topic that a record can go back to"))
+    outgoing = letter.back(None if fixed is None else fixed.encode())
+    if fixed is not None:
+        record = Record(outgoing.topic, letter.record.partition, letter.record.offset, outgoing.key, outgoing.value)
+        decoded = decode(record, region)
+        if isinstance(decoded, FailedRecord):
+            raise Invalid(*_faults(decoded.detail))
+    return outgoing
+
+
+def _faults(detail: str) -> list[Fault]:
+    """Return the faults in a decoder's detail, each with its path in the record."""
+    parts = [one.partition(": ") for one in detail.split("; ")]
+    return [Fault(path, message) if message else Fault("value", path) for path, _, message in parts]
+
+
+def replay_row(letter: DeadLetterRecord, by: str, now: datetime, *, fixed: bool) -> dict[str, Any]:
+    """Return the row about a replay, kept as long as the dead letter."""
+    return {
+        "_id": letter.id,
+        "at": now,
+        "by": by,
+        "mended": fixed,
+        "failedAt": letter.header("x-failed-at"),
+        "expiresAt": now + DEADLETTER.retention,
+    }

@@ -1,0 +1,235 @@
+((settings) => {
+  "use strict";
+
+  const PATIENCE_MS = 30000;
+  const AGAIN = [408, 409, 425, 429];
+  const CHECK = "Please check what you entered";
+  const UNSENT = "Not sent. What you typed is still here: please try again in a moment.";
+  const NOT_HERE = "Not sent. This form is not in use on this page: please tell the owner of the site.";
+  const OUTDATED = "Not sent. Please copy what you typed, load this page anew and try again.";
+
+  const script = document.currentScript;
+  let last = { content: null, id: null };
+
+  // Where a page's policy demands Trusted Types and names those it allows, "pantry-form" has to be among them.
+  const policy = window.trustedTypes && window.trustedTypes.createPolicy("pantry-form", { createHTML: (html) => html });
+
+  const host = document.createElement("div");
+  const root = host.attachShadow({ mode: "open" });
+  const pantry = element("div", "pantry");
+  pantry.lang = "en";
+  pantry.dir = "ltr";
+  root.append(pantry);
+  dress();
+  warn();
+  show(settings.form);
+  script.after(host);
+
+  const form = pantry.querySelector("form");
+  const button = form.querySelector("button");
+  form.noValidate = true; // the faults are told in one place, and in the same words as the gateway's
+  form.addEventListener("submit", submit);
+
+  function element(tag, name, text = "") {
+    const made = document.createElement(tag);
+    made.className = name;
+    made.textContent = text;
+    return made;
+  }
+
+  function warn() {
+    if (!settings.sites || settings.sites.includes(location.origin)) return;
+    console.error(
+      `Pantry form: the form key "${settings.name}" is not allowed on ${location.origin}, so nothing that is sent here` +
+        ` is taken. Make a key for this site: pantry keys create NAME --kind form --origin ${location.origin}`,
+    );
+  }
+
+  function show(html) {
+    pantry.innerHTML = policy ? policy.createHTML(html) : html;
+  }
+
+  function dress() {
+    try {
+      // No policy on styles stops a sheet that is made like this.
+      const sheet = new CSSStyleSheet();
+      sheet.replaceSync(settings.css);
+      root.adoptedStyleSheets = [sheet];
+    } catch {
+      const style = element("style", "", settings.css);
+      style.nonce = script.nonce;
+      root.append(style);
+    }
+  }
+
+  async function submit(event) {
+    event.preventDefault();
+    if (button.disabled) return;
+    clear();
+    const faults = gaps();
+    if (faults.length) {
+      report(CHECK, faults);
+      return;
+    }
+    wait(true);
+    const answer = await post(JSON.stringify(lead())).catch(() => null);
+    wait(false);
+    await judge(answer);
+  }
+
+  async function post(content) {
+    // What has changed is another message; the same one counts once, however often it is sent.
+    if (content !== last.content) last = { content, id: unique() };
+    return fetch(settings.action, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        authorization: `Bearer ${settings.key}`,
+        "idempotency-key": last.id,
+      },
+      credentials: "omit",
+      signal: AbortSignal.timeout(PATIENCE_MS),
+      body: content,
+    });
+  }
+
+  function unique() {
+    if (crypto.randomUUID) return crypto.randomUUID();
+    // A page without TLS has no randomUUID.
+    return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  }
+
+  async function judge(answer) {
+    if (answer && answer.ok) {
+      finish();
+    } else if (answer && answer.status === 422) {
+      const problem = await answer.json().catch(() => ({}));
+      const errors = problem.errors || [];
+      report(CHECK, errors.map(({ path, message }) => ({ path, said: sentence(path, message) })));
+    } else if (!answer || answer.status >= 500 || AGAIN.includes(answer.status)) {
+      report(UNSENT, []);
+    } else if (answer.status === 403) {
+      const { detail } = await answer.json().catch(() => ({}));
+      console.error(`Pantry form "${settings.name}" on ${location.origin}: ${detail || "refused"}`);
+      report(NOT_HERE, []);
+    } else {
+      report(OUTDATED, []);
+    }
+  }
+
+  function finish() {
+    if (settings.redirect) {
+      location.assign(settings.redirect);
+      return;
+    }
+    show(settings.thanks);
+    pantry.querySelector("[role=status]").focus();
+  }
+
+  function lead() {
+    const entries = new FormData(form);
+    const { company, contact, consent } = nested(entries);
+    const painPoints = entries.getAll("requirements.painPoints").map((text) => text.trim()).filter(Boolean);
+    return {
+      company,
+      contact,
+      ...(painPoints.length > 0 && { requirements: { painPoints } }),
+      ...(consent && {
+        consent: { email: consent.email === "yes", phone: consent.phone === "yes", wording: consent.wording },
+      }),
+      context: context(),
+      form: { token: entries.get("_token"), website: entries.get("_website") },
+    };
+  }
+
+  function nested(entries) {
+    const parts = {};
+    for (const [name, value] of entries) {
+      const [part, field] = name.split(".");
+      if (field && value.trim()) parts[part] = { ...parts[part], [field]: value.trim() };
+    }
+    return parts;
+  }
+
+  function context() {
+    const campaign = [...new URLSearchParams(location.search)].filter(([name]) => /^utm_\w{1,40}$/.test(name));
+    // The rest of the query may hold anything, and is nobody's business.
+    return {
+      page: location.origin + location.pathname,
+      ...Object.fromEntries(campaign.slice(0, 10).map(([name, value]) => [name, value.slice(0, 200)])),
+    };
+  }
+
+  function gaps() {
+    const empty = (field) => !field.value.trim();
+    return [...form.elements]
+      .filter((field) => field.dataset.missing && empty(field))
+      .filter(({ dataset }) => !dataset.either || empty(form.elements[dataset.either]))
+      .map(({ name, dataset }) => ({ path: name, said: dataset.missing }));
+  }
+
+  function wait(waiting) {
+    button.disabled = waiting;
+    button.textContent = waiting ? "Sending…" : "Send";
+  }
+
+  function report(heading, faults) {
+    const notice = element("div", "notice");
+    notice.setAttribute("role", "alert");
+    notice.tabIndex = -1;
+    const list = element("ul", "");
+    list.append(...faults.map(({ path, said }) => item(fieldOf(path), said)));
+    notice.append(element("p", "notice-title", heading), ...(faults.length ? [list] : []));
+    form.querySelector(".lead").after(notice);
+    notice.focus();
+  }
+
+  function fieldOf(path) {
+    // A fault of a whole part stands beside the field that speaks for it; one of a list's entry, beside the list.
+    const either = [...form.elements].find(({ name, dataset }) => dataset.either && name.startsWith(`${path}.`));
+    return either || [...form.elements].find(({ id }) => id && id === nameOf(path));
+  }
+
+  function nameOf(path) {
+    return path.split(".").slice(0, 2).join(".");
+  }
+
+  function item(field, text) {
+    const entry = element("li", "", field ? "" : text);
+    if (!field) return entry;
+    mark(field, text);
+    const link = element("a", "", text);
+    link.href = `#${field.id}`;
+    link.addEventListener("click", (event) => {
+      event.preventDefault(); // the page's own fragments end at the shadow root
+      field.focus();
+    });
+    entry.append(link);
+    return entry;
+  }
+
+  function sentence(path, message) {
+    const label = settings.labels[nameOf(path)];
+    const said = label ? `${label}: ${message}` : message.charAt(0).toUpperCase() + message.slice(1);
+    return settings.advice[nameOf(path)] || said;
+  }
+
+  function mark(field, text) {
+    if (field.hasAttribute("aria-invalid")) return;
+    const note = element("p", "fault", text);
+    note.id = `${field.id}-fault`;
+    field.closest(".field, .check").append(note);
+    field.setAttribute("aria-invalid", "true");
+    field.setAttribute("aria-describedby", [note.id, field.getAttribute("aria-describedby")].filter(Boolean).join(" "));
+  }
+
+  function clear() {
+    form.querySelectorAll(".notice, .fault").forEach((told) => told.remove());
+    form.querySelectorAll("[aria-invalid]").forEach((field) => {
+      const hints = field.getAttribute("aria-describedby").split(" ").slice(1);
+      field.removeAttribute("aria-invalid");
+      field.removeAttribute("aria-describedby");
+      if (hints.length) field.setAttribute("aria-describedby", hints.join(" "));
+    });
+  }
+})({{ settings|tojson }});

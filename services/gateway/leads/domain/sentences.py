@@ -1,0 +1,128 @@
+"""Timeline sentences: one per event that touched a lead. Pure."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from schemas import topics
+
+_Details = Mapping[str, Any]
+_PATHS = {
+    "status": "Status",
+    "assignedTo": "Owner",
+    "consent.email": "Consent to e-mail",
+    "consent.phone": "Consent to calls",
+}
+_PLACES = {"leads.qualify": "Qualify", "leads.update": "Change", "leads.convert": "Convert", "leads.erase": "Erase"}
+
+
+def sentence_for(topic: str, details: _Details) -> str:
+    """Return the sentence for an event of this topic."""
+    say = _SENTENCES.get(topic)
+    return say(details) if say else topic
+
+
+def _words(word: str) -> str:
+    return word.replace("_", " ")
+
+
+def _activity(details: _Details) -> str:
+    said = f": {details['description']}" if "description" in details else ""
+    state = f" {details['state']}" if details.get("state") in ("planned", "cancelled") else ""
+    return f"{_words(details['type']).capitalize()}{state} by {details['createdBy']}{said}"
+
+
+def _update(details: _Details) -> str:
+    wanted = [f"status {details['status']}"] if "status" in details else []
+    wanted += [f"owner {details['assignedTo']}"] if "assignedTo" in details else []
+    stated = [_stated(details["consent"])] if "consent" in details else []
+    asked = [f"asked for {' and '.join(wanted)}"] if wanted else []
+    return f"{details['requestedBy']} {' and '.join([*asked, *stated])}"
+
+
+def _stated(consent: _Details) -> str:
+    what = "e-mail" if consent["channel"] == "email" else "calls"
+    return f"noted that consent to {what} was {_value(consent['given'])}"
+
+
+def _merged(details: _Details) -> str:
+    on = ", ".join(_words(one) for one in details["matchedOn"])
+    filled = f"; filled {', '.join(details['filled'])}" if details.get("filled") else ""
+    return f"Captured again, recognised by {on}{filled}"
+
+
+def _scored(details: _Details) -> str:
+    before = details.get("previousScore")
+    change = "" if before is None else f" (was {before})"
+    return f"Scored {details['score']}{change}: {_words(details['reason'])}"
+
+
+def _updated(details: _Details) -> str:
+    changes = [f"{_PATHS.get(one['path'], one['path'])} {_change(one)}" for one in details["changed"]]
+    why = f": {_words(details['reason'])}" if details.get("reason") else ""
+    return f"{'; '.join(changes)}{why}"
+
+
+def _change(one: _Details) -> str:
+    before = one.get("from")
+    return f"is now {_value(one.get('to'))}" if before is None else f"{_value(before)} → {_value(one.get('to'))}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "given" if value else "refused"
+    return "none" if value is None else str(value)
+
+
+def _judged(verdict: str) -> Callable[[_Details], str]:
+    def say(details: _Details) -> str:
+        score = f", score {details['bantScore']}" if "bantScore" in details else ""
+        return f"{verdict} by {details['method'].replace('bant', 'BANT')}{score}"
+
+    return say
+
+
+def _enrolled(details: _Details) -> str:
+    steps = details["steps"]
+    return f"Entered nurture sequence {details['sequenceId']} ({steps} step{'' if steps == 1 else 's'})"
+
+
+def _qualify(details: _Details) -> str:
+    how = "BANT" if details["method"] == "bant" else "requirements"
+    return f"{details['requestedBy']} asked to qualify by {how}"
+
+
+def _rejected(details: _Details) -> str:
+    return f"{_PLACES.get(details['command'], details['command'])} rejected: {details['detail']}"
+
+
+def _suspected(details: _Details) -> str:
+    return f"Looks like another lead: {', '.join(map(_reason, details['reasons']))}"
+
+
+def _reason(word: str) -> str:
+    what, _, how = word.rpartition("_")
+    return f"{how} {what.replace('email', 'e-mail')}"
+
+
+_SENTENCES: Mapping[str, Callable[[_Details], str]] = {
+    topics.CAPTURED.name: lambda d: f"Captured by {_words(d['source'])}",
+    topics.ACTIVITIES.name: _activity,
+    topics.ENGAGEMENTS.name: lambda d: f"The lead {_words(d['action'])}",
+    topics.QUALIFY.name: _qualify,
+    topics.UPDATE.name: _update,
+    topics.CONVERT.name: lambda d: f"{d['requestedBy']} asked to convert",
+    topics.CREATED.name: lambda _: "Stored as a new lead",
+    topics.MERGED.name: _merged,
+    topics.SCORED.name: _scored,
+    topics.RESCORE.name: lambda d: f"To be scored again: {_words(d['reason'])}",
+    topics.UPDATED.name: _updated,
+    topics.ASSIGNED.name: lambda d: f"Assigned to {d['assignedTo']} by rule {d['rule']}",
+    topics.TRIGGERED.name: lambda d: f"Trigger {_words(d['trigger'])} by {_words(d['action'])}",
+    topics.QUALIFIED.name: _judged("Qualified"),
+    topics.DISQUALIFIED.name: _judged("Found not fit"),
+    topics.ENROLLED.name: _enrolled,
+    topics.ACTIONS.name: lambda d: f"{_words(d['action']).capitalize()} due: step {d['stepId']} of {d['sequenceId']}",
+    topics.CONVERTED.name: lambda d: f"Converted to opportunity {d['opportunityId']}",
+    topics.REJECTED.name: _rejected,
+    topics.SUSPECTED.name: _suspected,
+}

@@ -1,0 +1,70 @@
+"""Reads of predictions and of the model card: the model, its judgement and its drift."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared.domain.model_documents import HEURISTIC, PROGRESS, STANDING, TRAINING, model_id
+from shared.mongo.names import MODELS, PREDICTIONS
+from shared.mongo.storage import Document, Storage
+
+_FIELDS = ("version", "at", "method", "window", "converted", "metrics", "status", "why", "served.evidence")
+_NUMBERS = ("served.examples", "served.baseRate", "served.horizonDays")
+_METRICS = {"auc": "auc", "brier": "brier", "logLoss": "log_loss", "calibrationError": "calibration_error"}
+
+
+async def find_prediction(storage: Storage, lead_id: str) -> Document | None:
+    """Return an open lead's prediction; None for other leads and before the first prediction."""
+    found = (await storage.read(PREDICTIONS, [lead_id], fields=("at", "closed", "prediction"))).get(lead_id, {})
+    if found.get("closed", True):
+        return None
+    return {"leadId": lead_id, "at": found["at"], **found["prediction"]}
+
+
+async def model_card(storage: Storage) -> Document:
+    """Return the card of the current model, or of the formula without one."""
+    rows = await storage.read(MODELS, (STANDING, TRAINING, PROGRESS))
+    champion = rows.get(STANDING, {}).get("champion")
+    id_ = model_id(champion or HEURISTIC)
+    model = (await storage.read(MODELS, [id_], fields=(*_FIELDS, *_NUMBERS))).get(id_)
+    return {**_of_model(model), **_of_training(rows.get(TRAINING, {})), "progress": _progress(rows.get(PROGRESS))}
+
+
+def _of_model(model: Mapping[str, Any] | None) -> Document:
+    if model is None:
+        return {"method": "heuristic", "modelVersion": None, "model": None}
+    held = model["served"]
+    learned = {
+        "trainedAt": model["at"],
+        "window": model["window"],
+        "examples": held["examples"],
+        "converted": model["converted"],
+        "baseRate": held["baseRate"],
+        "horizonDays": held["horizonDays"],
+        "judged": _judged(model["metrics"].get(model["method"])),
+        "baseRateJudged": _judged(model["metrics"].get("base rate")),
+        "calibration": [
+            {"upTo": one["up_to"], **{name: one[name] for name in ("count", "predicted", "observed")}}
+            for one in held["evidence"]
+        ],
+    }
+    return {"method": model["method"], "modelVersion": model["version"], "model": learned}
+
+
+def _judged(metrics: Mapping[str, Any] | None) -> Document | None:
+    """Return the holdout's metrics; None for a model promoted without a holdout."""
+    if not metrics:
+        return None
+    return {"examples": metrics["examples"], **{name: metrics[key] for name, key in _METRICS.items()}}
+
+
+def _of_training(row: Mapping[str, Any]) -> Document:
+    """Return the result of the last training; None before the first."""
+    if "trainedAt" not in row:
+        return {"training": None, "drift": []}
+    fields = ("status", "why", "examples", "converted", "censored")
+    return {"training": {"at": row["trainedAt"], **{name: row[name] for name in fields}}, "drift": row["drift"]}
+
+
+def _progress(row: Mapping[str, Any] | None) -> Document | None:
+    """Return how many open leads a new model has reached; None once it has reached all."""
+    return {"done": row["done"], "total": row["total"]} if row and "finishedAt" not in row else None

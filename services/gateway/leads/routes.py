@@ -1,0 +1,93 @@
+"""Read routes of leads (schemas/README.md#http): the list, a lead, and its parts."""
+
+from collections.abc import Awaitable
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from schemas.lead import Source, Status
+from services.gateway.auth.domain.principals import HttpProblem, Scope
+from services.gateway.leads import queries
+from services.gateway.leads.queries import cursor_of
+from services.gateway.web import responses
+from services.gateway.web.context import RequestContext
+from services.gateway.web.etags import etag_response
+from shared.domain.consent.contact_permission import ConsentPolicy
+from shared.domain.ids import loggable_id
+from shared.domain.listing import Question, search_words
+from shared.mongo.storage import Storage
+from shared.observability.metrics import Metrics
+
+Text = Annotated[str | None, Query(min_length=1, max_length=200)]
+_log = structlog.get_logger()
+_Cursor = Annotated[str | None, Query(max_length=300)]
+
+
+def routes(gateway: RequestContext, storage: Storage, policy: ConsentPolicy, metrics: Metrics) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter()
+
+    async def of_lead(request: Request, answer: Awaitable[Any]) -> Response:
+        found = await answer
+        if found is None:
+            raise HttpProblem(404, "There is no such lead.")
+        return etag_response(request, found)
+
+    @router.get("/v1/leads", **responses.describe_model("Leads", responses.LeadPage))
+    async def list_leads(  # noqa: PLR0913 - one filter each
+        request: Request,
+        status: Status | None = None,
+        source: Source | None = None,
+        assigned_to: Annotated[str | None, Query(alias="assignedTo", min_length=1, max_length=200)] = None,
+        min_score: Annotated[int | None, Query(alias="minScore", ge=0, le=100)] = None,
+        q: Text = None,
+        cursor: _Cursor = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    ) -> Response:
+        """Leads, newest first. `q`: beginnings of words in names, company, e-mail, phone.
+
+        All words of `q` must match. `assignedTo=(none)` finds leads without an owner. Scope `leads:read`.
+        """
+        await gateway.admit(request, Scope.READ)
+        question = Question(status, source, assigned_to, min_score, search_words(q or ""))
+        found = await queries.find_page(storage, question, cursor_of(cursor), limit, gateway.clock())
+        left_out = {"unreadable": len(found.unreadable)} if found.unreadable else {}
+        for lead_id in found.unreadable:
+            metrics.unreadable.inc()
+            _log.error("lead.unreadable", lead_id=loggable_id(lead_id), mend="pantry leads check")
+        following = found.following.text if found.following else None
+        return etag_response(request, {"leads": found.leads, "nextCursor": following, **left_out})
+
+    @router.get("/v1/leads/{lead_id}", **responses.describe_model("Leads", responses.LeadWithActivities))
+    async def get_lead(request: Request, lead_id: str) -> Response:
+        """A lead, its latest 100 activities and its contact permissions. Scope `leads:read`."""
+        await gateway.admit(request, Scope.READ)
+        return await of_lead(request, queries.find_lead(storage, lead_id, policy))
+
+    @router.get("/v1/leads/{lead_id}/score", **responses.describe_model("Leads", responses.LeadScore))
+    async def get_score(request: Request, lead_id: str) -> Response:
+        """The reasons of a lead's score, rule by rule, and its changes. Scope `leads:read`."""
+        await gateway.admit(request, Scope.READ)
+        return await of_lead(request, queries.explain_score(storage, lead_id))
+
+    @router.get("/v1/leads/{lead_id}/timeline", **responses.describe_model("Leads", responses.Timeline))
+    async def get_timeline(
+        request: Request,
+        lead_id: str,
+        cursor: _Cursor = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> Response:
+        """The events that touched a lead, newest first, with causes. Scope `leads:read`."""
+        await gateway.admit(request, Scope.READ)
+        before = cursor_of(cursor).key if cursor else None
+        return await of_lead(request, queries.find_timeline(storage, lead_id, before, limit))
+
+    @router.get("/v1/leads/{lead_id}/nurture", **responses.describe_model("Leads", responses.NurtureSteps))
+    async def get_steps(request: Request, lead_id: str) -> Response:
+        """A lead's nurture steps and their outcomes. Scope `leads:read`."""
+        await gateway.admit(request, Scope.READ)
+        return await of_lead(request, queries.nurture_steps(storage, lead_id, policy))
+
+    return router

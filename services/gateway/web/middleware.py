@@ -1,0 +1,222 @@
+"""HTTP around the routes: body limits, request ids, headers, problems, access log."""
+
+import asyncio
+import json
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from services.gateway.auth.domain.principals import HttpProblem
+from services.ingest.domain.capture_events import Fault, Invalid
+from shared.http.health import App
+from shared.mongo.storage import Unavailable
+from shared.observability.errors import where
+from shared.observability.metrics import Metrics
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+PROBLEM = "application/problem+json"
+HELD_MAX = 64 * 1024 * 1024
+"""Bytes of request bodies that a process keeps in memory at once."""
+_READ_S = 30.0
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "strict-transport-security": "max-age=31536000",
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+_DOCS = ("/docs", "/static-offline-docs")
+# The page's own scripts are inline.
+_DOCS_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+)
+_log = structlog.get_logger()
+_TITLES = {
+    400: "Bad request",
+    401: "No valid key or session",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    408: "Too slow",
+    413: "Too large",
+    415: "Unsupported content type",
+    422: "Not usable",
+    429: "Too many requests",
+    500: "Our fault",
+    503: "Not now",
+}
+
+
+def problem(status: int, detail: str | None = None, headers: dict[str, str] | None = None, **more: Any) -> Response:
+    """Return the answer to a refused request (RFC 9457)."""
+    body = {"title": _TITLES.get(status, "Refused"), "status": status}
+    body |= {name: value for name, value in {"detail": detail, **more}.items() if value is not None}
+    return Response(json.dumps(body), status, headers, PROBLEM)
+
+
+def answer_to(error: Exception) -> Response:
+    """Return the answer to an error that a route raised."""
+    if isinstance(error, Invalid):
+        errors = [{"path": fault.path, "message": fault.message} for fault in error.faults]
+        return problem(422, "Some fields can't be used.", errors=errors)
+    if isinstance(error, HttpProblem):
+        return problem(error.status, error.detail, error.headers)
+    if isinstance(error, UnreadableLead):
+        return problem(500, "The lead is stored in a form that can't be shown: `pantry leads check` says where.")
+    return problem(503, "The database is away.", {"Retry-After": "5"})
+
+
+def answer_problems(app: FastAPI) -> None:
+    """Make the app answer the errors that its routes raise."""
+
+    async def raised(_: Request, error: Exception) -> Response:
+        return answer_to(error)
+
+    async def failed(_: Request, __: Exception) -> Response:
+        return problem(500)
+
+    for kind in (Invalid, HttpProblem, Unavailable, UnreadableLead):
+        app.add_exception_handler(kind, raised)
+    # Without this handler the framework answers in plain text and raises the error again.
+    app.add_exception_handler(Exception, failed)
+
+    @app.exception_handler(RequestValidationError)
+    async def unusable(_: Request, error: RequestValidationError) -> Response:
+        faults = [Fault(str(one["loc"][-1]), one["msg"]) for one in error.errors()]
+        return answer_to(Invalid(*faults))
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> Response:
+        return problem(error.status_code, headers=dict(error.headers or {}))
+
+
+class UnreadableLead(Exception):  # noqa: N818 - the state of what is stored
+    """A stored lead that can't be shown; the others can."""
+
+
+class _ClientDisconnected(Exception):  # noqa: N818 - a state, not a fault
+    """The client disconnected before the body was complete."""
+
+
+class ContextMiddleware:
+    """Applies body limits, request ids, headers and the access log to every request."""
+
+    def __init__(self, app: App, metrics: Metrics, body_max: int) -> None:
+        self._app, self._metrics, self._body_max = app, metrics, body_max
+        self._held = 0
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        began, id_ = time.perf_counter(), _request_id(scope)
+        seen = {"status": 500}
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                seen["status"] = message["status"]
+                message["headers"] = _with_own(message["headers"], id_, scope["path"])
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=id_):
+            try:
+                await self._bounded(scope, receive, answer)
+            finally:
+                self._account(scope, seen["status"], time.perf_counter() - began)
+
+    async def _bounded(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        parts: list[bytes] = []
+        try:
+            refusal = await self._read(scope, receive, parts)
+            if refusal:
+                await refusal(scope, receive, send)
+            else:
+                await self._answered(scope, receive, send, b"".join(parts))
+        except _ClientDisconnected:
+            return
+        finally:
+            self._held -= sum(map(len, parts))
+
+    async def _answered(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, body: bytes) -> None:
+        given = iter([{"type": "http.request", "body": body, "more_body": False}])
+        begun = False
+
+        async def replay() -> Message:
+            return next(given, None) or await receive()
+
+        async def answer(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, replay, answer)
+        except Exception as error:  # noqa: BLE001 - the last one who can answer; the text may quote the request
+            _log.error("http.failed", error=where(error))
+            # The answer has begun and can't become another one: the server cuts it short.
+            if not begun:
+                await problem(500)(scope, receive, send)
+
+    async def _read(self, scope: MutableMapping[str, Any], receive: Receive, parts: list[bytes]) -> Response | None:
+        """Read the body into `parts` before any route runs. Return a refusal, or None.
+
+        Raises `_ClientDisconnected`.
+        """
+        length = dict(scope["headers"]).get(b"content-length", b"")
+        size = int(length) if length.isdigit() and int(length) > self._body_max else 0
+        try:
+            async with asyncio.timeout(_READ_S):
+                while size <= self._body_max and self._held <= HELD_MAX:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _ClientDisconnected
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+                    self._held += len(parts[-1])
+                    if not message.get("more_body") and size <= self._body_max:
+                        return None
+        except TimeoutError:
+            return problem(408, "The body did not arrive in time.", {"Connection": "close"})
+        if size > self._body_max:
+            return problem(413, f"A body may have {self._body_max // 1024} KiB.", {"Connection": "close"})
+        return problem(503, "Too many large requests at once.", {"Retry-After": "2", "Connection": "close"})
+
+    def _account(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
+        # The template, never the path: a path can contain personal data.
+        route = getattr(scope.get("route"), "path", "none")
+        self._metrics.requests.labels(route, str(status)).inc()
+        self._metrics.request_seconds.labels(route).observe(seconds)
+        facts = scope.get("state", {}).get("facts", {})
+        ms = round(seconds * 1000, 1)
+        _log.info("http.request", method=_method(scope), route=route, status=status, ms=ms, **facts)
+
+
+def _method(scope: MutableMapping[str, Any]) -> str:
+    known = {"GET", "POST", "PATCH", "DELETE", "OPTIONS", "HEAD", "PUT"}
+    return scope["method"] if scope["method"] in known else "other"
+
+
+def _request_id(scope: MutableMapping[str, Any]) -> str:
+    given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _with_own(headers: Any, request_id: str, path: str) -> list[tuple[bytes, bytes]]:
+    there = {name.lower() for name, _ in headers}
+    own = {**_HEADERS, "x-request-id": request_id}
+    if path.startswith(_DOCS):
+        own["content-security-policy"] = _DOCS_POLICY
+    return [*headers, *((n.encode(), v.encode()) for n, v in own.items() if n.encode() not in there)]

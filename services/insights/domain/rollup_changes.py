@@ -1,0 +1,88 @@
+"""Roll-ups: a lead's row, and the changes of buckets that bring counts up to date. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any
+
+from shared.domain.listing import key_of, prefixes_of, terms_of, words_of
+from shared.domain.rollups import counts_for, shift
+
+Document = dict[str, Any]
+
+SECTIONS = ("source", "status", "score", "company", "contact", "assignedTo", "createdAt", "convertedAt")
+"""The sections of a lead that its row is made of."""
+
+
+def rollup_row(lead: Mapping[str, Any], zone: tzinfo) -> Document:
+    """Return a lead's row: its buckets, and the fields that the list searches by."""
+    words, score = words_of(lead), lead.get("score")
+    return {
+        "counts": counts_for(lead, zone),
+        "key": key_of(lead["createdAt"], lead["_id"]),
+        "terms": terms_of(lead["status"], lead["source"], lead.get("assignedTo"), score),
+        "words": words,
+        "prefixes": prefixes_of(words),
+    }
+
+
+@dataclass(slots=True)
+class ShardUpdate:
+    """A shard's next version: rows to store (`new` ones among them) and changes of buckets."""
+
+    shard: str
+    version: int
+    generation: int
+    new: list[Document] = field(default_factory=list)
+    rows: list[Document] = field(default_factory=list)
+    deltas: dict[str, Counter[str]] = field(default_factory=dict)
+
+    @property
+    def document(self) -> Document:
+        """Return the shard's document with this version, not yet applied."""
+        deltas = [{"bucket": bucket, "add": dict(added)} for bucket, added in self.deltas.items() if added]
+        pending = {"new": self.new, "rows": self.rows, "deltas": deltas}
+        return {"_id": self.shard, "version": self.version, "generation": self.generation, "pending": pending}
+
+
+def shard_updates(
+    shards: Mapping[str, Document],
+    of: Mapping[str, str],
+    leads: Mapping[str, Document],
+    rows: Mapping[str, Document],
+    zone: tzinfo,
+) -> list[ShardUpdate]:
+    """Return the updates that bring these leads' rows up to date. `of`: each lead's shard.
+
+    Rows that are up to date need none. A deleted lead keeps a row that says so: a late write of an older version then
+    finds a newer one.
+    """
+    found = {shard: ShardUpdate(shard, row["version"] + 1, row["generation"]) for shard, row in shards.items()}
+    for lead_id, shard in of.items():
+        _count(found[shard], lead_id, leads.get(lead_id), rows.get(lead_id), zone)
+    return [step for step in found.values() if step.new or step.rows]
+
+
+def _count(
+    step: ShardUpdate, lead_id: str, lead: Mapping[str, Any] | None, row: Mapping[str, Any] | None, zone: tzinfo
+) -> None:
+    fresh: Document | None = rollup_row(lead, zone) if lead else {"gone": True} if row else None
+    # The buckets of this generation don't include what another generation counted.
+    counted = row["counts"] if row and row["generation"] == step.generation and "counts" in row else None
+    if fresh is None or (row and row["generation"] == step.generation and _same(row, fresh)):
+        return
+    (step.rows if row else step.new).append({"_id": lead_id, "v": step.version, "generation": step.generation, **fresh})
+    for bucket, added in shift(counted, fresh.get("counts")).items():
+        step.deltas.setdefault(bucket, Counter()).update(added)
+
+
+def _same(row: Mapping[str, Any], fresh: Mapping[str, Any]) -> bool:
+    return {name: value for name, value in row.items() if name not in ("_id", "v", "generation")} == fresh
+
+
+def add_counts(leads: Iterable[Mapping[str, Any]], zone: tzinfo, into: dict[str, Counter[str]]) -> None:
+    """Add to `into` the counts that the buckets must have for these leads."""
+    for lead in leads:
+        for bucket, added in shift(None, counts_for(lead, zone)).items():
+            into.setdefault(bucket, Counter()).update(added)

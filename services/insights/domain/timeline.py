@@ -1,0 +1,150 @@
+"""Timeline rows: codes and numbers of events that touched a lead, never free text. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from schemas import topics
+from shared.domain.ids import derive
+from shared.domain.listing import moment_key
+from shared.domain.moments import truncate_to_ms
+from shared.kafka.events import Received
+
+_Details = Callable[[Any], Mapping[str, Any]]
+
+
+def _captured(payload: Any) -> Mapping[str, Any]:
+    return {"source": payload.source.value}
+
+
+def _recorded(payload: Any) -> Mapping[str, Any]:
+    it = payload.activity
+    state = "cancelled" if it.cancelled else "done" if it.completed_at else "planned" if it.scheduled_at else None
+    return {"type": it.type.value, "createdBy": it.created_by, "activityId": it.id, "state": state}
+
+
+def activity_id(received: Received) -> str:
+    """Return the id of an activity or engagement within its lead."""
+    given = received.payload.activity.id if received.record.topic == topics.ACTIVITIES.name else None
+    return given or received.event.id
+
+
+def _qualification(payload: Any) -> Mapping[str, Any]:
+    return {"requestedBy": payload.requested_by, "method": "bant" if payload.bant else "progressive"}
+
+
+def _update(payload: Any) -> Mapping[str, Any]:
+    status = payload.status.value if payload.status else None
+    said = payload.consent
+    consent = {"channel": said.channel, "given": said.given} if said else None
+    return {
+        "requestedBy": payload.requested_by,
+        "status": status,
+        "assignedTo": payload.assigned_to,
+        "consent": consent,
+    }
+
+
+def _requested(payload: Any) -> Mapping[str, Any]:
+    return {"requestedBy": payload.requested_by}
+
+
+def _merged(payload: Any) -> Mapping[str, Any]:
+    return {"matchScore": payload.match_score, "matchedOn": payload.matched_on, "filled": payload.filled}
+
+
+def _scored(payload: Any) -> Mapping[str, Any]:
+    return {"score": payload.score, "previousScore": payload.previous_score, "reason": payload.reason}
+
+
+def _updated(payload: Any) -> Mapping[str, Any]:
+    changed = [
+        {"path": path, "from": change.from_, "to": change.to} for path, change in sorted(payload.changed.items())
+    ]
+    return {"changed": changed, "by": payload.by, "reason": payload.reason}
+
+
+def _judged(payload: Any) -> Mapping[str, Any]:
+    return {"method": payload.method, "bantScore": payload.bant_score}
+
+
+def _enrolled(payload: Any) -> Mapping[str, Any]:
+    return {"sequenceId": payload.sequence_id, "steps": len(payload.steps)}
+
+
+def _action(payload: Any) -> Mapping[str, Any]:
+    return {"sequenceId": payload.sequence_id, "stepId": payload.step_id, "action": payload.action}
+
+
+def _converted(payload: Any) -> Mapping[str, Any]:
+    return {"opportunityId": payload.opportunity_id}
+
+
+def _rejected(payload: Any) -> Mapping[str, Any]:
+    return {"command": payload.command, "reason": payload.reason, "detail": payload.detail}
+
+
+def _suspected(payload: Any) -> Mapping[str, Any]:
+    return {"otherId": payload.other_id, "likelihood": payload.likelihood, "reasons": payload.reasons}
+
+
+DETAILS: Mapping[str, _Details] = {
+    topics.CAPTURED.name: _captured,
+    topics.ACTIVITIES.name: _recorded,
+    topics.ENGAGEMENTS.name: lambda payload: {"action": payload.action},
+    topics.QUALIFY.name: _qualification,
+    topics.UPDATE.name: _update,
+    topics.CONVERT.name: _requested,
+    topics.CREATED.name: lambda payload: {"source": payload.lead.source.value},
+    topics.MERGED.name: _merged,
+    topics.SCORED.name: _scored,
+    topics.RESCORE.name: lambda payload: {"reason": payload.reason},
+    topics.UPDATED.name: _updated,
+    topics.ASSIGNED.name: lambda payload: {"assignedTo": payload.assigned_to, "rule": payload.rule},
+    topics.TRIGGERED.name: lambda payload: {"trigger": payload.trigger, "action": payload.action},
+    topics.QUALIFIED.name: _judged,
+    topics.DISQUALIFIED.name: _judged,
+    topics.ENROLLED.name: _enrolled,
+    topics.ACTIONS.name: _action,
+    topics.CONVERTED.name: _converted,
+    topics.REJECTED.name: _rejected,
+    topics.SUSPECTED.name: _suspected,
+}
+"""The details that a row keeps, by topic."""
+
+
+def timeline_row(received: Received) -> dict[str, Any]:
+    """Return the event's row without its lead. `key` orders a lead's rows by event time."""
+    event, at = received.event, truncate_to_ms(received.event.time)
+    details = DETAILS[received.record.topic](received.payload)
+    row = {
+        "_id": received.key,
+        "key": f"{moment_key(at)}{received.key}",
+        "at": at,
+        "topic": received.record.topic,
+        "eventId": event.id,
+        "source": event.source,
+        "causationId": event.causationid,
+        "correlationId": event.correlationid,
+        "details": {name: _plain(value) for name, value in details.items() if value is not None},
+    }
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def leads_of_effects(rows: Iterable[Mapping[str, Any]], effects: Sequence[Received]) -> dict[str, str]:
+    """Return the leads of pending events by event key, as the events' effects name them.
+
+    An event's id is unique only within its source, but an effect's id is derived from the key of its cause.
+    """
+    by_id: dict[str, list[Received]] = {}
+    for one in effects:
+        by_id.setdefault(str(one.event.causationid), []).append(one)
+    return {
+        row["_id"]: str(one.event.subject)
+        for row in rows
+        for one in by_id.get(row["eventId"], ())
+        if one.event.id == derive("event", one.record.topic, row["_id"], str(one.event.subject))
+    }

@@ -1,0 +1,120 @@
+"""Puts each event once into the timeline of the lead that it touched.
+
+An output names its lead. An input may name an e-mail, or a lead that isn't stored yet. Such an event waits in
+`unplaced` until the worker that handles it has stored its lead. Either may come first.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+
+from schemas import topics
+from services.insights.domain.timeline import DETAILS, activity_id, leads_of_effects, timeline_row
+from shared.domain.activity_documents import row_id
+from shared.domain.identity.normal_forms import email_key
+from shared.kafka.events import Received
+from shared.leads.documents import leads_by_email
+from shared.mongo.names import ACTIVITIES, CAPTURES, COMMANDS, LEADS, TIMELINE, TIMELINE_PENDING
+from shared.mongo.storage import Storage
+
+# As long as the worker that handles an event can still read it.
+_KEPT = topics.CAPTURED.retention
+_ANSWERS = {
+    topics.CAPTURED.name: CAPTURES,
+    topics.ACTIVITIES.name: ACTIVITIES,
+    topics.ENGAGEMENTS.name: ACTIVITIES,
+    topics.QUALIFY.name: COMMANDS,
+    topics.UPDATE.name: COMMANDS,
+    topics.CONVERT.name: COMMANDS,
+}
+"""The collection in which a worker stores an input's lead under the input's key."""
+
+
+async def place_events(storage: Storage, received: Sequence[Received], now: datetime) -> None:
+    """Put these events into the timelines of their leads."""
+    events = {one.key: one for one in received if one.record.topic in DETAILS}
+    named = {key: one.lead_id for key, one in events.items() if one.lead_id}
+    inputs = {key: one for key, one in events.items() if one.record.topic in _ANSWERS}
+    placed = named | await _stored_leads(storage, [one for key, one in inputs.items() if key not in named])
+    there = await _existing(storage, placed.values())
+    placed = {key: lead for key, lead in placed.items() if lead in there}
+    await storage.insert_new(TIMELINE, [{**timeline_row(events[key]), "leadId": lead} for key, lead in placed.items()])
+    aside = [one for key, one in inputs.items() if key not in placed]
+    await storage.insert_new(TIMELINE_PENDING, [{**timeline_row(one), "expiresAt": now + _KEPT} for one in aside])
+    # The worker and another process may have finished before this process stored the pending event.
+    effects = await _effect_leads(storage, received)
+    late = await _stored_leads(storage, aside) | effects
+    await _move_pending(storage, late, effects)
+    # Crash here, then an erasure → rows that no worker's document leads to → this read finds and deletes them.
+    before = await storage.read(TIMELINE, (one.key for one in aside), fields=("leadId",))
+    met = {*named.values(), *placed.values(), *late.values(), *(one.lead_id for one in received if one.lead_id)}
+    await _forget(storage, met | {row["leadId"] for row in before.values()})
+
+
+async def _stored_leads(storage: Storage, inputs: Sequence[Received]) -> dict[str, str]:
+    """Return the leads of these inputs by the inputs' keys, as far as workers stored them."""
+    asked: dict[str, list[str]] = {}
+    for one in inputs:
+        asked.setdefault(_ANSWERS[one.record.topic], []).append(one.key)
+    found = await asyncio.gather(*(storage.read(place, keys, fields=("leadId",)) for place, keys in asked.items()))
+    answers = {key: row["leadId"] for rows in found for key, row in rows.items()}
+    return answers | await _recorded(storage, [one for one in inputs if one.key not in answers])
+
+
+async def _recorded(storage: Storage, inputs: Sequence[Received]) -> dict[str, str]:
+    """Return the leads of inputs that name an e-mail and are stored as activities.
+
+    Their rows have no key of the input.
+    """
+    named = {one.key: one.payload.email for one in inputs if _ANSWERS[one.record.topic] == ACTIVITIES}
+    by_email = await leads_by_email(storage, named.values())
+    leads = {key: by_email[email] for key, given in named.items() if (email := email_key(given)) in by_email}
+    rows = {one.key: row_id(leads[one.key], activity_id(one)) for one in inputs if one.key in leads}
+    there = await storage.read(ACTIVITIES, rows.values(), fields=("_id",))
+    return {key: leads[key] for key, row in rows.items() if row in there}
+
+
+async def _existing(storage: Storage, lead_ids: Iterable[str]) -> set[str]:
+    return set(await storage.read(LEADS, lead_ids, fields=("_id",)))
+
+
+async def _effect_leads(storage: Storage, received: Sequence[Received]) -> dict[str, str]:
+    """Return the leads of pending events by key, as the events' effects name them."""
+    effects = [one for one in received if one.event.causationid]
+    rows = await storage.find_in(TIMELINE_PENDING, "eventId", (str(one.event.causationid) for one in effects))
+    return leads_of_effects(rows, effects)
+
+
+async def _move_pending(storage: Storage, leads: Mapping[str, str], had_effects: Collection[str]) -> None:
+    """Move pending events to their leads' timelines.
+
+    A capture's row is stored before its lead. Without a lead it stays pending until an effect of it arrives. After
+    that a missing lead was erased.
+    """
+    rows = await storage.read(TIMELINE_PENDING, leads)
+    there = await _existing(storage, leads.values())
+    found = [{**row, "leadId": leads[key]} for key, row in rows.items() if leads[key] in there]
+    for row in found:
+        del row["expiresAt"]
+    await storage.insert_new(TIMELINE, found)
+    await storage.delete(TIMELINE_PENDING, [key for key in rows if leads[key] in there or key in had_effects])
+
+
+async def _forget(storage: Storage, lead_ids: Iterable[str]) -> None:
+    """Delete the timelines of erased leads, which may have got events meanwhile."""
+    wanted = set(lead_ids)
+    gone = sorted(wanted - await _existing(storage, wanted))
+    if gone:
+        await storage.delete_all(TIMELINE, {"leadId": {"$in": gone}})
+
+
+async def drop_expired(storage: Storage, now: datetime) -> None:
+    """Delete pending events whose time is over."""
+    await storage.delete_all(TIMELINE_PENDING, {"expiresAt": {"$lt": now}})
+
+
+async def create_indexes(storage: Storage) -> None:
+    """Create the indexes of each lead's timeline, and of pending events by event."""
+    await storage.create_index(TIMELINE, [("leadId", 1), ("key", -1)])
+    await storage.create_index(TIMELINE_PENDING, [("eventId", 1)])
+    await storage.create_index(TIMELINE_PENDING, [("expiresAt", 1)])

@@ -1,0 +1,105 @@
+"""A lead's nurture in plain words: steps that were sent, skipped or cancelled, and those to come."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from services.nurture.domain.steps import CANCELLED, SCHEDULED, SENT, SKIPPED, humanize
+from shared.domain.consent.contact_permission import ConsentPolicy, may, why_not
+from shared.domain.consent.statements import EMAIL, PHONE
+
+Document = Mapping[str, Any]
+WhyNot = Callable[[str], str | None]
+
+# The scheduler handles a due step within moments; the explanation mentions a longer delay.
+_PUNCTUAL = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    """One step: its id in the sequence, its action, and its state in words."""
+
+    step: str
+    action: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One round of a lead through a sequence."""
+
+    heading: str
+    lines: tuple[StepLine, ...]
+
+
+def explain_nurture(
+    lead: Document, enrolments: Collection[Document], steps: Collection[Document], now: datetime, policy: ConsentPolicy
+) -> list[Explanation]:
+    """Return the rounds of a lead, in the order they began; steps without an enrolment come last."""
+    rest = {step["_id"]: step for step in steps}
+
+    def reason(action: str) -> str | None:
+        return why_not(action, lead, policy)
+
+    explanations = []
+    rounds = [(enrolment, one) for enrolment in enrolments for one in (enrolment, *enrolment["earlier"])]
+    for enrolment, one in sorted(rounds, key=lambda pair: (pair[1]["at"], pair[0]["sequenceId"], pair[1]["round"])):
+        own = [rest.pop(step_id) for step_id in one["stepIds"] if step_id in rest]
+        explanations.append(Explanation(_heading(enrolment["sequenceId"], one), _lines(own, reason, now)))
+    if rest:
+        explanations.append(
+            Explanation("steps whose enrolment is not (or no longer) known", _lines(rest.values(), reason, now))
+        )
+    return explanations
+
+
+def consent_lines(lead: Document, policy: ConsentPolicy) -> list[str]:
+    """Return whether mail and calls to the lead are allowed, and why, one line each."""
+    permissions = (("mail", may(EMAIL, lead, policy)), ("calls", may(PHONE, lead, policy)))
+    return [f"{name}: {'allowed' if one.allowed else 'not allowed'}, {one.why}" for name, one in permissions]
+
+
+def _heading(sequence_id: str, round_: Document) -> str:
+    again = f", round {round_['round']}" if round_["round"] > 1 else ""
+    version = f"{sequence_id}, version {round_['sequenceVersion']}"
+    return f"{round_['sequenceName']} ({version}{again}): since {_moment(round_['at'])}, because {round_['why']}"
+
+
+def _lines(steps: Collection[Document], reason: WhyNot, now: datetime) -> tuple[StepLine, ...]:
+    ordered = sorted(steps, key=lambda step: (step.get("plannedAt", step["dueAt"]), step["stepId"]))
+    return tuple(StepLine(step["stepId"], step["action"], ", ".join(_words(step, reason, now))) for step in ordered)
+
+
+def _words(step: Document, reason: WhyNot, now: datetime) -> Iterator[str]:
+    state, planned = step["state"], step.get("plannedAt", step["dueAt"])
+    if state == SENT:
+        late = step["decidedAt"] - planned
+        yield f"went out {_moment(step['decidedAt'])}"
+        if late > _PUNCTUAL:
+            yield f"{humanize(late)} late"
+    elif state in (SKIPPED, CANCELLED):
+        yield f"{state} {_moment(step['decidedAt'])}: {step['why']}"
+    elif state == SCHEDULED and "decided" in step:
+        yield "is going out now"
+    elif why := reason(step["action"]):
+        yield f"will not go: {why}"
+    else:
+        yield from _to_come(step, planned, now)
+
+
+def _to_come(step: Document, planned: datetime, now: datetime) -> Iterator[str]:
+    due = step["dueAt"]
+    wakes = max(due, step.get("wakeAt", due))
+    if wakes > now:
+        yield f"to come {_moment(wakes)} (in {humanize(wakes - now)})"
+    else:
+        yield f"due since {_moment(due)}, goes out as soon as a nurture worker gets to it"
+    if due != planned:
+        yield f"planned for {_moment(planned)}"
+    if "why" in step:
+        yield f"waits: {step['why']}"
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,216 @@
+"""Features: what was known of a lead at a moment, as a vector for any model. Pure.
+
+Each capture and activity stores when it became known. Decisions after contact (status, qualification, owner,
+requirements, closing) are no features. Nor is the score, whose rules change, nor personal data.
+"""
+
+import hashlib
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+Value = float | str | None
+Vector = dict[str, Value]
+Kind = Literal["number", "category"]
+
+_FREE_MAIL = frozenset(
+    "gmail.com googlemail.com outlook.com hotmail.com live.com yahoo.com ymail.com icloud.com me.com aol.com gmx.com "
+    "gmx.net gmx.de web.de mail.com proton.me protonmail.com yandex.ru mail.ru qq.com 163.com".split()
+)
+# Whole words or beginnings of words: a cook is no COO.
+_ROLES = {
+    role: re.compile(rf"\b(?:{words})")
+    for role, words in {
+        "owner": r"owner|founder|proprietor|(?<!vice )president|ceo\b|partner\b",
+        "director": r"director|chief|vp\b|vice president|head of|coo\b|cfo\b",
+        "buyer": "purchas|procure|buyer|supply",
+        "chef": "chef|kitchen|culinary|cook",
+        "manager": r"manager|supervisor|lead\b|coordinator",
+    }.items()
+}
+_CAMPAIGNS = ("context.campaign", "context.utm_campaign", "context.event")
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_ENGAGEMENTS = {
+    "clicked_pricing": "clickedPricing",
+    "downloaded_whitepaper": "downloadedWhitepaper",
+    "visited_multiple_pages": "visitedMultiplePages",
+    "opened_email": "openedEmail",
+}
+_OTHER_ENGAGEMENTS = "otherEngagements"
+# Sales activities with a lead. The follow-up of a decision isn't one.
+_CONTACTS = {
+    "email": "salesEmails",
+    "call": "salesCalls",
+    "meeting": "salesMeetings",
+    "demo": "demos",
+    "proposal": "proposals",
+}
+_OTHER_ROLE = "other"
+_DAY = timedelta(days=1)
+
+KINDS: Mapping[str, Kind] = {
+    "source": "category",
+    "industry": "category",
+    "size": "category",
+    "revenue": "number",
+    "role": "category",
+    "hasPhone": "category",
+    "mail": "category",
+    "hasWebsite": "category",
+    "campaign": "category",
+    "captures": "number",
+    "channels": "number",
+    "weekday": "category",
+    "hour": "number",
+    "ageDays": "number",
+    "daysSinceCapture": "number",
+    "daysSinceEngagement": "number",
+    **dict.fromkeys((*_ENGAGEMENTS.values(), _OTHER_ENGAGEMENTS, *_CONTACTS.values()), "number"),
+    "daysSinceContact": "number",
+}
+"""The features of a vector. Revenue is a decimal logarithm; days end at its moment."""
+_REVISION = 2
+"""Counts changes in the meaning of features."""
+SCHEMA = hashlib.sha256(repr((_REVISION, *KINDS.items())).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The stored data of a lead: its document, and its rows of `captures` and `activities`."""
+
+    lead: Mapping[str, Any]
+    captures: Sequence[Mapping[str, Any]]
+    activities: Sequence[Mapping[str, Any]]
+
+
+def vector(history: History, as_of: datetime) -> Vector:
+    """Return the facts known at `as_of`. Facts that became known later change nothing."""
+    captures = [row for row in history.captures if "capturedAt" in row and known_at(row, "capturedAt") <= as_of]
+    known = (as_known(row, as_of) for row in history.activities)
+    activities = [row for row in known if row and not row.get("cancelled")]
+    return {
+        **_who(_PointInTimeLead(history, as_of)),
+        **_captured(history.lead["createdAt"], captures, as_of),
+        **_engaged([row for row in activities if "engagement" in row], as_of),
+        **_contacted([row for row in activities if "engagement" not in row and row["type"] in _CONTACTS], as_of),
+    }
+
+
+def known_at(row: Mapping[str, Any], otherwise: str) -> datetime:
+    """Return when this row became known; `otherwise` is the field to use in older rows."""
+    at: datetime = row.get("knownAt") or row[otherwise]
+    return at
+
+
+def as_known(row: Mapping[str, Any], as_of: datetime) -> Mapping[str, Any] | None:
+    """Return the activity as stated at `as_of`; None if unknown then, or no longer derivable."""
+    versions = (row, *reversed(row.get("earlier") or ()))
+    return next((one for one in versions if known_at(one, "at") <= as_of), None)
+
+
+def kind_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the kind of an activity row. A vector counts rows of one kind together."""
+    if "engagement" in row:
+        action = str(row["engagement"]).casefold()
+        return "engagement", action if action in _ENGAGEMENTS else ""
+    return "contact", row["type"] if row["type"] in _CONTACTS else ""
+
+
+def last(row: Mapping[str, Any], time: str) -> datetime:
+    """Return the last time of a row, which may stand for `times` events up to `until`."""
+    at: datetime = row.get("until", row[time])
+    return at
+
+
+def _times(rows: Iterable[Mapping[str, Any]]) -> float:
+    return float(sum(row.get("times", 1) for row in rows))
+
+
+class _PointInTimeLead:
+    """A lead's captured fields at a moment: merges only fill empty fields."""
+
+    def __init__(self, history: History, as_of: datetime) -> None:
+        later = (row for row in history.captures if "capturedAt" in row and known_at(row, "capturedAt") > as_of)
+        self._lead, self._filled = history.lead, {path for row in later for path in row.get("filled") or ()}
+
+    def get(self, path: str) -> Any:
+        section, _, name = path.partition(".")
+        return None if path in self._filled else (self._lead.get(section) or {}).get(name)
+
+    @property
+    def source(self) -> str:
+        return str(self._lead["source"])
+
+
+def _who(then: _PointInTimeLead) -> Vector:
+    revenue = then.get("company.annualRevenue")
+    return {
+        "source": then.source,
+        "industry": _word(then.get("company.industry")),
+        "size": _word(then.get("company.size")),
+        "revenue": math.log10(max(1.0, revenue)) if revenue is not None else None,
+        "role": _role(then.get("contact.title")),
+        "hasPhone": _yes(then.get("contact.phone")),
+        "mail": _mail(then.get("contact.email")),
+        "hasWebsite": _yes(then.get("company.website")),
+        "campaign": _word(next(filter(None, map(then.get, _CAMPAIGNS)), None)),
+    }
+
+
+def _word(value: Any) -> str | None:
+    return " ".join(str(value).casefold().split())[:60] or None if value is not None else None
+
+
+def _yes(value: Any) -> str:
+    return "yes" if value else "no"
+
+
+def _role(title: Any) -> str | None:
+    words = _word(title)
+    if words is None:
+        return None
+    return next((role for role, named in _ROLES.items() if named.search(words)), _OTHER_ROLE)
+
+
+def _mail(address: Any) -> str | None:
+    if not address:
+        return None
+    return "free" if str(address).rpartition("@")[2].strip().casefold() in _FREE_MAIL else "work"
+
+
+def _captured(created: datetime, captures: Sequence[Mapping[str, Any]], as_of: datetime) -> Vector:
+    times = [row["capturedAt"] for row in captures]
+    first = min(times, default=created)
+    return {
+        "captures": max(1.0, _times(captures)),
+        "channels": float(max(1, len({row.get("channel") for row in captures}))),
+        "weekday": _WEEKDAYS[first.weekday()],
+        "hour": float(first.hour),
+        "ageDays": _days(created, as_of),
+        "daysSinceCapture": _days(max((last(row, "capturedAt") for row in captures), default=created), as_of),
+    }
+
+
+def _days(since: datetime, as_of: datetime) -> float:
+    # A producer's clock may be ahead.
+    return max(0.0, (as_of - since) / _DAY)
+
+
+def _engaged(rows: Sequence[Mapping[str, Any]], as_of: datetime) -> Vector:
+    of = {action: [row for row in rows if kind_of(row)[1] == action] for action in _ENGAGEMENTS}
+    counts = {name: _times(of[action]) for action, name in _ENGAGEMENTS.items()}
+    others = _times(rows) - sum(counts.values())
+    return {**counts, _OTHER_ENGAGEMENTS: others, "daysSinceEngagement": _since(rows, as_of)}
+
+
+def _contacted(rows: Sequence[Mapping[str, Any]], as_of: datetime) -> Vector:
+    counts = {name: _times(row for row in rows if row["type"] == kind) for kind, name in _CONTACTS.items()}
+    return {**counts, "daysSinceContact": _since(rows, as_of)}
+
+
+def _since(rows: Iterable[Mapping[str, Any]], as_of: datetime) -> Value:
+    newest = max((last(row, "at") for row in rows), default=None)
+    return None if newest is None else _days(newest, as_of)

@@ -1,0 +1,56 @@
+"""When to predict a lead or train a model again, and the rows of both jobs. Pure."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from services.prediction.domain.learning.features import SCHEMA, History, last
+
+Document = dict[str, Any]
+
+RETRAIN_AFTER = timedelta(days=1)
+RETRAIN_OUTCOMES = 500
+"""Train daily, or earlier once this many new outcomes are known since the last training."""
+LEASE = timedelta(minutes=30)
+"""After this time without news, another process takes over the training."""
+_AGES = timedelta(days=1)
+_SHARE = 10
+
+
+def again_at(history: History, now: datetime) -> datetime:
+    """Return when time alone makes a new prediction useful: daily, rarer for older leads."""
+    news: list[datetime] = [history.lead["createdAt"], *(last(one, "at") for one in history.activities)]
+    return now + max(_AGES, (now - max(news)) / _SHARE)
+
+
+def is_due(row: Mapping[str, Any], horizon_days: int, now: datetime, matured: int) -> bool:
+    """Return whether to train: `row` is the job's, `matured` counts new outcomes."""
+    if "claim" in row:
+        return bool(row["wakeAt"] <= now)
+    if not row or (row["horizonDays"], row["schema"]) != (horizon_days, SCHEMA):
+        return True
+    return bool(row["trainedAt"] + RETRAIN_AFTER <= now) or matured >= RETRAIN_OUTCOMES
+
+
+def take_job(row: Mapping[str, Any], claim: str, now: datetime) -> tuple[Document, Document]:
+    """Return the guard and the change by which a process takes the job."""
+    guard = {name: row.get(name) for name in ("claim", "wakeAt", "trainedAt")}
+    return guard, {"claim": claim, "wakeAt": now + LEASE}
+
+
+def maturing_days(since: datetime, now: datetime, horizon: timedelta) -> list[date]:
+    """Return the days whose leads' horizon ended after `since`."""
+    first, last = (since - horizon).date(), (now - horizon).date()
+    return [first + timedelta(days=number + 1) for number in range((last - first).days)]
+
+
+def job_result(
+    found: Mapping[str, Any], version: int | None, censored: int, horizon_days: int, now: datetime
+) -> Document:
+    """Return the job's row after a training: its examples, its result, and the drift found.
+
+    `version` None: there was no model to store.
+    """
+    result = {name: found[name] for name in ("status", "examples", "converted", "why", "drift")}
+    how = {"horizonDays": horizon_days, "schema": SCHEMA}
+    return {"trainedAt": now, "version": version, "censored": censored, **how, **result}

@@ -1,0 +1,173 @@
+"""Qualification: what sales learned of a lead, and its BANT score (schemas/README.md#qualification)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from schemas.base import WORDS_MAX
+from schemas.commands import Bant, BantTimeline, ConsentStatement, UpdateLead
+from schemas.lead import Urgency
+from shared.domain.activity_documents import activity
+from shared.domain.consent.statements import Restated, Statement, restate
+from shared.domain.ids import derive
+from shared.domain.statuses import Move, after
+
+POINTS_EACH = 25
+QUALIFIED_FROM = 75
+_SOON = frozenset({Urgency.IMMEDIATE, Urgency.WITHIN_MONTH})
+_LISTS = ("decisionMakers", "painPoints")
+
+
+@dataclass(frozen=True, slots=True)
+class QualificationRequest:
+    """The command that requests a qualification; `order` compares commands by time, then by id."""
+
+    key: str
+    by: str
+    at: datetime
+    order: tuple[str, ...]
+
+
+def qualify_progressively(
+    lead: Mapping[str, Any], requirements: Mapping[str, Any], asked: QualificationRequest
+) -> dict[str, Any]:
+    """Return the fields to set on a lead without BANT: status, merged requirements, qualification."""
+    return {
+        "status": after(Move.FIT, lead["status"]).value,
+        "requirements": merge_requirements(lead, requirements),
+        "qualification": _newest(lead, asked, {"method": "progressive"}),
+    }
+
+
+def qualify_by_bant(lead: Mapping[str, Any], bant: Bant, asked: QualificationRequest) -> dict[str, Any]:
+    """Return the fields to set on a lead with BANT: status by its score, requirements, qualification."""
+    known = {
+        "bantScore": bant_score(bant),
+        "bant": bant.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True),
+    }
+    return {
+        "status": after(move_of(bant), lead["status"]).value,
+        "requirements": dict(lead.get("requirements") or {}) | requirements_of(bant),
+        "qualification": _newest(lead, asked, {"method": "bant"}, known),
+    }
+
+
+def _newest(
+    lead: Mapping[str, Any], asked: QualificationRequest, how: Mapping[str, Any], bant: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the lead's newest qualification and newest BANT, by the commands' times.
+
+    A command that arrives late replaces nothing newer. A qualification without BANT keeps the BANT.
+    """
+    newest = dict(lead.get("qualification") or {})
+    if _is_newer(asked, newest.get("order")):
+        newest |= {**how, "cause": asked.key, "by": asked.by, "at": asked.at, "order": list(asked.order)}
+    if bant and _is_newer(asked, newest.get("bantOrder")):
+        newest |= {**bant, "bantOrder": list(asked.order)}
+    return newest
+
+
+def _is_newer(asked: QualificationRequest, order: Sequence[str] | None) -> bool:
+    # A qualification of an earlier release has no order: every command is newer.
+    return order is None or asked.order >= tuple(order)
+
+
+def move_of(bant: Bant | None) -> Move:
+    """Return the lead's move: fit, unless the BANT score is too low."""
+    return Move.UNFIT if bant and bant_score(bant) < QUALIFIED_FROM else Move.FIT
+
+
+def bant_score(bant: Bant) -> int:
+    """Return 0…100: 25 each for confirmed budget, decision maker, pain point, and need within a month."""
+    met = (
+        bant.budget is not None and bool(bant.budget.confirmed),
+        bant.authority is not None and bool(bant.authority.is_decision_maker),
+        bant.need is not None and bool(bant.need.pain_points),
+        bant.timeline is not None and bant.timeline.urgency in _SOON,
+    )
+    return POINTS_EACH * sum(met)
+
+
+def requirements_of(bant: Bant) -> dict[str, Any]:
+    """Return the requirements that a BANT record has, without missing values and empty lists."""
+    given = {
+        "budget": bant.budget.amount if bant.budget else None,
+        "timeline": _timeline(bant.timeline) if bant.timeline else None,
+        "decisionMakers": list(bant.authority.decision_makers or ()) or None if bant.authority else None,
+        "currentSolution": bant.need.current_solution if bant.need else None,
+        "painPoints": list(bant.need.pain_points or ()) or None if bant.need else None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _timeline(timeline: BantTimeline) -> str | None:
+    """Return the date of the implementation in RFC 3339, or else its urgency."""
+    date = timeline.model_dump(mode="json")["implementation_date"]
+    return date or (timeline.urgency.value if timeline.urgency else None)
+
+
+def merge_requirements(lead: Mapping[str, Any], learned: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the lead's requirements with the new ones over them; lists are united in order."""
+    known = dict(lead.get("requirements") or {})
+    news = {name: value for name, value in learned.items() if value is not None}
+    for name in _LISTS:
+        if name in news:
+            # Keep the newest entries only: any number of commands must not exceed the lead's size limit.
+            news[name] = list(dict.fromkeys([*known.get(name, ()), *news[name]]))[-WORDS_MAX:]
+    return known | news
+
+
+def qualification_activity(cause_key: str, lead_id: str, bant: Bant, requested_by: str, at: datetime) -> dict[str, Any]:
+    """Return the activity row that records a BANT qualification of the lead."""
+    score = bant_score(bant)
+    return activity(
+        derive("activity", cause_key),
+        lead_id,
+        "follow_up",
+        at,
+        created_by=requested_by,
+        description=f"BANT qualification completed - Score: {score}",
+        outcome="qualified" if score >= QUALIFIED_FROM else "unqualified",
+        completed_at=at,
+    )
+
+
+def requested_changes(lead: Mapping[str, Any], command: UpdateLead) -> dict[str, Any]:
+    """Return the fields that an update sets, by path, even if their values stay the same."""
+    asked = {"status": command.status.value if command.status else None, "assignedTo": command.assigned_to}
+    return {path: {"from": lead.get(path), "to": value} for path, value in asked.items() if value is not None}
+
+
+def requested_move(command: UpdateLead) -> Move | None:
+    """Return the move that an update requests; None if it sets only an owner."""
+    return Move(f"set {command.status.value}") if command.status else None
+
+
+def restate_consent(  # noqa: PLR0913 - what a statement says
+    lead: Mapping[str, Any], said: ConsentStatement, at: datetime, source: str, cause: str, region: str
+) -> Restated:
+    """Return what the statement sets on the lead; `changed` has the channel even if it stays the same.
+
+    Such a statement has no reliable time, so it never lifts a no.
+    """
+    statement = Statement(said.channel, None, given=said.given, at=at, source=source, cause=cause, dated=False)
+    restated = restate(lead, [statement], region)
+    newest = (restated.set.get("consent") or lead.get("consent") or {}).get(said.channel)
+    return Restated(restated.set, {said.channel: {"from": newest, "to": newest}} | restated.changed)
+
+
+def consent_activity(
+    cause_key: str, lead_id: str, said: ConsentStatement, requested_by: str, at: datetime
+) -> dict[str, Any]:
+    """Return the activity row of a consent statement. It is not completed, so it adds no points."""
+    what, answer = {"email": "e-mail", "phone": "calls"}[said.channel], "given" if said.given else "refused"
+    row = activity(
+        derive("activity", cause_key),
+        lead_id,
+        "follow_up",
+        at,
+        created_by=requested_by,
+        description=f"Consent to {what} {answer}",
+    )
+    return {**row, "statement": said.model_dump(mode="json", by_alias=True, exclude_none=True)}

@@ -1,0 +1,218 @@
+"""The one way to consume: decode each record, handle the batch, publish, then commit.
+
+While a server is away, the consumer waits and skips nothing. When a batch fails though the servers answer, `isolation`
+halves it until the record at fault is alone. The consumer commits offsets after the writes and the acknowledged
+publishes of all their records. Dead letters of a batch go out last: too many of them stop the worker instead.
+
+Crash before the commit → the offsets are not committed → Kafka delivers the batch again.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from zlib import crc32
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+
+from shared.clock import pause
+from shared.consuming.circuit_breaker import CircuitOpen
+from shared.consuming.isolation import HOLD_S, Failed, Isolation, Passed, Stopping
+from shared.consuming.pending_events import PendingEvents
+from shared.consuming.processor import RecordProcessor, count_handled
+from shared.consuming.progress import BatchProgress
+from shared.domain.operations.failure_limits import Handled
+from shared.kafka.decoding import FailedRecord
+from shared.kafka.events import Deferred, Received, Record, Unknown
+from shared.observability.errors import where
+from shared.observability.metrics import Metrics
+
+# With fewer records than this, a second lane gains nothing.
+_LANE_MIN = 50
+
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """What became of the first `done` records of a batch."""
+
+    done: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    faults: list[FailedRecord] = field(default_factory=list)
+    """The records to send to the dead letter before the commit."""
+    handled: list[Handled] = field(default_factory=list)
+    checked: int = 0
+    """How many of `handled` the circuit breaker has checked."""
+    started: float = field(default_factory=time.monotonic)
+
+    def add(self, more: "Outcomes") -> None:
+        """Add the outcomes of the records that follow these."""
+        self.done += more.done
+        self.counts += more.counts
+        self.faults += more.faults
+        self.handled += more.handled
+
+
+@dataclass(slots=True)
+class BatchConsumer:
+    """The consume path of one worker in this process."""
+
+    processor: RecordProcessor
+    metrics: Metrics
+    pending: PendingEvents | None = None
+    isolation: Isolation = field(default_factory=Isolation)
+    progress: BatchProgress = field(default_factory=BatchProgress)
+    on_tripped: Callable[[CircuitOpen], None] = lambda _: None
+    """Called when the circuit breaker opens: the worker has to stop."""
+
+    @property
+    def _name(self) -> str:
+        return self.processor.worker.name
+
+    async def process(self, batch: Sequence[ConsumerRecord[Any, Any]], consumer: AIOKafkaConsumer) -> None:
+        """Handle a fetched batch: commit what has its outcome, rewind the rest. Never raises."""
+        records = [_record(raw) for raw in batch]
+        self.progress.take(records)
+        outcomes = await self._process_records(records)
+        self.isolation.on_try()
+        if outcomes:
+            await _commit(consumer, records[: outcomes.done], self._name)
+            self._log_batch(outcomes)
+        left = records[outcomes.done if outcomes else 0 :]
+        _rewind(consumer, left)
+        self.progress.end(left)
+
+    async def _process_records(self, records: Sequence[Record]) -> "Outcomes | None":
+        """Handle a batch; return what may be committed of it, or None."""
+        try:
+            outcomes = await self._isolate(records)
+            outcomes.counts += await self.isolation.retry(lambda: self._send_dead_letters(outcomes))
+        except Stopping:
+            return None
+        except CircuitOpen as error:
+            self.on_tripped(error)
+            return None
+        except Exception as error:  # noqa: BLE001 - if it left here, the next batch would commit past this one
+            _log.error("batch.rewound", worker=self._name, records=len(records), error=type(error).__name__)
+            await pause(self.isolation.stopping, self.isolation.retry_max_s)
+            return None
+        return outcomes
+
+    async def _isolate(self, records: Sequence[Record]) -> Outcomes:
+        """Handle these records, in parts if need be, until all are done or `HOLD_S` is over.
+
+        Raises the error if none of them is done.
+        """
+        outcomes = Outcomes()
+        try:
+            async for outcome in self.isolation.each(records, self.handle_once):
+                self._add_outcome(outcome, outcomes)
+                if time.monotonic() > outcomes.started + HOLD_S:
+                    break
+        except (Stopping, CircuitOpen):
+            raise
+        except Exception as error:
+            if not outcomes.done:
+                raise
+            _log.error("batch.rewound", worker=self._name, records=len(records) - outcomes.done, error=where(error))
+        return outcomes
+
+    def _add_outcome(self, outcome: "Passed[Record, Outcomes] | Failed[Record]", outcomes: Outcomes) -> None:
+        """Add the outcome of some records. Raises `CircuitOpen` before any dead letter is sent."""
+        if isinstance(outcome, Failed):
+            fault, counts = self.processor.failure(outcome)
+            outcomes.add(Outcomes(1, Counter(), [fault], counts))
+            self.processor.breaker.check(outcomes.handled, outcomes.checked)
+            outcomes.checked = len(outcomes.handled)
+        else:
+            outcomes.add(outcome.result)
+        self.progress.advance()
+
+    async def handle_once(self, records: Sequence[Record]) -> Outcomes:
+        """Handle these records once, and publish the events that they cause.
+
+        The caller sends the faults to the dead letter (`RecordProcessor.send_to_dead_letter`).
+        """
+        inputs = [record for record in records if not self._is_arrival(record)]
+        received, invalid = self.processor.decode(inputs)
+        if self.pending:
+            await self.pending.release([record for record in records if self._is_arrival(record)], received)
+        waiting, refused = await self._process_lanes(received)
+        faults = [*invalid, *refused]
+        arrived, passed = len(records) - len(inputs), len(inputs) - waiting - len(faults)
+        counts = Counter(handled=passed, waiting=waiting, arrivals=arrived)
+        return Outcomes(len(records), counts, faults, count_handled(received))
+
+    async def _send_dead_letters(self, outcomes: Outcomes) -> Counter[str]:
+        return await self.processor.send_to_dead_letter(outcomes.faults, outcomes.handled)
+
+    async def _process_lanes(self, received: Sequence[Received]) -> tuple[int, list[FailedRecord]]:
+        lanes = [self._process_lane(lane) for lane in _lanes(received, self.processor.worker.lanes)]
+        # All lanes end before this raises an error: the caller may try the batch again at once.
+        done = await asyncio.gather(*lanes, return_exceptions=True)
+        waiting, refused = 0, []
+        for one in done:
+            if isinstance(one, BaseException):
+                raise one
+            waiting += one[0]
+            refused += one[1]
+        return waiting, refused
+
+    async def _process_lane(self, received: Sequence[Received]) -> tuple[int, list[FailedRecord]]:
+        """Handle and publish; return how many events are pending, and the faults."""
+        results = await self.processor.handle(received)
+        waiting = sum(isinstance(one, Unknown | Deferred) for one in results)
+        if self.pending:
+            results = await self.pending.split(results)
+        return waiting, await self.processor.publish(results)
+
+    def _is_arrival(self, record: Record) -> bool:
+        return self.pending is not None and record.topic in self.pending.released_by
+
+    def _log_batch(self, outcomes: Outcomes) -> None:
+        name, seconds = self._name, time.monotonic() - outcomes.started
+        for outcome, count in outcomes.counts.items():
+            self.metrics.records.labels(name, outcome).inc(count)
+        self.metrics.batch_size.labels(name).observe(outcomes.done)
+        self.metrics.batch_seconds.labels(name).observe(seconds)
+        _log.info("batch.done", worker=name, records=outcomes.done, ms=round(seconds * 1000, 1), **outcomes.counts)
+
+
+def _lanes(received: Sequence[Received], most: int) -> list[list[Received]]:
+    """Split a batch into lanes. Events of one key stay in one lane, in their order."""
+    number = max(1, min(most, len(received) // _LANE_MIN))
+    lanes: list[list[Received]] = [[] for _ in range(number)]
+    for one in received:
+        lanes[crc32(one.record.key or b"") % number].append(one)
+    return [lane for lane in lanes if lane]
+
+
+def _record(raw: ConsumerRecord[Any, Any]) -> Record:
+    return Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, tuple(raw.headers))
+
+
+def _rewind(consumer: AIOKafkaConsumer, records: Sequence[Record]) -> None:
+    first: dict[TopicPartition, int] = {}
+    for record in records:
+        first.setdefault(TopicPartition(record.topic, record.partition), record.offset)
+    for partition, offset in first.items():
+        try:
+            consumer.seek(partition, offset)
+        except IllegalStateError:
+            continue  # another consumer has the partition now, and starts at the last commit
+
+
+async def _commit(consumer: AIOKafkaConsumer, records: Sequence[Record], worker: str) -> None:
+    following = {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
+    assigned = {partition: offset for partition, offset in following.items() if partition in consumer.assignment()}
+    try:
+        if assigned:
+            await consumer.commit(assigned)
+    except (KafkaError, IllegalStateError) as error:
+        # Kafka delivers the batch again to the partitions' consumer; the redelivery changes nothing.
+        _log.warning("commit.failed", worker=worker, error=type(error).__name__)

@@ -1,0 +1,70 @@
+"""Activity documents, and a lead's `activityStats`: all counts, the newest completions."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from shared.domain.ids import derive
+from shared.domain.moments import truncate_to_ms
+
+COMPLETIONS_MAX = 200
+"""Most completions of `activityStats`. 200 of 5 points each are ten times the score's 100."""
+
+
+def activity(  # noqa: PLR0913 - an activity's fields, each by name
+    activity_id: str,
+    lead_id: str,
+    type_: str,
+    at: datetime,
+    *,
+    created_by: str,
+    description: str | None = None,
+    outcome: str | None = None,
+    scheduled_at: datetime | None = None,
+    completed_at: datetime | None = None,
+    cancelled: bool = False,
+) -> dict[str, Any]:
+    """Return the document of an activity; `at` is when its producer recorded it."""
+    document = {
+        "_id": activity_id,
+        "leadId": lead_id,
+        "type": type_,
+        "description": description,
+        "outcome": outcome,
+        "scheduledAt": truncate_to_ms(scheduled_at) if scheduled_at else None,
+        "completedAt": truncate_to_ms(completed_at) if completed_at else None,
+        "cancelled": cancelled or None,
+        "createdBy": created_by,
+        "at": at,
+    }
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def row_id(lead_id: str, activity_id: str) -> str:
+    """Return the document id of a lead's activity. Without an own id, pass the event's id."""
+    return derive("activity", lead_id, activity_id)
+
+
+def counted_fields(one: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `activityStats` counts of an activity; nothing if it was cancelled."""
+    return {} if one.get("cancelled") else {name: one[name] for name in ("type", "completedAt") if name in one}
+
+
+def tally(
+    lead: Mapping[str, Any], activities: Sequence[Mapping[str, Any]], instead: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """Return `activityStats` with these activities, without those counted before (`instead`).
+
+    A completion that the bounded list no longer has needs no removal.
+    """
+    stats = lead.get("activityStats") or {}
+    counts, completed = Counter(stats.get("counts") or {}), list(stats.get("completedAt") or ())
+    for one in instead:
+        counts.subtract([one["type"]] if "type" in one else [])
+        if one.get("completedAt") in completed:
+            completed.remove(one["completedAt"])
+    added = [counted_fields(one) for one in activities]
+    counts.update(one["type"] for one in added if one)
+    completed += [one["completedAt"] for one in added if "completedAt" in one]
+    return {"counts": dict(+counts), "completedAt": sorted(completed)[-COMPLETIONS_MAX:]}

@@ -1,0 +1,185 @@
+"""Checks the servers' configuration: no acknowledged event is lost, nothing happens twice."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MIN_IN_SYNC = 2
+"""Replicas that must have an event to acknowledge it: one may be away, one may be lost."""
+
+PRIMARY = "primary"
+
+_SAFE_REPLICAS, _SAFE_NODES = 3, 3
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """A topic as the broker describes it. `settings`: Kafka's; None if the broker hides them."""
+
+    name: str
+    replicas: int
+    settings: Mapping[str, str] | None
+    retention_ms: int
+    """The retention that `schemas.topics` requires."""
+    largest_bytes: int
+    """The largest record that the product publishes to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The servers' settings. `write_concern` is that of our writes.
+
+    `nodes` counts the replica set's; 0: no replica set, None: a sharded cluster. `asked_to_read_from` is the URL's read
+    preference, which no read follows.
+    """
+
+    idempotence: bool
+    topics: tuple[TopicState, ...]
+    missing: tuple[str, ...]
+    write_concern: Mapping[str, Any]
+    nodes: int | None
+    read_concern: str = "majority"
+    asked_to_read_from: str = PRIMARY
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A setting behind a promise: `found`, whether it `holds` (None: unknown), the harm."""
+
+    setting: str
+    found: str
+    holds: bool | None
+    harm: str
+    fix: str
+
+
+def judge_promises(facts: Facts) -> list[Promise]:
+    """Return all settings behind promises, in README's order."""
+    return [*_publishing(facts), *_keeping(facts), *_storing(facts)]
+
+
+def _publishing(facts: Facts) -> Iterator[Promise]:
+    yield Promise("acks", "all", True, "", "")  # fixed in `shared.kafka.client`
+    yield Promise(
+        "idempotent producer",
+        "on" if facts.idempotence else "off",
+        facts.idempotence,
+        "an event that is sent again can stand in its topic twice, under one id, and out of order",
+        "PANTRY_KAFKA_IDEMPOTENCE=true, on a broker that takes it",
+    )
+
+
+def _keeping(facts: Facts) -> Iterator[Promise]:
+    yield Promise(
+        "topics",
+        f"{len(facts.topics)} of {len(facts.topics) + len(facts.missing)}",
+        not facts.missing,
+        f"nothing can be published to {', '.join(facts.missing)}",
+        "pantry topics apply",
+    )
+    yield _of_topics(
+        facts,
+        "replicas",
+        lambda topic: topic.replicas >= _SAFE_REPLICAS,
+        "a broker that is lost takes acknowledged events with it",
+        f"PANTRY_TOPIC_REPLICATION={_SAFE_REPLICAS} before `pantry topics apply`",
+        lambda topic: str(topic.replicas),
+    )
+    yield _setting(
+        facts,
+        "min.insync.replicas",
+        lambda value, topic: MIN_IN_SYNC <= int(value) < max(topic.replicas, _SAFE_REPLICAS),
+        "an event counts as acknowledged though one replica alone has it, or none may be away",
+        f"min.insync.replicas={MIN_IN_SYNC} on these topics",
+    )
+    yield _setting(
+        facts,
+        "unclean.leader.election.enable",
+        lambda value, _: value == "false",
+        "a replica that lags may lead, and what it lacks is lost",
+        "unclean.leader.election.enable=false",
+    )
+    yield _setting(
+        facts,
+        "cleanup.policy",
+        lambda value, _: value == "delete",
+        "the newest event of a key replaces those before it",
+        "cleanup.policy=delete",
+    )
+    yield _setting(
+        facts,
+        "retention.ms",
+        lambda value, topic: int(value) < 0 or int(value) >= topic.retention_ms,
+        "a worker that is away for long finds events gone",
+        "retention.ms as `schemas/topics.py` has it",
+    )
+    yield _setting(
+        facts,
+        "max.message.bytes",
+        lambda value, topic: int(value) >= topic.largest_bytes,
+        "a record too large to be published holds its partition up",
+        "max.message.bytes as `pantry topics apply` sets it",
+    )
+
+
+def _storing(facts: Facts) -> Iterator[Promise]:
+    asked = facts.write_concern
+    yield Promise(
+        "write concern",
+        f"w={asked.get('w', 1)}",
+        asked.get("w") == "majority" or facts.nodes == 1,
+        "a node that is lost takes stored leads with it",
+        "no `w=` in PANTRY_MONGO_URL: it is `majority` then",
+    )
+    yield Promise(
+        "journal",
+        f"j={str(bool(asked.get('j'))).lower()}",
+        bool(asked.get("j")),
+        "a database that is killed forgets what it had acknowledged",
+        "no `journal=` in PANTRY_MONGO_URL: it is on then",
+    )
+    yield Promise(
+        "read concern",
+        facts.read_concern,
+        facts.read_concern == "majority" or facts.nodes == 1,
+        "a worker decides on what a new primary never had: two leads with one e-mail",
+        "no `w=` in PANTRY_MONGO_URL: it is `majority` then",
+    )
+    yield Promise(
+        "read preference",
+        PRIMARY
+        if facts.asked_to_read_from == PRIMARY
+        else f"{PRIMARY}, not {facts.asked_to_read_from} as the URL asks",
+        True,  # fixed in `shared.mongo.storage`
+        "",
+        "",
+    )
+    yield Promise(
+        "database's nodes",
+        "not told" if facts.nodes is None else str(facts.nodes or "no replica set"),
+        None if facts.nodes is None else facts.nodes >= _SAFE_NODES,
+        "a node that is lost takes the leads, or the majority, with it",
+        f"a replica set of {_SAFE_NODES}",
+    )
+
+
+def _setting(facts: Facts, name: str, good: Any, harm: str, fix: str) -> Promise:
+    """Check a setting of all topics by `good(value, topic)`; unknown if the broker hides it."""
+    if any(topic.settings is None or name not in topic.settings for topic in facts.topics):
+        return Promise(name, "not told", None, harm, fix)
+    return _of_topics(
+        facts,
+        name,
+        lambda topic: good(topic.settings[name], topic),
+        harm,
+        fix,
+        lambda topic: topic.settings[name],
+    )
+
+
+def _of_topics(facts: Facts, name: str, good: Any, harm: str, fix: str, value: Any) -> Promise:  # noqa: PLR0913 - a rule's parts
+    bad = [topic for topic in facts.topics if not good(topic)]
+    shown = bad or facts.topics
+    found = ", ".join(sorted({value(topic) for topic in shown}))
+    where = f" ({', '.join(topic.name for topic in bad)})" if 0 < len(bad) < len(facts.topics) else ""
+    return Promise(name, found + where, not bad, harm, fix)

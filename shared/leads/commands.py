@@ -1,0 +1,258 @@
+"""Commands on one lead: each is judged once and carried out once, at every redelivery.
+
+A worker judges a command on the current lead. Two processes may judge one command, on different states of the lead: the
+first verdict in the ledger (the collection `commands`) counts. The write of an accepted command is guarded: if another
+writer changed the lead, the worker reads the lead and judges again.
+
+If only the lead's current status forbids a command, the worker defers it for `PANTRY_COMMAND_PATIENCE`: an event on
+another topic may change the status. A deferred command has no verdict and no row in the ledger.
+
+Crash after the ledger's row → the verdict is stored, the lead is unchanged → the redelivery carries it out.
+Crash after the lead's write → the lead remembers the command → the redelivery publishes the same events.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from schemas.base import ENVELOPE_LIMIT
+from schemas.outputs import LeadRejected
+from schemas.reasons import RejectionReason
+from schemas.topics import REJECTED
+from shared.consuming.worker import Runtime
+from shared.domain.activity_documents import tally
+from shared.domain.causes import CauseKind, Memory, remember, remembered
+from shared.domain.size import GROWTH_ROOM, convertible, slim
+from shared.kafka.events import Deferred, Outgoing, Received, TooLarge, Unknown, emit
+from shared.leads.documents import add_activities, change_leads, close_causes, read_leads, revised
+from shared.mongo.names import COMMANDS
+from shared.mongo.retries import retry_on_conflict
+from shared.mongo.storage import Change, Document, Storage
+
+_MAY_PASS = frozenset(
+    {RejectionReason.LEAD_NOT_QUALIFIED, RejectionReason.LEAD_LOST, RejectionReason.INVALID_TRANSITION}
+)
+"""Reasons that another event may remove: only the current status forbids the command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A decision on a command: rejected with `reason`, or accepted with fields to `set`.
+
+    The ledger keeps `note`: the facts of the lead before the command that `announce` needs.
+    """
+
+    reason: RejectionReason | None = None
+    detail: str = ""
+    set: Mapping[str, Any] | None = None
+    note: Mapping[str, Any] | None = None
+
+
+Announce = Callable[[Document, Received, Mapping[str, Any]], Sequence[Outgoing]]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandPolicy:
+    """The pure functions of one kind of command.
+
+    `judge` decides on the current lead (None: unknown). `activity` returns the activity that the command adds, or None.
+    `announce` returns the events of an accepted command, from the stored lead and the ruling's note.
+    """
+
+    judge: Callable[[Document | None, Received, datetime], Ruling]
+    announce: Announce
+    activity: Callable[[Received, str, datetime], Document | None] = lambda *_: None
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    received: Received
+    at: datetime
+    ruling: Ruling
+    done: bool = False
+
+    def row(self) -> Document:
+        ruling = self.ruling
+        row = {"_id": self.received.key, "leadId": self.received.payload.lead_id, "at": self.at, "done": self.done}
+        reason = ruling.reason.value if ruling.reason else None
+        return row | {"reason": reason, "detail": ruling.detail, "note": dict(ruling.note or {})}
+
+
+@dataclass(frozen=True, slots=True)
+class _Wave:
+    """What one attempt decided on commands of different leads: verdicts and deferred commands."""
+
+    verdicts: list[_Verdict] = field(default_factory=list)
+    deferred: list[Deferred] = field(default_factory=list)
+
+    def clear(self) -> None:
+        self.verdicts.clear()
+        self.deferred.clear()
+
+
+CommandPolicies = Mapping[str, CommandPolicy]
+"""A worker's policies by topic."""
+
+
+async def carry_out_commands(
+    runtime: Runtime, received: Sequence[Received], policies: CommandPolicies, source: str
+) -> list[Outgoing | Unknown | Deferred]:
+    """Judge the commands and carry out the accepted; return events and pending commands."""
+    left = list({one.key: one for one in received}.values())
+    results: list[Outgoing | Unknown | Deferred] = []
+    while left:
+        wave = list({one.payload.lead_id: one for one in reversed(left)}.values())
+        taken = {one.key for one in wave}
+        left = [one for one in left if one.key not in taken]
+        results += await _carry_out_wave(runtime, wave, policies, source)
+    return results
+
+
+async def _carry_out_wave(
+    runtime: Runtime, wave: Sequence[Received], policies: CommandPolicies, source: str
+) -> list[Outgoing | Unknown | Deferred]:
+    found = _Wave()
+
+    async def attempt() -> bool:
+        found.clear()
+        return await _attempt(runtime, wave, policies, found)
+
+    await retry_on_conflict(attempt)
+    leads = await read_leads(runtime.storage, (one.payload.lead_id for one in wave))
+    known = {one.received.key for one in found.verdicts} | {one.received.key for one in found.deferred}
+    unknown = [Unknown(one, f"lead:{one.payload.lead_id}") for one in wave if one.key not in known]
+    events = [event for verdict in found.verdicts for event in _events(verdict, leads, policies, source)]
+    return [*unknown, *found.deferred, *events]
+
+
+async def _attempt(runtime: Runtime, wave: Sequence[Received], policies: CommandPolicies, found: _Wave) -> bool:
+    storage, now = runtime.storage, runtime.clock()
+    # Reads leads before rows: if a lead has forgotten a command, its row says that it was carried out.
+    leads = await read_leads(storage, (one.payload.lead_id for one in wave))
+    rows = await storage.read(COMMANDS, (one.key for one in wave))
+    known = [one for one in wave if one.payload.lead_id in leads or one.key in rows or one.final]
+    all_ = [_judge(one, rows.get(one.key), leads.get(one.payload.lead_id), policies, now) for one in known]
+    patient = runtime.settings.command_patience > 0
+    deferred = [one for one in all_ if patient and _may_pass(one)]
+    judged = [one for one in all_ if not (patient and _may_pass(one))]
+    new_rows = [verdict.row() for verdict in judged if verdict.received.key not in rows]
+    if await storage.insert_new(COMMANDS, new_rows):
+        return False
+    if not await _write(storage, judged, rows, leads, policies):
+        return False
+    found.verdicts.extend(judged)
+    found.deferred.extend(Deferred(one.received, leads[one.received.payload.lead_id]["status"]) for one in deferred)
+    return True
+
+
+def _may_pass(verdict: _Verdict) -> bool:
+    """Return whether a later status may still allow the rejected command. Pure."""
+    return not verdict.done and not verdict.received.final and verdict.ruling.reason in _MAY_PASS
+
+
+def _judge(
+    received: Received, row: Document | None, lead: Document | None, policies: CommandPolicies, now: datetime
+) -> _Verdict:
+    if row is not None and row["reason"] is not None:
+        return _Verdict(received, row["at"], Ruling(RejectionReason(row["reason"]), row["detail"]), done=True)
+    at = row["at"] if row else now
+    if row is not None and (row["done"] or (lead is not None and received.key in remembered(lead, CauseKind.COMMAND))):
+        return _Verdict(received, at, Ruling(note=row["note"]), done=row["done"])
+    return _Verdict(received, at, _judge_anew(lead, received, at, policies[received.record.topic]))
+
+
+def _judge_anew(lead: Document | None, received: Received, at: datetime, policy: CommandPolicy) -> Ruling:
+    ruling = policy.judge(lead, received, at)
+    if ruling.reason is not None or lead is None:
+        return ruling
+    fault = _oversize(lead, received, {**lead, **(ruling.set or {}), "updatedAt": at}, ruling, policy)
+    return Ruling(RejectionReason.TOO_LARGE, fault) if fault else ruling
+
+
+def _oversize(lead: Document, received: Received, after: Document, ruling: Ruling, policy: CommandPolicy) -> str:
+    """Return what an accepted command would make too large, in words; empty if nothing. Pure.
+
+    It runs before any write: the worker must not store what it can't publish.
+    """
+    limit = ENVELOPE_LIMIT - GROWTH_ROOM
+    try:
+        events = policy.announce(after, received, ruling.note or {})
+    except TooLarge as error:
+        return str(error)
+    for event in events:
+        if len(event.value or b"") > limit:
+            return f"{event.topic} would have {len(event.value or b'')} bytes; {limit} are the limit"
+    if convertible(lead) and not convertible(after):
+        return "the lead would become too large to be converted"
+    return ""
+
+
+async def _write(
+    storage: Storage,
+    judged: Sequence[_Verdict],
+    rows: Mapping[str, Document],
+    leads: Mapping[str, Document],
+    policies: CommandPolicies,
+) -> bool:
+    """Carry out the open verdicts, then mark them done; False if another writer interfered."""
+    undone = [verdict for verdict in judged if not verdict.done]
+    accepted = [verdict for verdict in undone if verdict.ruling.reason is None]
+    activities, changes = [], []
+    forgotten: list[str] = []
+    for verdict in accepted:
+        lead = leads[verdict.received.payload.lead_id]
+        activity = policies[verdict.received.record.topic].activity(verdict.received, lead["_id"], verdict.at)
+        activities += [activity] if activity else []
+        if verdict.ruling.set is not None:
+            memory = remember(lead.get(CauseKind.COMMAND.value) or (), [verdict.received.key])
+            changes.append(_change(verdict, lead, activity, memory))
+            forgotten += memory.forgotten
+    await close_causes(storage, COMMANDS, forgotten, "done")
+    if not await change_leads(storage, changes):
+        return False
+    await add_activities(storage, [{**activity, "tallied": True} for activity in activities])
+    final = [replace(verdict, done=True).row() for verdict in undone if _needs_update(verdict, rows)]
+    await storage.change(COMMANDS, [Change(row.pop("_id"), {"done": False}, {"$set": row}) for row in final])
+    return True
+
+
+def _needs_update(verdict: _Verdict, rows: Mapping[str, Document]) -> bool:
+    # A rejection is final as inserted. It changes a row only where an earlier judgement had accepted.
+    return verdict.ruling.reason is None or verdict.received.key in rows
+
+
+def _change(verdict: _Verdict, lead: Document, activity: Document | None, memory: Memory) -> Change:
+    stats = {"activityStats": tally(lead, [activity])} if activity else {}
+    known = {CauseKind.COMMAND.value: memory.held, "updatedAt": verdict.at}
+    return revised(lead, {"$set": {**(verdict.ruling.set or {}), **stats, **known}})
+
+
+def _announce(announce: Announce, lead: Document, verdict: _Verdict) -> Sequence[Outgoing]:
+    """Return the events of a command; if they are too large, without the lead's bulky parts.
+
+    An older release stored leads without measuring them. The lead itself keeps all its parts.
+    """
+    try:
+        return announce(lead, verdict.received, verdict.ruling.note or {})
+    except TooLarge:
+        return announce(slim(lead), verdict.received, verdict.ruling.note or {})
+
+
+def _events(
+    verdict: _Verdict, leads: Mapping[str, Document], policies: CommandPolicies, source: str
+) -> Sequence[Outgoing]:
+    received, ruling = verdict.received, verdict.ruling
+    lead_id = received.payload.lead_id
+    if ruling.reason is None:
+        # Of a lead that was erased meanwhile, nothing is published.
+        announce = policies[received.record.topic].announce
+        return _announce(announce, leads[lead_id], verdict) if lead_id in leads else ()
+    payload = LeadRejected(
+        lead_id=lead_id,
+        command=received.record.topic,
+        command_id=received.event.id,
+        reason=ruling.reason,
+        detail=ruling.detail,
+    )
+    return [emit(REJECTED, payload, cause=received.cause, key=lead_id, source=source, at=verdict.at)]

@@ -1,0 +1,86 @@
+"""Rows that are due at their `wakeAt`, and the leases under which one process takes them.
+
+A process takes a row by moving `wakeAt` to the end of its lease, guarded by the old value.
+
+Crash after the lease → the row is leased → another process takes it when the lease ends.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.clock import Clock
+from shared.mongo.storage import Change, Document, Storage
+
+# A poller sleeps no longer: another process may store a row and crash before it wakes this one.
+_LONGEST_SLEEP_S = 5.0
+
+
+async def find(
+    storage: Storage, collection: str, now: datetime, most: int, query: Mapping[str, Any] | None = None
+) -> list[Document]:
+    """Return up to `most` due rows, oldest first. An index must serve `query` and `wakeAt`."""
+    wanted = {**(query or {}), "wakeAt": {"$lte": now}}
+    return await storage.find(collection, wanted, sort=(("wakeAt", 1),), limit=most)
+
+
+async def acquire_lease(  # noqa: PLR0913 - what, when, for how long
+    storage: Storage,
+    collection: str,
+    now: datetime,
+    lease: timedelta,
+    most: int,
+    query: Mapping[str, Any] | None = None,
+) -> list[Document]:
+    """Lease up to `most` due rows; return those that no other process took first."""
+    rows = await find(storage, collection, now, most, query)
+    lease_fields = {"claim": uuid.uuid4().hex, "wakeAt": now + lease}
+    if await storage.change(
+        collection, [Change(row["_id"], {"wakeAt": row["wakeAt"]}, {"$set": lease_fields}) for row in rows]
+    ):
+        return [{**row, **lease_fields} for row in rows]
+    stored = await storage.read(collection, (row["_id"] for row in rows))
+    return [row for row in stored.values() if row.get("claim") == lease_fields["claim"]]
+
+
+class DuePoller:
+    """Calls `take` until it returns 0, then sleeps until the next row of `collection` is due.
+
+    `field` is the rows' time; `query` selects some rows. An index must serve both.
+    """
+
+    def __init__(  # noqa: PLR0913 - which rows, and what to do with them
+        self,
+        storage: Storage,
+        clock: Clock,
+        collection: str,
+        take: Callable[[], Awaitable[int]],
+        query: Mapping[str, Any] | None = None,
+        field: str = "wakeAt",
+    ) -> None:
+        self._storage, self._clock, self._collection, self._field = storage, clock, collection, field
+        self.take, self._query = take, query or {}
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Call `take` now: a row may be due earlier than this poller knows."""
+        self._woken.set()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Poll until `stopping` is set."""
+        while not stopping.is_set():
+            self._woken.clear()
+            if not await self.take():
+                await self._sleep(stopping)
+
+    async def _sleep(self, stopping: asyncio.Event) -> None:
+        now = self._clock()
+        soon = {**self._query, self._field: {"$lte": now + timedelta(seconds=_LONGEST_SLEEP_S)}}
+        due = await self._storage.earliest(self._collection, self._field, soon)
+        seconds = (due - now).total_seconds() if due else _LONGEST_SLEEP_S
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._woken, stopping)]
+        await asyncio.wait(waits, timeout=max(seconds, 0.001), return_when="FIRST_COMPLETED")
+        for wait in waits:
+            wait.cancel()

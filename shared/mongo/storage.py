@@ -1,0 +1,358 @@
+"""MongoDB. Only this module knows its driver.
+
+Every write is safe to repeat: an insert under a derived id, a replacement by the same document, or a compare-and-set.
+`Unavailable` means that the same call may pass later. Any other error means that this document can never be stored.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bson.codec_options import CodecOptions, DatetimeConversion, TypeDecoder, TypeRegistry
+from bson.dbref import DBRef
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import DeleteOne, InsertOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DocumentTooLarge,
+    ExecutionTimeout,
+    InvalidOperation,
+    OperationFailure,
+    PyMongoError,
+    WriteConcernError,
+)
+from pymongo.read_concern import ReadConcern
+
+from shared.config import ConfigError
+from shared.mongo.connection import Mongo
+
+Document = dict[str, Any]
+
+_DUPLICATE_KEY, _FORBIDDEN = 11000, 13
+# The embedded database compares each document with the whole list: slices make 500 documents four times as fast.
+_VALUES_A_READ = 50
+_ROWS_A_PAGE = 1_000
+# The server's codes for a fault of this document or update. Any other error may pass later.
+_DOCUMENT_FAULTS = frozenset({2, 9, 14, 28, 40, 52, 55, 56, 57, 66, 121, 10334, 17419, 17420})
+# The server's codes for its own state: no primary, no majority, no space, no right, no time.
+_SERVER_STATES = frozenset(
+    {6, 7, 13, 18, 24, 46, 50, 64, 79, 89, 91, 100, 133, 134, 189, 202, 262, 9001}
+    | {10058, 10107, 11600, 11602, 13388, 13435, 13436, 14031}
+)
+
+
+class _Reference(TypeDecoder):
+    """Decodes `{"$ref": …, "$id": …}` as a document: a `DBRef` has no JSON form."""
+
+    bson_type = DBRef
+
+    def transform_bson(self, value: DBRef) -> Document:
+        """Return the document that the driver decoded as a reference."""
+        return dict(value.as_doc())
+
+
+READING: CodecOptions[Document] = CodecOptions(
+    tz_aware=True,
+    type_registry=TypeRegistry([_Reference()]),
+    unicode_decode_error_handler="replace",
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+)
+"""How documents are decoded: a document of another program must not fail a whole page."""
+
+
+class Unavailable(Exception):  # noqa: N818 - a state
+    """The database can't answer now. The same call may pass later.
+
+    `by_document`: the server answered with no state of its own, so this document may be at fault after all.
+    `forbidden`: this user has no right to the call.
+    """
+
+    def __init__(self, message: str = "", *, by_document: bool = False, forbidden: bool = False) -> None:
+        super().__init__(message)
+        self.by_document, self.forbidden = by_document, forbidden
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A compare-and-set: applies `update` to document `id` only while `guard` matches it."""
+
+    id: str
+    guard: Mapping[str, Any]
+    update: Mapping[str, Any]
+
+
+@asynccontextmanager
+async def _sorted_errors() -> AsyncIterator[None]:
+    try:
+        yield
+    except (DocumentTooLarge, InvalidOperation):
+        raise
+    except BulkWriteError as error:
+        if any(fault.get("code") in _DOCUMENT_FAULTS for fault in error.details.get("writeErrors", ())):
+            raise
+        raise Unavailable(_describe(error), by_document=_by_document(error)) from error
+    except PyMongoError as error:
+        if getattr(error, "code", None) in _DOCUMENT_FAULTS:
+            raise
+        forbidden = getattr(error, "code", None) == _FORBIDDEN
+        raise Unavailable(_describe(error), by_document=_by_document(error), forbidden=forbidden) from error
+
+
+def _by_document(error: PyMongoError) -> bool:
+    if isinstance(error, BulkWriteError):
+        details = error.details or {}
+        codes = {fault.get("code") for fault in details.get("writeErrors", ())}
+        return not details.get("writeConcernErrors") and not codes & _SERVER_STATES
+    if isinstance(error, ConnectionFailure | WriteConcernError | ExecutionTimeout):
+        return False
+    return not isinstance(error, OperationFailure) or error.code not in _SERVER_STATES
+
+
+def _describe(error: PyMongoError) -> str:
+    # The text of a driver's error may quote documents; its class and code don't.
+    return f"{type(error).__name__} code={getattr(error, 'code', None)}"
+
+
+class Storage:
+    """The product's database.
+
+    Reads see what a majority has acknowledged. Writes return when a majority has them in its journal. If the URL names
+    a write concern (`w=…`), writes use that, and reads see what the primary has. Reads always go to the primary,
+    whatever the URL says: workers decide by them.
+    """
+
+    def __init__(self, mongo: Mongo, database: str, *, timeout_ms: int = 5_000) -> None:
+        """Connect on first use. `timeout_ms` bounds the search for a server. Raises `ConfigError`."""
+        patience: Any = {"serverSelectionTimeoutMS": timeout_ms, "socketTimeoutMS": timeout_ms * 6}
+        try:
+            self._client: Any = AsyncIOMotorClient(mongo.url, appname="pantry", **patience, **mongo.login)
+        except (PyMongoError, OSError, ValueError) as error:
+            # The error's text may quote the URL with its password.
+            raise ConfigError(f"PANTRY_MONGO_URL is of no use: {type(error).__name__}") from None
+        named = self._client.write_concern.document
+        self.read_concern = "majority" if named.get("w", "majority") == "majority" else "local"
+        """Which writes a read sees."""
+        self._database = self._client.get_database(
+            database,
+            codec_options=READING,
+            write_concern=WriteConcern(**named) if named else WriteConcern(w="majority", j=True),
+            read_concern=ReadConcern(self.read_concern),
+            read_preference=ReadPreference.PRIMARY,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    @property
+    def write_concern(self) -> Mapping[str, Any]:
+        """What a write waits for, as MongoDB's options `w` and `j`."""
+        return dict(self._database.write_concern.document)
+
+    @property
+    def asked_to_read_from(self) -> str:
+        """The read preference of the URL. `Storage` does not follow it."""
+        return str(self._client.read_preference.mongos_mode)
+
+    async def nodes(self) -> int | None:
+        """Return the replica set's number of nodes; 0 without one, None for a sharded cluster."""
+        async with _sorted_errors():
+            hello = await self._client.admin.command("hello")
+        if hello.get("msg") == "isdbgrid":
+            return None
+        return len(hello.get("hosts", ())) if hello.get("setName") else 0
+
+    async def ping(self) -> None:
+        """Raise `Unavailable` if the database doesn't answer."""
+        async with _sorted_errors():
+            await self._database.command("ping")
+
+    async def read(
+        self, collection: str, ids: Iterable[str], fields: Sequence[str] | None = None
+    ) -> dict[str, Document]:
+        """Return the documents with these ids, by id, as far as they exist."""
+        return {document["_id"]: document for document in await self.find_in(collection, "_id", ids, fields=fields)}
+
+    async def find_in(
+        self, collection: str, field: str, values: Iterable[str], *, fields: Sequence[str] | None = None
+    ) -> list[Document]:
+        """Return the documents whose `field` has any of these values. An index must serve `field`."""
+        wanted = list(dict.fromkeys(values))
+        slices = [wanted[start : start + _VALUES_A_READ] for start in range(0, len(wanted), _VALUES_A_READ)]
+        found = await asyncio.gather(*(self.find(collection, {field: {"$in": some}}, fields=fields) for some in slices))
+        return [document for documents in found for document in documents]
+
+    async def find(
+        self,
+        collection: str,
+        query: Mapping[str, Any],
+        *,
+        fields: Sequence[str] | None = None,
+        sort: Sequence[tuple[str, int]] = (),
+        limit: int = 0,
+    ) -> list[Document]:
+        """Return the documents that match `query`; `limit` 0: all. An index must serve `query`."""
+        async with _sorted_errors():
+            shown = dict.fromkeys(fields, 1) if fields else None
+            cursor = self._database[collection].find(query, shown, sort=list(sort) or None, limit=limit)
+            return list(await cursor.to_list(None))
+
+    async def insert_new(self, collection: str, documents: Sequence[Document]) -> set[str]:
+        """Insert documents; return the ids that existed before, which stay untouched."""
+        if not documents:
+            return set()
+        try:
+            async with _sorted_errors():
+                await self._database[collection].bulk_write([InsertOne(d) for d in documents], ordered=False)
+        except Unavailable as unavailable:
+            faults = _write_faults(unavailable)
+            if not faults or any(fault["code"] != _DUPLICATE_KEY for fault in faults):
+                raise
+            return {documents[fault["index"]]["_id"] for fault in faults}
+        return set()
+
+    async def put(self, collection: str, documents: Sequence[Document]) -> None:
+        """Store each document under its id; replace one that exists."""
+        if documents:
+            async with _sorted_errors():
+                await self._database[collection].bulk_write(
+                    [ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in documents], ordered=False
+                )
+
+    async def replace(self, collection: str, documents: Sequence[tuple[Mapping[str, Any], Document]]) -> bool:
+        """Replace each document whose guard matches; return whether all guards did."""
+        if not documents:
+            return True
+        async with _sorted_errors():
+            replacements = [ReplaceOne({"_id": d["_id"], **guard}, d) for guard, d in documents]
+            result = await self._database[collection].bulk_write(replacements, ordered=False)
+        return bool(result.matched_count == len(documents))
+
+    async def change(self, collection: str, changes: Sequence[Change]) -> bool:
+        """Apply each change whose guard matches; return whether all guards did."""
+        if not changes:
+            return True
+        async with _sorted_errors():
+            result = await self._database[collection].bulk_write(
+                [UpdateOne({"_id": c.id, **c.guard}, c.update) for c in changes], ordered=False
+            )
+        return bool(result.matched_count == len(changes))
+
+    async def change_all(self, collection: str, query: Mapping[str, Any], update: Mapping[str, Any]) -> int:
+        """Apply `update` to all documents that match `query`, by an index; return their number."""
+        async with _sorted_errors():
+            result = await self._database[collection].update_many(query, update)
+        return int(result.matched_count)
+
+    async def delete(self, collection: str, ids: Iterable[str]) -> None:
+        """Delete the documents with these ids, as far as they exist."""
+        wanted = list(ids)
+        if wanted:
+            async with _sorted_errors():
+                await self._database[collection].bulk_write([DeleteOne({"_id": one}) for one in wanted], ordered=False)
+
+    async def delete_guarded(self, collection: str, guards: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Delete each document whose guard (by id) matches; return whether all guards did."""
+        if not guards:
+            return True
+        async with _sorted_errors():
+            deletions = [DeleteOne({"_id": id_, **guard}) for id_, guard in guards.items()]
+            result = await self._database[collection].bulk_write(deletions, ordered=False)
+        return bool(result.deleted_count == len(guards))
+
+    async def delete_all(self, collection: str, query: Mapping[str, Any]) -> int:
+        """Delete all documents that match `query`, by an index; return how many."""
+        async with _sorted_errors():
+            return int((await self._database[collection].delete_many(query)).deleted_count)
+
+    async def pages_in(
+        self, collection: str, field: str, values: Iterable[str], *, fields: Sequence[str] | None = None
+    ) -> AsyncIterator[list[Document]]:
+        """Yield the documents of `find_in` in pages: one value may have any number of documents."""
+        wanted, shown = list(dict.fromkeys(values)), dict.fromkeys(fields, 1) if fields else None
+        for start in range(0, len(wanted), _VALUES_A_READ):
+            query = {field: {"$in": wanted[start : start + _VALUES_A_READ]}}
+            async with _sorted_errors():
+                cursor = self._database[collection].find(query, shown).batch_size(_ROWS_A_PAGE)
+                while documents := await cursor.to_list(_ROWS_A_PAGE):
+                    yield documents
+
+    async def scan(
+        self,
+        collection: str,
+        query: Mapping[str, Any] | None = None,
+        *,
+        after: str = "",
+        fields: Sequence[str] | None = None,
+        page: int = 200,
+    ) -> AsyncIterator[list[Document]]:
+        """Yield all documents that match `query`, in pages, by id, from behind `after`. For jobs.
+
+        No index needs to serve `query`.
+        """
+        wanted = {**(query or {}), **({"_id": {"$gt": after}} if after else {})}
+        async with _sorted_errors():
+            found = self._database[collection].find(wanted, dict.fromkeys(fields, 1) if fields else None)
+            cursor = found.sort([("_id", 1)]).batch_size(page)
+            while documents := await cursor.to_list(page):
+                yield documents
+
+    async def collections(self) -> list[str]:
+        """Return the names of the collections that exist."""
+        async with _sorted_errors():
+            return sorted(await self._database.list_collection_names())
+
+    async def count(self, collection: str, query: Mapping[str, Any] | None = None) -> int:
+        """Return how many documents match. For commands and tests, not for handlers."""
+        async with _sorted_errors():
+            return int(await self._database[collection].count_documents(query or {}))
+
+    async def count_up_to(self, collection: str, query: Mapping[str, Any], most: int) -> int:
+        """Return how many documents match `query`, `most` at most. An index must serve `query`."""
+        if most < 1:
+            return 0  # for the server, a limit of 0 is an error or no limit
+        async with _sorted_errors():
+            return int(await self._database[collection].count_documents(query, limit=most))
+
+    async def earliest(self, collection: str, field: str, query: Mapping[str, Any]) -> datetime | None:
+        """Return the least `field` of matching documents. An index must serve `query` and `field`."""
+        found = await self.find(collection, query, fields=(field,), sort=((field, 1),), limit=1)
+        value: Any = found[0] if found else {}
+        for part in field.split("."):
+            value = value.get(part) if value else None
+        return value or None
+
+    async def create_index(
+        self, collection: str, keys: Sequence[tuple[str, int]], *, sparse: bool = False, expires: bool = False
+    ) -> str:
+        """Create an index if it is missing; return its name.
+
+        `sparse` leaves out documents without these fields. `expires`: the database deletes each document soon after
+        the time in its field.
+        """
+        more: dict[str, Any] = {"expireAfterSeconds": 0} if expires else {}
+        async with _sorted_errors():
+            return str(await self._database[collection].create_index(list(keys), sparse=sparse, **more))
+
+    async def set_role(self, role: Mapping[str, Any]) -> None:
+        """Create the role of this `createRole`, or replace the privileges of an existing one."""
+        name, privileges = role["createRole"], {part: role[part] for part in ("privileges", "roles")}
+        async with _sorted_errors():
+            existing = (await self._database.command("rolesInfo", name))["roles"]
+            await self._database.command("updateRole" if existing else "createRole", name, **privileges)
+
+    async def drop(self) -> None:
+        """Delete the whole database."""
+        async with _sorted_errors():
+            await self._client.drop_database(self._database.name)
+
+
+def _write_faults(unavailable: Unavailable) -> list[dict[str, Any]]:
+    cause = unavailable.__cause__
+    if not isinstance(cause, BulkWriteError) or cause.details.get("writeConcernErrors"):
+        return []
+    return list(cause.details.get("writeErrors", ()))
