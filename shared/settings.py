@@ -23,108 +23,118 @@ class Settings(BaseSettings):
     file's name is `pantry_` + the field's name.
     """
 
-    model_config = SettingsConfigDict(env_prefix="PANTRY_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="PANTRY_", extra="ignore", frozen=True, use_attribute_docstrings=True)
 
-    kafka_bootstrap: str | None = Field(None, description="host:port,… of Kafka; unset: a broker is started here")
-    kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
-        "plaintext", description="how the broker is spoken to: encrypted (ssl), by user and password (sasl), or both"
-    )
-    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256"] = Field(
-        "SCRAM-SHA-512", description="how user and password are shown to the broker"
-    )
-    kafka_username: str | None = Field(None, min_length=1, description="user at the broker")
-    kafka_password: SecretStr | None = Field(None, min_length=1, description="that user's password")
-    kafka_ca_file: FilePath | None = Field(
-        None, description="PEM of the authority that signed the broker's certificate; unset: the system's authorities"
-    )
-    kafka_certificate_file: FilePath | None = Field(
-        None, description="PEM of a certificate of our own, where the broker asks for one"
-    )
-    kafka_key_file: FilePath | None = Field(None, description="PEM of that certificate's key")
-    mongo_url: str | None = Field(
-        None, repr=False, description="MongoDB's URL; unset: a database is started here; may have tls=true&tlsCAFile=…"
-    )
-    mongo_username: str | None = Field(None, min_length=1, description="user at MongoDB")
-    mongo_password: SecretStr | None = Field(None, min_length=1, description="that user's password")
-    mongo_database: str = Field("pantry", description="database that holds the collections")
-    backend: Literal["embedded", "apache", "docker"] = Field(
-        "embedded", description="what is started here for servers that are not named"
-    )
-    kafka_idempotence: bool | None = Field(
-        None, description="idempotent producer; unset: on, except with the embedded broker, which refuses it"
-    )
-    topic_replication: int = Field(1, ge=1, description="replicas of each topic that `topics apply` creates")
-    data_dir: Path = Field(
-        Path(".pantry"), description="where `up` keeps the embedded database, the servers' logs and secrets"
-    )
-    http_host: str = Field("127.0.0.1", description="address that gateway, health and metrics listen on")
-    http_port: int = Field(8080, ge=0, le=65535, description="port of gateway, health and metrics; 0 picks a free one")
-    http_connections_max: int = Field(2_000, ge=16, description="connections that a process holds at once")
-    ops_host: str | None = Field(
-        None, description="address that the operations port listens on; unset: PANTRY_HTTP_HOST"
-    )
-    ops_port: int | None = Field(
-        None, ge=0, le=65535, description="port of health and metrics, which no other port answers then; 0: a free one"
-    )
-    public_url: str | None = Field(
-        None,
-        description="where browsers reach the gateway, as https://leads.example; unset, on loopback only: as they ask",
-    )
-    trusted_proxies: str = Field(
-        "127.0.0.1", description="addresses, separated by commas, whose X-Forwarded-For and -Proto are believed"
-    )
-    gateway_secret: SecretStr | None = Field(
-        None,
-        min_length=16,
-        description="signs form tokens, webhooks, sign-in links; the same for every gateway process",
-    )
-    http_body_max: int = Field(1024 * 1024, ge=1024, description="bytes that a request's body may have")
-    http_batch_max: int = Field(1_000, ge=1, description="lines that a batch of scans may have")
-    ack_timeout_s: float = Field(10.0, gt=0, description="seconds that a request waits for Kafka's acknowledgement")
-    timezone: str = Field(
-        "UTC", description="zone of the days leads are counted by and of dates in rules: Europe/Vienna"
-    )
-    region: str = Field("US", pattern=r"^[A-Z]{2}$", description="region of phone numbers without a country code")
-    consent_policy: Literal["opt_out", "opt_in"] = Field(
-        "opt_out", description="where nothing was stated: opt_out lets mail and calls go, opt_in does not"
-    )
-    batch_max: int = Field(500, ge=1, le=10_000, description="most records that one batch takes")
-    session_timeout_ms: int = Field(10_000, ge=1_000, description="silence after which a consumer's partitions move")
-    breaker_share: float = Field(
-        0.2,
-        gt=0,
-        le=1,
-        description="share of its newest 250 records on which a failing handler stops a worker; 1: no limit",
-    )
-    breaker_in_a_row: int = Field(
-        50, ge=0, description="failures of a handler in a row that stop a worker; 0: no limit"
-    )
-    retry_max_s: float = Field(5.0, gt=0, description="longest pause between two tries while a server is away")
-    rules_file: Path = Field(_CONFIG / "rules.yaml", description="scoring rules")
-    sequences_file: Path = Field(_CONFIG / "sequences.yaml", description="nurture sequences")
-    triggers_file: Path = Field(_CONFIG / "triggers.yaml", description="behaviour that triggers sequences")
-    assignment_file: Path = Field(_CONFIG / "assignment.yaml", description="assignment rules")
-    placeholders_file: Path = Field(
-        _CONFIG / "placeholders.yaml", description="addresses and phone numbers that count as missing"
-    )
-    shared_identifier_max: int = Field(
-        50, ge=1, le=1_000, description="persons' names under which one e-mail may be captured and still identify"
-    )
-    orphan_ttl: float = Field(900.0, gt=0, description="seconds that an event waits for a lead nobody knows yet")
-    command_patience: float = Field(
-        3.0, ge=0, description="seconds that a command waits for a status of its lead that allows it; 0: judged at once"
-    )
-    pending_max: int = Field(10_000, ge=0, description="events of one source that may wait for leads nobody knows yet")
-    erasure_pepper: SecretStr = Field(
-        SecretStr(""), description="secret that an erased lead's names are hashed with; the same for every worker"
-    )
-    prediction_horizon_days: int = Field(
-        90, ge=1, le=730, description="days from its scoring within which a lead is predicted to convert, or not"
-    )
-    lease_s: float = Field(60.0, gt=0, description="how long a scheduler may hold a due step before another takes it")
-    secrets_dir: DirectoryPath | None = Field(None, description="folder of files with settings that are secrets")
-    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+    kafka_bootstrap: str | None = None
+    """Addresses of Kafka, `host:port,…`. If unset, `up` and `demo` start a broker."""
+    kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
+    """How processes connect to Kafka: encrypted (`ssl`), with user and password (`sasl`), or both."""
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256"] = "SCRAM-SHA-512"
+    """How a process proves its password to Kafka."""
+    kafka_username: str | None = Field(None, min_length=1)
+    """User at Kafka, for `sasl_…`."""
+    kafka_password: SecretStr | None = Field(None, min_length=1)
+    """Password of that user."""
+    kafka_ca_file: FilePath | None = None
+    """PEM file of the authority that signed Kafka's certificate. If unset, the system's authorities are trusted."""
+    kafka_certificate_file: FilePath | None = None
+    """PEM file of the process's own certificate, if Kafka asks for one."""
+    kafka_key_file: FilePath | None = None
+    """PEM file of that certificate's key."""
+    mongo_url: str | None = Field(None, repr=False)
+    """URL of MongoDB, with options such as `?tls=true&tlsCAFile=…&authSource=admin`. If unset, `up` and `demo` start a
+    database."""
+    mongo_username: str | None = Field(None, min_length=1)
+    """User at MongoDB, if the URL names none."""
+    mongo_password: SecretStr | None = Field(None, min_length=1)
+    """Password of that user."""
+    mongo_database: str = "pantry"
+    """Database that holds the collections."""
+    backend: Literal["embedded", "apache", "docker"] = "embedded"
+    """What `up` and `demo` start for servers that no setting names. `apache` runs Kafka's jars, by `mvn` and `java`."""
+    kafka_idempotence: bool | None = None
+    """Whether the producer is idempotent. If unset, it is, unless `up` or `demo` started the embedded broker, which
+    refuses it. A worker whose broker refuses it ends with status 2."""
+    topic_replication: int = Field(1, ge=1)
+    """Replicas of each topic that `topics apply` creates. Use 3 in production: then it sets `min.insync.replicas=2`."""
+    data_dir: Path = Path(".pantry")
+    """Folder of the embedded database, the servers' logs, and the secrets that `up` and `demo` make. Only its owner can
+    read it. One `up` at a time uses it."""
+    http_host: str = "127.0.0.1"
+    """Address that gateway, health and metrics listen on."""
+    http_port: int = Field(8080, ge=0, le=65535)
+    """Port of gateway, health and metrics. 0 picks a free one."""
+    http_connections_max: int = Field(2_000, ge=16, json_schema_extra={"unit": "connections"})
+    """Most connections that a process holds at once. A process needs 512 more open files than that (`ulimit -n`), and
+    raises its own limit as far as it may."""
+    ops_host: str | None = None
+    """Address that the operations port listens on. If unset, it is `PANTRY_HTTP_HOST`."""
+    ops_port: int | None = Field(None, ge=0, le=65535)
+    """Operations port: only this port then answers health and metrics. 0 picks a free one."""
+    public_url: str | None = None
+    """Where browsers reach the gateway, such as `https://leads.example`. Needed unless `PANTRY_HTTP_HOST` is
+    loopback."""
+    trusted_proxies: str = "127.0.0.1"
+    """Addresses and networks of the proxies in front, separated by commas. The gateway believes the headers
+    `X-Forwarded-For` and `X-Forwarded-Proto` of these alone, and logs `proxy.untrusted` for others."""
+    gateway_secret: SecretStr | None = Field(None, min_length=16)
+    """Secret that signs form tokens, webhooks and sign-in links. It is the same for every gateway process. `up`
+    makes its own, in the data folder."""
+    http_body_max: int = Field(1024 * 1024, ge=1024, json_schema_extra={"unit": "bytes"})
+    """Most bytes of a request's body."""
+    http_batch_max: int = Field(1_000, ge=1, json_schema_extra={"unit": "lines"})
+    """Most lines of a batch of scans."""
+    ack_timeout_s: float = Field(10.0, gt=0, json_schema_extra={"unit": "seconds"})
+    """How long a request waits until Kafka acknowledges its event. Then the gateway answers 503."""
+    timezone: str = "UTC"
+    """Time zone of the days and weeks by which leads are counted, such as `Europe/Vienna`. Dates without a zone in
+    rules and sequences are in it too."""
+    region: str = Field("US", pattern=r"^[A-Z]{2}$")
+    """Region of phone numbers without a country code."""
+    consent_policy: Literal["opt_out", "opt_in"] = "opt_out"
+    """What holds for a lead without a statement of consent. `opt_out` allows mail and calls; `opt_in` does not."""
+    batch_max: int = Field(500, ge=1, le=10_000, json_schema_extra={"unit": "records"})
+    """Most records of a batch."""
+    session_timeout_ms: int = Field(10_000, ge=1_000, json_schema_extra={"unit": "milliseconds"})
+    """Kafka gives the partitions of a process to others after this much silence."""
+    breaker_share: float = Field(0.2, gt=0, le=1)
+    """A worker stops when its handler fails on more than this share of its newest 250 records. 1: no limit."""
+    breaker_in_a_row: int = Field(50, ge=0, json_schema_extra={"unit": "records"})
+    """A worker stops when its handler fails on this many records in a row. 0: no limit."""
+    retry_max_s: float = Field(5.0, gt=0, json_schema_extra={"unit": "seconds"})
+    """Longest pause between two tries while a server does not answer."""
+    rules_file: Path = _CONFIG / "rules.yaml"
+    """Scoring rules. Workers use a saved change at once, and refuse a wrong one. The same holds for the files below."""
+    sequences_file: Path = _CONFIG / "sequences.yaml"
+    """Nurture sequences."""
+    triggers_file: Path = _CONFIG / "triggers.yaml"
+    """Triggers: the behaviour that enrols a lead in a sequence."""
+    assignment_file: Path = _CONFIG / "assignment.yaml"
+    """Assignment rules and owners."""
+    placeholders_file: Path = _CONFIG / "placeholders.yaml"
+    """Placeholders: addresses and phone numbers that count as missing, such as `noemail@noemail.com`."""
+    shared_identifier_max: int = Field(50, ge=1, le=1_000, json_schema_extra={"unit": "names"})
+    """Most names of persons under which one e-mail may be captured. With one more it identifies no lead."""
+    orphan_ttl: float = Field(900.0, gt=0, json_schema_extra={"unit": "seconds"})
+    """How long an event waits for its lead to exist. Then it ends as `lead_not_found`."""
+    command_patience: float = Field(3.0, ge=0, json_schema_extra={"unit": "seconds"})
+    """How long a command waits for a status of its lead that allows it. 0: the worker decides at once."""
+    pending_max: int = Field(10_000, ge=0, json_schema_extra={"unit": "events"})
+    """Most pending events of one `source` per worker. A further event ends as `lead_not_found` at once."""
+    erasure_pepper: SecretStr = SecretStr("")
+    """Pepper: the secret in the hashes of erasure markers. It is the same for every worker; never change it. The
+    erasure worker needs one. `up` and `demo` make their own, in the data folder."""
+    prediction_horizon_days: int = Field(90, ge=1, le=730, json_schema_extra={"unit": "days"})
+    """A prediction says whether a lead converts within this time. Another value trains a new model."""
+    lease_s: float = Field(60.0, gt=0, json_schema_extra={"unit": "seconds"})
+    """How long a process may hold a lease, such as a scheduler on a due step, before another takes it."""
+    secrets_dir: DirectoryPath | None = None
+    """Folder of files with settings that the environment does not name, such as `pantry_kafka_password`."""
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """Form of log lines. `auto` is `console` on a terminal, else `json`. No line has personal data or an error's
+    text."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level that is logged."""
 
     @property
     def zone(self) -> ZoneInfo:

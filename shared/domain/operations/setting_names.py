@@ -5,8 +5,11 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 PREFIX = "PANTRY_"
-# Read by deploy/, by the compose file for servers with logins, and by the tests.
-_OTHERS = frozenset({"PANTRY_CACHE", "PANTRY_SECRETS"})
+OTHERS = {
+    "PANTRY_CACHE": "Folder of Kafka's jars and of the tools of `deploy/audit`. If unset, it is `~/.cache/pantry`.",
+    "PANTRY_SECRETS": "Folder with a folder of secrets for each process, which `deploy/security/compose.yaml` mounts.",
+}
+"""Variables that only `deploy/` reads, with their meaning."""
 _TESTS = "PANTRY_TEST_"
 # Kubernetes sets variables for each Service: those of one called `pantry-gateway` look like settings.
 _SERVICE = re.compile(r"PANTRY_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
@@ -24,7 +27,7 @@ def unknown_settings(environment: Mapping[str, str], fields: Collection[str]) ->
     known = {variable(field) for field in fields}
     for name, value in environment.items():
         upper = name.upper()
-        if upper.startswith(PREFIX) and upper not in known | _OTHERS and not _is_foreign(upper, value):
+        if upper.startswith(PREFIX) and upper not in known | OTHERS.keys() and not _is_foreign(upper, value):
             yield _sentence(name, upper, known)
 
 
