@@ -5,6 +5,7 @@
 
 import json
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,11 @@ def _operation(topic: Topic) -> dict[str, Any]:
 def table() -> str:
     """Return every topic as a row of a Markdown table."""
     head = ("topic", "kind", "type", "key", "partitions", "kept for", "written by", "read by", "meaning")
-    rows = [_cells(topic) for topic in TOPICS.values()]
+    return markdown_table(head, [_cells(topic) for topic in TOPICS.values()])
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
     lines = [" | ".join(cells) for cells in (head, ["---"] * len(head), *rows)]
     return "".join(f"| {line} |\n" for line in lines)
 
@@ -144,21 +149,26 @@ def exports() -> dict[Path, str]:
 def stale() -> list[Path]:
     """Return the files that differ from the models, or have no topic."""
     wanted = exports()
-    wrong = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    return wrong + [path for path in sorted((_HERE / "json").glob("*.json")) if path not in wanted]
+    return differing(wanted) + [path for path in sorted((_HERE / "json").glob("*.json")) if path not in wanted]
 
 
-def main() -> int:
-    """Write the exports, or check them."""
+def differing(wanted: Mapping[Path, str]) -> list[Path]:
+    """Return the files that have another content, or none."""
+    return [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+
+
+def write_or_check(module: str, wanted: Mapping[Path, str], stale: Iterable[Path]) -> int:
+    """Write the files; with `--check` print the stale ones. Return the exit status of `python -m {module}`."""
     if "--check" in sys.argv:
-        for path in stale():
-            print(f"stale: {path.relative_to(_HERE.parent)}; run python -m schemas.export", file=sys.stderr)  # noqa: T201 - a command's answer
-        return 1 if stale() else 0
-    for path, text in exports().items():
+        names = [path.relative_to(_HERE.parent) for path in stale]
+        for name in names:
+            print(f"stale: {name}; run python -m {module}", file=sys.stderr)  # noqa: T201 - a command's answer
+        return 1 if names else 0
+    for path, text in wanted.items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check("schemas.export", exports(), stale()))

@@ -328,8 +328,9 @@ class WorkerProcess:
             except CircuitOpen as error:
                 self._trip(name, error)
             except Exception as error:  # noqa: BLE001 - an error must not end the loop: nothing would start it again
-                kind = "background.waits" if is_transient(error) else "background.failed"
-                _log.error(kind, worker=name, error=where(error))
+                _log.error(
+                    "background.waits" if is_transient(error) else "background.failed", worker=name, error=where(error)
+                )
             await pause(stopping, seconds)
             seconds = min(seconds * 2, self._settings.retry_max_s)
 

@@ -209,8 +209,7 @@ class Isolation:
         """Log a failed try; return whether it was the last."""
         answers = await self.servers_answer()
         text = f"{type(error).__name__}: {error}" if isinstance(error, Unavailable) else where(error)
-        event = "batch.failed" if answers else "batch.retrying"
-        _log.warning(event, worker=self.worker, records=records, error=text)
+        _log.warning("batch.failed" if answers else "batch.retrying", worker=self.worker, records=records, error=text)
         if not answers:
             self.on_wait()
         return tries.count(error, answers=answers)

@@ -32,8 +32,8 @@ def guard() -> None:
     """Keep the texts of errors out of all output. A process calls this first."""
     _set_up("warning", console=sys.stderr.isatty())
     sys.excepthook = lambda _, error, __: _crashed(error)
-    sys.unraisablehook = lambda info: _failed(info.exc_value, "unraisable")
-    threading.excepthook = lambda info: _failed(info.exc_value, "thread")
+    sys.unraisablehook = lambda info: _failed(info.exc_value)
+    threading.excepthook = lambda info: _failed(info.exc_value, thread=True)
     warnings.showwarning = _warned
 
 
@@ -88,9 +88,9 @@ def _crashed(error: BaseException) -> None:
     _log.critical("process.crashed", error=_describe(error), stack=stack)
 
 
-def _failed(error: BaseException | None, kind: str) -> None:
+def _failed(error: BaseException | None, *, thread: bool = False) -> None:
     if error is not None and not isinstance(error, SystemExit):
-        _log.error(f"{kind}.failed", error=_describe(error))
+        _log.error("thread.failed" if thread else "unraisable.failed", error=_describe(error))
 
 
 def _describe(error: BaseException) -> str:

@@ -15,7 +15,7 @@ def test_a_misspelt_setting_is_named_beside_the_one_that_was_meant() -> None:
 
 
 def test_a_name_that_is_like_no_setting_is_told_without_a_guess() -> None:
-    assert told("PANTRY_QUUX") == ["PANTRY_QUUX is no setting; README.md lists them"]
+    assert told("PANTRY_QUUX") == ["PANTRY_QUUX is no setting; deploy/docs/settings.md lists them"]
 
 
 @pytest.mark.parametrize(
