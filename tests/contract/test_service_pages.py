@@ -1,0 +1,41 @@
+"""The page of each service names what the code reads and writes."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from services.composition.permissions import mongo_actions, reads, writes
+from services.composition.workers import WORKERS
+
+PAGES = sorted(Path("services").glob("*/README.md"))
+_SPAN = re.compile(r"`([^`]+)`")
+
+
+def _row(page: str, heading: str) -> set[str]:
+    """Return the names in the row of the page's table with this heading."""
+    [row] = re.findall(rf"^\| {heading} \| (.*) \|$", page, re.MULTILINE)
+    return set(_SPAN.findall(row))
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+def test_a_worker_s_page_names_its_topics_and_its_collections_and_no_others(worker: str) -> None:
+    page, rights = Path(f"services/{worker}/README.md").read_text(), mongo_actions(worker)
+    assert _row(page, "topics that it reads") == set(reads(worker))
+    assert _row(page, "topics that it writes") == set(writes(worker))
+    assert _row(page, "collections that it reads") == {name for name, may in rights.items() if "find" in may}
+    assert _row(page, "collections that it writes") == {name for name, may in rights.items() if set(may) - {"find"}}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_the_files_that_a_service_s_page_names_are_there(page: Path) -> None:
+    named = [one for one in _SPAN.findall(page.read_text()) if re.fullmatch(r"[\w/.]+(?:\.(?:py|yaml)|/)", one)]
+    assert named
+    assert [
+        one for one in named if not any((root / one).exists() for root in (page.parent, page.parent.parent, Path()))
+    ] == []
+
+
+def test_the_list_of_services_leads_to_every_page() -> None:
+    links = re.findall(r"\]\((\w+/README\.md)\)", Path("services/README.md").read_text())
+    assert {Path("services", link) for link in links} == set(PAGES)
