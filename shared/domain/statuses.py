@@ -1,4 +1,4 @@
-"""The state machine of a lead's status, as one table; workers, tests and README use it."""
+"""The state machine of a lead's status, as one table; `services/README.md#statuses` shows it."""
 
 import re
 from collections.abc import Mapping

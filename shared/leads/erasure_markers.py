@@ -26,7 +26,7 @@ class WrongPepper(CircuitOpen):
     by = "stopped"
     then = (
         "Set PANTRY_ERASURE_PEPPER to what it was, the same for every worker, and start again. Nothing of this batch is"
-        " committed. README.md (Erasure) says what to do when it is lost."
+        " committed. deploy/docs/erasure.md says what to do when it is lost."
     )
 
 

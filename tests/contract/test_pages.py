@@ -29,6 +29,7 @@ _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _ELSEWHERE = re.compile(r"[a-z][a-z+.-]*:")
 _MENTION = re.compile(r"(?<![\w./-])((?:[\w.-]+/)*[\w-]+\.md)(?:#([\w-]+))?(?![\w/])")
+_TEST = re.compile(r"\btests/[\w/*]+(?:\.py)?")
 _NUMBERED = re.compile(r"\b(?:contract|section),? \d", re.IGNORECASE)
 
 
@@ -80,6 +81,12 @@ def test_every_relative_link_of_a_page_leads_to_a_file_and_a_section(page: Path)
 def test_every_page_and_section_that_code_mentions_is_there() -> None:
     found = {str(path): dangling(path.read_text(), path.parent) for path in CODE}
     assert {path: pages for path, pages in found.items() if pages} == {}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_file_of_tests_that_a_page_names_is_there(page: Path) -> None:
+    named = {name.partition("*")[0] for name in _TEST.findall(page.read_text())}
+    assert {name for name in named if not list(Path(name).parent.glob(f"{Path(name).name}*"))} == set()
 
 
 def test_no_text_names_a_section_of_a_page_by_a_number() -> None:

@@ -17,8 +17,8 @@ def test_the_table_says_for_every_move_and_status_what_happens() -> None:
         assert {row.by, row.publishes} <= set(TOPICS)
 
 
-def test_readme_shows_the_table_that_the_workers_follow() -> None:
-    assert TABLE in Path("README.md").read_text()
+def test_the_services_page_shows_the_table_that_the_workers_follow() -> None:
+    assert TABLE in Path("services/README.md").read_text()
 
 
 @pytest.mark.parametrize("move", list(Move))

@@ -1,4 +1,7 @@
-"""README.md's snippets, run as printed: `pantry up` in one terminal, everything else in a second one."""
+"""The pages' commands, run as printed: `pantry up` in one terminal, everything else in a second one.
+
+The blocks of README.md come first, then those of the gateway's page, then those of `deploy/docs`, in their order.
+"""
 
 import json
 import os
@@ -20,14 +23,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import sync_playwright
 
-from services.cli.main import app, run_command
-from shared.env_file import read_env_file
+from services.cli.main import app
 
 pytestmark = pytest.mark.long
-README = Path("README.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-SHELL = [text for language, text in BLOCKS if language == "sh"]
-UP = "deploy/run pantry up\n"
+WALK = [Path("README.md"), Path("services/gateway/README.md")]
+PAGES = [*WALK, *sorted(Path("deploy/docs").rglob("*.md")), Path("tests/README.md"), Path(".github/CONTRIBUTING.md")]
+BLOCKS = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHELL = [block for page in PAGES for block in BLOCKS.findall(page.read_text())]
+UP = "deploy/run pantry up "
 NOT_RUN = {
     "deploy/run pantry demo": "test_demo.py runs it with fewer leads, and this run is the other command",
     "python -m http.server": "serves until Ctrl-C, on one port for all; the browser here is given the same page",
@@ -35,9 +38,15 @@ NOT_RUN = {
     "pantry access apply": "needs administrators of servers with logins; tests/security gives and tries the rights",
     "pantry deadletter list": "needs a dead letter of that id; tests/worker/test_letters.py has some",
     "pantry model evaluate": "needs an export of one's own, and trains; tests/worker/test_training.py does",
+    "deploy/run python -m tests.benchmarks": "measures for minutes",
+    "deploy/run pytest  ": "runs all tests",
+    "deploy/run pytest tests/domain": "runs other tests",
     "deploy/run pytest tests/faults": "runs for minutes",
 }
 """The blocks that are not run, by how they begin, and why; each of their commands is parsed instead."""
+EXAMPLES = Path("deploy/examples")
+WARM = Path(__file__).with_name("warm_command.py")
+PROBLEM = re.compile(r'"status":[45]\d\d\b')
 DEADLINE_S = 180.0
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -46,7 +55,7 @@ _AS_FROM_THIS_MACHINE = ["--no-sandbox", "--disable-features=LocalNetworkAccessC
 
 
 def is_run(block: str) -> bool:
-    return not block.startswith(tuple(NOT_RUN)) and block != UP
+    return not block.startswith((*NOT_RUN, UP))
 
 
 def commands(block: str) -> Iterator[list[str]]:
@@ -69,11 +78,11 @@ def until(found: Callable[[], Any], what: str) -> Any:
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A fresh copy of the sources with the environment that there is, and no setting."""
+    """A fresh copy of the sources, compiled already, with the environment that there is, and no setting."""
     if not (Path(sys.prefix) / "stamp").exists():
-        pytest.skip("README's commands use the environment that deploy/run makes")
+        pytest.skip("the pages' commands use the environment that deploy/run makes")
     copy = tmp_path / "pantry"
-    shutil.copytree(".", copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "tests"))
+    shutil.copytree(".", copy, ignore=shutil.ignore_patterns(".*", "tests"))
     # A folder of links: where the environment is not of these sources, deploy/run clears the folder and not what it is.
     (copy / ".venv").mkdir()
     for entry in Path(sys.prefix).iterdir():
@@ -87,10 +96,11 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @contextmanager
 def first_terminal(tree: Path) -> Iterator[None]:
     """`pantry up`, as printed but on a free port."""
+    (block,) = [one for one in SHELL if one.startswith(UP)]
     log = tree.parent / "up.log"
     environment = os.environ | {"PANTRY_HTTP_PORT": "0"}
     with log.open("w") as said:
-        up = subprocess.Popen(["bash", "-c", f"exec {UP}"], cwd=tree, env=environment, stdout=said, stderr=said)
+        up = subprocess.Popen(["bash", "-c", f"exec {block}"], cwd=tree, env=environment, stdout=said, stderr=said)
     try:
         until(lambda: up.poll() is not None or "\nexport " in log.read_text(), "line of `pantry up`")
         assert up.poll() is None, log.read_text()
@@ -104,14 +114,14 @@ def first_terminal(tree: Path) -> Iterator[None]:
 class Terminal:
     """A shell that keeps its variables from block to block, and in which somebody types."""
 
-    def __init__(self, tree: Path) -> None:
+    def __init__(self, tree: Path, warm: str) -> None:
         self._tree, self._log = tree, tree.parent / "said.log"
         self._keys, typed = pty.openpty()
-        with self._log.open("w") as said:
+        with self._log.open("a") as said:  # several processes write to its end
             command = ["bash", "--norc", "--noprofile"]
             self.shell = subprocess.Popen(command, cwd=tree, stdin=typed, stdout=said, stderr=said)
         os.close(typed)
-        self._type("set -E; trap 'echo FAILED $BASH_COMMAND' ERR")
+        self._type(f"set -E; trap 'echo FAILED $BASH_COMMAND' ERR; pantry() {{ {warm} \"$@\"; }}")
 
     def _type(self, line: str) -> None:
         os.write(self._keys, f"{line}\n".encode())
@@ -143,15 +153,21 @@ class Terminal:
 
 @contextmanager
 def second_terminal(tree: Path) -> Iterator[Terminal]:
-    terminal = Terminal(tree)
+    """A terminal in which `pantry` is a fork of a process that has imported it."""
+    address = tree.parent / "warm"
+    serving = subprocess.Popen([sys.executable, WARM, address], stdin=subprocess.DEVNULL)
+    terminal = Terminal(tree, shlex.join([sys.executable, "-IS", str(WARM), str(address)]))
     try:
+        until(address.exists, "command that is warm")
         yield terminal
     finally:
         terminal.close()
+        serving.kill()
+        serving.wait()
 
 
 class Reader:
-    """Asks the gateway, with the key that README makes."""
+    """Asks the gateway, with the key that README.md makes."""
 
     def __init__(self, terminal: Terminal) -> None:
         self.url, self._key = terminal.value("URL"), terminal.value("KEY")
@@ -163,24 +179,34 @@ class Reader:
             return list(json.load(answer)["leads"])
 
 
-def test_every_block_that_is_not_run_is_in_readme_and_its_commands_exist() -> None:
+def test_every_block_that_is_not_run_is_there_and_its_commands_exist() -> None:
     for start in NOT_RUN:
         (block,) = [one for one in SHELL if one.startswith(start)]
-        for words in commands(block):
-            app.parse_args(words, print_error=False, exit_on_error=False)
-    assert UP in SHELL
+        _parse(block)
 
 
-def test_readme_shows_the_examples_as_they_are() -> None:
-    shown = {text for language, text in BLOCKS if language in {"python", "html"}}
-    assert shown == {file.read_text() for file in Path("deploy/examples").iterdir() if file.suffix in {".py", ".html"}}
+@pytest.mark.parametrize("page", sorted({*Path("services").rglob("README.md")} - {*PAGES}), ids=str)
+def test_the_commands_of_other_pages_exist(page: Path) -> None:
+    for block in BLOCKS.findall(page.read_text()):
+        _parse(block)
+
+
+def _parse(block: str) -> None:
+    for words in commands(block):
+        app.parse_args(words, print_error=False, exit_on_error=False)
+
+
+def test_every_example_is_in_a_block_that_is_run() -> None:
+    run = "".join(filter(is_run, SHELL))
+    assert [str(file) for file in EXAMPLES.iterdir() if file.suffix != ".toml" and str(file) not in run] == []
 
 
 @pytest.mark.timeout(400)
-def test_every_other_block_runs_as_printed_in_a_second_terminal(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_other_block_runs_as_printed_in_a_second_terminal(tree: Path) -> None:
     blocks = iter([one for one in SHELL if is_run(one)])
     with first_terminal(tree), second_terminal(tree) as terminal:
         assert "kps_shop" not in terminal.run(next(blocks))
+        assert terminal.run("type -P pantry\n").endswith("/.venv/bin/pantry\n")
         gateway = Reader(terminal)
         _a_program(terminal, gateway, blocks)
         _a_page(terminal, gateway, next(blocks))
@@ -188,18 +214,16 @@ def test_every_other_block_runs_as_printed_in_a_second_terminal(tree: Path, monk
         assert terminal.run(next(blocks)).startswith('202 {"accepted":1')
         assert terminal.run(next(blocks)) == ""
         _opportunities(tree, next(blocks))
-        monkeypatch.chdir(tree)
-        for name in ("URL", "AUTH", "ID"):
-            monkeypatch.setenv(name, terminal.value(name))
-        for name, value in read_env_file(tree / ".pantry" / "up.env").items():
-            monkeypatch.setenv(name, value)
         for block in blocks:
-            _operations(block)
+            assert not PROBLEM.search(terminal.run(block)), block
 
 
 def _a_program(terminal: Terminal, gateway: Reader, blocks: Iterator[str]) -> None:
     assert "HTTP/1.1 202" in terminal.run(next(blocks))
     until(lambda: gateway.leads("ana"), "lead of Ana")
+    figures = terminal.run(next(blocks))
+    assert "Blue Fork Bistro" in figures
+    assert '"totalLeads":' in figures
     assert terminal.run(next(blocks)).count("HTTP/1.1 202") == 3
     until(lambda: gateway.leads("ana")[0]["status"] == "converted", "conversion")
 
@@ -253,24 +277,3 @@ def _opportunities(tree: Path, block: str) -> None:
             assert any("Weekly produce" in line for line in reading.stdout)
         finally:
             os.killpg(reading.pid, signal.SIGTERM)
-
-
-def _operations(block: str) -> None:
-    """Run the commands of a block, `pantry` in this process: one of its own takes seconds to start."""
-    for line in block.splitlines():
-        if line.startswith("pantry "):
-            (words,) = commands(os.path.expandvars(line))
-            assert _status(words) == 0, line
-        else:
-            done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
-            assert set(json.loads(done.stdout)) - {"status", "title"}, line
-
-
-def _status(words: list[str]) -> int:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["pantry", *words])
-        try:
-            run_command()
-        except SystemExit as ended:
-            return int(ended.code or 0)
-    return 0

@@ -1,4 +1,4 @@
-"""The contract (schemas/README.md) as a model, and README's status table.
+"""The contract (schemas/README.md) as a model, with the status table of services/README.md.
 
 `take` applies one event and compares the published events with the contract. It shares no decision with the product.
 What the contract leaves open (ids, moments) comes from the published events, within limits.
@@ -78,9 +78,9 @@ def _touch(lead: Lead, said: Said) -> None:
 
 @cache
 def _table() -> dict[str, dict[str, str]]:
-    """Return README's status table: the result of a move, by the status before."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    text = "move " + readme.split("```\nmove ", 1)[1].split("```", 1)[0]
+    """Return the status table of `services/README.md#statuses`: the result of a move, by the status before."""
+    page = (Path(__file__).parents[2] / "services/README.md").read_text()
+    text = "move " + page.split("```\nmove ", 1)[1].split("```", 1)[0]
     head, *rows = [re.split(r" {2,}", line) for line in text.strip().splitlines()]
     return {row[0]: dict(zip(head[3:], row[3:], strict=True)) for row in rows}
 

@@ -54,7 +54,7 @@ class Promise:
 
 
 def judge_promises(facts: Facts) -> list[Promise]:
-    """Return all settings behind promises, in README's order."""
+    """Return all settings behind promises, in the order of `deploy/docs/operations.md`."""
     return [*_publishing(facts), *_keeping(facts), *_storing(facts)]
 
 

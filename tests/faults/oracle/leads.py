@@ -135,7 +135,7 @@ def _statuses(events: list[Event]) -> set[str]:
 
 
 def _possible(told: set[str]) -> set[str]:
-    """What a lead can be of which all this was told, in whatever order (README's table of statuses)."""
+    """What a lead can be of which all this was told, in whatever order (services/README.md#statuses)."""
     if "converted" in told:
         return {"converted"}
     if "new" in told:
