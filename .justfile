@@ -1,0 +1,37 @@
+# Short names for the usual commands: `just --list`.
+
+# list the recipes
+default:
+    @just --list
+
+# the whole funnel on this machine, with an account of every record
+demo *arguments:
+    deploy/run pantry demo {{ arguments }}
+
+# servers, workers and gateway until Ctrl-C
+up *arguments:
+    deploy/run pantry up {{ arguments }}
+
+# tests: `just test tests/domain -n 0`
+test *arguments:
+    deploy/run pytest {{ arguments }}
+
+# format, and fix what can be fixed
+fix:
+    deploy/run ruff check --fix .
+    deploy/run ruff format .
+
+# types, lint and import contracts
+check:
+    deploy/run ruff check .
+    deploy/run ruff format --check .
+    deploy/run mypy
+    deploy/run lint-imports
+
+# write schemas, AsyncAPI and the tables of the contract
+export:
+    deploy/run python -m schemas.export
+
+# everything that must hold before a change lands
+ci:
+    .ci/run
