@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from services.composition.permissions import mongo_actions, reads, writes
+from services.composition.permissions import GATEWAY, mongo_actions, reads, writes
 from services.composition.workers import WORKERS
 
 PAGES = sorted(Path("services").glob("*/README.md"))
-_SPAN = re.compile(r"`([^`]+)`")
+_SPAN = re.compile(r"`([^`\n]+)`")
 
 
 def _row(page: str, heading: str) -> set[str]:
@@ -19,10 +19,15 @@ def _row(page: str, heading: str) -> set[str]:
 
 
 @pytest.mark.parametrize("worker", WORKERS)
-def test_a_worker_s_page_names_its_topics_and_its_collections_and_no_others(worker: str) -> None:
-    page, rights = Path(f"services/{worker}/README.md").read_text(), mongo_actions(worker)
+def test_a_worker_s_page_names_its_topics_and_no_others(worker: str) -> None:
+    page = Path(f"services/{worker}/README.md").read_text()
     assert _row(page, "topics that it reads") == set(reads(worker))
     assert _row(page, "topics that it writes") == set(writes(worker))
+
+
+@pytest.mark.parametrize("service", [*WORKERS, GATEWAY])
+def test_a_service_s_page_names_its_collections_and_no_others(service: str) -> None:
+    page, rights = Path(f"services/{service}/README.md").read_text(), mongo_actions(service)
     assert _row(page, "collections that it reads") == {name for name, may in rights.items() if "find" in may}
     assert _row(page, "collections that it writes") == {name for name, may in rights.items() if set(may) - {"find"}}
 
