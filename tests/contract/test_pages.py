@@ -89,6 +89,11 @@ def test_every_file_of_tests_that_a_page_names_is_there(page: Path) -> None:
     assert {name for name in named if not list(Path(name).parent.glob(f"{Path(name).name}*"))} == set()
 
 
+def test_the_first_page_is_short_and_its_picture_small() -> None:
+    assert len(Path("README.md").read_text().splitlines()) <= 150
+    assert Path("deploy/docs/dashboard.png").stat().st_size <= 200_000
+
+
 def test_no_text_names_a_section_of_a_page_by_a_number() -> None:
     """Sections have names; numbers move."""
     found = {str(path): _NUMBERED.findall(path.read_text()) for path in (*CODE, *PAGES)}

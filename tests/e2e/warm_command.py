@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Callable
 
 _LARGEST = 2**17
 
@@ -21,26 +22,23 @@ def _call(address: str, words: list[str]) -> int:
 
 
 def _serve(address: str) -> None:
-    import importlib  # noqa: PLC0415 - a call imports as little as it can
-    import pkgutil  # noqa: PLC0415 - likewise
+    from services.cli.main import main  # noqa: PLC0415 - a call imports as little as it can
 
-    from services.cli import commands  # noqa: PLC0415 - likewise
-
-    for module in pkgutil.iter_modules(commands.__path__):
-        importlib.import_module(f"{commands.__name__}.{module.name}")
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
         server.bind(address)
         server.listen()
         while True:
             caller, _ = server.accept()
             if not os.fork():
-                _run(caller)
+                _become(caller)
+                status = _status_of(main)
+                caller.send(bytes([status]))
+                os._exit(status)
             caller.close()
 
 
-def _run(caller: socket.socket) -> None:
-    from services.cli.main import main  # noqa: PLC0415 - a call imports as little as it can
-
+def _become(caller: socket.socket) -> None:
+    """Take over the caller's words, files, folder and environment."""
     told, files, _, _ = socket.recv_fds(caller, _LARGEST, 3)
     words, folder, environment = json.loads(told)
     for file, number in zip(files, (0, 1, 2), strict=True):
@@ -49,15 +47,17 @@ def _run(caller: socket.socket) -> None:
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["pantry", *words]
-    status = 0
+
+
+def _status_of(main: Callable[[], None]) -> int:
     try:
         main()
     except SystemExit as ended:
-        status = int(ended.code or 0)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    caller.send(bytes([status]))
-    os._exit(status)
+        return int(ended.code or 0)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0
 
 
 if __name__ == "__main__":
