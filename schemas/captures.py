@@ -50,7 +50,7 @@ def is_phone(text: str, region: str) -> bool:
 
 def _email(value: str | None) -> str | None:
     if value is not None and not is_email(value):
-        raise PydanticCustomError("email", "is no e-mail address")
+        raise PydanticCustomError("email", "is not an e-mail address")
     return value
 
 
@@ -81,7 +81,7 @@ class CapturedContact(Model):
         if value is None:
             return None
         if not is_phone(value, (info.context or {}).get("region", "US")):
-            raise PydanticCustomError("phone", "is no possible phone number")
+            raise PydanticCustomError("phone", "is not a possible phone number")
         return value
 
     @model_validator(mode="after")

@@ -39,7 +39,7 @@ async def warn(kafka: Kafka, storage: Storage, *, idempotence: bool) -> None:
     weak = [f"{one.setting} is {one.found}: {one.harm}" for one in checked if one.holds is False]
     unknown = [one.setting for one in checked if one.holds is None]
     if weak or unknown:
-        _log.warning("promises.weakened", weak=weak, unknown=unknown, mend="pantry promises")
+        _log.warning("promises.weakened", weak=weak, unknown=unknown, check="pantry doctor")
 
 
 async def _topics(kafka: Kafka) -> list[TopicState]:

@@ -37,7 +37,9 @@ from shared.kafka.events import Received
 from shared.service import WorkerProcess
 from tests.harness import Bench, stop, until
 
-NOTHING_TO_REWRITE = "indexes are there\n0 claims rewritten, 0 pairs of leads suspected, 0 waiting for a broker"
+NOTHING_TO_REWRITE = (
+    "all indexes exist\nrewrote 0 claims, found 0 pairs of leads that look like one person, 0 unpublished"
+)
 """What `pantry indexes apply` says of a store without claims of an earlier release."""
 SECRET = "a gateway secret of the tests"  # noqa: S105 - it guards nothing
 

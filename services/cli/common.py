@@ -20,19 +20,19 @@ from shared.mongo.storage import Storage, Unavailable
 from shared.settings import Settings
 
 _T = TypeVar("_T")
-_PRINTED = "(`pantry up` prints the line that names its own)"
+_PRINTED = "(`pantry up` prints the line that sets it)"
 _PATIENCE_S = 10.0
 _UNBOUNDED = 100_000  # columns
 _EXPLANATIONS = {
-    "bool_parsing": "say true or false",
-    "enum": "say {expected}",
+    "bool_parsing": "give true or false",
+    "enum": "give {expected}",
     "float_parsing": "give a number",
     "greater_than": "give more than {gt:g}",
     "greater_than_equal": "give {ge:g} or more",
     "int_parsing": "give a whole number",
     "less_than": "give less than {lt:g}",
     "less_than_equal": "give {le:g} or less",
-    "literal_error": "say {expected}",
+    "literal_error": "give {expected}",
 }
 
 
@@ -61,14 +61,14 @@ def servers_of(settings: Settings) -> Servers:
 def broker_of(settings: Settings) -> Kafka:
     """Return the broker in the settings. Raises `UsageError`, `ConfigError`."""
     if not settings.kafka_bootstrap:
-        raise UsageError(f"name the broker: PANTRY_KAFKA_BOOTSTRAP {_PRINTED}")
+        raise UsageError(f"set PANTRY_KAFKA_BOOTSTRAP to the broker {_PRINTED}")
     return kafka_of(settings, settings.kafka_bootstrap)
 
 
 def database_of(settings: Settings) -> Mongo:
     """Return the database in the settings. Raises `UsageError`."""
     if not settings.mongo_url:
-        raise UsageError(f"name the database: PANTRY_MONGO_URL {_PRINTED}")
+        raise UsageError(f"set PANTRY_MONGO_URL to the database {_PRINTED}")
     return mongo_of(settings, settings.mongo_url)
 
 
@@ -86,11 +86,11 @@ async def check_broker_answers(kafka: Kafka) -> None:
             await reach(kafka)
     except (KafkaError, OSError) as error:
         why = f"{kafka.bootstrap}, {type(error).__name__}"
-        raise UsageError(f"the broker that PANTRY_KAFKA_BOOTSTRAP names does not answer ({why})") from None
+        raise UsageError(f"the broker in PANTRY_KAFKA_BOOTSTRAP doesn't answer ({why})") from None
 
 
 def without_login(url: str) -> str:
-    """Return a URL without user name and password, fit to be shown."""
+    """Return a URL without user name and password, safe to print."""
     return re.sub(r"//[^/]*@", "//", url)
 
 
@@ -107,7 +107,7 @@ def with_storage(work: Callable[[Storage], Awaitable[_T]], *, timeout_ms: int = 
         try:
             return await work(storage)
         except Unavailable as error:
-            raise UsageError(f"the database that PANTRY_MONGO_URL names does not answer ({error})") from None
+            raise UsageError(f"the database in PANTRY_MONGO_URL doesn't answer ({error})") from None
         finally:
             storage.close()
 
@@ -123,7 +123,7 @@ def gateway_secret_of(settings: Settings, *, create: bool = False) -> str:
         return settings.gateway_secret.get_secret_value()
     kept = _read_secret(settings.data_dir / "gateway.secret", create=create)
     if not kept:
-        raise UsageError("give the gateway its secret, the same for all its processes: PANTRY_GATEWAY_SECRET")
+        raise UsageError("set PANTRY_GATEWAY_SECRET to the same secret for all gateway processes")
     return kept
 
 
@@ -144,16 +144,18 @@ def _read_secret(file: Path, *, create: bool) -> str:
             _create_secret(file)
     except OSError as error:
         raise UsageError(
-            f"{file.parent} can't keep a secret ({error.strerror}): set PANTRY_DATA_DIR to another"
+            f"no secret can be written to {file.parent} ({error.strerror}): set PANTRY_DATA_DIR to another folder"
         ) from None
     try:
         kept = file.read_text().strip()
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} keeps a secret and can't be used: {error}") from None
+        raise UsageError(f"the secret in {file} can't be read: {error}") from None
     if not kept:
-        raise UsageError(f"{file} should keep a secret and is empty: restore it, or delete it to start with a new one")
+        raise UsageError(
+            f"{file} should contain a secret and is empty: restore it, or delete it to start with a new one"
+        )
     return kept
 
 

@@ -31,8 +31,8 @@ def lock_data_folder(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            problem = f"another `pantry up` or `demo` keeps its data in {folder}: stop it, or set PANTRY_DATA_DIR"
-            use = f"to use its servers, first say `. {env_file(folder)}`" if env_file(folder).exists() else ""
+            problem = f"another `pantry up` or `demo` uses {folder}: stop it, or set PANTRY_DATA_DIR to another folder"
+            use = f"to use its servers, first run `. {env_file(folder)}`" if env_file(folder).exists() else ""
             raise UsageError("; ".join(filter(None, (problem, use)))) from None
         # A killed process leaves a file that names servers that no longer run.
         env_file(folder).unlink(missing_ok=True)
@@ -44,7 +44,9 @@ def _locked(folder: Path) -> TextIO:
         private_folder(folder)
         return open(folder / _LOCK, "w", opener=private_file)
     except OSError as error:
-        raise UsageError(f"{folder} can't keep data here ({error.strerror}): set PANTRY_DATA_DIR to another") from None
+        raise UsageError(
+            f"no data can be written to {folder} ({error.strerror}): set PANTRY_DATA_DIR to another folder"
+        ) from None
 
 
 def runs_beside(settings: Settings) -> bool:
@@ -65,7 +67,7 @@ def runs_beside(settings: Settings) -> bool:
 def settings_beside(settings: Settings, found: Servers, url: str) -> dict[str, str]:
     """Return the environment for a process beside this one, without secrets.
 
-    The process is free to choose its own port; links that it prints lead to the gateway at `url`.
+    The process chooses its own port. Links that it prints lead to the gateway at `url`.
     """
     same = {name: getattr(settings, name) for name, field in Settings.model_fields.items() if not _is_secret(name)}
     changed = {name: value for name, value in same.items() if value != Settings.model_fields[name].default}
@@ -112,11 +114,13 @@ def check_port(host: str, port: int, setting: str) -> None:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(address)
     except PermissionError:
-        raise UsageError(f"this user may not listen on port {port}: set {setting} to another, 1024 or higher") from None
+        raise UsageError(f"this user may not use port {port}: set {setting} to 1024 or higher") from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise UsageError(f"port {port} of {host} is in use: set {setting} to another; 0 takes a free one") from None
-        raise UsageError(f"this machine has no address {host} to listen at: set PANTRY_HTTP_HOST") from None
+            raise UsageError(
+                f"port {port} of {host} is in use: set {setting} to another, or to 0 for any free port"
+            ) from None
+        raise UsageError(f"this machine has no address {host}: set PANTRY_HTTP_HOST to one of its own") from None
 
 
 def _is_secret(name: str) -> bool:

@@ -37,7 +37,7 @@ def print_line(text: str) -> None:
 
 def show_preview(table: SourceTable, reading: TableReading, survey: Survey) -> None:
     """Print the preview: each column, what looks wrong, and what becomes of the rows."""
-    grid = Grid("column", "becomes", "known", "example", "its cells")
+    grid = Grid("column", "becomes", "known by", "example", "cells")
     for one in preview_columns(table, reading, survey):
         grid.add_row(*map(escape, (one.header, one.becomes, one.known, one.example, one.cells)))
     out.print(grid)
@@ -50,8 +50,8 @@ def show_preview(table: SourceTable, reading: TableReading, survey: Survey) -> N
 def show_fixes(reading: TableReading, survey: Survey, command: Callable[[Sequence[str]], str]) -> None:
     """Print commands that may fix rejected rows; `command` turns mappings into one."""
     for why, pairs in suggest_mappings(reading, survey).items():
-        holds = ", ".join("{!r} looks like {}".format(*pair.rsplit("=", 1)) for pair in pairs)
-        print_line(f"rejected {survey.reasons[why].rows}: {why}. {holds}: if so, say")
+        guesses = ", ".join("{!r} looks like {}".format(*pair.rsplit("=", 1)) for pair in pairs)
+        print_line(f"rejected {survey.reasons[why].rows}: {why}. {guesses}. If so, run")
         print_line(f"  {command(pairs)}")
 
 
@@ -62,7 +62,7 @@ def given_pairs(reading: TableReading) -> list[str]:
 
 
 def can_ask(*, allowed: bool = True) -> bool:
-    """Return whether there is a terminal to ask at."""
+    """Return whether questions are allowed and there is a terminal to ask them on."""
     return allowed and sys.stdin.isatty()
 
 
@@ -72,14 +72,14 @@ def ask_source(why: str) -> Source:
 
 
 def describe_unclear_dates(headers: Sequence[str]) -> str:
-    """Return what is unclear about the dates of these columns."""
+    """Return a sentence on these columns, whose dates can be read in two ways."""
     return f"{', '.join(headers)}: dates such as 03/04/2026 can be read in two ways"
 
 
 def ask_dates(headers: Sequence[str]) -> DateOrder:
     """Ask for the date order that the file doesn't show."""
     return DateOrder(
-        Prompt.ask(escape(f"{describe_unclear_dates(headers)}. They are"), choices=list(DateOrder), console=out)
+        Prompt.ask(escape(f"{describe_unclear_dates(headers)}. Which order"), choices=list(DateOrder), console=out)
     )
 
 
@@ -87,7 +87,7 @@ def ask_consent(columns: Sequence[SourceColumn], examples: Mapping[str, str]) ->
     """Ask what the columns that may state consent mean; return their paths by header."""
     answers = {}
     for column in columns:
-        text = f"Column {column.header!r} (as {examples.get(column.header, '')!r}): what does a yes in it mean?"
+        text = f"Column {column.header!r} (such as {examples.get(column.header, '')!r}): what does a yes allow?"
         answer = Prompt.ask(escape(text), choices=[*_CONSENTS, _TEXT], console=out)
         answers[column.header] = _CONSENTS.get(answer, _as_text(column.header))
     return answers
@@ -100,9 +100,9 @@ def how_to_map(columns: Sequence[SourceColumn]) -> str:
     options = (f"{header}=consent.email", f"{header}={NOT}consent.email", f"{header}={_as_text(header)}")
     offered = ", ".join(f"--map {shlex.quote(option)}" for option in options)
     return (
-        f"only you can say what these columns state of consent: {named}. Give each its --map: consent.email,"
-        f" consent.phone or consent for both, with `{NOT.strip()}` before it where a yes means no, or a place in the"
-        f" context where it states none: one of {offered}"
+        f"only you know what these columns say about consent: {named}. Give --map for each. Map it to consent.email,"
+        f" consent.phone or consent (both). Put `{NOT.strip()}` before it if a yes means no. Map it to context if it"
+        f" says nothing about consent. For example, one of {offered}"
     )
 
 
@@ -119,6 +119,6 @@ def consent_questions(reading: TableReading, survey: Survey) -> list[SourceColum
 def confirm() -> None:
     """Ask whether to continue. Raises `UsageError` if not."""
     if not sys.stdin.isatty():
-        raise UsageError("there is no terminal to confirm this at: look at it with --dry-run, then say --yes")
-    if not Confirm.ask("Import it like this?", console=out, default=False):
+        raise UsageError("there is no terminal to confirm on: check with --dry-run, then add --yes")
+    if not Confirm.ask("Import these leads?", console=out, default=False):
         raise UsageError("nothing was imported")

@@ -50,49 +50,51 @@ from shared.settings import Settings
 
 app = cyclopts.App(
     name="pantry",
-    help="Lead-management workers of Kitchen Pantry CRM.",
+    help="Kitchen Pantry CRM: capture, score, nurture and convert leads.",
     version=lambda: importlib.metadata.version("kitchen-pantry-leads"),
 )
-topics_app = cyclopts.App(name="topics", help="The Kafka topics.")
+topics_app = cyclopts.App(name="topics", help="Create the Kafka topics.")
 app.command(topics_app)
 _IMPORT = """Import leads from a CSV file or a workbook (XLSX, XLS, ODS). Importing a file twice changes nothing.
 
-A row needs a name and an address or a phone number; what else can't be read is kept as text. Rows that can't be
-used go to a CSV file with the reasons in front: mend them there and import that file with the command shown then.
+A row needs a name, and an e-mail address or a phone number. Other values that can't be read are kept as text.
+Rejected rows go to a CSV file with the reason in the first column. Fix them there, then run the command that is shown.
 """
-_PROMISES = "Ask the servers for the settings that our promises stand on; exit status 1 when one of them is weak."
+_DOCTOR = "Check that the servers' settings keep the product's promises. The exit status is 1 if one is weak."
 _REPORT = """\
-Write the figures of the last 7, 30 or 90 days, beside those of the days before, into one file to be passed on.
+Write a report of the last 7, 30 or 90 days, compared with the days before, to one file.
 
-They are those of the dashboard and of /v1/analytics. The file asks nobody for anything: it can be mailed, kept and
-opened anywhere.
+The figures are those of the dashboard and of /v1/analytics. The file loads nothing from the network: mail it, keep
+it, open it anywhere.
 """
 # Each module is imported when its command runs: importing all takes longer than most commands.
 for _place, _name, _help in (
-    ("permissions:access_app", "access", "What each process may do at Kafka and at MongoDB, and nothing besides."),
-    ("dead_letters:deadletter_app", "deadletter", "Records that no handler could use."),
+    ("permissions:access_app", "access", "Show and grant the rights of each process at Kafka and MongoDB."),
+    ("dead_letters:deadletter_app", "deadletter", "List, show and replay dead letters."),
+    ("preflight:check_promises", "doctor", _DOCTOR),
     ("imports:import_file", "import", _IMPORT),
-    ("indexes:indexes_app", "indexes", "MongoDB's indexes."),
-    ("insights:insights_app", "insights", "The roll-ups behind dashboard and analytics."),
-    ("keys:keys_app", "keys", "Keys for the gateway: one a channel."),
-    ("leads:leads_app", "leads", "What is stored of leads."),
-    ("model:model_app", "model", "The models that predict which leads convert."),
-    ("nurture:nurture_app", "nurture", "What nurture does with a lead."),
-    ("users:people_app", "people", "People who sign in at the gateway: viewer, sales or admin."),
-    ("preflight:check_promises", "promises", _PROMISES),
+    ("indexes:indexes_app", "indexes", "Create the MongoDB indexes."),
+    ("insights:insights_app", "insights", "Rebuild or verify the figures behind the dashboard and analytics."),
+    ("keys:keys_app", "keys", "Create, list, rotate and revoke API keys."),
+    ("leads:leads_app", "leads", "Check and repair the stored leads."),
+    ("model:model_app", "model", "Train, compare and promote the models that predict conversions."),
+    ("nurture:nurture_app", "nurture", "Show what nurture did with a lead."),
+    ("users:people_app", "people", "Manage the users who can sign in."),
     ("report:write_report", "report", _REPORT),
-    ("rules:rules_app", "rules", "Rules: check them, try scoring rules, see how far leads follow them."),
+    ("rules:rules_app", "rules", "Check rules, simulate new scoring rules, and show the progress of rescoring."),
 ):
-    app.command(f"services.cli.commands.{_place}", name=_name, help=_help)
+    app.command(
+        f"services.cli.commands.{_place}", name=_name, help=_help, alias="promises" if _name == "doctor" else None
+    )
 _out = console()
 _DEMO_ORPHAN_TTL_S = 10.0
 _TRYING_OUT = (
-    "Embedded servers are for trying out: Kafka's records end with this process (`pantry promises` says more)."
+    "Embedded servers are for trying out: Kafka's records are lost when this process ends. See `pantry doctor`."
 )
 # Without a pepper, hashes can be matched with guessed names. With another one, workers miss erasures.
 _NO_PEPPER = (
-    "set PANTRY_ERASURE_PEPPER, the same for every worker: a secret that the names of erased leads are hashed with,"
-    " and that must never change. `openssl rand -hex 32` makes one."
+    "set PANTRY_ERASURE_PEPPER to the same secret for every worker, and never change it: the identifiers of erased"
+    " leads are hashed with it. `openssl rand -hex 32` makes one."
 )
 
 
@@ -107,7 +109,7 @@ def launch(
     words
         The command.
     env_file
-        A file with settings, NAME=value a line, as `pantry up` keeps one; the environment's own win.
+        A file with one setting per line, NAME=value, such as `pantry up` writes. The environment takes precedence.
 
     """
     load_settings(env_file)
@@ -116,12 +118,14 @@ def launch(
 
 @app.command
 def up(*, demo: bool = False) -> None:
-    """Run everything on this machine until Ctrl-C: servers that the settings don't name, topics, all workers.
+    """Run everything on this machine until Ctrl-C: servers, topics, all workers and the gateway.
+
+    It starts an embedded broker and database unless the settings name real ones.
 
     Parameters
     ----------
     demo
-        Feed 200 leads through the funnel, then go on running.
+        Send 200 sample leads through the funnel, then keep running.
 
     """
     from services.cli.commands.users import dashboard_link  # noqa: PLC0415 - like `_front`
@@ -159,7 +163,7 @@ def _check_ports(settings: Settings) -> None:
     check_port(settings.http_host, settings.http_port, "PANTRY_HTTP_PORT")
     if settings.ops_port is not None:
         if settings.ops_port == settings.http_port != 0 and settings.ops_host in {None, settings.http_host}:
-            raise UsageError(f"PANTRY_OPS_PORT and PANTRY_HTTP_PORT are both {settings.ops_port}: set one to another")
+            raise UsageError(f"PANTRY_OPS_PORT and PANTRY_HTTP_PORT are both {settings.ops_port}: change one of them")
         check_port(settings.ops_host or settings.http_host, settings.ops_port, "PANTRY_OPS_PORT")
 
 
@@ -177,10 +181,10 @@ def _print_servers(found: Servers, url: str, ops: str, dashboard: str, *, embedd
 
 
 def _print_next_steps(file: Path, beside: Mapping[str, str], secret: Sequence[str]) -> None:
-    _say(f"Ctrl-C stops everything. In another terminal, first say `. {file}`, or paste this line:")
+    _say(f"Ctrl-C stops everything. In another terminal, first run `. {file}`, or paste this line:")
     _say(f"export {' '.join(assignments(beside))}")
     if secret:
-        _say(f"It leaves secrets out; where a command needs them, set them too: {', '.join(secret)}")
+        _say(f"It contains no secrets. If a command needs them, set them too: {', '.join(secret)}")
 
 
 def _say(text: str) -> None:
@@ -189,16 +193,16 @@ def _say(text: str) -> None:
 
 @app.command
 def demo(*, leads: int = 1_000, seed: int | None = None, json: bool = False) -> None:
-    """Run everything, feed realistic leads through the whole funnel, reconcile, and end.
+    """Run everything, send realistic leads through the whole funnel, reconcile the result, and exit.
 
-    Beside a running `pantry up` whose servers the settings name, feed that one.
+    If the settings name the servers of a running `pantry up`, the leads go to that one.
 
     Parameters
     ----------
     leads
-        How many people the leads are of; duplicates, bad records and late scans come on top.
+        How many different people to create. Duplicates, bad records and late scans come on top.
     seed
-        The same seed makes the same leads. 1 unless said; beside `pantry up` by chance.
+        The same seed makes the same leads. The default is 1, or a random number if `pantry up` is running.
     json
         Print the summary as JSON, for programs.
 
@@ -211,7 +215,7 @@ def demo(*, leads: int = 1_000, seed: int | None = None, json: bool = False) -> 
     if runs_beside(settings):
         to, chance = connections(settings, servers_of(settings)), secrets.randbelow(10**6)
         if not json:
-            _say(f"Feeding the `pantry up` that keeps its data in {settings.data_dir}")
+            _say(f"Sending leads to the running `pantry up` (data in {settings.data_dir})")
         seed = chance if seed is None else seed
         feeding = _feed(settings, to, leads=leads, seed=seed, as_json=json)
         sys.exit(0 if asyncio.run(feeding) else 1)
@@ -244,11 +248,12 @@ async def _feed(settings: Settings, to: ServerConnections, *, leads: int, seed: 
 
 
 @app.command
-def worker(*names: Annotated[str, Parameter(help=f"any of: {', '.join(WORKERS)}")]) -> None:
-    """Run workers in this process, each in its consumer group; run as many processes as you like."""
+def worker(*names: Annotated[str, Parameter(help=f"One or more of {', '.join(WORKERS)}.")]) -> None:
+    """Run one or more workers in this process. Start as many processes as you like."""
     unknown = [name for name in names if name not in WORKERS]
     if unknown or not names:
-        raise UsageError(f"name workers out of: {', '.join(WORKERS)}")
+        problem = f"there is no worker {', '.join(unknown)}" if unknown else "no worker is named"
+        raise UsageError(f"{problem}: name one or more of {', '.join(WORKERS)}")
     settings = _with_pepper(Settings())
     peppered = bool(settings.erasure_pepper.get_secret_value())
     if "erasure" in names and not peppered:
@@ -273,7 +278,7 @@ def worker(*names: Annotated[str, Parameter(help=f"any of: {', '.join(WORKERS)}"
 
 @app.command(name="gateway")
 def run_gateway() -> None:
-    """Run a gateway process: HTTP in front of the input topics; run as many as you like behind a load balancer."""
+    """Run a gateway: the HTTP API, forms and the dashboard. Start several behind a load balancer."""
     settings = _with_secret(Settings())
     _check_ports(settings)
     configure(settings)
@@ -314,14 +319,15 @@ def _with_pepper(settings: Settings, *, create: bool = False) -> Settings:
 def _warn_if_readable(settings: Settings) -> None:
     if settings.data_dir.exists() and not private_folder(settings.data_dir):
         warning = (
-            f"others on this machine can read {settings.data_dir}, where secrets and leads are kept: PANTRY_DATA_DIR"
+            f"other users of this machine can read {settings.data_dir}, which has secrets and leads:"
+            " set PANTRY_DATA_DIR to a private folder"
         )
         console(stderr=True).print(warning, style="yellow", markup=False, highlight=False)
 
 
 @topics_app.command(name="apply")
 def topics_apply() -> None:
-    """Create the topics that are missing; change nothing else."""
+    """Create the missing topics, and change nothing else."""
     settings = Settings()
     made = asyncio.run(create_topics(answering_broker(settings), TOPICS.values(), settings.topic_replication))
     _out.print(f"created {len(made)} of {len(TOPICS)} topics" + (f": {', '.join(made)}" if made else ""))
@@ -329,7 +335,7 @@ def topics_apply() -> None:
 
 @app.command(name="lag")
 def show_lag() -> None:
-    """Show how many records each worker has still to handle."""
+    """Show how many records each worker still has to handle."""
     kafka = answering_broker(Settings())
     table = Table("worker", "topic", "records behind")
     for name, names in TOPICS_OF.items():
@@ -346,6 +352,6 @@ def main() -> None:
 
 
 def run_command() -> None:
-    """Run the command; print a user's mistake as a sentence and exit with status 2."""
+    """Run the command. On a user's mistake, print a sentence and exit with status 2."""
     with print_errors():
         app.meta(sys.argv[1:])

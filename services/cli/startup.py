@@ -21,20 +21,20 @@ from shared.settings import Settings
 def load_settings(file: Path | None) -> None:
     """Load settings from this file where the environment has none.
 
-    Raises `ConfigError` and `UsageError`. An unknown name that looks like a setting is refused: after a typo the
+    Raises `ConfigError` and `UsageError`. It refuses an unknown name that looks like a setting: after a typo the
     default would apply unnoticed.
     """
     from_file = read_env_file(file) if file else {}
     faults = [*unknown_settings(os.environ, Settings.model_fields)]
     faults += [f"{fault} ({file})" for fault in unknown_settings(from_file, Settings.model_fields)]
     given = {name.upper() for name in os.environ}
-    os.environ |= {name: text for name, text in from_file.items() if _is_news(name.upper(), given)}
+    os.environ |= {name: text for name, text in from_file.items() if _is_new(name.upper(), given)}
     faults += _faults_of_secrets(os.environ.get(variable("secrets_dir")))
     if faults:
         raise UsageError("\n".join(faults))
 
 
-def _is_news(upper: str, given: set[str]) -> bool:
+def _is_new(upper: str, given: set[str]) -> bool:
     return upper.startswith(PREFIX) and upper not in given
 
 
@@ -51,9 +51,9 @@ def print_errors() -> Iterator[None]:
     except (UsageError, ServerFailed, ConfigError) as error:
         _end(str(error))
     except KafkaError as error:
-        _end(f"the broker that PANTRY_KAFKA_BOOTSTRAP names refused, or is away: {error}")
+        _end(f"the broker in PANTRY_KAFKA_BOOTSTRAP refused, or doesn't answer: {error}")
     except Unavailable as error:
-        _end(f"the database that PANTRY_MONGO_URL names does not answer ({error})")
+        _end(f"the database in PANTRY_MONGO_URL doesn't answer ({error})")
     except ValidationError as error:
         _end("\n".join(_faults_of(error)))
 

@@ -67,7 +67,7 @@ def _live(console: Console, *, quiet: bool) -> Iterator[Live]:
 
 
 def _progress(progress: FeedProgress) -> Table:
-    table = Table("fed", "", "came out", "", title="Leads on their way")
+    table = Table("sent", "", "published", "", title="Progress")
     rows = max(len(_FED), len(WATCHED))
     for row in range(rows):
         fed = _FED[row].name if row < len(_FED) else ""
@@ -77,7 +77,7 @@ def _progress(progress: FeedProgress) -> Table:
 
 
 def _show(console: Console, account: Reconciliation, records: int, seconds: float, *, finished: bool) -> None:
-    table = Table("", "expected", "in Kafka", "in MongoDB", "", title="Reconciled against Kafka and MongoDB")
+    table = Table("", "expected", "in Kafka", "in MongoDB", "", title="Expected and stored")
     for line in account.lines:
         shown = ["-" if value is None else f"{value:,}" for value in (line.expected, line.kafka, line.mongodb)]
         table.add_row(line.what, *shown, "[green]agrees[/]" if line.agrees else "[red bold]DIFFERS[/]")
@@ -87,7 +87,9 @@ def _show(console: Console, account: Reconciliation, records: int, seconds: floa
     if account.late:
         console.print(f"{account.late} more dead letters than expected: events that waited too long for their leads")
     console.print("disguises: " + "; ".join(f"{name} {count}" for name, count in sorted(account.disguises.items())))
-    console.print(f"{records:,} records in {seconds:.1f} s; {account.repeated} events published twice under one id")
+    console.print(
+        f"{records:,} records in {seconds:.1f} s; {account.repeated} events published twice under the same id"
+    )
     if not finished:
         console.print(f"[red]no progress for {_PATIENCE_S:.0f} s: not every record has an outcome[/]")
     verdict = "[green bold]Every record is accounted for.[/]" if account.reconciled else "[red bold]Not reconciled.[/]"

@@ -79,7 +79,7 @@ def _check(file: str) -> None:
     with zipfile.ZipFile(file) as archive:
         parts = archive.infolist()
     if not any(part.filename in _WORKBOOK_PARTS for part in parts):
-        raise _Refused("It is a ZIP archive and no workbook: unpack it, and name a file of it.")
+        raise _Refused("It is a ZIP archive, not a workbook: unpack it, and import a file inside.")
     if sum(part.file_size for part in parts) > UNPACKED_MAX:
         raise _Refused(f"The workbook unpacks to more than {UNPACKED_MAX // 1024**2} MiB: save the sheet as CSV.")
 

@@ -11,7 +11,7 @@ from services.ingest.domain.tables.table import SourceRow, SourceTable, Unreadab
 
 _TEXT_MAX = 256 * 1024**2
 _TOO_LARGE = (
-    "{} claims more cells than can be read. Something far from the table makes it so large:"
+    "{} has more cells than can be read. A cell far from the table makes it so large:"
     " delete the rows and columns around the table, or save the sheet as CSV."
 )
 _BROKEN = "{} can't be read as a workbook: save it as XLSX or CSV."

@@ -67,7 +67,7 @@ def test_amounts_of_a_file_are_read_by_their_column() -> None:
     assert budgets == [1_234, 99.5, None]
     alone = judge_batch("\n".join(("Name;Email;Company;Budget", rows[0])).encode(), "text/csv", terms)
     assert [remark for remark in (*batch.remarks, *alone.remarks) if "1.234" in remark] == [
-        "amounts such as 1.234 in 'Budget' are read as 1234: no other amount shows decimals"
+        "amounts such as 1.234 in 'Budget' are read as 1234, because no other amount has decimals"
     ]
 
 

@@ -171,19 +171,19 @@ def test_a_misspelt_setting_ends_every_command_whether_it_comes_from_environment
     monkeypatch.setattr(os, "environ", {**os.environ, "PANTRY_MONGO_UR": "hunter2"})
     assert ended(monkeypatch, "--env-file", str(file), "access", "mongo") == 2
     assert capsys.readouterr().err.splitlines() == [
-        "PANTRY_MONGO_UR is no setting; did you mean PANTRY_MONGO_URL?",
-        f"PANTRY_REGIO is no setting; did you mean PANTRY_REGION? ({file})",
-        f"pantry_mongo_pasword is no setting; did you mean pantry_mongo_password? ({folder})",
+        "PANTRY_MONGO_UR is not a setting; did you mean PANTRY_MONGO_URL?",
+        f"PANTRY_REGIO is not a setting; did you mean PANTRY_REGION? ({file})",
+        f"pantry_mongo_pasword is not a setting; did you mean pantry_mongo_password? ({folder})",
     ]
 
 
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("PANTRY_BACKEND", "hunter2", "PANTRY_BACKEND: say 'embedded', 'apache' or 'docker'"),
+        ("PANTRY_BACKEND", "hunter2", "PANTRY_BACKEND: give 'embedded', 'apache' or 'docker'"),
         ("PANTRY_HTTP_PORT", "hunter2", "PANTRY_HTTP_PORT: give a whole number"),
         ("PANTRY_BREAKER_SHARE", "7", "PANTRY_BREAKER_SHARE: give 1 or less"),
-        ("PANTRY_KAFKA_IDEMPOTENCE", "hunter2", "PANTRY_KAFKA_IDEMPOTENCE: say true or false"),
+        ("PANTRY_KAFKA_IDEMPOTENCE", "hunter2", "PANTRY_KAFKA_IDEMPOTENCE: give true or false"),
         (
             "PANTRY_KAFKA_PASSWORD",
             "hunter2",
@@ -211,7 +211,7 @@ def test_a_port_in_use_is_told_with_its_setting_before_anything_starts(
             monkeypatch.setenv(f"PANTRY_{name}", value)
         assert ended(monkeypatch, *command) == 2
     told = capsys.readouterr().err
-    assert told == f"port {port} of 127.0.0.1 is in use: set PANTRY_HTTP_PORT to another; 0 takes a free one\n"
+    assert told == f"port {port} of 127.0.0.1 is in use: set PANTRY_HTTP_PORT to another, or to 0 for any free port\n"
     assert not (tmp_path / "data").exists()
 
 
@@ -221,9 +221,7 @@ async def test_a_broker_that_takes_the_connection_and_says_nothing_is_told_with_
     monkeypatch.setattr(common, "_PATIENCE_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         bootstrap = f"127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(
-            UsageError, match=f"PANTRY_KAFKA_BOOTSTRAP names does not answer .{bootstrap}, TimeoutError"
-        ):
+        with pytest.raises(UsageError, match=f"PANTRY_KAFKA_BOOTSTRAP doesn't answer .{bootstrap}, TimeoutError"):
             await check_broker_answers(Kafka(bootstrap))
 
 
@@ -237,10 +235,13 @@ def test_a_data_folder_in_use_is_told_and_free_again_afterwards(
 ) -> None:
     monkeypatch.setenv("PANTRY_DATA_DIR", str(tmp_path))
     with lock_data_folder(tmp_path):
-        with pytest.raises(UsageError, match=r"stop it, or set PANTRY_DATA_DIR$"), lock_data_folder(tmp_path):
+        with (
+            pytest.raises(UsageError, match=r"stop it, or set PANTRY_DATA_DIR to another folder$"),
+            lock_data_folder(tmp_path),
+        ):
             pass
         with keep_env_file(tmp_path, {"PANTRY_KAFKA_BOOTSTRAP": "127.0.0.1:9092"}):
-            with pytest.raises(UsageError, match=f"first say `. {env_file(tmp_path)}`"), lock_data_folder(tmp_path):
+            with pytest.raises(UsageError, match=f"first run `. {env_file(tmp_path)}`"), lock_data_folder(tmp_path):
                 pass
             assert not runs_beside(Settings())
             monkeypatch.setenv("PANTRY_KAFKA_BOOTSTRAP", "127.0.0.1:9092")
@@ -277,7 +278,7 @@ def test_one_port_for_two_servers_is_told_with_both_settings(
     monkeypatch.setenv("PANTRY_HTTP_PORT", port)
     monkeypatch.setenv("PANTRY_OPS_PORT", port)
     assert ended(monkeypatch, "up") == 2
-    assert capsys.readouterr().err == f"PANTRY_OPS_PORT and PANTRY_HTTP_PORT are both {port}: set one to another\n"
+    assert capsys.readouterr().err == f"PANTRY_OPS_PORT and PANTRY_HTTP_PORT are both {port}: change one of them\n"
 
 
 def test_the_version_is_that_of_the_project(

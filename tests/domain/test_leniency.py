@@ -95,11 +95,11 @@ def test_of_a_bad_address_and_a_good_number_the_number_counts_and_the_address_is
 @pytest.mark.parametrize(
     ("row", "errors"),
     [
-        ({"Email": "nobody"}, [("Email", "is no e-mail address")]),
+        ({"Email": "nobody"}, [("Email", "is not an e-mail address")]),
         ({"Email": "n/a"}, [("(line)", "has no e-mail address and no phone number")]),
         (
             {"Email": "nobody", "Phone": "12"},
-            [("Email", "is no e-mail address"), ("Phone", "is no possible phone number")],
+            [("Email", "is not an e-mail address"), ("Phone", "is not a possible phone number")],
         ),
         (
             {"First name": "-", "Last name": "", "Company": "N/A"},
@@ -334,7 +334,7 @@ def test_a_row_with_a_usable_name_and_address_is_never_refused(
 
 
 @pytest.mark.parametrize("number", ["4.91512E+11", "4,91512E+11", "1.30355E+10"])
-def test_a_number_that_a_spreadsheet_rounded_says_how_to_mend_it(number: str) -> None:
+def test_a_number_that_a_spreadsheet_rounded_says_how_to_fix_it(number: str) -> None:
     line = judged({"Name": "Ana Reyes", "Company": "Blue Fork", "Phone": number})
     assert isinstance(line, RejectedLine)
-    assert ["make the column text" in one.message for one in line.errors] == [True]
+    assert ["Format the column as text" in one.message for one in line.errors] == [True]

@@ -35,11 +35,11 @@ def test_the_preview_says_of_every_column_what_it_becomes_how_that_is_known_and_
         "Company": ("company.name", "named", "3 read"),
         "Email": ("contact.email", "named", "3 of 4 read, 1 in rejected rows"),
         "Phone 1": ("contact.phone", "given", "1 read"),
-        "Phone 2": ("contact.phone", "given", "2 read; used where no column above has it"),
+        "Phone 2": ("contact.phone", "given", "2 read; used where no column above has a value"),
         "Compnay size": ("company.size", "guessed", "1 of 2 read, 1 kept as text"),
         "Opt": ("(left out)", "left out", "4 left out"),
-        "GDPR status": ("context.GDPR status", "asked", "2 kept as text: none states consent"),
-        "Email Opt Out": ("consent.email; a yes in it means no", "named", "2 read"),
+        "GDPR status": ("context.GDPR status", "asked", "2 kept as text: none says anything about consent"),
+        "Email Opt Out": ("consent.email; a yes means no", "named", "2 read"),
         "Blank": ("context.Blank", "kept", "empty"),
     }
 
@@ -50,10 +50,10 @@ def test_the_preview_says_which_of_several_columns_counts() -> None:
         "Ana Reyes,ana@blue.example,303 555 1234,303 555 1235,yes,no,yes\n"
     )
     cells = {one.header: one.cells for one in preview_columns(*surveyed(text, {"Mobile": "contact.phone"}))}
-    assert cells["Phone"] == "1 read; used where no column that you named has it"
+    assert cells["Phone"] == "1 read; used where no column that you mapped has a value"
     assert cells["Mobile"] == "1 read"
     assert cells["Newsletter"] == "1 read"
-    assert cells["Email Opt Out"] == cells["Do Not Contact"] == "1 read; a no in any of these columns holds"
+    assert cells["Email Opt Out"] == cells["Do Not Contact"] == "1 read; a no in any of these columns counts"
 
 
 def test_the_preview_shows_the_first_filled_cell_cut_where_it_is_long() -> None:
@@ -68,8 +68,8 @@ def test_the_preview_shows_the_first_filled_cell_cut_where_it_is_long() -> None:
 def test_the_totals_say_warnings_by_kind_and_rejections_by_reason() -> None:
     _, _, survey = surveyed(FILE, GIVEN)
     assert totals(survey) == [
-        "warning on 1 row: Compnay size is no company size that can be read; kept as text in the context",
-        "rejected 1 row: Email is no e-mail address (line 4)",
+        "warning on 1 row: Compnay size is not a readable company size; kept as text in the context",
+        "rejected 1 row: Email is not an e-mail address (line 4)",
         "rejected 1 row: has no name: neither a person's nor a company's (line 5)",
         "4 rows: 2 can be imported, 1 of them with warnings; 2 rejected",
     ]
@@ -77,7 +77,7 @@ def test_the_totals_say_warnings_by_kind_and_rejections_by_reason() -> None:
 
 def test_a_guess_is_remarked() -> None:
     table, reading, survey = surveyed(FILE, GIVEN)
-    assert "'Compnay size' is taken as company.size by likeness: it is a guess" in survey.remarks(table, reading)
+    assert "'Compnay size' looks like company.size and is read as that: check it" in survey.remarks(table, reading)
 
 
 def suggested(text: str) -> list[tuple[str, ...]]:

@@ -53,7 +53,7 @@ def test_a_topic_with_a_weaker_setting_is_named_with_its_value(name: str, value:
 
 def test_a_read_preference_of_the_url_is_named_and_not_followed() -> None:
     asked = of(replace(SAFE, asked_to_read_from="secondaryPreferred"), "read preference")
-    assert (asked.found, asked.holds) == ("primary, not secondaryPreferred as the URL asks", True)
+    assert (asked.found, asked.holds) == ("primary, not secondaryPreferred as the URL says", True)
     assert of(SAFE, "read preference").found == "primary"
 
 
@@ -87,7 +87,7 @@ def test_what_a_server_does_not_tell_is_neither_safe_nor_weak() -> None:
     silent = replace(SAFE, topics=(replace(TOPIC, settings=None),), nodes=None)
     assert weak(silent) == {}
     assert of(silent, "min.insync.replicas").holds is None
-    assert of(silent, "database's nodes").found == "not told"
+    assert of(silent, "database's nodes").found == "not visible"
 
 
 def test_each_weakness_says_what_it_costs_and_what_mends_it() -> None:

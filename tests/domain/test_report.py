@@ -341,7 +341,7 @@ def _luminance(shade: str) -> float:
 
 @pytest.mark.parametrize("wrong", [{"timeframe": "year"}, {"format_": "pdf"}])
 def test_what_there_is_not_is_refused_with_what_there_is(wrong: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match="name one of"):
+    with pytest.raises(UsageError, match="give one of"):
         command(**wrong)  # type: ignore[arg-type]  # one of two words
 
 
@@ -364,5 +364,5 @@ def test_a_database_that_is_away_is_told_in_a_sentence(monkeypatch: pytest.Monke
 
     monkeypatch.setenv("PANTRY_MONGO_URL", "mongodb://127.0.0.1:1")
     monkeypatch.setattr(Figures, "compared", away)
-    with pytest.raises(UsageError, match="PANTRY_MONGO_URL names does not answer"):
+    with pytest.raises(UsageError, match="PANTRY_MONGO_URL doesn't answer"):
         command()

@@ -49,14 +49,14 @@ def test_progress_adds_up_never_passes_the_total_and_ends_with_it() -> None:
     ("row", "words"),
     [
         (None, "no rules are in use yet: no scoring worker has run"),
-        (NEW, "rules abc.2, in use since 2026-03-02 12:00:00 UTC: no lead has been scored again yet"),
+        (NEW, "rules abc.2, in use since 2026-03-02 12:00:00 UTC: no lead has been rescored yet"),
         (
             rescoring_job.advance_job({**TAKEN, "total": 5_000}, "one", LEASE, 1_200),
-            "rules abc.2, in use since 2026-03-02 12:00:00 UTC: 1,200 of 5,000 leads have been scored again",
+            "rules abc.2, in use since 2026-03-02 12:00:00 UTC: 1,200 of 5,000 leads have been rescored",
         ),
         (
             rescoring_job.finish_job(TAKEN, NOW),
-            "rules abc.2, in use since 2026-03-02 12:00:00 UTC: every scored lead stands under them",
+            "rules abc.2, in use since 2026-03-02 12:00:00 UTC: all scored leads follow them",
         ),
     ],
 )

@@ -9,13 +9,15 @@ def told(name: str, value: str = "x") -> list[str]:
 
 
 def test_a_misspelt_setting_is_named_beside_the_one_that_was_meant() -> None:
-    assert told("PANTRY_MONGO_UR") == ["PANTRY_MONGO_UR is no setting; did you mean PANTRY_MONGO_URL?"]
-    assert told("pantry_kafka_pasword") == ["pantry_kafka_pasword is no setting; did you mean pantry_kafka_password?"]
-    assert told("PANTRY_HTP_PORT", "8080") == ["PANTRY_HTP_PORT is no setting; did you mean PANTRY_HTTP_PORT?"]
+    assert told("PANTRY_MONGO_UR") == ["PANTRY_MONGO_UR is not a setting; did you mean PANTRY_MONGO_URL?"]
+    assert told("pantry_kafka_pasword") == [
+        "pantry_kafka_pasword is not a setting; did you mean pantry_kafka_password?"
+    ]
+    assert told("PANTRY_HTP_PORT", "8080") == ["PANTRY_HTP_PORT is not a setting; did you mean PANTRY_HTTP_PORT?"]
 
 
 def test_a_name_that_is_like_no_setting_is_told_without_a_guess() -> None:
-    assert told("PANTRY_QUUX") == ["PANTRY_QUUX is no setting; deploy/docs/settings.md lists them"]
+    assert told("PANTRY_QUUX") == ["PANTRY_QUUX is not a setting; deploy/docs/settings.md lists them"]
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_placeholders_missing_names_and_columns_that_say_nothing_are_remarked() 
         "Cy,Li,Tin,cy@t.example,,large,",
     ]
     assert remarks(rows, known=known) == (
-        "1 row has an address or phone number that identifies nobody: it counts as missing",
+        "1 row has a placeholder for an address or phone number: it counts as missing",
         "1 column is empty: 'Fax'",
         "most cells of 'Size' are not understood: 2 of 3",
         "1 row has no last name: (not given) is in its place",
@@ -61,8 +61,8 @@ def test_placeholders_missing_names_and_columns_that_say_nothing_are_remarked() 
 @pytest.mark.parametrize(
     ("header", "says"),
     [
-        ("Colour,Email,Shape", "no column holds a name"),
-        ("First name,Last name,Shape", "no column holds an e-mail address"),
+        ("Colour,Email,Shape", "no column has a person's or a company's name"),
+        ("First name,Last name,Shape", "no column has an e-mail address"),
     ],
 )
 def test_a_wrong_file_is_remarked_first(header: str, says: str) -> None:
@@ -74,12 +74,12 @@ def test_a_placeholder_is_understood() -> None:
     found = remarks(
         ["Ana Reyes,X,none@none.com,303 555 0142", "Bo Li,Y,none@none.com,"], "Name,Company,Email,Phone", known
     )
-    assert found == ("2 rows have an address or phone number that identifies nobody: it counts as missing",)
+    assert found == ("2 rows have a placeholder for an address or phone number: it counts as missing",)
 
 
 def test_a_file_whose_columns_have_no_names_is_remarked_first_and_no_address_is_quoted() -> None:
     found = remarks(["Bo Li,bo@red.example,303 555 0143"], "Ana Reyes,ana@blue.example,303 555 0142")
-    assert found[0].startswith("the line that should name the columns looks like a row")
+    assert found[0].startswith("the header looks like a row")
     assert "ana@" not in found[0]
 
 
@@ -106,7 +106,7 @@ def test_an_item_that_is_rejected_says_that_its_no_is_not_kept(said: object) -> 
     (line,) = batch.lines
     assert isinstance(line, RejectedLine)
     assert [(one.path, one.message) for one in line.unkept] == [
-        ("consent.email", "refuses e-mail: this no is not kept until the row can be used")
+        ("consent.email", "refuses e-mail: this refusal is not stored until the row can be used")
     ]
     assert [one.partition(",")[0] for one in batch.remarks] == ["1 rejected row refuses e-mail"]
 

@@ -108,7 +108,7 @@ def test_empty_columns_at_the_end_are_none_and_a_filled_one_without_a_name_has_i
 def test_a_header_repeated_and_the_footer_of_a_report_are_no_rows() -> None:
     table = read(f"{HEADER}\n{ANA}\n{HEADER}\n{ANA}\n\nTotal: 2,,\nConfidential - do not distribute\n")
     assert [row.line for row in table.rows] == [2, 4]
-    assert table.notes == ("left out the footer of the file: line 6, 7",)
+    assert table.notes == ("left out the file's footer: line 6, 7",)
 
 
 def test_a_row_of_a_name_alone_is_no_footer() -> None:

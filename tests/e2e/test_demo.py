@@ -39,7 +39,7 @@ def test_ctrl_c_stops_everything_though_the_demo_is_under_way(local: LocalServer
         assert file.exists()
         up.send_signal(signal.SIGINT)
         assert up.wait(60) == 0
-    assert told == f"Ctrl-C stops everything. In another terminal, first say `. {file}`, or paste this line:\n"
+    assert told == f"Ctrl-C stops everything. In another terminal, first run `. {file}`, or paste this line:\n"
     assert not file.exists()
 
 

@@ -55,7 +55,7 @@ async def test_without_javascript_a_refusal_names_the_faults_and_keeps_what_was_
     browser: Browser, gateway: Gateway
 ) -> None:
     errors = [
-        {"path": "contact.phone", "message": "is no possible phone number"},
+        {"path": "contact.phone", "message": "is not a possible phone number"},
         {"path": "company.<b>", "message": "is unknown"},
     ]
     gateway.answers.append((422, {"errors": errors}))
@@ -152,7 +152,7 @@ async def test_what_is_missing_is_told_before_anything_is_sent(browser: Browser,
 
 async def test_a_422_marks_its_fields_and_moves_the_focus(browser: Browser, gateway: Gateway) -> None:
     errors = [
-        {"path": "contact.email", "message": "is no e-mail address"},
+        {"path": "contact.email", "message": "is not an e-mail address"},
         {"path": "requirements.painPoints.0", "message": "String should have at most 200 characters"},
         {"path": "contact.title", "message": "is odd"},
         {"path": "contact", "message": "one of email and phone is required"},
@@ -251,7 +251,7 @@ async def test_no_person_comes_upon_the_trap(browser: Browser, gateway: Gateway,
 async def test_it_is_accessible_at_every_step(
     browser: Browser, gateway: Gateway, url: Callable[[Gateway], str]
 ) -> None:
-    gateway.answers.append((422, {"errors": [{"path": "contact.phone", "message": "is no possible phone number"}]}))
+    gateway.answers.append((422, {"errors": [{"path": "contact.phone", "message": "is not a possible phone number"}]}))
     async with opened(browser, url(gateway), bypass_csp=True, reduced_motion="reduce") as page:
         await fill(page)
         await _harmless(page)

@@ -106,7 +106,7 @@ async def test_the_whole_funnel_runs_with_each_process_under_its_own_user_and_no
 
 async def _prepare(site: Site) -> None:
     said = await site.typed(ADMINISTRATOR, "access", "apply")
-    assert said.endswith(f"{len(PROCESSES)} roles at MongoDB are there")
+    assert said.endswith(f"{len(PROCESSES)} roles at MongoDB are granted")
     make_users(site.local.servers.mongo_url)
     assert (await site.typed(SETUP, "topics", "apply")).startswith(f"created {len(TOPICS)} of {len(TOPICS)} topics")
     assert await site.typed(SETUP, "indexes", "apply") == NOTHING_TO_REWRITE

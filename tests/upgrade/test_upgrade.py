@@ -227,8 +227,8 @@ async def test_claims_in_the_forms_of_the_release_before_are_rewritten_and_the_w
         said = await typed(on, "indexes", "apply")
         rewritten = len(older) + 3
         assert (
-            said
-            == f"indexes are there\n{rewritten} claims rewritten, 1 pair of leads suspected, 0 waiting for a broker"
+            said == f"all indexes exist\nrewrote {rewritten} claims, found 1 pair of leads that look like one person,"
+            " 0 unpublished"
         )
         assert await typed(on, "indexes", "apply") == NOTHING_TO_REWRITE
         held = {row["_id"]: row["leadIds"] for row in await on.storage.find(IDENTITIES, {})}

@@ -126,6 +126,6 @@ async def test_under_the_opt_in_policy_a_silent_lead_gets_nothing_and_every_page
             steps = (await http.call("GET", f"/v1/leads/{lead_id('c1')}/nurture", key=key)).json["steps"]
     why = "nothing was stated; mail needs a yes (opt-in policy)"
     assert consent[0] == f"mail: not allowed, {why}"
-    assert f"will not go: {why}" in {line.words for line in story.lines}
+    assert f"will not be sent: {why}" in {line.words for line in story.lines}
     assert lead["permissions"]["email"] == {"allowed": False, "why": why}
     assert {step.get("willNotGo") for step in steps if step["state"] == "scheduled"} == {why}

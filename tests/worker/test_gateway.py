@@ -237,7 +237,7 @@ async def test_a_batch_of_scans_is_accepted_in_part_and_sent_again_changes_nothi
             assert len(answer.json["eventIds"]) == 2
             (rejected,) = answer.json["rejected"]
             assert rejected["line"] == (3 if media == "text/csv" else 2)
-            assert rejected["errors"][0]["message"] == "is no e-mail address"
+            assert rejected["errors"][0]["message"] == "is not an e-mail address"
             (warning,) = answer.json["warnings"]
             assert (warning["line"], warning["column"]) == (
                 rejected["line"] + 1,

@@ -64,9 +64,9 @@ def test_files_go_into_the_log_once_and_what_is_mended_follows(
 
     assert pantry(file, *options) == 1
     said = capsys.readouterr().out
-    assert "read 3 = 2 published + 1 rejected" in said
+    assert "3 rows read: 2 imported, 1 rejected" in said
     again = shlex.join(["pantry", "import", f"{file}.rejects.csv", *options[:4], "--channel", "Spring fair"])
-    assert f"mend them there, then say\n  {again}\n" in said
+    assert f"fix them there, then run\n  {again}\n" in said
     there = captured(kafka)
     ana, bo = sorted(there.values(), key=lambda event: event["data"]["contact"]["firstName"])
     assert (ana["source"], ana["key"]) == ("/imports/Spring%20fair", "ana@example.com")
@@ -88,7 +88,7 @@ def test_files_go_into_the_log_once_and_what_is_mended_follows(
     with rejects.open(encoding="utf-8-sig", newline="") as text:
         header, row = csv.reader(text)
     assert header[0] == "reason for rejection"
-    assert row[0] == "E-mail Address is no e-mail address"
+    assert row[0] == "E-mail Address is not an e-mail address"
     mended = rejects.read_text("utf-8-sig").replace("cy@example,", "cy@example.com,").replace("Moss,", "Moss,Tin Pot")
     rejects.write_text(mended)
     assert pantry(rejects, *shlex.split(again)[3:], "--yes") == 0
@@ -122,13 +122,13 @@ def test_a_no_of_a_rejected_row_is_told_before_the_import_after_it_and_in_its_fi
     file.write_text("Name,Email,Newsletter\nAna Reyes,ana@blue.example,yes\n,bo@blue.example,no\n")
     assert pantry(file, "--source", "website", "--yes") == 1
     said = capsys.readouterr().out
-    before, _, after = said.partition("read 2 = 1 published + 1 rejected")
+    before, _, after = said.partition("2 rows read: 1 imported, 1 rejected")
     told = "1 rejected row refuses e-mail, and its no is not kept"
     assert f"note: {told}" in before
     assert told in after
     with (tmp_path / "left.csv.rejects.csv").open(encoding="utf-8-sig", newline="") as text:
         _, row = csv.reader(text)
-    assert row[0].endswith("; refuses e-mail: this no is not kept until the row can be used")
+    assert row[0].endswith("; refuses e-mail: this refusal is not stored until the row can be used")
 
 
 def new(kafka: Kafka, there: dict[str, Any]) -> list[Any]:
@@ -150,7 +150,7 @@ def test_a_dry_run_needs_no_broker_and_writes_nothing(
     told = capsys.readouterr().out
     assert "contact.firstName" in told
     assert "rejected 1 row: has no e-mail address and no phone number (line 3)" in told
-    assert "read 2 = 1 could be published + 1 rejected" in told
+    assert "2 rows read: 1 can be imported, 1 rejected" in told
     assert list(small.parent.iterdir()) == [small]
 
 
@@ -186,7 +186,7 @@ def test_a_source_is_called_in_the_help_as_everywhere_else(
 
 def test_a_broker_that_is_away_is_told_in_a_sentence(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PANTRY_KAFKA_BOOTSTRAP", "127.0.0.1:1")
-    with pytest.raises(UsageError, match="PANTRY_KAFKA_BOOTSTRAP names does not answer"):
+    with pytest.raises(UsageError, match="PANTRY_KAFKA_BOOTSTRAP doesn't answer"):
         pantry(small, "--yes", "--source", "website")
 
 
@@ -195,7 +195,7 @@ def test_on_a_terminal_the_source_is_asked_for_when_no_column_holds_it(
 ) -> None:
     monkeypatch.setattr("sys.stdin", Terminal("fair\ntrade_show\n"))
     assert pantry(small, "--dry-run") == 1
-    assert "read 2 = 1 could be published + 1 rejected" in capsys.readouterr().out
+    assert "2 rows read: 1 can be imported, 1 rejected" in capsys.readouterr().out
 
 
 def test_the_order_of_dates_that_no_date_shows_is_given_or_asked_for(
@@ -217,7 +217,7 @@ def test_an_address_that_identifies_nobody_counts_as_missing(
     file = tmp_path / "leads.csv"
     file.write_text("First Name,Company,Email\nAna,Blue Fork,noemail@noemail.com\nBo,Red Pan,bo@red.example\n")
     assert pantry(file, "--dry-run", "--source", "website") == 1
-    assert "rejected 1 row: Email identifies nobody, and counts as missing (line 2)" in capsys.readouterr().out
+    assert "rejected 1 row: Email is a placeholder, and counts as missing (line 2)" in capsys.readouterr().out
 
 
 def test_a_source_that_a_column_holds_is_not_asked_for(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_source_that_a_column_holds_is_not_asked_for(tmp_path: Path) -> None:
 def test_a_row_that_names_no_known_source_needs_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "told.csv"
     file.write_text("First name,Last name,Company,Email,Source\nAna,Reyes,Blue Fork,ana@example.com,Google Ads\n")
-    with pytest.raises(UsageError, match="1 of 1 rows name no source that is known: give --source"):
+    with pytest.raises(UsageError, match="1 of 1 rows state no known source: give --source"):
         pantry(file, "--dry-run")
     monkeypatch.setattr("sys.stdin", Terminal("website\n"))
     assert pantry(file, "--dry-run") == 0
@@ -246,7 +246,7 @@ def test_what_may_be_consent_is_asked_for(
     monkeypatch.setattr("sys.stdin", Terminal("no calls\n"))
     capsys.readouterr()
     assert pantry(file, "--dry-run", "--source", "website") == 0
-    assert "consent.phone; a yes in it means no" in capsys.readouterr().out
+    assert "consent.phone; a yes means no" in capsys.readouterr().out
 
 
 def test_a_command_that_mends_rejected_rows_is_shown_to_be_copied(
@@ -281,6 +281,6 @@ def test_a_sheet_is_found_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixt
     rows = [["First name", "Last name", "Company", "Email"], ["Ana", "Reyes", "Blue Fork", "ana@example.com"]]
     book = workbook(tmp_path / "two.xlsx", {"Old": [["a", "b"]], "New": rows})
     assert pantry(book, "--sheet", "New", "--source", "website", "--dry-run") == 0
-    assert "read 1 = 1 could be published + 0 rejected" in capsys.readouterr().out
+    assert "1 row read: 1 can be imported, 0 rejected" in capsys.readouterr().out
     with pytest.raises(UsageError, match="Old, New"):
         pantry(book, "--sheet", "Newer", "--dry-run")

@@ -69,7 +69,7 @@ async def test_what_can_not_be_is_told_in_a_sentence(local: LocalServers) -> Non
     async with bench(local) as on:
         await new_key(on, "shop")
         for words, told in (
-            (("create", "shop"), "there is a key shop already"),
+            (("create", "shop"), "the key shop exists already"),
             (("create", "Bad Name"), "name: give lower-case letters"),
             (("create", "other", "--scope", "leads:read-everything"), "--scope: say 'captures:write'"),
             (("create", "page", "--kind", "form", "--scope", "leads:erase"), "no other"),

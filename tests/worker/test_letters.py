@@ -170,7 +170,7 @@ async def test_a_reason_that_no_letter_has_is_told_with_those_that_there_are(loc
     async with bench(local) as on:
         await _bury(on, [_letter(1), _letter(2, reason="not_json")])
         told = await mistake(on, "deadletter", "list", "--reason", "invald_data")
-    assert told == "no dead letter has the reason invald_data; there are invalid_data, not_json\n"
+    assert told == "no dead letter has the reason invald_data: the reasons are invalid_data, not_json\n"
 
 
 async def test_only_the_end_of_a_long_topic_is_read(local: LocalServers) -> None:

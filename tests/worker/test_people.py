@@ -385,14 +385,14 @@ async def test_what_can_not_be_is_told_in_a_sentence(local: LocalServers, tmp_pa
         short.write_text("eleven char")
         binary.write_bytes(b"\xff" * 20)
         for words, told in (
-            (("create", "kim", "--role", "viewer", "--link"), "there is somebody called kim already"),
+            (("create", "kim", "--role", "viewer", "--link"), "the user kim exists already"),
             (("create", "Bad Name", "--role", "viewer", "--link"), "lower-case letters"),
             (("create", "new", "--role", "viewer"), "no terminal"),
             (("create", "new", "--role", "viewer", "--link", "--password-file", str(short)), "--link sets no password"),
             (("create", "new", "--role", "viewer", "--password-file", str(short)), "12 to 200 characters"),
             (("password", "kim", "--password-file", str(binary)), "can't be read"),
             (("password", "kim", "--password-file", str(tmp_path / "nothing")), "can't be read"),
-            (("role", "nobody", "admin"), "there is nobody called nobody"),
+            (("role", "nobody", "admin"), "there is no user nobody"),
             (("link", "gone"), "gone is disabled"),
         ):
             assert told in await mistake(on, "people", *words)

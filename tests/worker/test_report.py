@@ -88,7 +88,7 @@ async def test_it_goes_where_its_user_names_and_says_where(local: LocalServers, 
             _report(on, "--format", "print", "--output", str(file)),
             _report(on, "--timeframe", "week", "--format", "csv", "--output", "-"),
         )
-        assert named == (0, "", f"the report is in {file}")
+        assert named == (0, "", f"report written to {file}")
         assert "Leads of the last 30 days" in file.read_text()
         assert piped[::2] == (0, "")
         rows = list(csv.reader(io.StringIO(piped[1].removeprefix("\ufeff"), newline="")))
@@ -111,5 +111,5 @@ async def test_into_a_terminal_no_page_is_poured_and_what_nobody_counts_is_told(
         file = tmp_path / f"lead-report-month-{system_clock().date()}.html"
         told = " ".join(err.decode().split())
         assert process.returncode == 0
-        assert told.startswith(f"the report is in {file.name} Counting has not started")
+        assert told.startswith(f"report written to {file.name} Counting has not started")
         assert "No leads came in on these days" in file.read_text()

@@ -190,10 +190,10 @@ async def test_the_commands_train_and_tell_and_take_back(
 
         assert "model 1: champion" in await told("train")
         assert "model 1 counts now" in await told("history")
-        assert await told("rollback") == "the formula counts from now on\n"
+        assert await told("rollback") == "the formula is in use from now on\n"
         with pytest.raises(UsageError, match="nothing to roll back"):
             await told("rollback")
         with pytest.raises(UsageError, match="there is no model 7"):
             await told("promote", "7")
-        assert await told("promote", "1") == "model 1 counts from now on\n"
+        assert await told("promote", "1") == "model 1 is in use from now on\n"
         assert json.loads(await told("history", "--json"))["standing"]["champion"] == 1

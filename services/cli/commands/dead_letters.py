@@ -1,4 +1,4 @@
-"""`pantry deadletter`: list records that no handler could use, and replay them when fixed."""
+"""`pantry deadletter`: list, show and replay dead letters."""
 
 import asyncio
 import sys
@@ -15,13 +15,20 @@ from shared.kafka import replay
 from shared.kafka.dead_letter import DeadLetterRecord
 from shared.settings import Settings
 
-deadletter_app = cyclopts.App(name="deadletter", help="Records that no handler could use.")
+deadletter_app = cyclopts.App(name="deadletter", help="List, show and replay dead letters.")
 _out = console()
 
 
 @deadletter_app.command(name="list")
 def deadletter_list(*, reason: str | None = None) -> None:
-    """List dead letters; `--reason` shows those with that x-reason only."""
+    """List the dead letters.
+
+    Parameters
+    ----------
+    reason
+        Only those with this x-reason.
+
+    """
     dead_letters = asyncio.run(replay.read_dead_letters(answering_broker(Settings())))
     table = Table("id", "failed at", "reason", "topic", "consumer", "detail")
     for dead_letter in dead_letters:
@@ -30,14 +37,21 @@ def deadletter_list(*, reason: str | None = None) -> None:
             table.add_row(dead_letter.id, *(escape(dead_letter.header(name)) for name in columns))
     if reason and dead_letters and not table.row_count:
         there = ", ".join(sorted({dead_letter.header("x-reason") for dead_letter in dead_letters}))
-        raise UsageError(f"no dead letter has the reason {reason}; there are {there}")
+        raise UsageError(f"no dead letter has the reason {reason}: the reasons are {there}")
     _out.print(table)
 
 
 @deadletter_app.command(name="show")
-def deadletter_show(letter_id: str) -> None:
-    """Show one dead letter: its headers, then its value as it came."""
-    dead_letter = _find(asyncio.run(replay.read_dead_letters(answering_broker(Settings()))), letter_id)
+def deadletter_show(id_: Annotated[str, Parameter(name="id")]) -> None:
+    """Show one dead letter: its headers, then its value as it came.
+
+    Parameters
+    ----------
+    id_
+        The id of the dead letter, as `pantry deadletter list` shows it.
+
+    """
+    dead_letter = _find(asyncio.run(replay.read_dead_letters(answering_broker(Settings()))), id_)
     for name, value in dead_letter.record.headers:
         _out.print(f"{name}: {value.decode(errors='replace')}", markup=False, highlight=False)
     sys.stdout.flush()
@@ -46,41 +60,41 @@ def deadletter_show(letter_id: str) -> None:
 
 @deadletter_app.command(name="replay")
 def deadletter_replay(
-    *letter_ids: str,
+    *ids: str,
     everything: Annotated[bool, Parameter(name="--all")] = False,
     reason: str | None = None,
     value: Path | None = None,
 ) -> None:
-    """Send dead letters back to the topics they came from.
+    """Send dead letters back to the topics that they came from.
 
     Parameters
     ----------
-    letter_ids
-        Which ones, as `list` names them.
+    ids
+        The ids of the dead letters, as `pantry deadletter list` shows them.
     everything
-        All of them.
+        Replay all dead letters.
     reason
-        All with that x-reason.
+        Replay all dead letters with this x-reason.
     value
-        A file with the mended record, to send instead of the one letter named.
+        A file with the corrected record, to send instead of the named dead letter.
 
     """
     kafka = answering_broker(Settings())
     dead_letters = asyncio.run(replay.read_dead_letters(kafka))
-    if letter_ids:
-        chosen = [_find(dead_letters, letter_id) for letter_id in letter_ids]
+    if ids:
+        chosen = [_find(dead_letters, id_) for id_ in ids]
     elif everything or reason:
         chosen = [dead_letter for dead_letter in dead_letters if everything or dead_letter.header("x-reason") == reason]
     else:
-        raise UsageError("say which: ids as `pantry deadletter list` shows them, --reason WORD, or --all")
+        raise UsageError("choose dead letters: give ids from `pantry deadletter list`, --reason REASON, or --all")
     if value is not None and len(chosen) != 1:
-        raise UsageError("--value mends one letter; name exactly one")
+        raise UsageError("--value replaces one dead letter: give exactly one id")
     sent = asyncio.run(replay.replay(kafka, chosen, value.read_bytes() if value else None))
-    _out.print(f"replayed {sent}")
+    _out.print(f"replayed {sent} dead letters" if sent != 1 else "replayed 1 dead letter")
 
 
-def _find(dead_letters: list[DeadLetterRecord], letter_id: str) -> DeadLetterRecord:
+def _find(dead_letters: list[DeadLetterRecord], id_: str) -> DeadLetterRecord:
     for dead_letter in dead_letters:
-        if dead_letter.id == letter_id:
+        if dead_letter.id == id_:
             return dead_letter
-    raise UsageError(f"there is no dead letter {letter_id}")
+    raise UsageError(f"there is no dead letter {id_}")

@@ -52,34 +52,34 @@ def import_file(  # noqa: PLR0913 - a command's options, each by name
     Parameters
     ----------
     file
-        The file; its columns may be called and ordered as they like.
+        The file. Its columns may have any names and any order.
     mapped
-        HEADER=PATH: what a column holds, where the guess is wrong; `HEADER=` leaves it out. "HEADER=not consent.email":
-        a yes in it is a no. Can be repeated.
+        HEADER=PATH says what a column contains if the guess is wrong. `HEADER=` leaves the column out.
+        "HEADER=not consent.email" reads a yes in it as a no. Can be repeated.
     sheet
-        The workbook's sheet; otherwise the first with a header.
+        The workbook's sheet. By default the visible sheet with the most known columns.
     source
-        The source of rows that name none that is known; asked for on a terminal if a row needs it.
+        The source of rows that state no known source. The command asks for it if a row needs it.
     channel
-        Where the leads come from, for their provenance; otherwise the file's name.
+        Where the leads come from. By default the file's name.
     zone
-        The time zone of times without one, as "America/Chicago".
+        The time zone of times that state none, such as "America/Chicago".
     dates
-        How the file writes dates such as 03/04/2026; asked for on a terminal when no date of the file shows it.
+        How to read dates such as 03/04/2026. The command asks for it if no date in the file shows it.
     encoding
-        The encoding of a text file that is neither UTF-8 nor of Western Europe, as "windows-1250" or "windows-1251".
+        The encoding of a text file that is neither UTF-8 nor Western European, such as "windows-1250".
     yes
         Import without asking.
     dry_run
-        Show what would happen to every column and row; publish and write nothing.
+        Show what would happen to every column and row, and import nothing.
     rejects
-        Where rejected rows go, otherwise FILE.rejects.csv; no such file of before is overwritten.
+        The file for rejected rows, by default FILE.rejects.csv. An earlier default file is never overwritten.
 
     """
     settings = Settings()
     kafka = None if dry_run else broker_of(settings)
     if rejects and rejects.resolve() == file.resolve():
-        raise UsageError("--rejects names the file that is imported; name another")
+        raise UsageError("--rejects is the file that is imported: name another file")
     encoding = _encoding(encoding)
     table = _open(file, sheet, encoding)
     given = _given(table.headers, mapped)
@@ -98,12 +98,12 @@ def import_file(  # noqa: PLR0913 - a command's options, each by name
     plan, survey = _settle_questions(plan, given, may_ask=not yes)
     view.show_fixes(plan.reading, survey, lambda pairs: _command(file, plan, pairs, sheet=sheet, channel=channel))
     if kafka is None:
-        _print_totals(survey.rows, survey.rejected, published="could be published")
+        _print_totals(survey.rows, survey.rejected, published="can be imported")
         sys.exit(bool(survey.rejected))
     if not yes:
         view.confirm()
     rejected = asyncio.run(_import(plan, kafka, idempotence=bool(settings.kafka_idempotence)))
-    _print_totals(survey.rows, len(rejected), published="published")
+    _print_totals(survey.rows, len(rejected), published="imported")
     if rejected:
         target = rejects or files.free_rejects_name(file)
         _keep(target, plan, rejected)
@@ -117,7 +117,7 @@ def import_file(  # noqa: PLR0913 - a command's options, each by name
 
 
 def _settle_questions(plan: ImportPlan, given: Mapping[str, str], *, may_ask: bool) -> tuple[ImportPlan, Survey]:
-    """Ask what only the user knows, then preview. Raises `UsageError` if a question remains."""
+    """Ask what only the user knows, then show the preview. Raises `UsageError` if a question remains."""
     survey = _survey(plan)
     if view.can_ask(allowed=may_ask):
         plan, survey = _ask_questions(plan, survey, given)
@@ -158,7 +158,7 @@ def _why_source(plan: ImportPlan, survey: Survey) -> str | None:
         return None
     if "source" not in {column.path for column in plan.reading.columns}:
         return "no column says where these leads come from"
-    return f"{survey.defaulted} of {survey.rows} rows name no source that is known" if survey.defaulted else None
+    return f"{survey.defaulted} of {survey.rows} rows state no known source" if survey.defaulted else None
 
 
 def _examples(table: SourceTable) -> dict[str, str]:
@@ -201,10 +201,12 @@ def _given(headers: Sequence[str], given: Sequence[str]) -> dict[str, str]:
     for one in given:
         header, equals, path = one.rpartition("=")
         if not equals or header not in headers:
-            raise UsageError(f"--map {one}: name a column of the file, as HEADER=PATH; it has {', '.join(headers)}")
+            raise UsageError(
+                f"--map {one}: write HEADER=PATH with a column of the file. The columns are {', '.join(headers)}"
+            )
         if path and not meanings.is_target(path):
             there = f"{', '.join(meanings.TARGETS)}, {meanings.CONSENT}, {meanings.NOT}consent.email and context.NAME"
-            raise UsageError(f"--map {one}: there is no {path}; there are {there}")
+            raise UsageError(f"--map {one}: there is no path {path}. The paths are {there}")
         fixed[header] = path
     return fixed
 
@@ -212,7 +214,7 @@ def _given(headers: Sequence[str], given: Sequence[str]) -> dict[str, str]:
 def _encoding(name: str | None) -> str | None:
     found = encoding_of(name) if name else None
     if name and found is None:
-        raise UsageError(f"--encoding {name}: name the encoding of a text file, as windows-1250 or windows-1251")
+        raise UsageError(f"--encoding {name}: give the encoding of a text file, such as windows-1250 or windows-1251")
     return found
 
 
@@ -220,7 +222,7 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, ZoneInfoNotFoundError):
-        raise UsageError(f"--zone {name}: name a time zone, as America/Chicago") from None
+        raise UsageError(f"--zone {name}: give a time zone, such as America/Chicago") from None
 
 
 def _survey(plan: ImportPlan) -> Survey:
@@ -245,12 +247,14 @@ async def _import(plan: ImportPlan, kafka: Kafka, *, idempotence: bool) -> list[
             async with publishing(kafka, idempotence=idempotence) as publish:
                 return await files.publish_rows(plan, publish, advance)
         except KafkaError as error:
-            problem = f"the broker did not take everything ({type(error).__name__})"
-            raise UsageError(f"{problem}: import the file again, what it took counts once") from None
+            problem = f"the broker did not accept every row ({type(error).__name__})"
+            raise UsageError(f"{problem}: import the file again, no row counts twice") from None
 
 
 def _print_totals(read: int, rejected: int, *, published: str) -> None:
-    view.print_line(f"read {read} = {read - rejected} {published} + {rejected} rejected")
+    view.print_line(
+        f"{'1 row' if read == 1 else f'{read} rows'} read: {read - rejected} {published}, {rejected} rejected"
+    )
 
 
 def _keep(target: Path, plan: ImportPlan, rejected: Sequence[RejectedRow]) -> None:
@@ -258,5 +262,5 @@ def _keep(target: Path, plan: ImportPlan, rejected: Sequence[RejectedRow]) -> No
         files.write_rejects(target, plan.table, plan.reading, rejected)
     except OSError as error:
         problem = f"{target} can't be written: {error.strerror}"
-        raise UsageError(f"{problem}; import the file again with --rejects, what is published counts once") from None
-    view.print_line(f"the rejected rows are in {target}: mend them there, then say")
+        raise UsageError(f"{problem}; import the file again with --rejects, no row counts twice") from None
+    view.print_line(f"the rejected rows are in {target}: fix them there, then run")

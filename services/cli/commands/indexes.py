@@ -19,32 +19,32 @@ from shared.kafka.reading import publishing
 from shared.mongo.storage import Storage, Unavailable
 from shared.settings import Settings
 
-indexes_app = cyclopts.App(name="indexes", help="MongoDB's indexes.")
+indexes_app = cyclopts.App(name="indexes", help="Create the MongoDB indexes.")
 _out = console()
 # The embedded database reads a whole collection before it returns its first document.
 _TIMEOUT_MS = 60_000
 _FORBIDDEN = (
-    "this user may not rewrite claims of earlier releases, which are looked up as they are: give it the right by"
-    " `pantry access apply` as an administrator, then run `pantry indexes apply` again"
+    "this user may not rewrite claims of earlier releases; workers still find them. To rewrite them, run"
+    " `pantry access apply` as an administrator, then `pantry indexes apply` again"
 )
 
 
 @indexes_app.command(name="apply")
 def indexes_apply() -> None:
-    """Create the indexes that are missing, and rewrite claims that earlier releases stored in an older form.
+    """Create the missing indexes, and rewrite claims that earlier releases stored in an older form.
 
-    Two leads that become one person by it are published on `leads.suspected`, if the settings name a broker. Workers
-    go on meanwhile.
+    If a rewritten claim shows that two leads look like one person, the pair is published on `leads.suspected`. This
+    needs a broker in the settings. Workers may run meanwhile.
     """
     with_storage(create_indexes)
-    _say("indexes are there")
+    _say("all indexes exist")
     settings = Settings()
     try:
         counting = IdentityRules(
             load_config(settings.placeholders_file, Placeholders, settings.zone), settings.shared_identifier_max
         )
     except ConfigError as error:
-        _warn(f"claims of earlier releases are looked up as they are: {error}")
+        _warn(f"claims of earlier releases were not rewritten: {error}")
         return
     with_storage(lambda storage: _rewrite(storage, settings, counting), timeout_ms=_TIMEOUT_MS)
 
@@ -73,7 +73,7 @@ def _publish_to(settings: Settings, stack: AsyncExitStack) -> Publish:
                 opened.append(await stack.enter_async_context(publishing(kafka, idempotence=idempotence)))
             await opened[0](records)
         except (KafkaError, UsageError, ConfigError) as error:
-            _warn(f"leads that look like one person can't be published: {_why(error)}")
+            _warn(f"suspected pairs of leads can't be published: {_why(error)}")
             return False
         return True
 
@@ -87,13 +87,11 @@ def _why(error: Exception) -> str:
 
 def _print_done(done: RewritingResult, settings: Settings) -> None:
     claims, pairs = _counted(done.rewritten, "claim"), _counted(len(done.pairs), "pair")
-    _say(f"{claims} rewritten, {pairs} of leads suspected, {len(done.unpublished):,} waiting for a broker")
+    _say(f"rewrote {claims}, found {pairs} of leads that look like one person, {len(done.unpublished):,} unpublished")
     if done.unpublished and not settings.kafka_bootstrap:
-        _warn(
-            "name the broker, PANTRY_KAFKA_BOOTSTRAP, and run it again: leads that look like one person are published"
-        )
+        _warn("to publish the suspected pairs, set PANTRY_KAFKA_BOOTSTRAP to the broker, and run it again")
     if done.kept:
-        _say(f"kept in an older form, and looked up as they are: {_counted(len(done.kept), 'claim')}")
+        _say(f"left in the older form, where workers still find them: {_counted(len(done.kept), 'claim')}")
 
 
 def _counted(count: int, what: str) -> str:

@@ -11,7 +11,7 @@ from services.insights.rebuild import REPORTED_MAX, Overtaken, Verdict, rebuild,
 from shared.mongo.storage import Storage
 from shared.settings import Settings
 
-insights_app = cyclopts.App(name="insights", help="The roll-ups behind dashboard and analytics.")
+insights_app = cyclopts.App(name="insights", help="Rebuild or verify the figures behind the dashboard and analytics.")
 _out = console()
 _TRIES, _PAUSE_S = 5, 2.0
 # The embedded database reads a whole collection before it returns its first document.
@@ -20,9 +20,9 @@ _TIMEOUT_MS = 60_000
 
 @insights_app.command(name="rebuild")
 def insights_rebuild() -> None:
-    """Count every lead anew from the documents, in days of PANTRY_TIMEZONE. The figures of before stay till it ends.
+    """Count all leads again from the stored documents, by days in PANTRY_TIMEZONE.
 
-    One that was interrupted is to be run again: it begins anew.
+    The current figures stay until it ends. If it is interrupted, run it again.
     """
     zone = ZoneInfo(Settings().timezone)
 
@@ -34,14 +34,14 @@ def insights_rebuild() -> None:
         return done
 
     try:
-        _out.print(f"{with_storage(work, timeout_ms=_TIMEOUT_MS):,} leads counted anew")
+        _out.print(f"{with_storage(work, timeout_ms=_TIMEOUT_MS):,} leads counted")
     except Overtaken:
-        raise UsageError("another rebuild was begun meanwhile: that one counts") from None
+        raise UsageError("another rebuild started meanwhile and replaces this one") from None
 
 
 @insights_app.command(name="verify")
 def insights_verify() -> None:
-    """Recompute all figures from the documents and compare; exit status 1 when they differ."""
+    """Recompute all figures from the stored documents and compare. The exit status is 1 if any differs."""
     try:
         verdict = with_storage(lambda storage: verify_until_stable(storage, _TRIES, _PAUSE_S), timeout_ms=_TIMEOUT_MS)
     except LookupError as error:
@@ -57,5 +57,5 @@ def _print_verdict(verdict: Verdict) -> None:
     if verdict.equal:
         _out.print(f"equal: {found}")
         return
-    moving = "; leads were changing meanwhile: try again when it is quieter" if verdict.moving else ""
-    _out.print(f"{len(verdict.differences):,} differences over {found}{moving}")
+    moving = "; leads changed meanwhile, so try again when there is less traffic" if verdict.moving else ""
+    _out.print(f"{len(verdict.differences):,} differences in {found}{moving}")

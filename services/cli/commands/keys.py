@@ -20,7 +20,7 @@ from shared.clock import system_clock
 from shared.mongo.storage import Storage
 from shared.settings import Settings, origin_of
 
-keys_app = cyclopts.App(name="keys", help="Keys for the gateway: one a channel.")
+keys_app = cyclopts.App(name="keys", help="Create, list, rotate and revoke API keys.")
 _out = console()
 _Many = Annotated[tuple[str, ...], Parameter(negative_iterable=())]
 
@@ -40,34 +40,34 @@ def issue_key(  # noqa: PLR0913 - what a key can be given
     title: str = "Talk to us",
     wording: str = "",
 ) -> None:
-    """Make a key, and show it: nobody can show it again.
+    """Create an API key and show it. It can't be shown again.
 
     Parameters
     ----------
     name
-        The channel: lower-case letters, digits and hyphens. Its events carry it for ever.
+        The channel's name: lower-case letters, digits and hyphens. The key's events carry this name for good.
     kind
-        server: a secret of a server or scanner; form: public, for a web page; webhook: signs what a platform sends.
+        server: secret, for a server or scanner. form: public, for a web page. webhook: for an e-mail platform's events.
     scope
-        What a server key may do, as often as needed: captures:write (unless told), activities:write, engagements:write,
-        leads:write, leads:erase, leads:read, analytics:read, deadletters:manage.
+        What a server key may do: captures:write (the default), activities:write, engagements:write, leads:write,
+        leads:erase, leads:read, analytics:read, deadletters:manage. Can be repeated.
     source
-        Lead source that it may capture under, as often as needed (website unless told): website, email, phone,
-        referral, trade_show, social_media. Captures that name none get the first.
+        A lead source of the key's captures: website (the default), email, phone, referral, trade_show, social_media.
+        Can be repeated. Captures that state none get the first.
     origin
-        A site that the form stands on, as https://example.com.
+        A site that shows the form, such as https://example.com. Can be repeated.
     redirect
-        A thank-you page that a form may lead to; the first is the default.
+        A thank-you page that the form may redirect to. Can be repeated; the first is the default.
     per_minute
-        Requests a minute, over all gateway processes.
+        Requests per minute, over all gateway processes.
     per_address
-        Requests a minute from one address (form keys: 60 unless told).
+        Requests per minute from one IP address. For form keys the default is 60.
     needs_token
-        Refuse forms that are not the gateway's own pages and script.
+        Accept only forms that the gateway's own pages and script send.
     title
         The form's heading.
     wording
-        What a person who ticks the form's consent box agrees to; without it there is no box.
+        What a person agrees to by ticking the form's consent box. Without it the form has no box.
 
     """
     secret = "1" if kind is KeyKind.WEBHOOK else secrets.token_urlsafe(24)
@@ -86,7 +86,7 @@ def issue_key(  # noqa: PLR0913 - what a key can be given
 
     async def store_it(storage: Storage) -> None:
         if not await key_store.create_key(storage, key):
-            raise UsageError(f"there is a key {name} already; pantry keys rotate {name} gives it a new secret")
+            raise UsageError(f"the key {name} exists already: `pantry keys rotate {name}` gives it a new secret")
 
     shown = _shown(key, secret)
     with_storage(store_it)
@@ -95,9 +95,9 @@ def issue_key(  # noqa: PLR0913 - what a key can be given
 
 @keys_app.command(name="list")
 def list_keys() -> None:
-    """List all keys. Secrets are not stored, so none is shown."""
+    """List all API keys. Secrets are not stored, so they can't be shown."""
     table = Table()
-    for heading in ("name", "kind", "state", "scopes", "sources", "a minute", "sites"):
+    for heading in ("name", "kind", "state", "scopes", "sources", "per minute", "sites"):
         table.add_column(heading, overflow="fold")
     for key in sorted(with_storage(key_store.load_keys).values(), key=lambda one: one.name):
         sites = (*key.origins, *key.redirects)
@@ -108,21 +108,21 @@ def list_keys() -> None:
 
 @keys_app.command
 def rotate(name: str, *, overlap_hours: float = 24.0) -> None:
-    """Give a key a new secret, and show it.
+    """Give an API key a new secret, and show it.
 
     Parameters
     ----------
     name
-        The key.
+        The key's name.
     overlap_hours
-        How long the old secret still holds; 0 ends it at once.
+        How many hours the old secret stays valid. 0 ends it at once.
 
     """
 
     async def change(storage: Storage) -> str:
         old = await _named(storage, name)
         if old.revoked_at:
-            raise UsageError(f"{name} was revoked; make a new key")
+            raise UsageError(f"the key {name} is revoked: create a new one")
         secret = _next_number(old) if old.kind is KeyKind.WEBHOOK else secrets.token_urlsafe(24)
         new = key_lifecycle.rotate_key(old, secret, system_clock(), timedelta(hours=overlap_hours))
         shown = _shown(new, secret)
@@ -134,7 +134,14 @@ def rotate(name: str, *, overlap_hours: float = 24.0) -> None:
 
 @keys_app.command
 def revoke(name: str) -> None:
-    """End a key for good; gateways refuse it within five seconds."""
+    """Revoke an API key for good. Gateways refuse it within five seconds.
+
+    Parameters
+    ----------
+    name
+        The key's name.
+
+    """
 
     async def change(storage: Storage) -> None:
         old = await _named(storage, name)
@@ -153,7 +160,7 @@ async def _named(storage: Storage, name: str) -> ApiKey:
 
 async def _replace(storage: Storage, old: ApiKey, new: ApiKey) -> None:
     if not await key_store.replace_key(storage, old, new):
-        raise UsageError(f"somebody else changed {old.name} just now: look at it again")
+        raise UsageError(f"another process changed the key {old.name} just now: check it, and try again")
 
 
 def _next_number(key: ApiKey) -> str:
@@ -169,11 +176,11 @@ def _shown(key: ApiKey, secret: str) -> str:
 def _state(key: ApiKey) -> str:
     if key.revoked_at:
         return "revoked"
-    return f"{len(key.live(system_clock()))} secrets hold" if len(key.secrets) > 1 else "holds"
+    return f"{len(key.live(system_clock()))} secrets valid" if len(key.secrets) > 1 else "valid"
 
 
 def _origin(site: str) -> str:
-    """Return the site as browsers write it: no capitals, no default port, no slash."""
+    """Return the site as browsers write it: lower case, no default port, no slash."""
     try:
         return origin_of(site)
     except ValueError as error:
@@ -204,6 +211,6 @@ _OPTIONS = {
 }
 _SHAPES: dict[int | str, str] = {
     "name": "give lower-case letters, digits and hyphens, 60 at most",
-    "origins": "give a site, as https://example.com",
-    "redirects": "give a page, as https://example.com/thanks",
+    "origins": "give a site, such as https://example.com",
+    "redirects": "give a page, such as https://example.com/thanks",
 }

@@ -8,7 +8,7 @@ from services.cli.common import console, with_storage
 from shared.leads.lead_check import Finding, check_leads
 from shared.mongo.storage import Storage
 
-leads_app = cyclopts.App(name="leads", help="What is stored of leads.")
+leads_app = cyclopts.App(name="leads", help="Check and repair the stored leads.")
 _out = console()
 # The embedded database reads a whole collection before it returns its first document.
 _TIMEOUT_MS = 60_000
@@ -16,12 +16,12 @@ _TIMEOUT_MS = 60_000
 
 @leads_app.command(name="check")
 def leads_check(*, repair: bool = False) -> None:
-    """Find documents that can't be read back as they are stored; exit status 1 when any is left.
+    """Find documents that can't be read back as stored. The exit status is 1 if any is left.
 
     Parameters
     ----------
     repair
-        Rename what begins with a dollar: `$ref` becomes `_ref`. Values stay.
+        Rename fields that begin with a dollar sign: `$ref` becomes `_ref`. Values don't change.
 
     """
 
@@ -38,7 +38,7 @@ def leads_check(*, repair: bool = False) -> None:
 
 
 def _line(finding: Finding, *, done: bool) -> str:
-    names = f"names: {', '.join(finding.paths)}" if finding.paths else ""
+    names = f"fields: {', '.join(finding.paths)}" if finding.paths else ""
     why = f"can't be shown: {finding.why}" if finding.why else ""
     details = "; ".join(part for part in (names, why, "repaired" if done else "") if part)
     return f"{finding.collection} {finding.id}: {details}"

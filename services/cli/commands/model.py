@@ -23,7 +23,7 @@ from shared.domain.model_documents import PROGRESS, STANDING, TRAINING
 from shared.mongo.storage import Document, Storage
 from shared.settings import Settings
 
-model_app = cyclopts.App(name="model", help="The models that predict which leads convert.")
+model_app = cyclopts.App(name="model", help="Train, compare and promote the models that predict conversions.")
 _out = console()
 # The embedded database reads a whole collection before it returns its first document.
 _TIMEOUT_MS = 60_000
@@ -39,22 +39,23 @@ def model_evaluate(
     drop: Annotated[list[str] | None, Parameter(negative=())] = None,
     json: bool = False,
 ) -> None:
-    """Judge the pipeline on any table of leads: fitted to the earlier three quarters, judged by the rest.
+    """Evaluate the models on a table of leads: fit on the earlier three quarters, test on the rest.
 
-    Beside it stand the base rate and a naive Bayes as Odoo's. Leave out, by --drop, what is only known afterwards.
+    The table also shows the base rate, and a naive Bayes model like Odoo's. Use --drop for columns that are only known
+    after the outcome.
 
     Parameters
     ----------
     csv
-        The table: a header, then a lead a row.
+        The table: a header, then one lead per row.
     label
         The column that says whether the lead converted (1/0, yes/no, true/false, won/lost).
     time
-        The column that says when the lead came in, as 2026-03-02; without it, rows stand in their order.
+        The column that says when the lead came in, such as 2026-03-02. By default rows are in order of time.
     drop
-        A column to leave out, as often as needed.
+        A column to leave out. Can be repeated.
     json
-        Print it as JSON, for programs.
+        Print JSON, for programs.
 
     """
     table = _table(csv, label, time, drop or [])
@@ -82,8 +83,8 @@ def _table(file: Path, label: str, time: str | None, drop: Sequence[str]) -> Lea
 
 def _show(found: ModelEvaluation, left_out: Mapping[str, str]) -> None:
     _say(
-        f"learned from {len(found.learned.labels):,} leads ({found.learned.converted:,} converted), "
-        f"judged by the {len(found.holdout.labels):,} later ones ({found.holdout.converted:,} converted)"
+        f"trained on {len(found.learned.labels):,} leads ({found.learned.converted:,} converted), "
+        f"tested on the {len(found.holdout.labels):,} later ones ({found.holdout.converted:,} converted)"
     )
     for column, why in left_out.items():
         _say(f"left out: {column} ({why})")
@@ -97,23 +98,26 @@ def _show(found: ModelEvaluation, left_out: Mapping[str, str]) -> None:
         bins.add_row(f"{bin_.up_to:.1%}", f"{bin_.count:,}", f"{bin_.predicted:.1%}", f"{bin_.observed:.1%}")
     _out.print(bins)
     for column, auc in found.leaks.items():
-        _say(f"too good to be true: {column} alone tells the outcome (AUC {auc}); if it is decided with it, --drop it")
-    _say("would be promoted" if found.promoted else f"would be refused: {'; '.join(found.why)}")
+        _say(
+            f"too good to be true: {column} alone predicts the outcome (AUC {auc});"
+            " --drop it if it is set after the outcome"
+        )
+    _say("would be promoted" if found.promoted else f"would not be promoted: {'; '.join(found.why)}")
 
 
 @model_app.command(name="train")
 def model_train() -> None:
-    """Train now, by all leads whose horizon is over; what is better than the model that counts is promoted."""
+    """Train a model now on all leads whose outcome is known, and promote it if it is better."""
     days = Settings().prediction_horizon_days
     try:
         row = with_storage(lambda storage: train(storage, days, system_clock()), timeout_ms=_TIMEOUT_MS)
     except FitFailed as error:
-        raise UsageError(f"no model could be fitted: {error}") from None
+        raise UsageError(f"no model could be trained: {error}") from None
     _say(
-        f"{row['examples']:,} leads whose {days} days are over, {row['converted']:,} of them converted; "
-        f"{row['censored']:,} whose outcome is to come"
+        f"{row['examples']:,} leads after {days} days, {row['converted']:,} of them converted; "
+        f"{row['censored']:,} leads with no outcome yet"
     )
-    _say(f"model {row['version']}: {row['status']}" if row["version"] else "no model: the formula goes on")
+    _say(f"model {row['version']}: {row['status']}" if row["version"] else "no model: the formula stays in use")
     for why in row["why"]:
         _say(f"  {why}")
     _print_drift(row)
@@ -121,12 +125,12 @@ def model_train() -> None:
 
 @model_app.command(name="history")
 def model_history(*, json: bool = False) -> None:
-    """Show all models, which one counts, how far its predictions are, and what has drifted.
+    """Show all models, which one is in use, the progress of its predictions, and drift.
 
     Parameters
     ----------
     json
-        Print it as JSON, for programs.
+        Print JSON, for programs.
 
     """
     standing, job, progress, models = with_storage(_history, timeout_ms=_TIMEOUT_MS)
@@ -138,9 +142,9 @@ def model_history(*, json: bool = False) -> None:
     for one in models:
         table.add_row(*_cells(one, standing))
     _out.print(table)
-    _say(f"{_called(standing)} counts now")
+    _say(f"{_called(standing)} is in use")
     if progress:
-        _say(f"open leads under model {progress['model']}: {progress['done']:,} of {progress['total']:,}")
+        _say(f"open leads predicted by model {progress['model']}: {progress['done']:,} of {progress['total']:,}")
     _print_drift(job)
 
 
@@ -164,43 +168,43 @@ async def _history(storage: Storage) -> tuple[Document, Document, Document, list
 
 def _stands(model: Mapping[str, Any], standing: Mapping[str, Any]) -> str:
     if model["version"] == standing.get("champion"):
-        return "counts"
+        return "in use"
     if model["version"] == standing.get("shadow"):
         return "shadow"
     if model["version"] in standing.get("previous", ()):
-        return "counted before"
+        return "in use before"
     # Rolled back, replaced by another shadow, or left by a process that died before it could publish.
     return "refused" if model["status"] == "refused" else "passed, not in use"
 
 
 @model_app.command(name="promote")
 def model_promote(version: int) -> None:
-    """Let a model count from now on, whatever the gate said of it; open leads follow in the background.
+    """Use a model from now on, even if it failed its tests. Open leads follow in the background.
 
     Parameters
     ----------
     version
-        Its number, as `pantry model history` shows it.
+        The model's number, as `pantry model history` shows it.
 
     """
 
     async def work(storage: Storage) -> None:
         if await store.find_model(storage, version) is None:
-            raise UsageError(f"there is no model {version}: pantry model history shows those there are")
+            raise UsageError(f"there is no model {version}: `pantry model history` lists all models")
         await store.change_models(storage, lambda standing: promote(standing, version))
 
     with_storage(work)
-    _say(f"model {version} counts from now on")
+    _say(f"model {version} is in use from now on")
 
 
 @model_app.command(name="rollback")
 def model_rollback() -> None:
-    """Let the model before count again (the formula, where there was none); open leads follow in the background."""
+    """Use the previous model again, or the formula if there was none. Open leads follow in the background."""
     try:
         standing = with_storage(lambda storage: store.change_models(storage, roll_back))
     except LookupError as error:
         raise UsageError(str(error)) from None
-    _say(f"{_called(standing)} counts from now on")
+    _say(f"{_called(standing)} is in use from now on")
 
 
 def _print_drift(job: Mapping[str, Any]) -> None:

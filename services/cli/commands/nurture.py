@@ -17,13 +17,13 @@ from shared.mongo.storage import Storage
 from shared.policies import policy_of
 from shared.settings import Settings
 
-nurture_app = cyclopts.App(name="nurture", help="What nurture does with a lead.")
+nurture_app = cyclopts.App(name="nurture", help="Show what nurture did with a lead.")
 _out = console()
 
 
 @nurture_app.command(name="show")
 def show_nurture(lead: str) -> None:
-    """Show what went out to a lead, what did not and why, and what is to come.
+    """Show what was sent to a lead, what was not and why, and what comes next.
 
     Parameters
     ----------
@@ -35,13 +35,13 @@ def show_nurture(lead: str) -> None:
     found = asyncio.run(explanation_of(database_of(settings), settings.mongo_database, lead, policy_of(settings)))
     if found is None:
         raise UsageError(f"there is no lead {lead}")
-    consent, stories = found
+    consent, explanations = found
     for line in consent:
         _out.print(line)
-    if not stories:
-        _out.print("nothing has enrolled this lead yet")
-    for story in stories:
-        _out.print(_table(story))
+    if not explanations:
+        _out.print("this lead is in no sequence yet")
+    for one in explanations:
+        _out.print(_table(one))
 
 
 async def explanation_of(
@@ -53,15 +53,15 @@ async def explanation_of(
         lead = (await read_leads(storage, [lead_id])).get(lead_id)
         if lead is None:
             return None
-        stories = explain_nurture(lead, *await store.read_nurture(storage, lead_id), system_clock(), policy)
-        return consent_lines(lead, policy), stories
+        explanations = explain_nurture(lead, *await store.read_nurture(storage, lead_id), system_clock(), policy)
+        return consent_lines(lead, policy), explanations
     finally:
         storage.close()
 
 
-def _table(story: Explanation) -> Table:
+def _table(explanation: Explanation) -> Table:
     # Names and words from configuration files may contain brackets, which are no markup here.
-    table = Table("step", "action", "what became of it", title=escape(story.heading), title_justify="left")
-    for line in story.lines:
+    table = Table("step", "action", "state", title=escape(explanation.heading), title_justify="left")
+    for line in explanation.lines:
         table.add_row(*(escape(text) for text in (line.step, line.action, line.words)))
     return table

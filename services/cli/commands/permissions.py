@@ -12,26 +12,29 @@ from shared.kafka.admin import create_acls
 from shared.mongo.storage import Storage
 from shared.settings import Settings
 
-access_app = cyclopts.App(name="access", help="What each process may do at Kafka and at MongoDB, and nothing besides.")
+access_app = cyclopts.App(name="access", help="Show and grant the rights of each process at Kafka and MongoDB.")
 
 
 @access_app.command
 def kafka() -> None:
-    """Print the rights at Kafka, each as the options of Kafka's own `kafka-acls.sh`."""
+    """Print the rights at Kafka as options of Kafka's `kafka-acls.sh`, one per line."""
     for acl in _acls():
         print(acl.command)  # noqa: T201 - the command's output, for programs
 
 
 @access_app.command
 def mongo() -> None:
-    """Print the roles at MongoDB as a list of `createRole` commands, for `PANTRY_MONGO_DATABASE`."""
+    """Print the roles at MongoDB as a list of `createRole` commands for PANTRY_MONGO_DATABASE."""
     lines = ",\n ".join(json.dumps(one) for one in _roles(Settings().mongo_database))
     print(f"[{lines}]")  # noqa: T201 - the command's output, for programs
 
 
 @access_app.command
 def apply() -> None:
-    """Give all rights, as a user who may: at Kafka those that are missing, at MongoDB roles with exactly these."""
+    """Grant all rights: add the missing ones at Kafka, and set the roles at MongoDB.
+
+    Run it as a user who may grant rights.
+    """
     settings = Settings()
 
     async def store(storage: Storage) -> None:
@@ -41,7 +44,7 @@ def apply() -> None:
     rights = _acls()
     asyncio.run(create_acls(answering_broker(settings), rights))
     with_storage(store)
-    print(f"{len(rights)} rights at Kafka and {len(PROCESSES)} roles at MongoDB are there")  # noqa: T201 - as above
+    print(f"{len(rights)} rights at Kafka and {len(PROCESSES)} roles at MongoDB are granted")  # noqa: T201 - as above
 
 
 def _acls() -> list[Acl]:

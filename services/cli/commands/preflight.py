@@ -1,4 +1,4 @@
-"""`pantry promises`: check which promises the servers' settings keep."""
+"""`pantry doctor`: check which promises the servers' settings keep."""
 
 import sys
 
@@ -14,7 +14,7 @@ _VERDICTS = {True: "[green]holds[/]", False: "[red bold]weak[/]", None: "[yellow
 
 
 def check_promises() -> None:
-    """Ask the servers for the settings that our promises stand on; exit status 1 when one of them is weak."""
+    """Check that the servers' settings keep the product's promises. The exit status is 1 if one is weak."""
     settings = Settings()
     to = connections(settings, servers_of(settings))
     asked = with_storage(lambda storage: read_promises(to.kafka, storage, idempotence=to.idempotence))
@@ -23,8 +23,8 @@ def check_promises() -> None:
 
 
 def _show(asked: list[Promise]) -> None:
-    table = Table("setting", "found", "", "what that weakens, and what mends it")
+    table = Table("setting", "found", "", "risk and fix")
     for one in asked:
-        advice = "" if one.holds else f"{one.harm}; mend: {one.fix}"
+        advice = "" if one.holds else f"{one.harm}; fix: {one.fix}"
         table.add_row(one.setting, one.found, _VERDICTS[one.holds], advice)
     console().print(table)

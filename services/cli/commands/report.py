@@ -30,26 +30,26 @@ def write_report(
     format_: Annotated[str, Parameter(name="--format")] = "html",
     output: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
 ) -> None:
-    """Write the figures of the last 7, 30 or 90 days, beside those of the days before, into one file to be passed on.
+    """Write a report of the last 7, 30 or 90 days, compared with the days before, to one file.
 
     Parameters
     ----------
     timeframe
-        week, month or quarter: 7, 30 or 90 days, today among them.
+        week, month or quarter: the last 7, 30 or 90 days, including today.
     format_
-        html: a page with charts, light or dark as its reader's screen; print: the same for A4 paper or a PDF, with
-        every figure as a table as well; csv: a number a row, for spreadsheets, in the columns section (key figures,
-        source, owner, ...), name (whose number it is), measure (what of it), value, unit, previous (that of the window
-        before). It is in UTF-8 with a byte order mark; what would be a formula has an apostrophe before it.
+        html: a page with charts, in the reader's light or dark mode. print: the same for A4 paper or PDF, with all
+        figures as tables too. csv: one number per row, for spreadsheets. Its columns are section, name, measure,
+        value, unit and previous (the value of the days before). It is UTF-8 with a byte order mark. A text that a
+        spreadsheet would take for a formula gets an apostrophe in front.
     output
-        The file, which is overwritten; - is standard output, as is none at all, except that a page is not poured into
-        a terminal: it becomes lead-report-TIMEFRAME-DATE.html, here.
+        The file, which is overwritten; - is standard output. By default standard output, or on a terminal the file
+        lead-report-TIMEFRAME-DATE.html in this folder.
 
     """
     if timeframe not in WINDOWS:
-        raise UsageError(f"--timeframe {timeframe}: name one of {', '.join(WINDOWS)}")
+        raise UsageError(f"--timeframe {timeframe}: give one of {', '.join(WINDOWS)}")
     if format_ not in _FORMATS:
-        raise UsageError(f"--format {format_}: name one of {', '.join(_FORMATS)}")
+        raise UsageError(f"--format {format_}: give one of {', '.join(_FORMATS)}")
     made = system_clock()
     now, before = _answers(timeframe)
     text = (
@@ -88,7 +88,7 @@ def _put(text: str, place: Path) -> None:
         place.write_bytes(text.encode())
     except OSError as error:
         raise UsageError(f"{place} can't be written: {error.strerror}") from None
-    _say(f"the report is in {place}")
+    _say(f"report written to {place}")
 
 
 def _say(text: str) -> None:

@@ -24,18 +24,20 @@ from shared.mongo.names import LEADS
 from shared.mongo.storage import Storage
 from shared.settings import Settings
 
-rules_app = cyclopts.App(name="rules", help="Rules: check them, try scoring rules, see how far leads follow them.")
+rules_app = cyclopts.App(
+    name="rules", help="Check rules, simulate new scoring rules, and show the progress of rescoring."
+)
 _out = console()
 
 
 @rules_app.command(name="check")
 def check_files(file: Path | None = None) -> None:
-    """Check a file of rules, sequences, assignment, triggers or placeholders; each fault has its place.
+    """Check a file of rules, sequences, assignment, triggers or placeholders, and show where each fault is.
 
     Parameters
     ----------
     file
-        The file; without it the five that the settings name.
+        The file. By default the five files in the settings.
 
     """
     settings = Settings()
@@ -73,26 +75,26 @@ def _describe(path: Path, settings: Settings) -> str:
     found = load_config(path, config_type_of(path), settings.zone)
     if isinstance(found, RuleSet):
         off = sum(not rule.enabled for rule in found.rules)
-        return f"{len(found.rules)} rules, all fine" + (f"; {off} of them not enabled" if off else "")
+        return f"{len(found.rules)} rules, all valid" + (f"; {off} of them disabled" if off else "")
     if isinstance(found, Sequences):
-        return f"{len(found.sequences)} sequences, {len(found.templates)} templates, all fine"
+        return f"{len(found.sequences)} sequences, {len(found.templates)} templates, all valid"
     if isinstance(found, AssignmentRules):
-        return f"{len(found.rules)} assignment rules, all fine"
+        return f"{len(found.rules)} assignment rules, all valid"
     if isinstance(found, Placeholders):
-        return f"{len(found.emails)} addresses, {len(found.phones)} phone numbers, all fine"
-    return f"{len(found.triggers)} triggers, all fine"
+        return f"{len(found.emails)} addresses, {len(found.phones)} phone numbers, all valid"
+    return f"{len(found.triggers)} triggers, all valid"
 
 
 @rules_app.command
 def simulate(file: Path, *, json: bool = False) -> None:
-    """Show what would change if this file's rules replaced those of PANTRY_RULES_FILE; change nothing.
+    """Show what would change if this file's rules replaced those in PANTRY_RULES_FILE. Nothing is changed.
 
     Parameters
     ----------
     file
         The new rules.
     json
-        Print it as JSON, for programs.
+        Print JSON, for programs.
 
     """
     settings = Settings()
@@ -106,7 +108,7 @@ def simulate(file: Path, *, json: bool = False) -> None:
 
 @rules_app.command
 def status() -> None:
-    """Show which rules are in use, and how far the leads have been scored under them."""
+    """Show which rules are in use, and how many leads they have scored."""
     settings = Settings()
     _say(asyncio.run(_rescoring_status(database_of(settings), settings.mongo_database)))
 
@@ -140,14 +142,14 @@ def _say(text: str) -> None:
 
 def _show(simulation: Simulation) -> None:
     _say(f"{simulation.changed:,} of {simulation.leads:,} leads would have another score")
-    bands = Table("score", "leads now", "leads then", title="Distribution", title_justify="left")
+    bands = Table("score", "leads now", "leads after", title="Distribution", title_justify="left")
     for number in range(BANDS):
         top = 100 if number == BANDS - 1 else 10 * number + 9
         bands.add_row(f"{10 * number}-{top}", f"{simulation.before[number]:,}", f"{simulation.after[number]:,}")
-    crossed = Table("threshold", "rise above", "fall back", "such as", title="Crossings", title_justify="left")
+    crossed = Table("threshold", "rise above", "fall below", "examples", title="Crossings", title_justify="left")
     for one in simulation.crossings:
         crossed.add_row(f"{one.value:g}", f"{one.rise:,}", f"{one.fall:,}", escape(_examples(one)))
-    owners = Table("owner", "open leads now", "if assigned afresh", title="Load", title_justify="left")
+    owners = Table("owner", "open leads now", "if assigned again", title="Load", title_justify="left")
     for owner in simulation.owners:
         owners.add_row(escape(owner.owner), f"{owner.before:,}", f"{owner.after:,}")
     for table in (bands, crossed, owners):
@@ -164,4 +166,4 @@ def _examples(crossing: Crossing) -> str:
 def _doubts(simulation: Simulation) -> Iterator[str]:
     yield f"rules that never fire: {', '.join(simulation.never) or 'none'}"
     for rule, leads in simulation.errors.items():
-        yield f"rule {rule} can't be judged for {leads:,} leads, and is skipped there"
+        yield f"rule {rule} fails on {leads:,} leads, and is skipped for them"

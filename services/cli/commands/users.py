@@ -21,7 +21,7 @@ from shared.clock import system_clock
 from shared.mongo.storage import Storage
 from shared.settings import Settings
 
-people_app = cyclopts.App(name="people", help="People who sign in at the gateway: viewer, sales or admin.")
+people_app = cyclopts.App(name="people", help="Manage the users who can sign in.")
 FIRST_USER = "admin"
 """The user that `pantry up` creates if there is none."""
 _out = console()
@@ -30,24 +30,24 @@ _Flag = Annotated[bool, Parameter(negative=())]
 
 @people_app.command(name="create")
 def add_user(name: str, *, role: Role, password_file: Path | None = None, link: _Flag = False) -> None:
-    """Let somebody sign in; asks for a password unless told otherwise.
+    """Create a user. The command asks for a password unless an option gives one.
 
     Parameters
     ----------
     name
-        Lower-case letters, digits, dots and hyphens; as owners of leads are named, kim.catering. What they do is told
-        by it for ever.
+        Lower-case letters, digits, dots and hyphens, like the owners of leads: kim.catering. Records of what the user
+        does carry this name for good.
     role
-        viewer: sees leads and figures; sales: works with leads besides; admin: captures, erases and mends dead letters
-        besides.
+        viewer: sees leads and figures. sales: also works with leads. admin: also captures and erases leads, and handles
+        dead letters.
     password_file
         A file with the password.
     link
-        Set no password; print a link that signs them in, once and within 15 minutes.
+        Set no password. Print a link that signs the user in, once and within 15 minutes.
 
     """
     if link and password_file:
-        raise UsageError("--link sets no password: leave --password-file out")
+        raise UsageError("--link sets no password: leave out --password-file")
     stored = None if link else hash_of(_password(password_file))
     try:
         person = users.new_user(name, role, stored, system_clock())
@@ -56,16 +56,16 @@ def add_user(name: str, *, role: Role, password_file: Path | None = None, link: 
 
     async def store_it(storage: Storage) -> None:
         if not await user_store.create_user(storage, person):
-            raise UsageError(f"there is somebody called {name} already")
+            raise UsageError(f"the user {name} exists already")
 
     with_storage(store_it)
-    _say(_link(person) if link else f"{name} may sign in")
+    _say(_link(person) if link else f"{name} can sign in")
 
 
 @people_app.command(name="list")
 def list_people() -> None:
-    """List everybody, and who is disabled."""
-    table = Table("name", "role", "signs in by", "since", "disabled")
+    """List all users, with those who are disabled."""
+    table = Table("name", "role", "signs in with", "since", "disabled")
     for one in with_storage(user_store.list_users):
         ended = f"{one.disabled_at:%Y-%m-%d}" if one.disabled_at else ""
         how = "password or link" if one.password else "link"
@@ -75,36 +75,59 @@ def list_people() -> None:
 
 @people_app.command(name="role")
 def change_role(name: str, role: Role) -> None:
-    """Give somebody another role; they have to sign in again."""
-    _change(name, lambda: {"role": role})
-    _say(f"{name} is {role}")
-
-
-@people_app.command(name="password")
-def change_password(name: str, *, password_file: Path | None = None) -> None:
-    """Give somebody another password; they have to sign in again.
+    """Change a user's role. The user has to sign in again.
 
     Parameters
     ----------
     name
-        Who.
+        The user's name.
+    role
+        The new role.
+
+    """
+    _change(name, lambda: {"role": role})
+    _say(f"{name} now has the role {role}")
+
+
+@people_app.command(name="password")
+def change_password(name: str, *, password_file: Path | None = None) -> None:
+    """Change a user's password. The user has to sign in again.
+
+    Parameters
+    ----------
+    name
+        The user's name.
     password_file
-        A file with the password, instead of asking for it.
+        A file with the new password. Without it the command asks.
 
     """
     _change(name, lambda: {"password": hash_of(_password(password_file))})
-    _say(f"{name} has another password")
+    _say(f"{name} has a new password")
 
 
 @people_app.command(name="link")
 def make_link(name: str) -> None:
-    """Print a link that signs somebody in, once and within 15 minutes."""
+    """Print a link that signs a user in, once and within 15 minutes.
+
+    Parameters
+    ----------
+    name
+        The user's name.
+
+    """
     _say(_link(with_storage(lambda storage: _named(storage, name))))
 
 
 @people_app.command
 def disable(name: str) -> None:
-    """Let somebody in no more; gateways see them out within five seconds."""
+    """Disable a user. Gateways sign the user out within five seconds.
+
+    Parameters
+    ----------
+    name
+        The user's name.
+
+    """
     _change(name, lambda: {"disabled_at": system_clock()})
     _say(f"{name} is disabled")
 
@@ -118,10 +141,10 @@ async def dashboard_link(storage: Storage, secret: str | None, base: str) -> str
         await user_store.create_user(storage, users.new_user(FIRST_USER, Role.ADMIN, None, system_clock()))
     first = await user_store.find_user(storage, FIRST_USER)
     if first is None or first.disabled_at:
-        return f"{base}/  (pantry people link NAME makes a link that signs somebody in)"
+        return f"{base}/  (`pantry people link NAME` makes a sign-in link)"
     if secret is None:
-        return f"{base}/  (pantry people link {FIRST_USER} makes a link that signs you in)"
-    note = f"signs you in as {FIRST_USER}; once, within 15 minutes; again: pantry people link {FIRST_USER}"
+        return f"{base}/  (`pantry people link {FIRST_USER}` makes a sign-in link)"
+    note = f"signs you in as {FIRST_USER}, once within 15 minutes; another: `pantry people link {FIRST_USER}`"
     return f"{_address(first, secret, base)}  ({note})"
 
 
@@ -131,7 +154,7 @@ def _change(name: str, fields: Callable[[], dict[str, Any]]) -> None:
         # Ask for the password only now, when the user is known to exist.
         new = users.change_user(old, **fields())
         if not await user_store.replace_user(storage, old, new):
-            raise UsageError(f"somebody else changed {name} just now: look at them again")
+            raise UsageError(f"another process changed the user {name} just now: check it, and try again")
 
     with_storage(change)
 
@@ -139,7 +162,7 @@ def _change(name: str, fields: Callable[[], dict[str, Any]]) -> None:
 async def _named(storage: Storage, name: str) -> User:
     person = await user_store.find_user(storage, name)
     if person is None:
-        raise UsageError(f"there is nobody called {name}")
+        raise UsageError(f"there is no user {name}")
     if person.disabled_at:
         raise UsageError(f"{name} is disabled")
     return person
@@ -158,12 +181,12 @@ def _password(file: Path | None) -> str:
 
 def _ask_password() -> str:
     if not sys.stdin.isatty():
-        raise UsageError("there is no terminal to ask for a password on: give --password-file FILE")
+        raise UsageError("there is no terminal to ask for a password: give --password-file FILE")
     password = getpass.getpass("Password: ")
     if flaw := users.password_flaw(password):
         raise UsageError(flaw)
-    if getpass.getpass("Again: ") != password:
-        raise UsageError("these were two different passwords")
+    if getpass.getpass("Repeat password: ") != password:
+        raise UsageError("the two passwords differ")
     return password
 
 

@@ -54,7 +54,7 @@ def _array(body: bytes, terms: Terms) -> Iterator[JudgedLine]:
     except ValueError:
         items = None
     if not isinstance(items, list):
-        raise UnreadableTable("The body is no JSON array.")
+        raise UnreadableTable("The body is not a JSON array.")
     return (_item(number, item, terms) for number, item in enumerate(items, 1))
 
 

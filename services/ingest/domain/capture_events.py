@@ -66,7 +66,7 @@ def json_flaw_of(value: Any, levels: int = DEPTH_MAX) -> str | None:
     if isinstance(value, str):
         return "has a NUL character" if "\0" in value else None
     if isinstance(value, float):
-        return None if math.isfinite(value) else "is no finite number"
+        return None if math.isfinite(value) else "is not a finite number"
     if isinstance(value, int):
         return None if abs(value) < _INTEGER_LIMIT else "is too large a number"
     if not isinstance(value, dict | list):

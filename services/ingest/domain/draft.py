@@ -50,7 +50,7 @@ class Draft:
         context = data.pop("context", None)
         draft = cls(data, context if isinstance(context, dict) else {}, origin, list(origin.spare))
         if context is not None and not isinstance(context, dict):
-            draft.put_aside("context", context, "is no object")
+            draft.put_aside("context", context, "is not an object")
         return draft
 
     def get(self, path: str) -> Any:
@@ -97,7 +97,7 @@ class Draft:
         """Cut a text that is too long, and keep the whole text in the context."""
         put_entry(self.context, entry_of(self.origin.place(path)), text)
         self.set(path, text[: most - 1] + "…")
-        self.warn(path, f"is longer than {most} characters, and was cut; the whole is {KEPT}")
+        self.warn(path, f"is longer than {most} characters, and was cut; the full text is {KEPT}")
 
     def wire(self) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Return the capture in wire form, and the names of context entries that were cut."""

@@ -24,7 +24,7 @@ from shared.domain.identity.placeholders import NO_PLACEHOLDERS, Placeholders
 WHOLE = "(line)"
 NO_NAME = "has no name: neither a person's nor a company's"
 NO_ADDRESS = "has no e-mail address and no phone number"
-DERIVED = "is missing: the domain of the address stands for it"
+DERIVED = "is missing: the domain of the e-mail address is used instead"
 _NAME_MAX = 200
 _TEXT_MAX = 4_000
 _ROUNDS = 4
@@ -39,28 +39,30 @@ _SECTIONS: dict[str, type[Model]] = {
 }
 _FIELDS = {name: {field.alias for field in model.model_fields.values()} for name, model in _SECTIONS.items()}
 _REASONS = {
-    "company.size": "is no company size that can be read",
-    "company.annualRevenue": "is no amount that can be read",
-    "requirements.budget": "is no amount that can be read",
-    "consent.email": "is neither a yes nor a no, and states nothing",
-    "consent.phone": "is neither a yes nor a no, and states nothing",
-    DOUBTED: "may have slipped here from another column, and states nothing",
-    "consent.capturedAt": "is no date and time that can be read",
-    "time": "is no date and time that can be read",
+    "company.size": "is not a readable company size",
+    "company.annualRevenue": "is not a readable amount",
+    "requirements.budget": "is not a readable amount",
+    "consent.email": "is neither yes nor no, and counts as no answer",
+    "consent.phone": "is neither yes nor no, and counts as no answer",
+    DOUBTED: "may belong to another column, and counts as no answer",
+    "consent.capturedAt": "is not a readable date and time",
+    "time": "is not a readable date and time",
     "id": "can't be an id",
-    "contact.email": "is no e-mail address",
-    "contact.phone": "is no possible phone number",
+    "contact.email": "is not an e-mail address",
+    "contact.phone": "is not a possible phone number",
 }
-_ROUNDED = "is no possible phone number: a spreadsheet rounded it; make the column text there, and export it again"
+_ROUNDED = (
+    "is not a possible phone number: a spreadsheet rounded it. Format the column as text there, and export it again"
+)
 _NOT_WHOLE = re.compile(r"\d[.,]\d+E\+?\d{1,2}", re.IGNORECASE)
-NOBODY = "identifies nobody, and counts as missing"
+NOBODY = "is a placeholder, and counts as missing"
 _SPARE_WARNED = frozenset({"consent.email", "consent.phone", DOUBTED, "time"})
 _ADDRESSES = ("contact.email", "contact.phone")
 _WORDS = {
     "String should have at most": "is too long",
     "Tuple should have at most": "has too many entries",
-    "Input should be a valid string": "is no text",
-    "Input should be a valid tuple": "is no list",
+    "Input should be a valid string": "is not a text",
+    "Input should be a valid tuple": "is not a list",
 }
 _M = TypeVar("_M", bound=BaseModel)
 _Reader = Callable[[str], tuple[str, str] | None]
@@ -127,7 +129,7 @@ def _leave_out_unstorable(draft: Draft) -> None:
     for name in [name for name in _SECTIONS if draft.data.get(name) is not None]:
         part = draft.data[name]
         if not isinstance(part, dict):
-            draft.put_aside(name, part, "is no object")
+            draft.put_aside(name, part, "is not an object")
             continue
         draft.data[name] = {key: value for key, value in part.items() if key in _FIELDS[name]}
         for key in [key for key, value in draft.data[name].items() if json_flaw_of(value, DEPTH_MAX - 2)]:
@@ -155,9 +157,9 @@ def _read_source(draft: Draft, fallback: str, allowed: Collection[str] | None) -
     named = draft.get("source")
     read = source_of(named) if isinstance(named, str) else None
     if named is not None and read is None:
-        draft.give_up("source", f"is no source that is known: taken as {fallback}")
+        draft.give_up("source", f"is not a known source: read as {fallback}")
     elif read is not None and allowed is not None and read not in allowed:
-        draft.give_up("source", f"is no source of this key: taken as {fallback}")
+        draft.give_up("source", f"is not a source of this key: read as {fallback}")
         read = None
     draft.defaulted = read is None
     draft.set("source", read or fallback)
@@ -186,7 +188,7 @@ def _name(draft: Draft) -> bool:
     for path in NAMES:
         value = draft.get(path)
         if value is not None and not isinstance(value, str):
-            draft.give_up(path, "is no text")
+            draft.give_up(path, "is not a text")
         elif value is not None and len(value.strip()) > _NAME_MAX:
             draft.cut(path, value.strip(), _NAME_MAX)
     missing = [path for path in NAMES if draft.get(path) is None]
@@ -216,7 +218,7 @@ def _take(draft: Draft, path: str, found: tuple[str, str]) -> None:
     draft.set(path, found[0])
     if found[1]:
         put_entry(draft.context, entry_of(draft.origin.place(path)), found[1])
-        draft.warn(path, f"holds more than one: the first counts, the rest is {KEPT}")
+        draft.warn(path, f"has more than one: the first is used, the rest is {KEPT}")
 
 
 def _leave_out_placeholders(draft: Draft, region: str, known: Placeholders) -> list[Fault]:

@@ -34,8 +34,8 @@ LINE_MAX = 200 * 1024
 """The most bytes of one capture. The event adds an envelope, so a record allows more."""
 _TOO_LARGE = f"is larger than {LINE_MAX // 1024} KiB"
 UNKEPT = {
-    "consent.email": "refuses e-mail: this no is not kept until the row can be used",
-    "consent.phone": "refuses calls: this no is not kept until the row can be used",
+    "consent.email": "refuses e-mail: this refusal is not stored until the row can be used",
+    "consent.phone": "refuses calls: this refusal is not stored until the row can be used",
 }
 """The message about a no in a rejected line, by the path of the consent."""
 _YEARS = range(1970, 2200)
@@ -89,7 +89,7 @@ class Terms:
 
 def _representable(moment: datetime) -> datetime:
     if moment.year not in _YEARS:
-        raise ValueError(f"must lie in the years {_YEARS.start} to {_YEARS.stop - 1}")
+        raise ValueError(f"must be in the years {_YEARS.start} to {_YEARS.stop - 1}")
     return moment
 
 

@@ -51,7 +51,7 @@ def preview_columns(table: SourceTable, reading: TableReading, survey: Survey) -
 def _becomes(column: SourceColumn) -> str:
     if column.path is None:
         return "(left out)"
-    return f"{column.path}; a yes in it means no" if column.negated else column.path
+    return f"{column.path}; a yes means no" if column.negated else column.path
 
 
 def _paths(column: SourceColumn) -> frozenset[str | None]:
@@ -67,8 +67,8 @@ def _beside(column: SourceColumn, above: Iterable[SourceColumn], given: Iterable
     if not named and not any(paths & _paths(one) for one in above):
         return ""
     if paths <= CONSENTS:
-        return "; a no in any of these columns holds"
-    return "; used where no column that you named has it" if named else "; used where no column above has it"
+        return "; a no in any of these columns counts"
+    return "; used where no column that you mapped has a value" if named else "; used where no column above has a value"
 
 
 def _cells(column: SourceColumn, tally: CellCounts) -> str:
@@ -81,7 +81,7 @@ def _cells(column: SourceColumn, tally: CellCounts) -> str:
     if column.origin is ColumnOrigin.KEPT:
         return f"{filled} kept as text"
     if column.origin is ColumnOrigin.ASKED:
-        return f"{filled} kept as text: none states consent"
+        return f"{filled} kept as text: none says anything about consent"
     unread = tally.unread + tally.refused
     parts = [f"{filled - unread} of {filled} read" if unread else f"{filled} read"]
     parts += [f"{tally.unread} kept as text"] if tally.unread else []

@@ -157,9 +157,7 @@ class Survey:
 
     def _placeholder_remarks(self) -> Iterable[str]:
         if self._placeholders:
-            yield (
-                f"{_rows(self._placeholders)} an address or phone number that identifies nobody: it counts as missing"
-            )
+            yield (f"{_rows(self._placeholders)} a placeholder for an address or phone number: it counts as missing")
 
     def _column_remarks(self, reading: TableReading) -> Iterable[str]:
         empty = [one.header for one in reading.columns if one.path and not self._tally(one.header).filled]
@@ -172,11 +170,11 @@ class Survey:
                 yield f"most cells of {one.header!r} are not understood: {unread} of {tally.filled}"
             if one.origin is ColumnOrigin.ASKED and tally.filled:
                 yield (
-                    f"{one.header!r} may say what people allow, and states nothing: only you can say what it means."
-                    " Call it 'Email Consent', or 'Email Opt Out' where a yes means no"
+                    f"{one.header!r} may be about consent, and is not used: only you know what it means."
+                    " Call it 'Email Consent', or 'Email Opt Out' if a yes means no"
                 )
             if one.origin is ColumnOrigin.GUESSED:
-                yield f"{one.header!r} is taken as {one.path} by likeness: it is a guess"
+                yield f"{one.header!r} looks like {one.path} and is read as that: check it"
 
     def _tally(self, header: str) -> CellCounts:
         return self.columns.get(header) or CellCounts()
@@ -221,12 +219,12 @@ def names_no_columns(reading: TableReading) -> bool:
 
 def _wrong_file(reading: TableReading) -> Iterable[str]:
     if names_no_columns(reading):
-        yield "the line that should name the columns looks like a row, and is not read as one: put names above it"
+        yield "the header looks like a row, and is not read as one: put the columns' names above it"
     paths = {column.path for column in reading.columns}
     if not paths & NAMING:
-        yield "no column holds a name, of a person or a company: no row can be used"
+        yield "no column has a person's or a company's name: no row can be used"
     if not paths & REACHING:
-        yield "no column holds an e-mail address or a phone number: no row can be used"
+        yield "no column has an e-mail address or a phone number: no row can be used"
 
 
 def _undecided(reading: TableReading) -> Iterable[str]:
@@ -240,16 +238,14 @@ def _undecided(reading: TableReading) -> Iterable[str]:
 def _amounts(reading: TableReading) -> Iterable[str]:
     unclear = [header for header, mark in reading.decimals.items() if mark is None]
     if unclear:
-        yield f"amounts such as 1.234 in {_listed(unclear)} are read as 1234: no other amount shows decimals"
+        yield f"amounts such as 1.234 in {_listed(unclear)} are read as 1234, because no other amount has decimals"
 
 
 def _letters(reading: TableReading) -> Iterable[str]:
     for one in reading.columns:
         letters = [] if one.negated else doubtful_in(one.answers)
         if letters:
-            yield (
-                f"{_listed(letters)} in {one.header!r} may be a yes or a no, and states nothing: write yes or no there"
-            )
+            yield (f"{_listed(letters)} in {one.header!r} may be yes or no, and counts as no answer: write yes or no")
 
 
 def _rows(number: int) -> str:

@@ -48,9 +48,7 @@ def explain_nurture(
         own = [rest.pop(step_id) for step_id in one["stepIds"] if step_id in rest]
         explanations.append(Explanation(_heading(enrolment["sequenceId"], one), _lines(own, reason, now)))
     if rest:
-        explanations.append(
-            Explanation("steps whose enrolment is not (or no longer) known", _lines(rest.values(), reason, now))
-        )
+        explanations.append(Explanation("steps whose enrolment is unknown", _lines(rest.values(), reason, now)))
     return explanations
 
 
@@ -75,15 +73,15 @@ def _words(step: Document, reason: WhyNot, now: datetime) -> Iterator[str]:
     state, planned = step["state"], step.get("plannedAt", step["dueAt"])
     if state == SENT:
         late = step["decidedAt"] - planned
-        yield f"went out {_moment(step['decidedAt'])}"
+        yield f"sent {_moment(step['decidedAt'])}"
         if late > _PUNCTUAL:
             yield f"{humanize(late)} late"
     elif state in (SKIPPED, CANCELLED):
         yield f"{state} {_moment(step['decidedAt'])}: {step['why']}"
     elif state == SCHEDULED and "decided" in step:
-        yield "is going out now"
+        yield "is being sent now"
     elif why := reason(step["action"]):
-        yield f"will not go: {why}"
+        yield f"will not be sent: {why}"
     else:
         yield from _to_come(step, planned, now)
 
@@ -92,9 +90,9 @@ def _to_come(step: Document, planned: datetime, now: datetime) -> Iterator[str]:
     due = step["dueAt"]
     wakes = max(due, step.get("wakeAt", due))
     if wakes > now:
-        yield f"to come {_moment(wakes)} (in {humanize(wakes - now)})"
+        yield f"due {_moment(wakes)} (in {humanize(wakes - now)})"
     else:
-        yield f"due since {_moment(due)}, goes out as soon as a nurture worker gets to it"
+        yield f"due since {_moment(due)}, will be sent as soon as a nurture worker is free"
     if due != planned:
         yield f"planned for {_moment(planned)}"
     if "why" in step:

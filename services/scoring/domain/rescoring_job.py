@@ -47,7 +47,7 @@ def job_summary(row: Mapping[str, Any] | None) -> str:
         return "no rules are in use yet: no scoring worker has run"
     rules = f"rules {row['version']}, in use since {row['at']:%Y-%m-%d %H:%M:%S} UTC"
     if "finishedAt" in row:
-        return f"{rules}: every scored lead stands under them"
+        return f"{rules}: all scored leads follow them"
     if "total" not in row:
-        return f"{rules}: no lead has been scored again yet"
-    return f"{rules}: {row['done']:,} of {row['total']:,} leads have been scored again"
+        return f"{rules}: no lead has been rescored yet"
+    return f"{rules}: {row['done']:,} of {row['total']:,} leads have been rescored"

@@ -64,8 +64,8 @@ def _publishing(facts: Facts) -> Iterator[Promise]:
         "idempotent producer",
         "on" if facts.idempotence else "off",
         facts.idempotence,
-        "an event that is sent again can stand in its topic twice, under one id, and out of order",
-        "PANTRY_KAFKA_IDEMPOTENCE=true, on a broker that takes it",
+        "an event that is sent again can be in its topic twice, under the same id and out of order",
+        "PANTRY_KAFKA_IDEMPOTENCE=true, on a broker that supports it",
     )
 
 
@@ -81,7 +81,7 @@ def _keeping(facts: Facts) -> Iterator[Promise]:
         facts,
         "replicas",
         lambda topic: topic.replicas >= _SAFE_REPLICAS,
-        "a broker that is lost takes acknowledged events with it",
+        "acknowledged events are lost with a broker",
         f"PANTRY_TOPIC_REPLICATION={_SAFE_REPLICAS} before `pantry topics apply`",
         lambda topic: str(topic.replicas),
     )
@@ -89,35 +89,35 @@ def _keeping(facts: Facts) -> Iterator[Promise]:
         facts,
         "min.insync.replicas",
         lambda value, topic: MIN_IN_SYNC <= int(value) < max(topic.replicas, _SAFE_REPLICAS),
-        "an event counts as acknowledged though one replica alone has it, or none may be away",
+        "an event counts as acknowledged with a single copy, or no replica may fail",
         f"min.insync.replicas={MIN_IN_SYNC} on these topics",
     )
     yield _setting(
         facts,
         "unclean.leader.election.enable",
         lambda value, _: value == "false",
-        "a replica that lags may lead, and what it lacks is lost",
+        "a replica that lags may become the leader, and the events that it lacks are lost",
         "unclean.leader.election.enable=false",
     )
     yield _setting(
         facts,
         "cleanup.policy",
         lambda value, _: value == "delete",
-        "the newest event of a key replaces those before it",
+        "the newest event of a key replaces the earlier ones",
         "cleanup.policy=delete",
     )
     yield _setting(
         facts,
         "retention.ms",
         lambda value, topic: int(value) < 0 or int(value) >= topic.retention_ms,
-        "a worker that is away for long finds events gone",
-        "retention.ms as `schemas/topics.py` has it",
+        "a worker that is down for long misses events",
+        "retention.ms as in `schemas/topics.py`",
     )
     yield _setting(
         facts,
         "max.message.bytes",
         lambda value, topic: int(value) >= topic.largest_bytes,
-        "a record too large to be published holds its partition up",
+        "a record that is too large to publish blocks its partition",
         "max.message.bytes as `pantry topics apply` sets it",
     )
 
@@ -128,37 +128,37 @@ def _storing(facts: Facts) -> Iterator[Promise]:
         "write concern",
         f"w={asked.get('w', 1)}",
         asked.get("w") == "majority" or facts.nodes == 1,
-        "a node that is lost takes stored leads with it",
-        "no `w=` in PANTRY_MONGO_URL: it is `majority` then",
+        "stored leads are lost with a node",
+        "no `w=` in PANTRY_MONGO_URL, which means `majority`",
     )
     yield Promise(
         "journal",
         f"j={str(bool(asked.get('j'))).lower()}",
         bool(asked.get("j")),
-        "a database that is killed forgets what it had acknowledged",
-        "no `journal=` in PANTRY_MONGO_URL: it is on then",
+        "a database that is killed loses writes that it acknowledged",
+        "no `journal=` in PANTRY_MONGO_URL, which turns it on",
     )
     yield Promise(
         "read concern",
         facts.read_concern,
         facts.read_concern == "majority" or facts.nodes == 1,
-        "a worker decides on what a new primary never had: two leads with one e-mail",
-        "no `w=` in PANTRY_MONGO_URL: it is `majority` then",
+        "a worker decides by data that a new primary never had: two leads with one e-mail",
+        "no `w=` in PANTRY_MONGO_URL, which means `majority`",
     )
     yield Promise(
         "read preference",
         PRIMARY
         if facts.asked_to_read_from == PRIMARY
-        else f"{PRIMARY}, not {facts.asked_to_read_from} as the URL asks",
+        else f"{PRIMARY}, not {facts.asked_to_read_from} as the URL says",
         True,  # fixed in `shared.mongo.storage`
         "",
         "",
     )
     yield Promise(
         "database's nodes",
-        "not told" if facts.nodes is None else str(facts.nodes or "no replica set"),
+        "not visible" if facts.nodes is None else str(facts.nodes or "no replica set"),
         None if facts.nodes is None else facts.nodes >= _SAFE_NODES,
-        "a node that is lost takes the leads, or the majority, with it",
+        "the leads, or the majority, are lost with a node",
         f"a replica set of {_SAFE_NODES}",
     )
 
@@ -166,7 +166,7 @@ def _storing(facts: Facts) -> Iterator[Promise]:
 def _setting(facts: Facts, name: str, good: Any, harm: str, fix: str) -> Promise:
     """Check a setting of all topics by `good(value, topic)`; unknown if the broker hides it."""
     if any(topic.settings is None or name not in topic.settings for topic in facts.topics):
-        return Promise(name, "not told", None, harm, fix)
+        return Promise(name, "not visible", None, harm, fix)
     return _of_topics(
         facts,
         name,

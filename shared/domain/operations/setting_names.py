@@ -39,5 +39,5 @@ def _is_foreign(upper: str, value: str) -> bool:
 def _sentence(name: str, upper: str, known: Collection[str]) -> str:
     near = difflib.get_close_matches(upper, sorted(known), 1, _ALIKE)
     if not near:
-        return f"{name} is no setting; deploy/docs/settings.md lists them"
-    return f"{name} is no setting; did you mean {near[0] if name == upper else near[0].lower()}?"
+        return f"{name} is not a setting; deploy/docs/settings.md lists them"
+    return f"{name} is not a setting; did you mean {near[0] if name == upper else near[0].lower()}?"

@@ -62,7 +62,7 @@ def _text(value: str) -> str:
 
 def _in_zone(value: date, zone: tzinfo | None) -> datetime:
     if value.year not in _YEARS:
-        raise ValueError(f"a date must lie in the years {_YEARS[0]} to {_YEARS[-1]}")
+        raise ValueError(f"a date must be in the years {_YEARS[0]} to {_YEARS[-1]}")
     moment = value if isinstance(value, datetime) else datetime.combine(value, time())
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone or UTC)

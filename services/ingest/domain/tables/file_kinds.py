@@ -7,15 +7,15 @@ LOOKED_AT = 4_096
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 _OTHERS = {
     b"%PDF": "is a PDF: export the table as CSV or XLSX where it comes from.",
-    b"\x1f\x8b": "is packed with gzip: unpack it, and name the file in it.",
-    b"Rar!": "is a RAR archive: unpack it, and name a file of it.",
-    b"7z\xbc\xaf": "is a 7z archive: unpack it, and name a file of it.",
+    b"\x1f\x8b": "is compressed with gzip: unpack it, and import the file inside.",
+    b"Rar!": "is a RAR archive: unpack it, and import a file inside.",
+    b"7z\xbc\xaf": "is a 7z archive: unpack it, and import a file inside.",
     b"\x89PNG": "is a picture.",
     b"\xff\xd8\xff": "is a picture.",
 }
-_MARKUP = "is a web page or XML, whatever its name says: open it in a spreadsheet, and save it as XLSX or CSV."
-_JSON = "holds JSON: send it to /v1/scans."
-_CARDS = "holds contact cards (vCard): export the contacts as CSV."
+_MARKUP = "is a web page or XML, despite its name: open it in a spreadsheet, and save it as XLSX or CSV."
+_JSON = "is JSON: send it to /v1/scans."
+_CARDS = "has contact cards (vCard): export the contacts as CSV."
 _NO_TEXT = "is neither text nor a workbook: save it as CSV or XLSX."
 _BEGINNINGS = {"<": _MARKUP, "{": _JSON, "[{": _JSON, "BEGIN:VCARD": _CARDS}
 _MOST_CONTROLS = 0.02

@@ -194,7 +194,7 @@ def _without_footer(rows: list[SourceRow], columns: int) -> tuple[list[SourceRow
     if end == len(rows):
         return rows, ()
     lines = ", ".join(str(row.line) for row in rows[end:])
-    return rows[:end], (f"left out the footer of the file: line {lines}",)
+    return rows[:end], (f"left out the file's footer: line {lines}",)
 
 
 def _is_footer(row: SourceRow) -> bool:

@@ -58,9 +58,7 @@ def decode_text(body: bytes, encoding: str | None = None) -> DecodedText:
 def _in(body: bytes, encoding: str) -> DecodedText:
     text = body.decode(encoding, "replace")
     lost = text.count("\ufffd")
-    return DecodedText(
-        text, (f"{lost} characters can't be read in {encoding}: \ufffd stands for them",) if lost else ()
-    )
+    return DecodedText(text, (f"{lost} characters can't be read in {encoding}: \ufffd replaces them",) if lost else ())
 
 
 def _as(body: bytes, encoding: str) -> DecodedText:
@@ -95,8 +93,8 @@ def _taken_for_western(lines: list[int]) -> str:
     listed = ", ".join(map(str, islice(lines, _SHOWN))) + (", …" if len(lines) > _SHOWN else "")
     many = f"line {listed} is" if len(lines) == 1 else f"{len(lines)} lines ({listed}) are"
     return (
-        f"{many} not in UTF-8: read as Windows-1252, of Western Europe. If letters look wrong there, give the encoding,"
-        " as windows-1250 (Central Europe) or windows-1251 (Cyrillic)"
+        f"{many} not in UTF-8: read as Windows-1252 (Western Europe). If letters look wrong there, give the encoding,"
+        " such as windows-1250 (Central Europe) or windows-1251 (Cyrillic)"
     )
 
 
