@@ -39,14 +39,14 @@ _SHORT = {
 _CORE: tuple[str, ...] = ("first", "last", "company", "email", "phone", "source", "consent.email", "consent.phone")
 _CORE += ("consent.capturedAt", "consent.wording", "time")
 _WORDS = {
-    "unread": "kept|states nothing|left out",
+    "unread": "kept|no answer|left out",
     "derived": "domain",
     "cut": "cut",
     "several": "more than one",
-    "unreachable": "no e-mail address|no possible phone",
+    "unreachable": "no e-mail address|not an e-mail address|not a possible phone",
     "longer": "more cells than the header",
     "quote": "quote that is not closed",
-    "nobody": "identifies nobody",
+    "nobody": "placeholder",
     "nameless": "has no name",
     "header": "header",
     "workbook": "workbook",
