@@ -34,7 +34,7 @@ from shared.service import Front
 from shared.settings import Settings
 
 _PROBES = ("/healthz", "/readyz", "/metrics")
-_ABOUT = "Web forms, scanners, mailers and sales screens send here what workers read from Kafka."
+_ABOUT = "Capture leads, work with them, and read figures. Every accepted write is safe in Kafka before the answer."
 
 
 def front(runtime: Runtime, metrics: Metrics, probes: App) -> Front:
@@ -45,7 +45,7 @@ def front(runtime: Runtime, metrics: Metrics, probes: App) -> Front:
     settings, clock = runtime.settings, runtime.clock
     check_address(settings)
     if not settings.gateway_secret:
-        raise ConfigError("the gateway has no secret: PANTRY_GATEWAY_SECRET")
+        raise ConfigError("the gateway has no secret: set PANTRY_GATEWAY_SECRET")
     signer = Signer(settings.gateway_secret.get_secret_value())
     placeholders = Reloading(settings.placeholders_file, Placeholders, settings.zone)
     gate = Authenticator(runtime.storage, clock, signer)

@@ -70,5 +70,5 @@ def test_the_erasure_worker_without_a_pepper_ends_with_what_to_set(
         main.worker("capture", "erasure")
     (tmp_path / "erasure.pepper").write_text("kept by up")
     monkeypatch.delenv("PANTRY_KAFKA_BOOTSTRAP", raising=False)
-    with pytest.raises(UsageError, match="name the broker"):
+    with pytest.raises(UsageError, match="set PANTRY_KAFKA_BOOTSTRAP to the broker"):
         main.worker("capture", "erasure")

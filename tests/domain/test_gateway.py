@@ -29,7 +29,7 @@ def _key(kind: KeyKind = KeyKind.SERVER, word: str = "s3cret", **more: Any) -> p
 def test_only_the_secret_itself_is_recognised(offered: str) -> None:
     if offered == "s3cret":
         return
-    with pytest.raises(HttpProblem, match="valid key"):
+    with pytest.raises(HttpProblem, match="valid API key"):
         principals.check_secret(_key(), offered, NOW)
 
 
@@ -102,7 +102,7 @@ def test_a_key_lends_its_first_source_and_forbids_others() -> None:
     assert principals.with_source(key, unnamed)["source"] == "trade_show"
     assert principals.with_source(key, data(source="referral"))["source"] == "referral"
     assert principals.with_source(key, data(source="nonsense"))["source"] == "nonsense", "the schema tells of that"
-    with pytest.raises(HttpProblem, match="trade_show, referral only"):
+    with pytest.raises(HttpProblem, match="source trade_show, referral"):
         principals.with_source(key, data(source="website"))
 
 
@@ -181,12 +181,12 @@ def test_a_box_that_was_shown_and_not_ticked_is_a_refusal() -> None:
 @pytest.mark.parametrize(
     ("age", "word"),
     [
-        (None, "not ours"),
-        (timedelta(seconds=-1), "not ours"),
-        (timedelta(seconds=2.9), "faster"),
+        (None, "not valid"),
+        (timedelta(seconds=-1), "not valid"),
+        (timedelta(seconds=2.9), "very fast"),
         (timedelta(seconds=3), None),
         (timedelta(hours=23), None),
-        (timedelta(days=2), "too long ago"),
+        (timedelta(days=2), "open for too long"),
     ],
 )
 def test_a_person_needs_some_seconds_and_not_days(age: timedelta | None, word: str | None) -> None:
@@ -242,7 +242,7 @@ def test_a_trap_catches_even_a_form_without_a_token() -> None:
     submissions.check_person(_key(KeyKind.FORM), "", None, "")
     with pytest.raises(Invalid, match="leave it empty"):
         submissions.check_person(_key(KeyKind.FORM), "", None, "https://spam.example")
-    with pytest.raises(Invalid, match="not ours"):
+    with pytest.raises(Invalid, match="not valid"):
         submissions.check_person(_key(KeyKind.FORM, needs_token=True), "", None, "")
 
 

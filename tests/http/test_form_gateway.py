@@ -80,7 +80,7 @@ async def test_embedded_in_a_customers_page_it_makes_a_lead_once_a_person_had_ti
         async with opened(browser, f"{origin}/?utm_campaign=spring") as page:
             await fill(page)
             await send(page)
-            too_fast = page.get_by_text("faster than a person can type")
+            too_fast = page.get_by_text("That was very fast")
             await expect(too_fast.first).to_be_visible()
             assert await events(on, CAPTURED) == []
 

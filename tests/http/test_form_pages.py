@@ -63,7 +63,7 @@ async def test_without_javascript_a_refusal_names_the_faults_and_keeps_what_was_
         await fill(page)
         await send(page)
         assert await page.get_by_role("listitem").all_text_contents() == [
-            "Enter a phone number, with its country code if it is abroad",
+            "Enter a phone number, with a country code if it is from abroad",
             "Is unknown",
         ]
         assert "Ana" not in await page.content()

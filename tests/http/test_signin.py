@@ -58,7 +58,7 @@ async def test_a_person_signs_in_by_password_without_any_script(browser: Browser
         async with opened(browser, f"{caller.url}/signin", java_script_enabled=False) as page:
             await _fill_in(page, "wrong horse battery")
             await _press(page)
-            await expect(page.get_by_role("alert")).to_have_text("That name and password are not known here.")
+            await expect(page.get_by_role("alert")).to_have_text("The name or the password is wrong.")
             assert await page.context.cookies() == []
             await _fill_in(page, PASSWORD)
             await _way_in(page, lambda: _press(page))
@@ -97,7 +97,7 @@ async def test_no_other_site_signs_a_person_in_or_out_or_does_anything_as_them(
             site = url.replace("127.0.0.1", "localhost")
             async with opened(browser, f"{site}/?to=signin") as page:
                 await _press(page, "Win")
-                await expect(page.get_by_role("alert")).to_contain_text("not sent by our own page")
+                await expect(page.get_by_role("alert")).to_contain_text("did not come from this page")
                 assert await page.context.cookies() == []
                 await _fill_in(page, PASSWORD)
                 await _way_in(page, lambda: _press(page))

@@ -270,7 +270,7 @@ async def test_a_batch_or_webhook_of_which_nothing_can_be_used_is_refused_as_a_w
             assert (answer.json["accepted"], [one["line"] for one in answer.json["rejected"]]) == (0, lines)
         (refusing,) = answers[0].json["rejected"]
         assert refusing["errors"][-1]["path"] == "Newsletter"
-        assert "this no is not kept" in refusing["errors"][-1]["message"]
+        assert "this refusal is not stored" in refusing["errors"][-1]["message"]
         assert any("1 rejected row refuses e-mail" in one for one in answers[0].json["remarks"])
         assert [await events(on, topic) for topic in (CAPTURED, ENGAGEMENTS)] == [[], []]
 

@@ -57,7 +57,7 @@ async def test_what_waits_is_bounded_and_counts_until_it_has_its_outcome(
         assert await _status(slow, 2) == 503
     assert metrics.registry.get_sample_value("pantry_gateway_records_under_way") == 4
     patient = slow.publish([RECORD])
-    with pytest.raises(HttpProblem, match="Too much is waiting"):
+    with pytest.raises(HttpProblem, match="Too many records are waiting"):
         await patient
     publisher.told.set()
     async with asyncio.timeout(10):

@@ -39,7 +39,7 @@ async def test_each_pair_is_published_once_and_in_the_timeline_of_the_older_lead
         said = await _without_a_broker(on, tmp_path, "")
         assert "rewrote 0 claims, found 0 pairs of leads that look like one person, 2 unpublished" in said
         assert "workers still find them: 2 claims" in said
-        assert "name the broker, PANTRY_KAFKA_BOOTSTRAP" in said
+        assert "set PANTRY_KAFKA_BOOTSTRAP to the broker" in said
         said = await _without_a_broker(on, tmp_path, "127.0.0.1:1")
         assert "2 unpublished" in said
         assert "doesn't answer" in said

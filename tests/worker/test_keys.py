@@ -71,7 +71,7 @@ async def test_what_can_not_be_is_told_in_a_sentence(local: LocalServers) -> Non
         for words, told in (
             (("create", "shop"), "the key shop exists already"),
             (("create", "Bad Name"), "name: give lower-case letters"),
-            (("create", "other", "--scope", "leads:read-everything"), "--scope: say 'captures:write'"),
+            (("create", "other", "--scope", "leads:read-everything"), "--scope: give 'captures:write'"),
             (("create", "page", "--kind", "form", "--scope", "leads:erase"), "no other"),
             (
                 ("create", "page", "--kind", "form", "--origin", "blue.example"),

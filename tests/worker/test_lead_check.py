@@ -118,12 +118,12 @@ async def test_a_page_leaves_out_what_can_t_be_shown_and_the_command_finds_it_an
 
         found = await _command(on, "leads", "check")
         assert found[0] == 1
-        assert f"leads {poison}: names: context.x.$ref, context.x.$id" in found[1]
+        assert f"leads {poison}: fields: context.x.$ref, context.x.$id" in found[1]
         assert f"leads {weird}: can't be shown: status" in found[1]
-        assert found[1].count("names:") == 3
+        assert found[1].count("fields:") == 3
         await _command(on, "leads", "check", "--repair")
         again = await _command(on, "leads", "check")
-        assert again[1].count("names:") == 0
+        assert again[1].count("fields:") == 0
         mended = {"_ref": "a", "_id": "b"}
         stored = await on.storage.read(LEADS, [poison])
         assert stored[poison]["context"] == {"x": mended}

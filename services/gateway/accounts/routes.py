@@ -17,11 +17,11 @@ from services.gateway.web.openapi import FORM, ME, describe_page, describe_read
 from services.ingest.domain.capture_events import Invalid
 
 _FOR_PEOPLE = {
-    403: "This was not sent by our own page: please sign in here.",
-    429: "Too many attempts: please wait a minute, or sign in by a link.",
-    503: "This is not possible just now: please try again in a moment.",
+    403: "That did not come from this page. Please sign in here.",
+    429: "Too many attempts. Please wait a minute, or sign in with a link.",
+    503: "Signing in is not possible right now. Please try again in a moment.",
 }
-_UNREADABLE = "That could not be read: please try again."
+_UNREADABLE = "Something went wrong with the form. Please try again."
 _MAX_AGE_S = int(users.SESSION_LIFE.total_seconds())
 _DEVICE_AGE_S = int(users.DEVICE_LIFE.total_seconds())
 
@@ -30,7 +30,7 @@ def routes(gateway: RequestContext) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
 
-    @router.get("/signin", **describe_page("A page to sign in on.", query=("token",)))
+    @router.get("/signin", **describe_page("The sign-in page.", query=("token",)))
     async def ask(request: Request) -> Response:
         """Ask for name and password; with a link's `token`, for a button press that uses the link."""
         token = request.query_params.get("token")
@@ -41,7 +41,7 @@ def routes(gateway: RequestContext) -> APIRouter:
         except HttpProblem as error:
             return _refused(error)
 
-    @router.post("/signin", **describe_page("On to the dashboard.", fields=("name", "password", "token")))
+    @router.post("/signin", **describe_page("Redirects to the dashboard.", fields=("name", "password", "token")))
     async def sign_in(request: Request) -> Response:
         """Sign in by name and password, or by a link's `token`. Only our own page may send it."""
         try:
@@ -58,7 +58,7 @@ def routes(gateway: RequestContext) -> APIRouter:
         answer.set_cookie(cookie, value, _DEVICE_AGE_S, path="/signin", secure=secure, httponly=True, samesite="strict")
         return answer
 
-    @router.post("/signout", **describe_page("On to the page to sign in on."))
+    @router.post("/signout", **describe_page("Redirects to the sign-in page."))
     async def sign_out(request: Request) -> Response:
         """End the session in all gateway processes within five seconds.
 

@@ -26,7 +26,10 @@ _STREAM_S = 300.0
 def _stream() -> dict[str, Any]:
     docs = describe_read({}, "Analytics")
     stream = {"text/event-stream": {"schema": {"type": "string"}}}
-    docs["responses"] = {**docs["responses"], 200: {"description": "Events, for some minutes.", "content": stream}}
+    docs["responses"] = {
+        **docs["responses"],
+        200: {"description": "A stream of events. It ends after some minutes; connect again.", "content": stream},
+    }
     del docs["responses"][304]
     return docs
 

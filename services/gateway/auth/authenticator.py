@@ -61,7 +61,7 @@ class ApiKeyCache:
         await asyncio.wait({self._reading}, timeout=None if self._read_at is None else PATIENCE_S)
         if self._read_at is None:
             self._reading.result()
-            raise Unavailable("no keys have been read yet")
+            raise Unavailable("API keys are not loaded yet")
 
     async def _read(self) -> None:
         try:
@@ -139,7 +139,7 @@ class Authenticator:
         key = await self.keys.find(name)
         if key is None or key.kind is not KeyKind.WEBHOOK or key.revoked_at:
             await self.count_unknown(address)
-            raise HttpProblem(401, "There is no such webhook.")
+            raise HttpProblem(401, "There is no such webhook key.")
         return key
 
     async def count(self, key: ApiKey, address: str | None) -> None:

@@ -34,7 +34,7 @@ class Passwords:
         Takes the same time for unknown users.
         """
         if self._waiting >= _QUEUE_MAX:
-            raise HttpProblem(503, "Too many people are signing in at once.", {"Retry-After": "2"})
+            raise HttpProblem(503, "Too many sign-ins at once: please try again in a moment.", {"Retry-After": "2"})
         self._waiting += 1
         try:
             async with self._turn:

@@ -12,8 +12,8 @@ from services.gateway.auth.passwords import Passwords
 from shared.clock import Clock
 from shared.mongo.storage import Storage
 
-_WRONG = "That name and password are not known here."
-_SPENT = "That link no longer works: it was used, or is older than 15 minutes."
+_WRONG = "The name or the password is wrong."
+_SPENT = "This link no longer works. It was used before, or is older than 15 minutes."
 
 
 class SignIn:

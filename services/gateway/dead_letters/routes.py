@@ -31,7 +31,9 @@ _TAG = "Dead letters"
 _REPLAYED = {"type": "object", "required": ["replayed"], "properties": {"replayed": {"const": True}}}
 _MENDED = {
     "type": "object",
-    "properties": {"value": {"type": "string", "description": "the mended record, in place of the one that failed"}},
+    "properties": {
+        "value": {"type": "string", "description": "the corrected record, to send instead of the stored one"}
+    },
 }
 
 
@@ -71,7 +73,7 @@ class DeadLetterReader:
             async with asyncio.timeout(_PATIENCE_S), self._turns:
                 yield
         except (KafkaError, OSError, TimeoutError):
-            raise HttpProblem(503, "The event log is away.", {"Retry-After": "2"}) from None
+            raise HttpProblem(503, "The event log doesn't answer.", {"Retry-After": "2"}) from None
 
 
 def routes(gateway: RequestContext, storage: Storage, kafka: Kafka) -> APIRouter:
@@ -126,4 +128,4 @@ def _fixed_value(body: dict[str, Any]) -> str | None:
     value = body.get("value")
     if value is None or isinstance(value, str):
         return value
-    raise Invalid(Fault("value", "must be text"))
+    raise Invalid(Fault("value", "must be a text"))

@@ -135,7 +135,7 @@ SECTIONS = (
                 "tel",
                 "tel",
                 "tel",
-                wrong="Enter a phone number, with its country code if it is abroad",
+                wrong="Enter a phone number, with a country code if it is from abroad",
             ),
         ),
         hint="One of the two is required.",

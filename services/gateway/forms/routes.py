@@ -23,10 +23,10 @@ from services.ingest.domain import capture_events
 from services.ingest.domain.capture_events import Invalid
 
 _FOR_PEOPLE = {
-    429: "Too many forms were sent from where you are: please wait a minute and send it again.",
-    503: "We could not take it just now: please send it again in a moment.",
+    429: "Too many forms were sent from your network. Please wait a minute, and send it again.",
+    503: "We could not save your request right now. Please send it again in a moment.",
 }
-_NOT_HERE = "This form is not in use: please tell the owner of the site."
+_NOT_HERE = "This form is not active. Please let the owner of the site know."
 _REFUSED = 400
 # The route allows no credentials, and its answers quote nothing of the request.
 _ANYWHERE = "*"
@@ -121,7 +121,7 @@ async def _plain(gateway: RequestContext, request: Request) -> Response:
         data = principals.with_source(key, capture_events.with_consent(submissions.with_boxes(data), gateway.clock()))
         await gateway.accept(request, CAPTURED, key, data, id_)
         if unclear := submissions.unclear_in(data):
-            _log.warning("form.consent_unclear", key=key.name, reason="neither a yes nor a no", paths=unclear)
+            _log.warning("form.consent_unclear", key=key.name, reason="is neither yes nor no", paths=unclear)
     except Invalid as error:
         return _page(pages.refused_page([(one.path, one.message) for one in error.faults], nonce), 422, nonce)
     except HttpProblem as error:

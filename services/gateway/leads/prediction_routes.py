@@ -22,7 +22,7 @@ def routes(gateway: RequestContext, storage: Storage) -> APIRouter:
         await gateway.admit(request, Scope.READ)
         found = await prediction_queries.find_prediction(storage, lead_id)
         if found is None:
-            raise HttpProblem(404, "No open lead with a prediction has this id.")
+            raise HttpProblem(404, "There is no open lead with a prediction under this id.")
         return etag_response(request, found)
 
     @router.get("/v1/model", **responses.describe_model("Analytics", ModelCard))

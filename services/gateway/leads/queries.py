@@ -63,7 +63,7 @@ def cursor_of(text: str | None) -> Cursor:
         seconds = float(stretch)
         _moment(key)
     except (ValueError, binascii.Error):
-        raise Invalid(Fault("cursor", "is none that an answer gave")) from None
+        raise Invalid(Fault("cursor", "is not a cursor of an earlier answer")) from None
     return Cursor(key, min(max(seconds, 0.001), _STRETCH_MAX_S) if math.isfinite(seconds) else _STRETCH_S)
 
 

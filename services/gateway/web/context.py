@@ -125,7 +125,7 @@ class RequestContext:
         rejected = [one for one in made if not isinstance(one, BatchRecord)]
         add_log_facts(request, accepted=len(named), rejected=len(rejected))
         if not named:
-            detail = "No record of this batch can be used." if rejected else "This batch has no records."
+            detail = "No record of this batch is valid." if rejected else "This batch has no records."
             return problem(422, detail, accepted=0, rejected=rejected, **more)
         await self.publisher.publish([one.record for one in named])
         ids = [one.id for one in named]

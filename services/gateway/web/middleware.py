@@ -50,13 +50,13 @@ _TITLES = {
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
-    408: "Too slow",
-    413: "Too large",
+    408: "Request timed out",
+    413: "Request too large",
     415: "Unsupported content type",
-    422: "Not usable",
+    422: "Invalid request",
     429: "Too many requests",
-    500: "Our fault",
-    503: "Not now",
+    500: "Internal error",
+    503: "Unavailable",
 }
 
 
@@ -71,12 +71,12 @@ def answer_to(error: Exception) -> Response:
     """Return the answer to an error that a route raised."""
     if isinstance(error, Invalid):
         errors = [{"path": fault.path, "message": fault.message} for fault in error.faults]
-        return problem(422, "Some fields can't be used.", errors=errors)
+        return problem(422, "Some fields are invalid.", errors=errors)
     if isinstance(error, HttpProblem):
         return problem(error.status, error.detail, error.headers)
     if isinstance(error, UnreadableLead):
-        return problem(500, "The lead is stored in a form that can't be shown: `pantry leads check` says where.")
-    return problem(503, "The database is away.", {"Retry-After": "5"})
+        return problem(500, "The stored lead can't be read: run `pantry leads check`.")
+    return problem(503, "The database doesn't answer.", {"Retry-After": "5"})
 
 
 def answer_problems(app: FastAPI) -> None:
@@ -191,7 +191,7 @@ class ContextMiddleware:
         except TimeoutError:
             return problem(408, "The body did not arrive in time.", {"Connection": "close"})
         if size > self._body_max:
-            return problem(413, f"A body may have {self._body_max // 1024} KiB.", {"Connection": "close"})
+            return problem(413, f"The body may have at most {self._body_max // 1024} KiB.", {"Connection": "close"})
         return problem(503, "Too many large requests at once.", {"Retry-After": "2", "Connection": "close"})
 
     def _account(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:

@@ -16,7 +16,7 @@ from services.gateway.web.middleware import PROBLEM
 ACCEPTED: dict[str, Any] = {
     "type": "object",
     "required": ["eventId"],
-    "properties": {"eventId": {"type": "string", "description": "the id of the event, now safely in Kafka"}},
+    "properties": {"eventId": {"type": "string", "description": "the event's id; the event is safe in Kafka"}},
 }
 _FAULT = {
     "type": "object",
@@ -36,7 +36,7 @@ BATCH: dict[str, Any] = {
         "eventIds": {
             "type": "array",
             "items": {"type": "string"},
-            "description": "the ids of the accepted records' events, in their order",
+            "description": "the ids of the accepted records' events, in the order of the records",
         },
         "rejected": {"type": "array", "items": _REJECTED},
     },
@@ -54,12 +54,12 @@ _WARNINGS: dict[str, Any] = {
     "warnings": {
         "type": "array",
         "items": _WARNING,
-        "description": "what was taken otherwise than it was sent; the first 200",
+        "description": "values that were not stored as sent; the first 200",
     },
     "remarks": {
         "type": "array",
         "items": {"type": "string"},
-        "description": "what looks wrong in the batch as a whole, in sentences",
+        "description": "what looks wrong in the whole batch, in sentences",
     },
 }
 SCANS: dict[str, Any] = {
@@ -75,43 +75,43 @@ _PROBLEM: dict[str, Any] = {
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "errors": {"type": "array", "items": _FAULT},
-        "accepted": {"type": "integer", "description": "0: no record of the batch can be used"},
+        "accepted": {"type": "integer", "description": "0: no record of the batch is valid"},
         "rejected": {"type": "array", "items": _REJECTED},
         **_WARNINGS,
     },
 }
 _REFUSALS = {
-    401: "No valid key, and no session that holds.",
-    403: "The key or the person may not do this.",
-    404: "There is no such thing.",
-    405: "The path has no such method.",
+    401: "No valid API key and no valid session.",
+    403: "The key or the user may not do this.",
+    404: "It does not exist.",
+    405: "The path does not support this method.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
-    415: "The content type is none of those that are taken.",
-    422: "Some fields, a parameter or all of a batch can't be used; `errors` or `rejected` says which and why.",
+    415: "The content type is not supported.",
+    422: "Some fields, a parameter or a whole batch are invalid; `errors` or `rejected` says which and why.",
     429: "Too many requests; `Retry-After` says how many seconds to wait.",
-    503: "The event was not taken, or nobody knows; `Retry-After` says when to send it again.",
+    503: "The event may not be stored. Send it again after `Retry-After` seconds.",
 }
-_LED: dict[int | str, dict[str, Any]] = {303: {"description": "Acknowledged by Kafka; on to a thank-you page."}}
+_LED: dict[int | str, dict[str, Any]] = {303: {"description": "Acknowledged by Kafka. Redirects to a thank-you page."}}
 FORM = "application/x-www-form-urlencoded"
 _HTML: dict[str, Any] = {"text/html": {"schema": {"type": "string"}}}
 _WHO = ("key", "session")
 _TAKEN = (ACTIVITIES, CAPTURED, CONVERT, ENGAGEMENTS, QUALIFY, UPDATE)
 _GROUPS: dict[Topic | None, str] = {
-    CAPTURED: "Leads come in",
-    ACTIVITIES: "What happens with leads",
-    ENGAGEMENTS: "What happens with leads",
+    CAPTURED: "Capture",
+    ACTIVITIES: "Activities and engagements",
+    ENGAGEMENTS: "Activities and engagements",
 }
 # The path or the key gives these.
 _KNOWN = {"leadId", "requestedBy"}
 _Shape = Literal["object", "array", "lines"]
 _SCHEMES = {
-    "key": {"type": "http", "scheme": "bearer", "description": "a key that `pantry keys create` made"},
+    "key": {"type": "http", "scheme": "bearer", "description": "an API key from `pantry keys create`"},
     "session": {
         "type": "apiKey",
         "in": "cookie",
         "name": COOKIE,
-        "description": "a person's session, begun at `/signin`; what changes anything must come from our own pages",
+        "description": "a user's session, from `/signin`; changes must come from the gateway's own pages",
     },
     "webhook": {
         "type": "apiKey",
@@ -123,7 +123,7 @@ _SCHEMES = {
 _HEADER = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "becomes the event's id: sent again with the same key, it counts once",
+    "description": "becomes the event's id: a request that is sent again with the same key counts once",
     "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
 }
 
@@ -172,8 +172,8 @@ def describe_read(
 ) -> dict[str, Any]:
     """Return the OpenAPI part of a read route: its query and its answers."""
     read: dict[int | str, dict[str, Any]] = {
-        200: {"description": "What there is.", "content": {"application/json": {"schema": answer}}},
-        304: {"description": "It is what `If-None-Match` names."},
+        200: {"description": "The answer.", "content": {"application/json": {"schema": answer}}},
+        304: {"description": "Unchanged: the client has the version in `If-None-Match`."},
     }
     extra = {"tags": [tag], "security": _any(*security), "parameters": [*parameters, _IF_NONE_MATCH]}
     return {"response_model": None, "responses": read | _refused(), "openapi_extra": extra}

@@ -34,7 +34,7 @@ class BoundedPublisher:
         """
         size = sum(len(record.value or b"") for record in records)
         if self._records + len(records) > RECORDS_MAX or self._bytes + size > BYTES_MAX:
-            raise refuse_for_now("Too much is waiting for the event log")
+            raise refuse_for_now("Too many records are waiting for the event log")
         self._count(len(records), size)
         task = asyncio.create_task(self._publisher.publish("gateway", records))
         self._under_way.add(task)
@@ -49,10 +49,10 @@ class BoundedPublisher:
         try:
             task.result()
         except MessageSizeTooLargeError:
-            raise Invalid(Fault("(body)", "makes a record that is too large")) from None
+            raise Invalid(Fault("(body)", "is too large for a record")) from None
         except (KafkaError, OSError, TimeoutError) as error:
             _log.warning("gateway.publish_failed", error=type(error).__name__)
-            raise refuse_for_now("The event log is away") from None
+            raise refuse_for_now("The event log doesn't answer") from None
 
     def _on_done(self, task: asyncio.Task[None], records: int, size: int) -> None:
         self._under_way.discard(task)
@@ -68,5 +68,5 @@ class BoundedPublisher:
 
 def refuse_for_now(why: str) -> HttpProblem:
     """Return the problem while Kafka can't take more."""
-    detail = f"{why}. Send it again, with the same Idempotency-Key if you gave one: it counts once."
+    detail = f"{why}. Send the request again, with the same Idempotency-Key if you gave one. It counts once."
     return HttpProblem(503, detail, {"Retry-After": "2"})

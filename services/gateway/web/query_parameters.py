@@ -30,7 +30,7 @@ def _parameters(route: APIRoute) -> set[str]:
 def check_names(given: Iterable[str], known: Iterable[str]) -> None:
     """Raises `Invalid` unless every given name is known."""
     names = ", ".join(sorted(known))
-    there = f"is unknown here; there are: {names}" if names else "is unknown here; there are none"
+    there = f"is unknown. The parameters are: {names}" if names else "is unknown: this call has no query parameters"
     unknown = sorted(set(given) - set(known))
     # Text that can't be a parameter's name may be personal data: never quote it.
     if faults := [Fault(name if _NAME.fullmatch(name) else "(query)", there) for name in unknown]:

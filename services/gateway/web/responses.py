@@ -258,5 +258,5 @@ class ConversionAnalytics(Analytics):
 def describe_model(tag: str, answer: type[Model]) -> dict[str, Any]:
     """Return the OpenAPI part of a read route that answers with this model."""
     docs = describe_read({}, tag)
-    docs["responses"] = {**docs["responses"], 200: {"description": "What there is.", "model": answer}}
+    docs["responses"] = {**docs["responses"], 200: {"description": "The answer.", "model": answer}}
     return docs

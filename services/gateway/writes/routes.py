@@ -81,7 +81,7 @@ def routes(gateway: RequestContext) -> APIRouter:
         """
         sender = await gateway.admit(request, Scope.CAPTURE)
         if sender.kind == KeyKind.FORM:
-            raise HttpProblem(403, "A form's key captures one lead at a time.")
+            raise HttpProblem(403, "A form key captures one lead at a time.")
         kind = media_type(request, JSON, NDJSON, CSV)
         batch = _batch(gateway, sender, await request.body(), kind, request)
         made = [_line(gateway, request, sender, line) for line in batch.lines]
@@ -101,7 +101,7 @@ def _encoding(request: Request) -> str | None:
     given = request.query_params.get("encoding")
     found = encoding_of(given) if given else None
     if given is not None and found is None:
-        raise Invalid(Fault("encoding", "must be that of a text file, as windows-1250 or windows-1251"))
+        raise Invalid(Fault("encoding", "must be an encoding of a text file, such as windows-1250 or windows-1251"))
     return found
 
 

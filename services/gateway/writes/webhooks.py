@@ -57,7 +57,9 @@ def _verify(gateway: RequestContext, key: ApiKey, body: bytes, headers: Mapping[
         except (standardwebhooks.WebhookVerificationError, ValueError):
             continue
         return
-    raise HttpProblem(401, "The signature does not hold: wrong secret, changed body, or more than five minutes old.")
+    raise HttpProblem(
+        401, "The signature is not valid: the secret is wrong, the body was changed, or it is older than five minutes."
+    )
 
 
 def _items(body: Any, most: int) -> list[Any]:

@@ -126,7 +126,7 @@ class WrongOrigin(HttpProblem):
 
     def __init__(self, key: str) -> None:
         how = "pantry keys create NAME --kind form --origin https://YOUR-SITE"
-        super().__init__(403, f"The form key {key} is not allowed on this site. Make a key for it: {how}")
+        super().__init__(403, f"The form key {key} is not allowed on this site. Create a key for it: {how}")
         self.key = key
 
 
@@ -157,7 +157,7 @@ def check_secret(key: ApiKey | None, secret: str, now: datetime) -> ApiKey:
 
 def unknown_key() -> HttpProblem:
     """Return the problem for a request without a valid key."""
-    detail = "A valid key is needed: send it as 'Authorization: Bearer KEY'."
+    detail = "Send a valid API key as 'Authorization: Bearer KEY'."
     return HttpProblem(401, detail, {"WWW-Authenticate": "Bearer"})
 
 
@@ -180,7 +180,7 @@ def with_source(key: Principal, data: Mapping[str, Any]) -> dict[str, Any]:
         return {**data, "source": key.sources[0].value}
     # The schema reports a value that is no source at all.
     if isinstance(source, str) and source in _KNOWN and source not in key.sources:
-        raise HttpProblem(403, f"This key may capture as {', '.join(key.sources) or 'nothing'} only.")
+        raise HttpProblem(403, f"This key may only capture leads with source {', '.join(key.sources) or '(none)'}.")
     return dict(data)
 
 

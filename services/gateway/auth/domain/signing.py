@@ -114,9 +114,9 @@ def why_no_person(age: timedelta | None, fill_s: float) -> str | None:
     The message suits a person too: sending the form again helps.
     """
     if age is None or age < timedelta(0):
-        return "This form was not ours: please load the page again."
+        return "This form is not valid. Please load the page again."
     if age < timedelta(seconds=fill_s):
-        return "That was faster than a person can type: please send it again."
+        return "That was very fast. Please send the form again."
     if age > _TOKEN_AGE:
-        return "This form was opened too long ago: please load the page again."
+        return "This form was open for too long. Please load the page again."
     return None

@@ -186,9 +186,9 @@ def check_origin(method: str, headers: Mapping[str, str], base: str) -> None:
     """
     if method in _SAFE_METHODS or headers.get("origin") == base or headers.get("sec-fetch-site") == "same-origin":
         return
-    raise HttpProblem(403, "This was not sent by a page of ours.")
+    raise HttpProblem(403, "The request did not come from the gateway's own pages.")
 
 
 def not_signed_in() -> HttpProblem:
     """Return the problem for a request without a valid session."""
-    return HttpProblem(401, "Nobody is signed in here: sign in first.", {"WWW-Authenticate": "Bearer"})
+    return HttpProblem(401, "You are not signed in.", {"WWW-Authenticate": "Bearer"})

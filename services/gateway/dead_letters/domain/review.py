@@ -146,7 +146,7 @@ def describe_letter(letter: DeadLetterRecord, replay: Mapping[str, Any] | None) 
 def replay_record(letter: DeadLetterRecord, fixed: str | None, region: str) -> Outgoing:
     """Return the record to publish. Raises `Invalid` for a fixed value that would fail again."""
     if letter.topic not in TOPICS or letter.topic == DEADLETTER.name:
-        raise Invalid(Fault("topic", "is no topic that a record can go back to"))
+        raise Invalid(Fault("topic", "is not a topic that a record can go back to"))
     outgoing = letter.back(None if fixed is None else fixed.encode())
     if fixed is not None:
         record = Record(outgoing.topic, letter.record.partition, letter.record.offset, outgoing.key, outgoing.value)

@@ -31,7 +31,7 @@ def boxes_of(body: bytes) -> dict[str, list[str]]:
         text = body.decode("ascii")
         sent = parse_qsl(text, keep_blank_values=True, max_num_fields=_FIELDS_MAX, errors="strict")
     except ValueError:
-        raise Invalid(Fault("(body)", f"is no form of at most {_FIELDS_MAX} fields in UTF-8")) from None
+        raise Invalid(Fault("(body)", f"is not a form in UTF-8 with at most {_FIELDS_MAX} fields")) from None
     fields: dict[str, list[str]] = {}
     for name, value in sent:
         fields.setdefault(name, []).append(value)
@@ -94,7 +94,7 @@ def check_person(key: ApiKey, token: str, age: timedelta | None, trap: str) -> N
     `age` is the time since the form with this token was rendered. A form without a token of ours has no age.
     """
     if trap:
-        raise Invalid(Fault("form", "A field that people don't see was filled in: please leave it empty."))
+        raise Invalid(Fault("form", "A hidden field was filled in. Please leave it empty."))
     if not token and not key.needs_token:
         return
     if why := why_no_person(age, key.fill_s):
@@ -104,7 +104,7 @@ def check_person(key: ApiKey, token: str, age: timedelta | None, trap: str) -> N
 def way_back(key: ApiKey, wanted: str | None) -> str | None:
     """Return the URL to redirect to, one of the key's; None: our page. Raises `Invalid`."""
     if wanted and wanted not in key.redirects:
-        raise Invalid(Fault(REDIRECT, "is none of this form's thank-you pages"))
+        raise Invalid(Fault(REDIRECT, "is not a thank-you page of this form"))
     return wanted or next(iter(key.redirects), None)
 
 
