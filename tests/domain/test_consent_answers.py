@@ -237,7 +237,8 @@ def test_a_header_that_says_consent_in_another_language_is_asked_about(header: s
 def test_a_scan_s_answer_says_that_a_column_which_sounds_like_consent_is_not_read() -> None:
     body = b"Name,Company,Email,GDPR opt out\nAna Reyes,Blue Fork,ana@example.com,yes\n"
     assert any(
-        "'GDPR opt out' may be about" in one for one in judge_batch(body, "text/csv", Terms("US", "website", NOW)).remarks
+        "'GDPR opt out' may be about" in one
+        for one in judge_batch(body, "text/csv", Terms("US", "website", NOW)).remarks
     )
 
 

@@ -9,24 +9,24 @@ from services.gateway.leads.domain.sentences import sentence_for
 from services.insights.domain.timeline import DETAILS
 
 SENTENCES: list[tuple[topics.Topic, dict[str, Any], str]] = [
-    (topics.CAPTURED, {"source": "trade_show"}, "Captured by trade show"),
+    (topics.CAPTURED, {"source": "trade_show"}, "Captured via trade show"),
     (
         topics.SCORED,
         {"score": 45, "previousScore": 20, "reason": "activity_recorded"},
         "Scored 45 (was 20): activity recorded",
     ),
     (topics.SCORED, {"score": 0, "reason": "created"}, "Scored 0: created"),
-    (topics.MERGED, {"matchScore": 100, "matchedOn": ["email"], "filled": []}, "Captured again, recognised by email"),
+    (topics.MERGED, {"matchScore": 100, "matchedOn": ["email"], "filled": []}, "Captured again, matched by email"),
     (topics.UPDATE, {"requestedBy": "sam", "status": "lost"}, "sam asked for status lost"),
     (
         topics.UPDATE,
         {"requestedBy": "sam", "consent": {"channel": "phone", "given": False}},
-        "sam noted that consent to calls was refused",
+        "sam recorded consent to calls as refused",
     ),
     (
         topics.UPDATE,
         {"requestedBy": "sam", "assignedTo": "kim", "consent": {"channel": "email", "given": True}},
-        "sam asked for owner kim and noted that consent to e-mail was given",
+        "sam asked for owner kim and recorded consent to e-mail as given",
     ),
     (
         topics.UPDATED,
@@ -54,7 +54,7 @@ def test_an_event_is_told_in_a_sentence(topic: topics.Topic, details: dict[str, 
 
 
 def test_every_event_that_a_timeline_keeps_has_a_sentence_of_its_own() -> None:
-    assert sentence_for(topics.CREATED.name, {}) == "Stored as a new lead"
+    assert sentence_for(topics.CREATED.name, {}) == "Lead created"
     for topic in DETAILS.keys() - {topics.CREATED.name}:
         # A sentence asks for the event's details; a topic without one is told by its name.
         with pytest.raises(KeyError):

@@ -135,7 +135,7 @@ def test_key_figures_are_told_beside_the_window_before_with_the_difference() -> 
         "from 2 before",
         "from 0% before",
         "from 50 before",
-        "nothing to compare with",
+        "no earlier leads to compare with",
     ]
 
 
@@ -183,19 +183,19 @@ def test_of_no_leads_it_says_so_and_draws_nothing(timeframe: str, *, paper: bool
     told = made(answers([], timeframe))
     assert [one.key for one in told.figures] == ["compared"]
     text = render_report(told, paper=paper)
-    assert "No leads came in on these days" in text
+    assert "No leads in these days" in text
     assert 'role="img"' not in text
-    assert "nothing counted yet" in text
+    assert "No figures yet" in text
     assert not re.findall(r"\b(?:None|nan|inf)\b", text)
     assert {row["value"] for row in rows(export_csv(*answers([], timeframe), NOW)) if row["unit"] == "leads"} == {"0"}
 
 
 def test_of_leads_that_nothing_happened_to_each_figure_says_so() -> None:
     told = made(answers([lead(score=None)], "week"))
-    assert figure(told, "times").summary == "No lead of this time has converted yet."
-    assert figure(told, "scores").summary == "No lead of this time has a score yet."
+    assert figure(told, "times").summary == "No lead in this period has converted yet."
+    assert figure(told, "scores").summary == "No lead in this period has a score yet."
     assert figure(told, "sources").summary == "No source has enough leads to compare rates."
-    assert figure(told, "series").summary == "0 to 1 lead a day; the most on Mon 2 Mar."
+    assert figure(told, "series").summary == "0 to 1 lead per day; most on Mon 2 Mar."
 
 
 @pytest.mark.parametrize("paper", [False, True])
@@ -267,8 +267,11 @@ def test_the_longest_bar_is_as_wide_as_the_plot_and_nothing_has_none() -> None:
     ("rollup", "sentence"),
     [
         ({"state": "live", "delaySeconds": 0.2}, None),
-        ({"state": "behind", "delaySeconds": 312.0}, "Counting is behind by 5 minutes: the newest"),
-        ({"state": "away", "since": NOW - timedelta(hours=3)}, "Counting is away since 2 March 2026, 09:00: what"),
+        ({"state": "behind", "delaySeconds": 312.0}, "The figures are 5 minutes behind: the newest"),
+        (
+            {"state": "away", "since": NOW - timedelta(hours=3)},
+            "The figures have not been updated since 2 March 2026, 09:00: later",
+        ),
         ({"state": "away", "since": None}, "Counting has not started"),
         ({"state": "rebuilding"}, "being rebuilt"),
     ],
@@ -278,7 +281,7 @@ def test_it_warns_when_counting_is_not_as_far_as_it_should_be(rollup: dict[str, 
     assert (warning_of(now.leads) is None) == (sentence is None)
     text = render_report(made((now, before)), paper=False)
     assert ("Not up to date." in text) == (sentence is not None)
-    assert (sentence or "counted up to 2 March 2026, 11:58") in text
+    assert (sentence or "Updated 2 March 2026, 11:58") in text
 
 
 @pytest.mark.parametrize(

@@ -116,8 +116,8 @@ TIMELINE = [
     happened(896, "nurture.enrolled", "Entered nurture sequence enterprise (3 steps)", "event-898", steps=3),
     happened(897, "leads.assigned", "Assigned to kim by rule large-accounts", "event-898", assignedTo="kim"),
     happened(898, "leads.scored", "Scored 57: created", "event-899", score=57),
-    happened(899, "leads.created", "Stored as a new lead", "event-900"),
-    happened(900, "leads.captured", "Captured by website", None, source="website"),
+    happened(899, "leads.created", "Lead created", "event-900"),
+    happened(900, "leads.captured", "Captured via website", None, source="website"),
 ]
 SCORE = {
     "leadId": "lead-1",

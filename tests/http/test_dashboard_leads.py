@@ -72,10 +72,10 @@ async def test_a_command_is_sent_once_and_its_outcome_appears(browser: Browser, 
         backend.answers.clear()
         await dialog.get_by_role("button", name="Qualify").click()
         log = page.get_by_role("log")
-        await expect(log).to_contain_text("Waiting for the outcome")
+        await expect(log).to_contain_text("Waiting for the result")
         done = happened(0, "leads.qualified", "Qualified by BANT, score 75", "command-1")
         backend.answers["GET /v1/leads/lead-1/timeline"] = (200, {"events": [done, *TIMELINE], "nextCursor": None})
-        await expect(log).to_contain_text("Qualify done: Qualified by BANT, score 75")
+        await expect(log).to_contain_text("Qualified by BANT, score 75")
         await expect(page.locator(".timeline li").first).to_contain_text("Qualified by BANT, score 75")
     (_, _, first, headers), (_, _, second, again) = backend.sent
     assert first == second
@@ -92,7 +92,7 @@ async def test_a_rejection_is_told_by_its_reason(browser: Browser, url: str) -> 
         await page.get_by_role("button", name="Close as lost").click()
         dialog = page.get_by_role("dialog")
         await dialog.get_by_role("button", name="Close as lost").click()
-        await expect(dialog).to_contain_text("Reason is missing.")
+        await expect(dialog).to_contain_text("Reason is required.")
         await dialog.get_by_label("Reason").fill("Went to somebody else")
         await dialog.get_by_role("button", name="Close as lost").click()
         await expect(page.get_by_role("log")).to_contain_text(f"Close as lost rejected: {detail}")
@@ -105,12 +105,12 @@ async def test_erasing_takes_the_right_word_and_ends_at_an_empty_page(browser: B
         await page.get_by_role("button", name="Erase").click()
         dialog = page.get_by_role("dialog")
         await dialog.get_by_role("textbox").fill("yes")
-        await dialog.get_by_role("button", name="Erase for ever").click()
-        await expect(dialog).to_contain_text("That is something else.")
+        await dialog.get_by_role("button", name="Erase permanently").click()
+        await expect(dialog).to_contain_text("This doesn't match.")
         assert backend.sent == []
         backend.answers["GET /v1/leads/lead-1/timeline"] = (404, {"status": 404})
         await dialog.get_by_role("textbox").fill("ana.reyes@bluefork.example")
-        await dialog.get_by_role("button", name="Erase for ever").click()
+        await dialog.get_by_role("button", name="Erase permanently").click()
         await expect(page.get_by_text("This lead is erased")).to_be_visible()
     assert backend.sent[0][:2] == ("DELETE", "/v1/leads/lead-1")
 
@@ -124,7 +124,7 @@ async def test_a_prediction_shows_only_where_there_is_one(browser: Browser, url:
         await page.reload()
         panel = page.get_by_role("region", name="Prediction")
         await expect(panel).to_contain_text("34% likely to convert within 90 days; medium confidence")
-        await expect(panel).to_contain_text("Probably between 28% and 41%; of all leads, 18% do.")
+        await expect(panel).to_contain_text("Probably between 28% and 41% (average of all leads: 18%).")
         await expect(panel.locator(".rules > li")).to_have_text(
             ["Looked at pricing 2 timesraises", "Free e-mail addresslowers"]
         )
@@ -135,8 +135,8 @@ async def test_an_estimate_by_the_formula_is_not_dressed_as_a_probability(browse
     backend = Backend(answers={"GET /v1/leads/lead-1/prediction": (200, HEURISTIC)})
     async with opened(browser, url, backend, "#/leads/lead-1") as page:
         panel = page.get_by_role("region", name="Prediction")
-        await expect(panel).to_contain_text("23 of 100: a rough estimate by a formula, no probability")
-        await expect(panel).to_contain_text("No model has proved itself on enough outcomes yet.")
+        await expect(panel).to_contain_text("23 of 100: a rough estimate by a formula, not a probability")
+        await expect(panel).to_contain_text("No model has been tested on enough outcomes yet.")
         assert "%" not in await panel.inner_text()
 
 
@@ -187,5 +187,5 @@ async def test_a_step_that_will_not_go_is_not_shown_as_planned(browser: Browser,
     async with opened(browser, url, backend, "#/leads/lead-1") as page:
         lines = page.get_by_role("region", name="Next nurture steps").locator(".steps > li")
         await expect(lines.nth(0)).to_contain_text("Planned")
-        await expect(lines.nth(1)).to_contain_text("Will not go: the lead allows no calls (due ")
+        await expect(lines.nth(1)).to_contain_text("Won't be sent: the lead allows no calls (due ")
         await expect(lines.nth(1)).not_to_contain_text("Planned")

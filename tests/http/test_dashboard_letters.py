@@ -18,16 +18,16 @@ async def test_a_mended_letter_is_replayed_after_a_question(browser: Browser, ur
         await raw.fill("{")
         await expect(page.locator(".letter-detail")).to_contain_text("It is not valid JSON")
         await raw.fill('{"mended": true}')
-        await page.get_by_role("button", name="Replay mended").click()
+        await page.get_by_role("button", name="Replay corrected").click()
         fault = {"path": "data.source", "message": "Field required"}
         backend.answers["POST /v1/deadletters/0:99/replay"] = (422, {"detail": "Not usable.", "errors": [fault]})
         dialog = page.get_by_role("dialog")
-        await dialog.get_by_role("button", name="Replay mended").click()
+        await dialog.get_by_role("button", name="Replay corrected").click()
         await expect(dialog.get_by_role("alert")).to_contain_text("data.source: Field required.")
         del backend.answers["POST /v1/deadletters/0:99/replay"]
         done = letter(1, replayedAt="2026-01-02T03:04:05Z", replayedBy="kim")
         backend.answers["GET /v1/deadletters"] = (200, {"letters": [done], "more": False})
-        await dialog.get_by_role("button", name="Replay mended").click()
+        await dialog.get_by_role("button", name="Replay corrected").click()
         await expect(page.locator(".letter-detail")).to_contain_text("2 Jan 2026, 03:04 by kim")
     assert backend.sent[-1][:3] == ("POST", "/v1/deadletters/0:99/replay", {"value": '{"mended": true}'})
 

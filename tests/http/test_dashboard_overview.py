@@ -47,7 +47,7 @@ async def test_no_source_without_a_conversion_converts_best(browser: Browser, ur
     backend = Backend(answers={"GET /v1/analytics/conversions": (200, conversions(conversionsBySource=none))})
     async with opened(browser, url, backend) as page:
         summary = page.get_by_role("region", name="Sources by conversion rate", exact=True).locator(".summary")
-        await expect(summary).to_have_text("No lead of a source with enough leads to compare has converted yet.")
+        await expect(summary).to_have_text("No lead of a source with enough leads has converted yet.")
 
 
 async def test_no_span_of_time_is_left_out_or_covers_another(browser: Browser, url: str) -> None:
@@ -96,10 +96,10 @@ async def test_what_converts_at_once_takes_under_a_minute(browser: Browser, url:
 @pytest.mark.parametrize(
     ("rollup", "sentence"),
     [
-        ({"state": "behind", "delaySeconds": 312.0}, "behind by 5 minutes"),
-        ({"state": "away", "since": "2026-01-02T03:04:05Z"}, "counting is away since 2 Jan 2026"),
+        ({"state": "behind", "delaySeconds": 312.0}, "Behind by 5 minutes"),
+        ({"state": "away", "since": "2026-01-02T03:04:05Z"}, "No updates since 2 Jan 2026"),
         ({"state": "away", "since": None}, "has not started"),
-        ({"state": "rebuilding"}, "being rebuilt"),
+        ({"state": "rebuilding"}, "Rebuilding the figures"),
     ],
 )
 async def test_it_says_how_fresh_its_numbers_are(
@@ -164,15 +164,15 @@ async def test_what_predictions_are_made_by_is_told_with_how_it_was_judged(brows
     async with opened(browser, url, Backend()) as page:
         card = page.get_by_role("region", name="Predictions", exact=True)
         await expect(card).to_contain_text("Model 3 (logistic regression)")
-        await expect(card).to_contain_text("learned from 2,140 leads, 385 of which converted within 90 days.")
+        await expect(card).to_contain_text("with 2,140 leads, of which 385 converted within 90 days.")
         await expect(card).to_contain_text(
-            "On 535 later leads it had not seen, predictions were off by 2.1% on average"
+            "On 535 later leads that it had not seen, predictions were off by 2.1% on average"
         )
-        await expect(card).to_contain_text("500 of 812 open leads are predicted by it so far.")
-        await expect(card.get_by_role("status")).to_contain_text("Leads have changed since: Days since capture.")
-        await expect(card).to_contain_text(
-            "kept beside the one in use, to be compared (log loss is not certainly better"
+        await expect(card).to_contain_text("500 of 812 open leads have its prediction so far.")
+        await expect(card.get_by_role("status")).to_contain_text(
+            "New leads differ from those it learned from: Days since capture."
         )
+        await expect(card).to_contain_text("kept for comparison with the one in use (log loss is not certainly better")
         assert await card.get_by_role("row").count() == 11
 
 
@@ -194,6 +194,6 @@ async def test_a_formula_is_told_to_be_none_of_a_model(browser: Browser, url: st
     }
     async with opened(browser, url, Backend(answers={"GET /v1/model": (200, none)})) as page:
         card = page.get_by_role("region", name="Predictions", exact=True)
-        await expect(card).to_contain_text("By a formula, which ranks leads and is no probability")
-        await expect(card).to_contain_text("not made: too few outcomes are known yet")
+        await expect(card).to_contain_text("Estimated by a formula, not a probability")
+        await expect(card).to_contain_text("skipped, because too few outcomes are known yet")
         assert await card.get_by_role("row").count() == 0

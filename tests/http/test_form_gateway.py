@@ -118,6 +118,6 @@ async def test_on_a_site_that_the_key_is_not_for_nothing_is_taken(browser: Brows
             assert f'the form key "spring" is not allowed on {origin}' in lines[0]
             assert f"--origin {origin}" in lines[0]
             await send(page)
-            await expect(page.get_by_role("alert")).to_contain_text("tell the owner of the site")
+            await expect(page.get_by_role("alert")).to_contain_text("let the owner of the site know")
             assert any("The form key spring is not allowed on this site" in line for line in lines[1:])
         assert await events(on, CAPTURED) == []

@@ -199,9 +199,9 @@ async def test_what_could_not_be_sent_is_kept_and_sent_again_under_the_same_id(
             await expect(page.get_by_role("alert")).to_be_focused()
         await named(page, "contact.title").fill("Owner")
         await send(page)
-        await expect(page.get_by_role("alert")).to_contain_text("load this page anew")
+        await expect(page.get_by_role("alert")).to_contain_text("reload this page")
         await send(page)
-        await expect(page.get_by_role("alert")).to_contain_text("tell the owner of the site")
+        await expect(page.get_by_role("alert")).to_contain_text("let the owner of the site know")
         await expect(named(page, "contact.firstName")).to_have_value(TYPED["contact.firstName"])
     ids = [headers["idempotency-key"] for headers, _ in gateway.sent]
     assert len(set(ids[:3])) == 1

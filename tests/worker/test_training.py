@@ -189,7 +189,7 @@ async def test_the_commands_train_and_tell_and_take_back(
             return capsys.readouterr().out
 
         assert "model 1: champion" in await told("train")
-        assert "model 1 counts now" in await told("history")
+        assert "model 1 is in use" in await told("history")
         assert await told("rollback") == "the formula is in use from now on\n"
         with pytest.raises(UsageError, match="nothing to roll back"):
             await told("rollback")

@@ -32,7 +32,7 @@ def routes(gateway: RequestContext, storage: Storage, policy: ConsentPolicy, met
     async def of_lead(request: Request, answer: Awaitable[Any]) -> Response:
         found = await answer
         if found is None:
-            raise HttpProblem(404, "There is no such lead.")
+            raise HttpProblem(404, "Lead not found.")
         return etag_response(request, found)
 
     @router.get("/v1/leads", **responses.describe_model("Leads", responses.LeadPage))

@@ -15,7 +15,7 @@ export class ActionBar {
     Object.assign(this, { me, live, owners, changed, erased });
     this.buttons = h("div", { class: "actions no-print" });
     this.outcomes = h("ul", { class: "outcomes" });
-    const log = h("div", { class: "no-print", role: "log", "aria-label": "What became of what you sent" }, this.outcomes);
+    const log = h("div", { class: "no-print", role: "log", "aria-label": "Results of your actions" }, this.outcomes);
     this.element = h("div", { class: "action-bar" }, this.buttons, log);
   }
 
@@ -38,35 +38,38 @@ export class ActionBar {
     let id = freshId();
     let asked = null;
     let eventId = null;
+    let sent = null;
     const form = action.form(lead, this.owners());
     await ask({
       ...form,
       submit: async (values) => {
         const command = action.command(lead, values);
-        const told = JSON.stringify(values);
-        if (asked !== null && asked !== told) id = freshId();
-        asked = told;
+        const wanted = JSON.stringify(values);
+        if (asked !== null && asked !== wanted) id = freshId();
+        asked = wanted;
+        sent = values;
         eventId = await take(command, id);
       },
     });
-    if (eventId) await this.#follow(action, lead, eventId);
+    if (eventId) await this.#follow(action, lead, eventId, action.logged?.(sent));
   }
 
-  async #follow(action, lead, eventId) {
+  async #follow(action, lead, eventId, logged) {
     const line = h("li", {});
-    const show = (state, text) => {
+    const show = (state, title, text = "") => {
       line.dataset.state = state;
-      clear(line, icon(SIGNS[state]), h("span", {}, h("strong", {}, action.label), " ", text), state === "sent" ? null : button("Dismiss", () => line.remove(), { kind: "quiet small" }));
+      clear(line, icon(SIGNS[state]), h("span", {}, h("strong", {}, title), " ", text), state === "sent" ? null : button("Dismiss", () => line.remove(), { kind: "quiet small" }));
     };
     this.outcomes.prepend(line);
-    show("sent", "sent. Waiting for the outcome…");
+    show("sent", action.label, "sent. Waiting for the result…");
     try {
       const { state, text } = await outcome(lead.id, action, eventId, this.live);
-      show(state, { done: `done: ${text}`, rejected: `rejected: ${text}`, unknown: text }[state]);
+      if (state === "done") show(state, logged ?? text);
+      else show(state, action.label, state === "rejected" ? `rejected: ${text}` : text);
       if (state === "done" && action.erases) this.erased();
       else this.changed();
     } catch (error) {
-      show("unknown", sentence(error));
+      show("unknown", action.label, sentence(error));
     }
   }
 }

@@ -45,7 +45,7 @@ function qualification(values) {
 const OPTIONS = {
   urgency: [["", "Not known"], ...URGENCIES.map((one) => [one, named(one)])],
   activities: ACTIVITIES.map((one) => [one, named(one)]),
-  methods: [["requirements", "By what we learned: qualifies at once"], ["bant", "By BANT: four questions decide"]],
+  methods: [["requirements", "By requirements: qualifies at once"], ["bant", "By BANT: four questions decide"]],
 };
 
 export const ACTIONS = [
@@ -60,13 +60,13 @@ export const ACTIONS = [
         { name: "confirmed", label: "Budget is confirmed", type: "checkbox", when: byBant },
         { name: "isDecisionMaker", label: "Talks to us as a decision maker", type: "checkbox", when: byBant },
         { name: "urgency", label: "Urgency", type: "select", options: OPTIONS.urgency, when: byBant },
-        { name: "painPoints", label: "Pain points", type: "textarea", hint: "One a line." },
+        { name: "painPoints", label: "Pain points", type: "textarea", hint: "One per line." },
         { name: "budget", label: "Budget", type: "number", min: 0, step: "any", half: true },
         { name: "timeline", label: "Timeline", when: progressively, half: true },
         { name: "currentSolution", label: "Current solution" },
-        { name: "decisionMakers", label: "Decision makers", type: "textarea", rows: 2, hint: "One a line." },
+        { name: "decisionMakers", label: "Decision makers", type: "textarea", rows: 2, hint: "One per line." },
       ],
-      changed: (values) => byBant(values) && `BANT ${bantScore(values)} of 100: ${bantScore(values) >= 75 ? "qualified" : "not qualified; 75 are needed"}.`,
+      changed: (values) => byBant(values) && `BANT ${bantScore(values)} of 100: ${bantScore(values) >= 75 ? "qualified" : "not qualified (75 needed)"}.`,
     }),
     command: (lead, values) => ({ method: "POST", path: path(lead, "/qualify"), body: qualification(values) }),
   },
@@ -74,7 +74,7 @@ export const ACTIONS = [
     name: "convert", label: "Convert", scope: "leads:write", main: ["qualified"], when: among("qualified"), told: ["leads.converted"],
     form: (lead) => ({
       title: `Convert ${personOf(lead)} to an opportunity`,
-      text: "What is left open is filled from the lead.",
+      text: "Empty fields are filled from the lead.",
       action: "Convert",
       fields: [
         { name: "name", label: "Opportunity", value: lead.company?.name ? companyOf(lead) : "" },
@@ -91,6 +91,7 @@ export const ACTIONS = [
   },
   {
     name: "activity", label: "Log activity", scope: "activities:write", when: () => true, records: true,
+    logged: ({ type }) => `${named(type)} logged`,
     form: (lead) => ({
       title: `Log an activity with ${personOf(lead)}`,
       action: "Log activity",
@@ -98,7 +99,7 @@ export const ACTIONS = [
         { name: "type", label: "Kind", type: "select", required: true, options: OPTIONS.activities },
         { name: "description", label: "What was done", type: "textarea", required: true },
         { name: "outcome", label: "Outcome" },
-        { name: "completed", label: "It is done", type: "checkbox", checked: true, hint: "Only what is done counts for the score of the last 30 days." },
+        { name: "completed", label: "Done", type: "checkbox", checked: true, hint: "Only completed activities of the last 30 days count for the score." },
       ],
     }),
     command: (lead, { type, description, outcome, completed }) => ({
@@ -108,16 +109,16 @@ export const ACTIONS = [
   },
   {
     name: "contacted", label: "Mark contacted", scope: "leads:write", when: among("new", "unqualified"), told: ["leads.updated"],
-    form: () => ({ title: "Mark as contacted?", text: "For a contact that was made elsewhere. Logging an activity does the same by itself.", action: "Mark contacted" }),
+    form: () => ({ title: "Mark as contacted?", text: "Use this for a contact outside this app. Logging an activity marks the lead by itself.", action: "Mark contacted" }),
     command: (lead) => ({ method: "PATCH", path: path(lead), body: { status: "contacted" } }),
   },
   {
     name: "assign", label: "Assign", scope: "leads:write", when: () => true, told: ["leads.updated"],
     form: (lead, owners) => ({
       title: `Assign ${personOf(lead)}`,
-      text: lead.assignedTo ? `Now with ${lead.assignedTo}.` : "Nobody has this lead yet.",
+      text: lead.assignedTo ? `Current owner: ${lead.assignedTo}.` : "This lead has no owner yet.",
       action: "Assign",
-      fields: [{ name: "assignedTo", label: "Owner", required: true, list: owners, validate: (value) => (value === lead.assignedTo ? "That is the owner already." : null) }],
+      fields: [{ name: "assignedTo", label: "Owner", required: true, list: owners, validate: (value) => (value === lead.assignedTo ? "This is already the owner." : null) }],
     }),
     command: (lead, { assignedTo }) => ({ method: "PATCH", path: path(lead), body: { assignedTo } }),
   },
@@ -128,7 +129,7 @@ export const ACTIONS = [
       text: "Nurturing stops. The lead can be reopened.",
       action: "Close as lost",
       danger: true,
-      fields: [{ name: "reason", label: "Reason", type: "textarea", required: true, hint: "What others should know who read this in a year." }],
+      fields: [{ name: "reason", label: "Reason", type: "textarea", required: true, hint: "For colleagues who read this later." }],
     }),
     command: (lead, { reason }) => ({ method: "PATCH", path: path(lead), body: { status: "lost", reason } }),
   },
@@ -147,12 +148,12 @@ export const ACTIONS = [
       const email = lead.contact.email;
       return {
         title: `Erase ${personOf(lead)}`,
-        text: "All personal data of this lead goes, everywhere, for ever. Nobody can bring it back.",
-        action: "Erase for ever",
+        text: "This deletes all personal data of this lead everywhere. It can't be undone.",
+        action: "Erase permanently",
         danger: true,
         fields: [{
           name: "confirm", label: email ? `Type ${email} or “erase” to confirm` : "Type “erase” to confirm", required: true,
-          validate: (value) => ([email?.toLowerCase(), "erase"].includes(value.toLowerCase()) ? null : "That is something else."),
+          validate: (value) => ([email?.toLowerCase(), "erase"].includes(value.toLowerCase()) ? null : "This doesn't match."),
         }],
       };
     },

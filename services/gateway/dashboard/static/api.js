@@ -2,11 +2,11 @@
 const SENTENCES = {
   400: "The request could not be understood. Load the page again.",
   403: "Your role does not allow this. Ask an administrator if you need it.",
-  404: "This is not here, or not any more.",
-  409: "Somebody else changed this meanwhile. Load it again.",
-  413: "That is too much to send at once.",
+  404: "This doesn't exist any more.",
+  409: "Someone else changed this. Load it again.",
+  413: "This is too much to send at once.",
   429: "Too many requests in a short time. Wait a moment, then try again.",
-  503: "The service is busy or its database is away. Try again in a moment.",
+  503: "The service is busy or its database doesn't answer. Try again in a moment.",
 };
 const FAULTY = "Something went wrong on our side. Try again in a moment.";
 const UNREACHABLE = "The server can't be reached. Check your connection, then try again.";

@@ -15,7 +15,7 @@ const PAGES = [
   { page: "leads", label: "Leads", scope: "leads:read", module: (id) => (id === null ? leads : lead) },
   { page: "letters", label: "Dead letters", scope: "deadletters:manage", module: () => letters },
 ];
-const THEMES = { system: ["system", "Theme: as the system"], light: ["sun", "Theme: light"], dark: ["moon", "Theme: dark"] };
+const THEMES = { system: ["system", "Theme: same as the system"], light: ["sun", "Theme: light"], dark: ["moon", "Theme: dark"] };
 const LOST_MS = 5000;
 const main = document.getElementById("main");
 
@@ -49,7 +49,7 @@ function begin(me) {
       else link.removeAttribute("aria-current");
     }
     if (!found) {
-      clear(main, h("p", { class: "card" }, "Your role may see nothing here. Ask an administrator."));
+      clear(main, h("p", { class: "card" }, "Your role has no access to these pages. Ask an administrator."));
       return;
     }
     clear(main);
@@ -80,7 +80,7 @@ function linkState() {
   const tellLost = debounce(() => {
     lost = true;
     show("lost", "Reconnecting…");
-    say("The live connection is lost. Reconnecting.");
+    say("Live updates stopped. Reconnecting.");
     get("/v1/me").catch(() => {}); // an ended session goes to the sign-in page
   }, LOST_MS);
   const show = (state, text) => {
@@ -94,7 +94,7 @@ function linkState() {
       return;
     }
     tellLost.cancel();
-    if (lost) say("The live connection is back.");
+    if (lost) say("Live updates are back.");
     lost = false;
     show("live", "Live");
   };

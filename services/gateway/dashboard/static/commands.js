@@ -18,7 +18,7 @@ export async function outcome(leadId, command, eventId, live) {
     if (found) return found;
     await pause(live);
   }
-  return { state: "unknown", text: "Taken, but nothing came of it yet. It is carried out as soon as the workers get to it." };
+  return { state: "unknown", text: "Accepted, but not handled yet. The workers handle it as soon as they can." };
 }
 
 async function look(leadId, command, eventId) {

@@ -38,7 +38,7 @@ function show(place, refused) {
 function notice({ file, worker, since, processes, faults, more }) {
   const rest = faults.length - SHOWN + more;
   const by = processes === 1 ? `The ${worker} worker` : `${counted(processes, "process", "processes")} of the ${worker} worker`;
-  const on = processes === 1 ? "goes on" : "go on";
+  const on = processes === 1 ? "keeps" : "keep";
   return h(
     "section",
     { class: "config-notice", "aria-label": `${file} is refused` },
@@ -46,9 +46,9 @@ function notice({ file, worker, since, processes, faults, more }) {
     h(
       "div",
       { class: "config-text" },
-      h("p", {}, h("strong", {}, `${file} can't be used. `), `${by} refused it on ${when(since)} and ${on} with the last good version.`),
+      h("p", {}, h("strong", {}, `${file} can't be used. `), `${by} refused it on ${when(since)} and ${on} using the last good version.`),
       h("ul", {}, faults.slice(0, SHOWN).map((fault) => h("li", {}, h("code", {}, fault)))),
-      h("p", {}, rest > 0 && `${counted(rest, "more fault")}. `, "Fix the file and save it: it is taken over at once. ", h("code", {}, "pantry rules check"), " names every fault."),
+      h("p", {}, rest > 0 && `${counted(rest, "more fault")}. `, "Fix the file and save it: the workers load it at once. ", h("code", {}, "pantry rules check"), " lists every fault."),
     ),
   );
 }

@@ -27,7 +27,7 @@ export class Field {
   // Whether it may be sent; tells beside it what is wrong.
   check() {
     const { required, label, validate } = this.spec;
-    const missing = required && this.value === "" ? `${label} is missing.` : null;
+    const missing = required && this.value === "" ? `${label} is required.` : null;
     const wrong = missing ?? (this.control.validity.valid ? null : this.control.validationMessage) ?? validate?.(this.value) ?? null;
     this.fault.textContent = wrong ?? "";
     this.fault.hidden = !wrong;

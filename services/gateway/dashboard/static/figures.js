@@ -50,11 +50,11 @@ export function seriesFigure({ series, timeframe }) {
   const unit = timeframe === "quarter" ? "week" : "day";
   const least = Math.min(...series.map((one) => one.total));
   return {
-    summary: total ? `${number(least)} to ${number(most.total)} leads a ${unit}; the most ${unit === "week" ? "in the week of" : "on"} ${label(most)}.` : "No leads came in this time.",
+    summary: total ? `${number(least)} to ${number(most.total)} leads per ${unit}; most ${unit === "week" ? "in the week of" : "on"} ${label(most)}.` : "No leads in this period.",
     nothing: total === 0,
-    head: [timeframe === "quarter" ? "Week" : "Day", "Leads", "Converted since"],
+    head: [timeframe === "quarter" ? "Week" : "Day", "Leads", "Converted"],
     rows: series.map((one) => [label(one), number(one.total), number(one.converted)]),
-    legend: [["quiet", "Leads that came"], ["accent", "of them converted by now"]],
+    legend: [["quiet", "Leads"], ["accent", "Converted so far"]],
     option: (colours) => ({
       grid: GRID,
       xAxis: names(colours, series.map((one) => dayOf(one.from))),
@@ -63,7 +63,7 @@ export function seriesFigure({ series, timeframe }) {
         bar(colours, series.map((one) => one.total), { itemStyle: { color: colours["bar-quiet"], borderRadius: [3, 3, 0, 0] } }),
         bar(colours, series.map((one) => one.converted), { barGap: "-100%", z: 3 }),
       ],
-      tooltip: { formatter: ([{ dataIndex: n }]) => tip(label(series[n]), ["Leads", number(series[n].total)], ["Converted since", number(series[n].converted)]) },
+      tooltip: { formatter: ([{ dataIndex: n }]) => tip(label(series[n]), ["Leads", number(series[n].total)], ["Converted", number(series[n].converted)]) },
     }),
   };
 }
@@ -74,17 +74,17 @@ export function funnelFigure({ funnel }) {
   const share = (one) => (first ? percent((100 * one.count) / first) : "–");
   const step = (n) => (n && funnel[n - 1].count ? percent((100 * funnel[n].count) / funnel[n - 1].count) : "–");
   return {
-    summary: first ? `${number(last.count)} of ${counted(first, "lead")} came to be ${named(last.stage).toLowerCase()}: ${share(last)}.` : "No leads came in this time.",
+    summary: first ? `${number(last.count)} of ${counted(first, "lead")} ${named(last.stage).toLowerCase()} (${share(last)}).` : "No leads in this period.",
     nothing: first === 0,
     lines: funnel.length,
-    head: ["Stage reached", "Leads", "Of all", "Of the stage before"],
+    head: ["Stage reached", "Leads", "Of all leads", "Of the previous stage"],
     rows: funnel.map((one, n) => [named(one.stage), number(one.count), share(one), step(n)]),
     option: (colours, width) => lying(
       colours,
       funnel.map((one) => named(one.stage)),
       funnel.map((one) => one.count),
       (n) => `${number(funnel[n].count)} · ${share(funnel[n])}`,
-      (n) => tip(named(funnel[n].stage), ["Leads", number(funnel[n].count)], ["Of all", share(funnel[n])], ["Of the stage before", step(n)]),
+      (n) => tip(named(funnel[n].stage), ["Leads", number(funnel[n].count)], ["Of all leads", share(funnel[n])], ["Of the previous stage", step(n)]),
       width,
     ),
   };
@@ -92,7 +92,7 @@ export function funnelFigure({ funnel }) {
 
 function bestOf(source) {
   if (!source) return "No source has enough leads to compare rates.";
-  if (!source.converted) return "No lead of a source with enough leads to compare has converted yet.";
+  if (!source.converted) return "No lead of a source with enough leads has converted yet.";
   return `${named(source.source)} converts best: ${percent(source.rate)} of ${counted(source.total, "lead")}.`;
 }
 
@@ -102,9 +102,9 @@ export function sourcesFigure({ conversionsBySource }) {
   const best = all.find((one) => one.total >= FEW);
   const few = all.some((one) => one.total < FEW);
   return {
-    summary: all.length ? bestOf(best) : "No leads came in this time.",
+    summary: all.length ? bestOf(best) : "No leads in this period.",
     nothing: all.length === 0,
-    note: few ? `Pale: fewer than ${FEW} leads, too few for a rate to mean much.` : null,
+    note: few ? `Pale bars: fewer than ${FEW} leads, so the rate says little.` : null,
     lines: all.length,
     head: ["Source", "Rate", "Converted", "Leads (n)"],
     rows: all.map((one) => [named(one.source) + (one.total < FEW ? " (few)" : ""), percent(one.rate), number(one.converted), number(one.total)]),
@@ -124,7 +124,7 @@ export function scoresFigure({ scoreDistribution: bands, averageScore, unscored 
   const hot = bands.filter((one) => one.from >= 70).reduce((sum, one) => sum + one.count, 0);
   const label = (one) => `${one.from}–${one.to}`;
   return {
-    summary: total ? `${counted(hot, "lead")} of ${number(total)} ${hot === 1 ? "scores" : "score"} 70 or more; the average is ${averageScore === null ? "unknown" : decimal(averageScore)}.` : "No lead of this time has a score yet.",
+    summary: total ? `${counted(hot, "lead")} of ${number(total)} ${hot === 1 ? "scores" : "score"} 70 or more. The average is ${averageScore === null ? "unknown" : decimal(averageScore)}.` : "No lead in this period has a score yet.",
     nothing: total === 0,
     note: unscored ? `${counted(unscored, "lead")} not scored yet.` : null,
     head: ["Score", "Leads"],
@@ -149,7 +149,7 @@ export function timesFigure({ timeToConversion: bins, medianTimeToConversion: me
   const total = bins.reduce((sum, one) => sum + one.count, 0);
   const label = (one) => span(one.fromHours, one.toHours);
   return {
-    summary: total && median !== null ? `Half convert ${within(median)}${p90 === null ? "" : `, nine in ten ${within(p90)}`}.` : "No lead of this time has converted yet.",
+    summary: total && median !== null ? `Half convert ${within(median)}${p90 === null ? "" : `, nine in ten ${within(p90)}`}.` : "No lead in this period has converted yet.",
     nothing: total === 0,
     head: ["Time to convert", "Leads"],
     rows: bins.map((one) => [label(one), number(one.count)]),
@@ -172,17 +172,17 @@ export function countsFigure(counts, noun) {
   const shown = rest ? [...all.slice(0, NAMES_MAX), [`${all.length - NAMES_MAX} others`, rest]] : all;
   const share = (count) => percent((100 * count) / total);
   return {
-    summary: total ? `${all[0][0]} is the largest of ${counted(all.length, noun[0], noun[1])}: ${share(all[0][1])} of leads.` : "No leads came in this time.",
+    summary: total ? `${all[0][0]} is the largest of ${counted(all.length, noun[0], noun[1])}, with ${share(all[0][1])} of leads.` : "No leads in this period.",
     nothing: total === 0,
     lines: shown.length,
-    head: [noun[2], "Leads", "Of all"],
+    head: [noun[2], "Leads", "Of all leads"],
     rows: all.map(([name, count]) => [name, number(count), share(count)]),
     option: (colours, width) => lying(
       colours,
       shown.map(([name]) => name),
       shown.map(([, count]) => count),
       (n) => `${number(shown[n][1])} · ${share(shown[n][1])}`,
-      (n) => tip(shown[n][0], ["Leads", number(shown[n][1])], ["Of all", share(shown[n][1])]),
+      (n) => tip(shown[n][0], ["Leads", number(shown[n][1])], ["Of all leads", share(shown[n][1])]),
       width,
     ),
   };

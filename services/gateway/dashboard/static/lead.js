@@ -110,14 +110,14 @@ export function mount({ root, id, query, me, live, title }) {
 
   function fail(error) {
     const missing = error.status === 404;
-    const title_ = missing ? "There is no such lead" : "The lead could not be loaded";
-    clear(place, h("h1", { tabindex: -1, class: "out-of-sight" }, title_), h("div", { class: "card" }, missing ? empty(title_, "It may have been merged with another one, or erased.") : failed(error, () => { build(); load(false); }, title_)));
+    const title_ = missing ? "Lead not found" : "The lead could not be loaded";
+    clear(place, h("h1", { tabindex: -1, class: "out-of-sight" }, title_), h("div", { class: "card" }, missing ? empty(title_, "It may have been erased.") : failed(error, () => { build(); load(false); }, title_)));
   }
 
   function erased() {
     gone = true;
     loadedList()?.drop(id);
-    clear(place, h("h1", { tabindex: -1, class: "out-of-sight" }, "Erased"), h("div", { class: "card", role: "status" }, empty("This lead is erased", "Its personal data is gone everywhere.")));
+    clear(place, h("h1", { tabindex: -1, class: "out-of-sight" }, "Erased"), h("div", { class: "card", role: "status" }, empty("This lead is erased", "Its personal data was deleted everywhere.")));
     place.querySelector("h1").focus();
   }
 

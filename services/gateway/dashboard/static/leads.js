@@ -76,15 +76,15 @@ export function mount({ root, query, me, live, title }) {
   function nothingThere() {
     if (list.error) return failed(list.error, () => { wait(); open(); }, "The leads could not be loaded");
     if (isFiltered(list.filters)) {
-      return empty("No leads match", "Try fewer words or other filters. Words match by their beginnings.", button("Clear search and filters", () => filters.reset()));
+      return empty("No leads match", "Try fewer words or other filters. A word matches the beginning of a word.", button("Clear search and filters", () => filters.reset()));
     }
-    return empty("No leads yet", "As soon as a form, a scanner or a colleague captures one, it appears here.");
+    return empty("No leads yet", "A lead appears here as soon as a form, a scanner or a colleague captures it.");
   }
 
   function footer() {
     if (!list.loaded || list.leads.length === 0) clear(foot);
-    else if (list.error) clear(foot, failed(list.error, () => more(), "More could not be loaded"));
-    else if (list.ended) clear(foot, h("p", { class: "soft" }, list.leads.length > 10 ? "That is all of them." : ""));
+    else if (list.error) clear(foot, failed(list.error, () => more(), "The next leads could not be loaded"));
+    else if (list.ended) clear(foot, h("p", { class: "soft" }, list.leads.length > 10 ? "End of the list." : ""));
     else if (list.busy) clear(foot, h("p", { class: "soft", role: "status" }, "Loading more…"));
     else clear(foot, button("Load more", () => more()));
   }
@@ -112,7 +112,7 @@ export function mount({ root, query, me, live, title }) {
   };
 }
 
-const told = (list) => (list.ended ? counted(list.leads.length, "lead") : `${number(list.leads.length)} leads loaded, there are more`);
+const told = (list) => (list.ended ? counted(list.leads.length, "lead") : `${number(list.leads.length)} leads loaded, more available`);
 
 function row(lead, index) {
   const cell = (name, ...content) => h("div", { role: "cell", class: `cell-${name}` }, content);

@@ -56,14 +56,14 @@ export function mount({ root, id, query, live, title }) {
   }
 
   function show(more) {
-    setText(count, more ? `The newest ${number(letters.length)}; there are more` : counted(letters.length, "letter"));
+    setText(count, more ? `The newest ${number(letters.length)}, more available` : counted(letters.length, "letter"));
     state.hidden = letters.length > 0;
-    clear(state, letters.length ? null : reason ? empty("None with this reason") : empty("No dead letters", "Every record that came could be used."));
+    clear(state, letters.length ? null : reason ? empty("None with this reason") : empty("No dead letters", "Every record was handled."));
     const focused = list.contains(document.activeElement) ? document.activeElement.dataset.id : null;
     clear(list, letters.map((one) => item(one, one.id === chosen, reason)));
     if (focused) list.querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
     const further = more && limit < MOST ? button("Load more", () => { limit = Math.min(MOST, limit + PAGE); load(false); }) : null;
-    clear(foot, further ?? (more ? h("p", { class: "soft" }, `Only the newest ${MOST} are shown here; the command line lists all.`) : null));
+    clear(foot, further ?? (more ? h("p", { class: "soft" }, `Only the newest ${MOST} are shown. The command pantry deadletter list shows all.`) : null));
     open();
   }
 
@@ -72,7 +72,7 @@ export function mount({ root, id, query, live, title }) {
     split.classList.toggle("opened", Boolean(letter));
     if (!letter) {
       detail.dataset.key = "";
-      clear(detail, letters.length ? h("div", { class: "card" }, chosen ? empty("This letter is not among those shown") : empty("Choose a letter", "Its record and the reason appear here.")) : null);
+      clear(detail, letters.length ? h("div", { class: "card" }, chosen ? empty("This dead letter is not in the list") : empty("Choose a dead letter", "You see its record and the reason here.")) : null);
       return;
     }
     const key = `${letter.id} ${letter.replayedAt ?? ""}`;
@@ -151,8 +151,8 @@ function letterCard(letter, reason, replayed) {
   const go = button("Replay…", () => confirm(letter, text.value === came ? null : text.value, replayed), { kind: "primary" });
   const judge = () => {
     const mended = text.value !== came;
-    setText(go.lastChild, mended ? "Replay mended…" : "Replay…");
-    setText(told, letter.isText ? `${mended ? "Mended. " : ""}${fault(text.value)}` : "These bytes are no text: they can be replayed as they are, not mended here.");
+    setText(go.lastChild, mended ? "Replay corrected…" : "Replay…");
+    setText(told, letter.isText ? `${mended ? "Changed. " : ""}${fault(text.value)}` : "This record is not text. You can replay it unchanged, but not edit it here.");
     reset.hidden = !mended;
   };
   const reset = button("Undo changes", () => { text.value = came; judge(); text.focus(); }, { kind: "quiet" });
@@ -165,7 +165,7 @@ function letterCard(letter, reason, replayed) {
     h("div", { class: "card-head" }, h("h2", { id: "letter-title", tabindex: -1 }, named(letter.reason)), letter.replayedAt ? h("span", { class: "badge", "data-status": "replayed" }, "Replayed") : null),
     h("p", {}, letter.detail),
     h("dl", { class: "facts pairs" }, fact("Failed", when(letter.failedAt)), fact("Topic", letter.topic), fact("Consumer", letter.consumer), fact("Attempts", number(letter.attempts)), fact("Key", letter.key), fact("Size", `${number(letter.size)} bytes`), fact("Letter", letter.id), letter.replayedAt && fact("Replayed", `${when(letter.replayedAt)}${letter.replayedBy ? ` by ${letter.replayedBy}` : ""}`)),
-    h("label", { for: "mended", class: "raw-label" }, letter.isText ? "The record as it came; mend it here" : "The record as it came"),
+    h("label", { for: "mended", class: "raw-label" }, letter.isText ? "The record as it came. Correct it here" : "The record as it came"),
     text,
     told,
     h("div", { class: "actions" }, go, reset),
@@ -183,14 +183,14 @@ function fault(value) {
 
 async function confirm(letter, value, replayed) {
   const mended = value !== null;
-  const again = letter.replayedAt ? " It was replayed before; an event that was handled once changes nothing." : "";
+  const again = letter.replayedAt ? " It was replayed before. An event that was already handled changes nothing." : "";
   const sent = await ask({
     title: `Replay to ${letter.topic}?`,
-    text: `${mended ? "Your mended text goes" : "The record goes, as it came,"} to where it came from, and the workers try again.${again}`,
-    action: mended ? "Replay mended" : "Replay",
+    text: `${mended ? "The corrected record" : "The unchanged record"} goes back to its topic, and the workers try again.${again}`,
+    action: mended ? "Replay corrected" : "Replay",
     submit: () => post(`/v1/deadletters/${encodeURIComponent(letter.id)}/replay`, mended ? { value } : {}),
   });
   if (!sent) return;
-  say("Replayed. If it fails again, it comes back as a new letter.");
+  say("Replayed. If it fails again, it comes back as a new dead letter.");
   replayed();
 }

@@ -53,7 +53,7 @@ export function mount({ root, query, live, title }) {
     clear(freshness, fresh(leads));
     if (quietly && Date.now() - spoken > SPOKEN_MS) {
       spoken = Date.now();
-      say("The figures were updated.");
+      say("Figures updated.");
     }
   }
 
@@ -93,20 +93,20 @@ function frames(chosen, choose) {
 // How far the numbers are, in words.
 function fresh({ asOf, rollup, from, to }) {
   const range = `${dayOf(from)} – ${dayOf(to)}`;
-  const upTo = asOf ? `counted up to ${today(asOf) ? clockTime(asOf) : when(asOf)}` : "nothing counted yet";
+  const upTo = asOf ? `Updated ${today(asOf) ? clockTime(asOf) : when(asOf)}` : "No figures yet";
   const states = {
-    live: ["live", `${upTo}; live`],
-    behind: ["behind", `${upTo}; behind${typeof rollup.delaySeconds !== "number" ? "" : ` by ${seconds(rollup.delaySeconds)}`}, catching up`],
+    live: ["live", `${upTo} · Live`],
+    behind: ["behind", `${upTo} · Behind${typeof rollup.delaySeconds !== "number" ? "" : ` by ${seconds(rollup.delaySeconds)}`}, catching up`],
     away: ["away", awaySince(rollup, upTo)],
-    rebuilding: ["behind", `${upTo}; the figures are being rebuilt`],
+    rebuilding: ["behind", `${upTo} · Rebuilding the figures`],
   };
   const [state, text] = states[rollup.state] ?? ["away", upTo];
   return [h("span", {}, range), h("span", { class: "fresh", "data-state": state }, h("span", { class: "pulse" }), text)];
 }
 
 function awaySince({ since }, upTo) {
-  if (!since) return `${upTo}; the counting worker has not started`;
-  return `${upTo}; counting is away since ${today(since) ? clockTime(since) : when(since)}`;
+  if (!since) return `${upTo} · The insights worker has not started`;
+  return `${upTo} · No updates since ${today(since) ? clockTime(since) : when(since)}`;
 }
 
 const today = (moment) => new Date(moment).toDateString() === new Date().toDateString();
@@ -158,8 +158,8 @@ function showTiles([total, velocity, rate, score, time], leads, conversions) {
   };
   const { perDay, previousPerDay: before, changePercent: change } = leads.leadVelocity;
   const best = leads.topPerformingSources[0];
-  put(total, number(leads.totalLeads), best ? `most from ${named(best.source).toLowerCase()}: ${number(best.count)}` : "none in this time");
-  put(velocity, `${decimal(perDay)} a day`, trend(change), before === null ? "nothing to compare with" : `from ${decimal(before)} in the ${leads.timeframe} before`);
+  put(total, number(leads.totalLeads), best ? `top source: ${named(best.source).toLowerCase()} (${number(best.count)})` : "none in this period");
+  put(velocity, `${decimal(perDay)} a day`, trend(change), before === null ? "no earlier leads to compare with" : `from ${decimal(before)} in the previous ${leads.timeframe}`);
   put(rate, percent(conversions.overallConversionRate), `${number(conversions.convertedLeads)} of ${counted(conversions.totalLeads, "lead")}`);
   put(score, leads.averageScore === null ? "–" : decimal(leads.averageScore), leads.unscored ? `${number(leads.unscored)} not scored yet` : "of 100");
   const median = conversions.medianTimeToConversion;
@@ -190,7 +190,7 @@ function showOwners(place, byOwner) {
   clear(
     place,
     h("div", { class: "card-head" }, h("h2", { id: "owners-title" }, "Owners’ load")),
-    h("p", { class: "soft summary" }, rows.length ? "Open leads by owner, the busiest first." : "No leads came in this time."),
+    h("p", { class: "soft summary" }, rows.length ? "Open leads by owner, most first." : "No leads in this period."),
     rows.length ? h("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": "Owners’ load: table" }, h("table", { class: "plain" }, h("thead", {}, head), h("tbody", {}, rows.map(line)))) : null,
   );
   if (focused) [...place.querySelectorAll("a")].find((one) => one.textContent === focused)?.focus({ preventScroll: true });

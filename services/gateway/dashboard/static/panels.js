@@ -42,7 +42,7 @@ export function requirementsPanel({ requirements = {}, qualification }) {
     ["Budget", requirements.budget === undefined ? null : money(requirements.budget)], ["Timeline", requirements.timeline && timeline(requirements.timeline)],
     ["Decision makers", requirements.decisionMakers], ["Current solution", requirements.currentSolution], ["Pain points", requirements.painPoints],
   ]);
-  return card("Requirements", told ?? h("p", { class: "soft" }, "Nothing known yet. Qualifying asks for it."), qualification && qualified(qualification));
+  return card("Requirements", told ?? h("p", { class: "soft" }, "Nothing known yet. Qualify the lead to record it."), qualification && qualified(qualification));
 }
 
 // A BANT gives its date of implementation; everything else is the lead's own words.
@@ -69,7 +69,7 @@ export function consentPanel({ consent, permissions, context = {} }) {
 const plain = (value) => (typeof value === "number" ? number(value) : typeof value === "object" ? JSON.stringify(value) : String(value));
 
 export function scorePanel(told) {
-  if (!told || told.score === null) return card("Why this score", empty("Not scored yet", "The score appears as soon as the scoring worker has seen the lead."));
+  if (!told || told.score === null) return card("Why this score", empty("Not scored yet", "The score appears when the scoring worker has handled the lead."));
   const { score, breakdown, history = [], at, agesAt, ruleSet } = told;
   const sum = breakdown.reduce((total, one) => total + one.points, 0);
   const most = Math.max(1, ...breakdown.map((one) => Math.abs(one.points)));
@@ -84,13 +84,13 @@ export function scorePanel(told) {
     );
   };
   const rules = breakdown.toSorted((a, b) => b.points - a.points).map(line);
-  const clamped = sum === score ? null : `The parts make ${number(sum)}; a score stays within 0 and 100.`;
+  const clamped = sum === score ? null : `The parts add up to ${number(sum)}, but a score stays between 0 and 100.`;
   return card(
     "Why this score",
     h("p", { class: "big-score" }, h("strong", {}, number(score)), h("span", { class: "soft" }, ` of 100${ruleSet ? `, by rule set ${String(ruleSet).slice(0, 12)}` : ""}, ${ago(at)}`)),
     rules.length ? h("ol", { class: "rules" }, rules) : h("p", { class: "soft" }, "No rule gives points to this lead."),
     clamped && h("p", { class: "note" }, clamped),
-    agesAt && h("p", { class: "note" }, `Goes down by itself from ${dateOf(agesAt)}, when an activity is 30 days old.`),
+    agesAt && h("p", { class: "note" }, `Drops on ${dateOf(agesAt)}, when an activity becomes 30 days old.`),
     history.length > 1 && scoreHistory(history),
   );
 }
@@ -100,11 +100,11 @@ function scoreHistory(history) {
   return h("details", {}, h("summary", {}, `History: ${history.length} changes`), h("ol", { class: "history" }, history.map(line)));
 }
 
-const STEP_STATES = { scheduled: "Planned", sent: "Sent", skipped: "Left out", cancelled: "Cancelled" };
+const STEP_STATES = { scheduled: "Planned", sent: "Sent", skipped: "Skipped", cancelled: "Cancelled" };
 
 function stateOf(step) {
   const at = h("time", { datetime: step.dueAt }, when(step.dueAt));
-  if (step.willNotGo) return [`Will not go: ${step.willNotGo} (due `, at, ")"];
+  if (step.willNotGo) return [`Won't be sent: ${step.willNotGo} (due `, at, ")"];
   return [`${STEP_STATES[step.state] ?? step.state}: `, at, step.why ? ` (${step.why})` : ""];
 }
 
@@ -122,7 +122,7 @@ export function nurturePanel({ steps }) {
 export function activitiesPanel({ activities = [] }) {
   const state = (one) => (one.cancelled ? "cancelled" : one.completedAt ? `done ${ago(one.completedAt)}` : one.scheduledAt ? `planned for ${when(one.scheduledAt)}` : ago(one.at));
   const line = (one) => h("li", {}, h("div", {}, h("b", {}, named(one.type)), h("span", { class: "soft" }, ` by ${one.createdBy}, ${state(one)}`)), one.description && h("p", {}, one.description), one.outcome && h("p", { class: "soft" }, `Outcome: ${one.outcome}`));
-  return card("Activities", activities.length ? h("ol", { class: "steps" }, activities.map(line)) : h("p", { class: "soft" }, "Nothing was done with this lead yet."));
+  return card("Activities", activities.length ? h("ol", { class: "steps" }, activities.map(line)) : h("p", { class: "soft" }, "No activities yet."));
 }
 
 export function predictionPanel({ probability, confidenceWords, interval, method, modelVersion, horizonDays, baseRate, at, factors, recommendedActions }) {
@@ -130,14 +130,14 @@ export function predictionPanel({ probability, confidenceWords, interval, method
   const factor = ({ name, weight }) => h("li", { class: weight < 0 ? "minus" : null }, h("div", { class: "rule" }, h("span", {}, sentenceCase(name)), h("b", {}, weight < 0 ? "lowers" : "raises")), h("span", { class: "rule-track", "aria-hidden": "true" }, h("span", { class: "rule-bar", style: { width: `${(100 * Math.abs(weight)) / most}%` } })));
   const heuristic = method === "heuristic";
   const says = heuristic
-    ? [h("strong", {}, number(Math.round(100 * probability))), h("span", { class: "soft" }, " of 100: a rough estimate by a formula, no probability")]
+    ? [h("strong", {}, number(Math.round(100 * probability))), h("span", { class: "soft" }, " of 100: a rough estimate by a formula, not a probability")]
     : [h("strong", {}, roughly(probability)), h("span", { class: "soft" }, ` likely to convert within ${counted(horizonDays, "day")}; ${confidenceWords} confidence`)];
   return card(
     "Prediction",
     h("p", { class: "big-score" }, says),
-    interval && h("p", { class: "soft" }, `Probably between ${roughly(interval[0])} and ${roughly(interval[1])}; of all leads, ${roughly(baseRate)} do.`),
+    interval && h("p", { class: "soft" }, `Probably between ${roughly(interval[0])} and ${roughly(interval[1])} (average of all leads: ${roughly(baseRate)}).`),
     factors.length > 0 && h("ol", { class: "rules" }, factors.map(factor)),
-    recommendedActions.length > 0 && [h("h3", {}, "Worth doing"), listed(recommendedActions.map((one) => sentenceCase(one.replaceAll("_", " "))))],
-    h("p", { class: "note" }, heuristic ? `No model has proved itself on enough outcomes yet. Estimated ${ago(at)}.` : `By model ${modelVersion} (${method}), ${ago(at)}.`),
+    recommendedActions.length > 0 && [h("h3", {}, "Recommended"), listed(recommendedActions.map((one) => sentenceCase(one.replaceAll("_", " "))))],
+    h("p", { class: "note" }, heuristic ? `No model has been tested on enough outcomes yet. Estimated ${ago(at)}.` : `By model ${modelVersion} (${method}), ${ago(at)}.`),
   );
 }

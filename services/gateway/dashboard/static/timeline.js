@@ -63,7 +63,7 @@ export class Timeline {
     if (key === this.list.dataset.key) return;
     this.list.dataset.key = key;
     const focus = this.list.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
-    clear(this.state, this.#events.length ? null : empty("Nothing happened yet"));
+    clear(this.state, this.#events.length ? null : empty("No activity yet"));
     const known = new Map(this.#events.map((one) => [one.eventId, one]));
     const effects = Map.groupBy ? Map.groupBy(this.#events, (one) => one.causationId) : grouped(this.#events);
     clear(this.list, this.#events.map((one) => this.#item(one, known, effects)));

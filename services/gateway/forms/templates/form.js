@@ -4,9 +4,9 @@
   const PATIENCE_MS = 30000;
   const AGAIN = [408, 409, 425, 429];
   const CHECK = "Please check what you entered";
-  const UNSENT = "Not sent. What you typed is still here: please try again in a moment.";
-  const NOT_HERE = "Not sent. This form is not in use on this page: please tell the owner of the site.";
-  const OUTDATED = "Not sent. Please copy what you typed, load this page anew and try again.";
+  const UNSENT = "Not sent. What you typed is still here. Please try again in a moment.";
+  const NOT_HERE = "Not sent. This form is not active on this page. Please let the owner of the site know.";
+  const OUTDATED = "Not sent. Please copy what you typed, reload this page and try again.";
 
   const script = document.currentScript;
   let last = { content: null, id: null };
@@ -27,7 +27,7 @@
 
   const form = pantry.querySelector("form");
   const button = form.querySelector("button");
-  form.noValidate = true; // the faults are told in one place, and in the same words as the gateway's
+  form.noValidate = true; // the faults are shown in one place, and in the same words as the gateway's
   form.addEventListener("submit", submit);
 
   function element(tag, name, text = "") {
@@ -40,8 +40,8 @@
   function warn() {
     if (!settings.sites || settings.sites.includes(location.origin)) return;
     console.error(
-      `Pantry form: the form key "${settings.name}" is not allowed on ${location.origin}, so nothing that is sent here` +
-        ` is taken. Make a key for this site: pantry keys create NAME --kind form --origin ${location.origin}`,
+      `Pantry form: the form key "${settings.name}" is not allowed on ${location.origin}, so the gateway refuses` +
+        ` what is sent here. Create a key for this site: pantry keys create NAME --kind form --origin ${location.origin}`,
     );
   }
 

@@ -12,6 +12,7 @@ _PATHS = {
     "consent.email": "Consent to e-mail",
     "consent.phone": "Consent to calls",
 }
+_METHODS = {"bant": "BANT", "progressive": "requirements"}
 _PLACES = {"leads.qualify": "Qualify", "leads.update": "Change", "leads.convert": "Convert", "leads.erase": "Erase"}
 
 
@@ -41,13 +42,13 @@ def _update(details: _Details) -> str:
 
 def _stated(consent: _Details) -> str:
     what = "e-mail" if consent["channel"] == "email" else "calls"
-    return f"noted that consent to {what} was {_value(consent['given'])}"
+    return f"recorded consent to {what} as {_value(consent['given'])}"
 
 
 def _merged(details: _Details) -> str:
     on = ", ".join(_words(one) for one in details["matchedOn"])
-    filled = f"; filled {', '.join(details['filled'])}" if details.get("filled") else ""
-    return f"Captured again, recognised by {on}{filled}"
+    filled = f"; added {', '.join(details['filled'])}" if details.get("filled") else ""
+    return f"Captured again, matched by {on}{filled}"
 
 
 def _scored(details: _Details) -> str:
@@ -76,7 +77,7 @@ def _value(value: Any) -> str:
 def _judged(verdict: str) -> Callable[[_Details], str]:
     def say(details: _Details) -> str:
         score = f", score {details['bantScore']}" if "bantScore" in details else ""
-        return f"{verdict} by {details['method'].replace('bant', 'BANT')}{score}"
+        return f"{verdict} by {_METHODS[details['method']]}{score}"
 
     return say
 
@@ -105,21 +106,21 @@ def _reason(word: str) -> str:
 
 
 _SENTENCES: Mapping[str, Callable[[_Details], str]] = {
-    topics.CAPTURED.name: lambda d: f"Captured by {_words(d['source'])}",
+    topics.CAPTURED.name: lambda d: f"Captured via {_words(d['source'])}",
     topics.ACTIVITIES.name: _activity,
     topics.ENGAGEMENTS.name: lambda d: f"The lead {_words(d['action'])}",
     topics.QUALIFY.name: _qualify,
     topics.UPDATE.name: _update,
     topics.CONVERT.name: lambda d: f"{d['requestedBy']} asked to convert",
-    topics.CREATED.name: lambda _: "Stored as a new lead",
+    topics.CREATED.name: lambda _: "Lead created",
     topics.MERGED.name: _merged,
     topics.SCORED.name: _scored,
-    topics.RESCORE.name: lambda d: f"To be scored again: {_words(d['reason'])}",
+    topics.RESCORE.name: lambda d: f"Rescoring requested: {_words(d['reason'])}",
     topics.UPDATED.name: _updated,
     topics.ASSIGNED.name: lambda d: f"Assigned to {d['assignedTo']} by rule {d['rule']}",
     topics.TRIGGERED.name: lambda d: f"Trigger {_words(d['trigger'])} by {_words(d['action'])}",
     topics.QUALIFIED.name: _judged("Qualified"),
-    topics.DISQUALIFIED.name: _judged("Found not fit"),
+    topics.DISQUALIFIED.name: _judged("Disqualified"),
     topics.ENROLLED.name: _enrolled,
     topics.ACTIONS.name: lambda d: f"{_words(d['action']).capitalize()} due: step {d['stepId']} of {d['sequenceId']}",
     topics.CONVERTED.name: lambda d: f"Converted to opportunity {d['opportunityId']}",

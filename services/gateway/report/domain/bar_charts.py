@@ -15,7 +15,7 @@ FEW = 30
 _INDUSTRIES_MAX = 12
 _OWNERS_MAX = 40
 _REST = "All others"
-_PALE = f"Pale, and called few: fewer than {FEW} leads, too few for a rate to mean much."
+_PALE = f"Pale bars (few): fewer than {FEW} leads, so the rate says little."
 
 
 def funnel(answer: Mapping[str, Any], old: Mapping[str, Any]) -> Figure:
@@ -37,10 +37,10 @@ def funnel(answer: Mapping[str, Any], old: Mapping[str, Any]) -> Figure:
         Share(row[0], count, f"{formatting.short(count)} · {row[2]}") for row, count in zip(rows, counts, strict=True)
     ]
     summary = (
-        f"{counts[-1]:,} of {formatting.count_noun(counts[0], 'lead')} came to be {names[-1].lower()}: "
-        f"{formatting.share(counts[-1], counts[0])}."
+        f"{counts[-1]:,} of {formatting.count_noun(counts[0], 'lead')} {names[-1].lower()}"
+        f" ({formatting.share(counts[-1], counts[0])})."
     )
-    head = ("Stage reached", "Leads", "Of all", "Of the stage above", "Of all, before")
+    head = ("Stage reached", "Leads", "Of all leads", "Of the stage above", "Of all, period before")
     return Figure("funnel", "Funnel", summary, FigureTable(head, rows), bars=drawing.bars(shares))
 
 
@@ -61,8 +61,8 @@ def statuses(answer: Mapping[str, Any], old: Mapping[str, Any]) -> Figure:
         for row, count in zip(rows, counts.values(), strict=True)
     ]
     most = max(counts, key=lambda name: counts[name])
-    summary = f"{formatting.heading(most)} is the largest: {formatting.share(counts[most], total)} of leads."
-    head = ("Status", "Leads", "Of all", "Of all, before")
+    summary = f"{formatting.heading(most)} is the largest, with {formatting.share(counts[most], total)} of leads."
+    head = ("Status", "Leads", "Of all leads", "Of all, period before")
     return Figure("statuses", "Status now", summary, FigureTable(head, rows), bars=drawing.bars(shares))
 
 
@@ -72,7 +72,7 @@ def sources(answer: Mapping[str, Any], old: Mapping[str, Any]) -> Figure:
     ranked = sorted(found, key=lambda one: (_few(one[1]), -one[1]["rate"], -one[1]["total"]))
     rows = tuple(_source(name, one, old["conversionsBySource"][name]) for name, one in ranked)
     shares = [Share(formatting.heading(name), one["rate"], _rated(one), few=_few(one)) for name, one in ranked]
-    head = ("Source", "Rate", "Converted", "Leads (n)", "Rate, before")
+    head = ("Source", "Rate", "Converted", "Leads (n)", "Rate, period before")
     note = _PALE if any(_few(one) for _, one in ranked) else None
     title, summary = "Sources by conversion rate", _best(*ranked[0])
     return Figure("sources", title, summary, FigureTable(head, rows), bars=drawing.bars(shares), note=note)
@@ -82,7 +82,7 @@ def _best(name: str, source: Mapping[str, Any]) -> str:
     if _few(source):
         return "No source has enough leads to compare rates."
     if not source["converted"]:
-        return "No lead of a source with enough leads to compare has converted yet."
+        return "No lead of a source with enough leads has converted yet."
     leads = formatting.count_noun(source["total"], "lead")
     return f"{formatting.heading(name)} converts best: {formatting.format_percent(source['rate'])} of {leads}."
 
@@ -113,9 +113,9 @@ def industries(answer: Mapping[str, Any]) -> Figure:
     if rest := counts[_INDUSTRIES_MAX:]:
         lines.append((_REST, sum(count for _, count in rest)))
     rows = tuple((name, f"{count:,}", formatting.share(count, total)) for name, count in lines)
-    summary = f"{rows[0][0]} is the largest: {rows[0][2]} of leads."
+    summary = f"{rows[0][0]} is the largest, with {rows[0][2]} of leads."
     widths = drawing.widths_of([count for _, count in counts[:_INDUSTRIES_MAX]])
-    return Figure("industries", "Industries", summary, FigureTable(("Industry", "Leads", "Of all"), rows, widths))
+    return Figure("industries", "Industries", summary, FigureTable(("Industry", "Leads", "Of all leads"), rows, widths))
 
 
 def owners(answer: Mapping[str, Any]) -> Figure:
@@ -134,5 +134,5 @@ def owners(answer: Mapping[str, Any]) -> Figure:
     )
     head = ("Owner", "Open", "All", "Converted", "Rate")
     widths = drawing.widths_of([one["open"] for _, one in ranked[:_OWNERS_MAX]])
-    summary = "Leads of this time by owner, those with the most open ones first; the bars show open leads."
+    summary = "Leads in this period by owner, most open leads first. The bars show open leads."
     return Figure("owners", "Owners", summary, FigureTable(head, rows, widths))

@@ -11,7 +11,7 @@ from services.gateway.report.domain.figure import Figure, FigureTable
 _HOT = 70
 _WEEK = timedelta(days=6)
 _LABELS_APART = {"week": 1, "month": 7, "quarter": 3}
-_CUT = "Where the window cuts the first or the last week, that one has fewer days; the sentence is about whole weeks."
+_CUT = "The first and the last week can have fewer days. The sentence is about whole weeks."
 _Part = Mapping[str, Any]
 
 
@@ -40,8 +40,8 @@ def _range(parts: list[_Part], *, weekly: bool) -> str:
     least, most = (pick(compared, key=lambda one: one["total"]) for pick in (min, max))
     place = "in the week of" if weekly else "on"
     return (
-        f"{least['total']:,} to {formatting.count_noun(most['total'], 'lead')} a {'week' if weekly else 'day'}; "
-        f"the most {place} {_called(most, weekly=weekly)}."
+        f"{least['total']:,} to {formatting.count_noun(most['total'], 'lead')} per {'week' if weekly else 'day'}; "
+        f"most {place} {_called(most, weekly=weekly)}."
     )
 
 
@@ -54,7 +54,7 @@ def times(answer: Mapping[str, Any]) -> Figure:
     bins = answer["timeToConversion"]
     title, head = "Time to convert", ("Time to convert", "Leads")
     if answer["medianTimeToConversion"] is None:
-        return Figure("times", title, "No lead of this time has converted yet.")
+        return Figure("times", title, "No lead in this period has converted yet.")
     spans = [formatting.span(one["fromHours"], one["toHours"]) for one in bins]
     counts = [
         Count(f"{span}: {formatting.count_noun(one['count'], 'lead')}", _in_two(span), one["count"])
@@ -79,7 +79,7 @@ def scores(answer: Mapping[str, Any]) -> Figure:
     scored = sum(one["count"] for one in bands)
     note = f"{formatting.count_noun(unscored, 'lead')} not scored yet." if unscored else None
     if not scored:
-        return Figure("scores", "Scores", "No lead of this time has a score yet.")
+        return Figure("scores", "Scores", "No lead in this period has a score yet.")
     hot = sum(one["count"] for one in bands if one["from"] >= _HOT)
     labels = [f"{one['from']}\N{EN DASH}{one['to']}" for one in bands]
     counts = [
@@ -88,8 +88,8 @@ def scores(answer: Mapping[str, Any]) -> Figure:
     ]
     rows = tuple((label, f"{one['count']:,}") for label, one in zip(labels, bands, strict=True))
     summary = (
-        f"{formatting.count_noun(hot, 'lead')} of {scored:,} {'scores' if hot == 1 else 'score'} {_HOT} or more; "
-        f"the average is {formatting.decimal(answer['averageScore'])}."
+        f"{formatting.count_noun(hot, 'lead')} of {scored:,} {'scores' if hot == 1 else 'score'} {_HOT} or more. "
+        f"The average is {formatting.decimal(answer['averageScore'])}."
     )
     return Figure(
         "scores", "Scores", summary, FigureTable(("Score", "Leads"), rows), drawing.columns(counts), note=note

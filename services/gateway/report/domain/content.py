@@ -13,7 +13,7 @@ from services.gateway.report.domain.kpis import KeyFigure, key_figures
 from shared.domain.rollups import WINDOWS
 
 _AT_ONCE = ("Leads", "Conversion rate", "Median time to convert", "Average score")
-_FAIR = "Leads of the window before have had more time to convert. In leads a day, today counts as far as it is over."
+_FAIR = "Leads of the period before have had more time to convert. Leads per day count only the elapsed part of today."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def build_report(now: Answers, before: Answers, made: datetime) -> Report:
         formatting.format_moment(made.astimezone(zone)),
         _fresh(answer, zone),
         warning_of(answer),
-        None if answer["totalLeads"] else f"No leads came in on these days: {days}.",
+        None if answer["totalLeads"] else f"No leads in these days: {days}.",
         tuple(key for key in found if key.name in _AT_ONCE),
         _figures(now, before, compared) if answer["totalLeads"] else (compared,),
     )
@@ -56,21 +56,23 @@ def build_report(now: Answers, before: Answers, made: datetime) -> Report:
 
 def _fresh(answer: Mapping[str, Any], zone: ZoneInfo) -> str:
     as_of: datetime | None = answer["asOf"]
-    return f"counted up to {formatting.format_moment(as_of.astimezone(zone))}" if as_of else "nothing counted yet"
+    return f"Updated {formatting.format_moment(as_of.astimezone(zone))}" if as_of else "No figures yet"
 
 
 def warning_of(answer: Mapping[str, Any]) -> str | None:
     """Return a warning for the reader if counting is behind; None if it isn't."""
     rollup, zone = answer["rollup"], ZoneInfo(answer["timezone"])
     if rollup["state"] == "rebuilding":
-        return "The figures are being rebuilt: these are those of before."
+        return "The figures are being rebuilt. These are the earlier ones."
     if rollup["state"] == "behind":
-        return f"Counting is behind by {formatting.seconds(rollup['delaySeconds'])}: the newest changes may be missing."
+        return (
+            f"The figures are {formatting.seconds(rollup['delaySeconds'])} behind: the newest changes may be missing."
+        )
     if rollup["state"] == "away" and rollup["since"]:
         since = formatting.format_moment(rollup["since"].astimezone(zone))
-        return f"Counting is away since {since}: what happened afterwards is not in these figures."
+        return f"The figures have not been updated since {since}: later changes are missing."
     if rollup["state"] == "away":
-        return "Counting has not started: whatever leads there are, these figures know nothing of them."
+        return "Counting has not started: these figures don't include any leads yet."
     return None
 
 
@@ -78,7 +80,7 @@ def _compared(now: Answers, before: Answers, found: Sequence[KeyFigure]) -> Figu
     days = [formatting.stretch(one.leads["from"], one.leads["to"]) for one in (now, before)]
     rows = tuple((key.name, key.text, key.text_before, key.change) for key in found)
     table = FigureTable(("Figure", days[0], f"Before: {days[1]}", "Change"), rows)
-    return Figure("compared", "Beside the window before", _FAIR, table)
+    return Figure("compared", "Compared with the period before", _FAIR, table)
 
 
 def _figures(now: Answers, before: Answers, compared: Figure) -> tuple[Figure, ...]:

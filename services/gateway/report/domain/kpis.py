@@ -50,7 +50,7 @@ class KeyFigure:
     def beside(self) -> str:
         """The comparison with the window before, in words."""
         if self.before is None:
-            return "nothing to compare with"
+            return "no earlier leads to compare with"
         return f"{self.text_before} before" if self.change == formatting.MISSING else f"from {self.text_before} before"
 
     def _text(self, value: float | None) -> str:
