@@ -28,9 +28,10 @@ check:
     deploy/run mypy
     deploy/run lint-imports
 
-# write schemas, AsyncAPI and the tables of the contract
+# write what is generated: schemas, AsyncAPI, the contract's table, the pages of settings, metrics and log events
 export:
     deploy/run python -m schemas.export
+    deploy/run python -m services.composition.reference
 
 # everything that must hold before a change lands
 ci:
