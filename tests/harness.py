@@ -27,10 +27,10 @@ from shared.domain.ids import derive
 from shared.kafka.events import Record
 from shared.kafka.reading import read_all
 from shared.mongo.storage import Storage
-from shared.service import ServerConnections
+from shared.service import ServerConnections, WorkerProcess
 from shared.settings import Settings
 
-DEADLINE_S = 150.0
+DEADLINE_S = 300.0
 PEPPER = "salt of the tests"
 DATABASE = "test"
 PANTRY = (sys.executable, "-m", cli.__name__)
@@ -207,10 +207,19 @@ async def until(
         raise AssertionError(f"never came: {what}") from None
 
 
+async def until_ready(service: WorkerProcess) -> None:
+    """Wait until the process is ready: on a busy machine a server may answer a probe too late."""
+
+    async def ready() -> bool:
+        return await service.unready() == {}
+
+    await until(ready, "a process that is ready")
+
+
 def stop(process: subprocess.Popen[bytes]) -> int:
     """Send SIGTERM and return the exit status."""
     process.send_signal(signal.SIGTERM)
-    return process.wait(60)
+    return process.wait(DEADLINE_S)
 
 
 def capture_key(source: str, event_id: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from deploy.local.private import UMASK, private_file
 
-_START_S = 60.0
+_START_S = 180.0
 _STOP_S = 20.0
 _PR_SET_PDEATHSIG = 1
 _PORTS = (20_000, 32_000)

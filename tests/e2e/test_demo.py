@@ -14,7 +14,7 @@ from deploy.local import LocalServers
 from schemas.topics import DEADLETTER
 from services.composition.workers import WORKERS
 from services.demo.command import run_demo
-from tests.harness import PANTRY, bench, until
+from tests.harness import DEADLINE_S, PANTRY, bench, until
 
 
 def _environment(local: LocalServers) -> dict[str, str]:
@@ -38,7 +38,7 @@ def test_ctrl_c_stops_everything_though_the_demo_is_under_way(local: LocalServer
         file = tmp_path / ".pantry" / "up.env"
         assert file.exists()
         up.send_signal(signal.SIGINT)
-        assert up.wait(60) == 0
+        assert up.wait(DEADLINE_S) == 0
     assert told == f"Ctrl-C stops everything. In another terminal, first run `. {file}`, or paste this line:\n"
     assert not file.exists()
 
@@ -50,7 +50,7 @@ def test_the_demo_reconciles_every_record_and_ends_with_0(local: LocalServers, t
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=DEADLINE_S,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

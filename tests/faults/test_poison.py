@@ -28,7 +28,7 @@ from shared.kafka.reading import lag
 from shared.mongo.names import COMMANDS, LEADS, STEPS, TIMELINE
 from tests.builders import data, event
 from tests.faults.poison import FAILURES, poison, with_bug
-from tests.harness import DEADLINE_S, Bench, bench, capture_key, lead_id, until
+from tests.harness import DEADLINE_S, Bench, bench, capture_key, lead_id, until, until_ready
 
 _NEIGHBOURS, _MINUTE_S = 100, 60.0
 _SALES = {"requestedBy": "sam"}
@@ -64,7 +64,7 @@ async def test_whatever_records_hold_their_neighbours_have_their_outcome_within_
             await until(lambda: _have_outcomes(on), "the outcomes of all neighbours", deadline_s, every_s=1)
             seconds = time.monotonic() - began
             await until(lambda: _all_read(on), "every topic read to its end, by everybody who reads it", every_s=1)
-            assert await service.unready() == {}
+            await until_ready(service)
             assert await service.stuck() == {}
         letters = await on.records(DEADLETTER)
     reasons = {dict(one.headers)["x-reason"].decode() for one in letters}

@@ -14,7 +14,7 @@ from tests.faults.load import Feeder
 from tests.faults.offset_watcher import OffsetWatcher
 from tests.faults.process_handles import ProcessHandle
 from tests.faults.running import ORPHANS_S, judged, needs_kafka, prepared
-from tests.harness import until
+from tests.harness import DEADLINE_S, until
 
 _PEOPLE, _PEOPLE_FULL = 150, 3_000
 # Records a second, below what these machines take: where more comes in than goes out, all wait for the database.
@@ -64,7 +64,7 @@ async def _replace(one: Cluster, worker: str, old: ProcessHandle) -> None:
 
     await until(up, f"another {worker}")
     old.signal(signal.SIGTERM)
-    assert await asyncio.to_thread(old.wait, 60) == 0, f"{worker} did not end as it was asked to"
+    assert await asyncio.to_thread(old.wait, DEADLINE_S) == 0, f"{worker} did not end as it was asked to"
 
 
 async def _longest_stall(watch: OffsetWatcher, worker: str) -> float:

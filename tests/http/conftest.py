@@ -18,7 +18,7 @@ async def browser() -> AsyncIterator[Browser]:
     """Debian's Chromium, or whatever the machine has of that family."""
     if _CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine")
-    expect.set_options(timeout=15_000)
+    expect.set_options(timeout=60_000)
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=_CHROMIUM, args=["--no-sandbox"])
         yield chromium

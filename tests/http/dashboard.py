@@ -130,7 +130,7 @@ async def opened(
     """The page, which must meet no fault of its own, ask nobody else and break no rule of its policy."""
     made = await browser.new_context(**{"reduced_motion": "reduce", "viewport": DESKTOP, "locale": "en-GB", **context})
     page = await made.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda line: wrong.append(line.text) if "Policy" in line.text else None)

@@ -104,7 +104,7 @@ async def served(app: Starlette) -> AsyncIterator[str]:
     """The app, at the URL that is given."""
     server = HttpServer(app, "127.0.0.1", 0)
     serving = asyncio.create_task(server.serve())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not server.address:  # noqa: ASYNC110 - the server tells nobody that it listens
             await asyncio.sleep(0.01)
     yield server.address
@@ -117,7 +117,7 @@ async def opened(browser: Browser, url: str, **context: Any) -> AsyncIterator[Pa
     """A page that must meet no fault of its own, nor one of the site's policy."""
     made = await browser.new_context(**context)
     page = await made.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda line: wrong.append(line.text) if "Policy" in line.text else None)

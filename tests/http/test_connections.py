@@ -69,7 +69,7 @@ class Client:
 
     async def status(self) -> int:
         """The status of the next answer; 0 where the server hung up without one."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             with suppress(ConnectionError):
                 if line := await self.reader.readline():
                     head = await self.reader.readuntil(b"\r\n\r\n")
@@ -261,6 +261,6 @@ async def test_a_reader_that_takes_nothing_of_its_answer_is_cut_off() -> None:
 
 
 async def _until(holds: Any) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not holds():  # noqa: ASYNC110 - no event for it
             await asyncio.sleep(0.01)

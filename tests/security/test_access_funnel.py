@@ -19,7 +19,7 @@ from services.composition.permissions import GATEWAY, OPERATIONS, PROCESSES, SET
 from services.composition.workers import WORKERS
 from services.gateway.auth.domain.principals import Scope
 from tests.gateway import NOTHING_TO_REWRITE, SECRET, Caller, typed
-from tests.harness import Bench, until
+from tests.harness import DEADLINE_S, Bench, until
 from tests.security.life import live
 from tests.security.secured import (
     PASSWORDS,
@@ -75,7 +75,6 @@ class Site:
 
 @pytest.mark.long
 @pytest.mark.thorough
-@pytest.mark.timeout(400)  # it starts 13 processes, and may not be alone on the machine
 @pytest.mark.usefixtures("over_tls")
 async def test_the_whole_funnel_runs_with_each_process_under_its_own_user_and_no_password_in_any_log(
     request: pytest.FixtureRequest, tmp_path: Path
@@ -130,7 +129,7 @@ async def _processes(site: Site, on: Bench) -> AsyncIterator[Caller]:
             yield caller
         for process in running:
             process.terminate()
-        assert [await asyncio.to_thread(process.wait, 60) for process in running] == [0] * len(running)
+        assert [await asyncio.to_thread(process.wait, DEADLINE_S) for process in running] == [0] * len(running)
     finally:
         for process in running:
             process.kill()

@@ -18,9 +18,8 @@ from services.composition.process import prepare, run_workers
 from shared import service as service_module
 from shared.kafka import replay
 from shared.mongo.storage import Storage, Unavailable
-from shared.service import WorkerProcess
 from tests.builders import data, event
-from tests.harness import Bench, bench, until
+from tests.harness import DEADLINE_S, Bench, bench, until, until_ready
 from tests.swapping import name_of
 
 _ONE_PARTITION = b"one-partition"
@@ -65,7 +64,7 @@ async def test_a_process_whose_only_worker_is_stopped_ends_with_1_and_can_be_tol
         try:
             values = [event(data(email=f"b{number}@example.com")) for number in range(60)]
             await _publish(on, values)
-            assert await asyncio.to_thread(worker.wait, 120) == 1
+            assert await asyncio.to_thread(worker.wait, DEADLINE_S) == 1
         finally:
             worker.kill()
         assert await on.records(DEADLETTER) == []
@@ -101,7 +100,7 @@ async def test_one_producers_bad_records_stop_nobody_neither_at_once_nor_after_a
         await _publish(on, values)
         async with run_workers(on.settings, on.to, ["capture"]) as service:
             await until(lambda: _are_through(on, 280, 120), "280 leads, and 120 dead letters")
-            assert await service.unready() == {}
+            await until_ready(service)
             metrics = generate_latest(service.metrics.registry).decode()
         labels = 'reason="invalid_data",source="/scanners/7",worker="capture"'
         assert f"pantry_invalid_records_total{{{labels}}} 120.0" in metrics
@@ -111,7 +110,7 @@ async def test_one_producers_bad_records_stop_nobody_neither_at_once_nor_after_a
         async with run_workers(on.settings, on.to, ["capture"]) as service:
             await _publish(on, [event(data(email="later@example.com"))])
             await until(lambda: _are_through(on, 281, 170), "the 50 that were replayed, and the one behind them")
-            assert await service.unready() == {}
+            await until_ready(service)
             assert not service.stopped.is_set()
 
 
@@ -170,16 +169,12 @@ async def test_a_worker_that_makes_no_progress_is_unready_and_blames_no_record_f
 
             await until(all_there, "a lead of every record")
             await until(lambda: _is(stuck, 0.0), "the alarm's end")
-            await until(lambda: _ready(service), "a worker that is ready")
+            await until_ready(service)
         assert await on.records(DEADLETTER) == []
 
 
 async def _holds(fact: bool) -> bool:  # noqa: FBT001 - what `until` waits for is asked anew each time
     return fact
-
-
-async def _ready(service: WorkerProcess) -> bool:
-    return await service.unready() == {}
 
 
 async def _is(gauge: Gauge, value: float) -> bool:

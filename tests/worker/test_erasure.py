@@ -37,7 +37,7 @@ from shared.leads.erasure_markers import erased
 from shared.mongo.names import CAPTURES, COMMANDS, ERASURE_MARKERS, IDENTITIES, LEAD_ROWS, LEADS, OWNERS, PREDICTIONS
 from shared.settings import Settings
 from tests.builders import data, event
-from tests.harness import Bench, bench, lead_id, told, until, until_told
+from tests.harness import DEADLINE_S, Bench, bench, lead_id, told, until, until_told
 
 SALES = {"requestedBy": "sam"}
 DESK = {"requestedBy": "privacy.desk"}
@@ -254,12 +254,12 @@ async def test_a_worker_with_another_pepper_than_erasures_were_made_with_stops_a
             await until_told(on, ERASED, 1)
         await on.publish([event(data(address), event_id="late", time="2026-01-01T00:00:00Z")])
         async with run_workers(other, on.to, ["capture"]) as service:
-            await asyncio.wait_for(service.stopped.wait(), 60)
+            await asyncio.wait_for(service.stopped.wait(), DEADLINE_S)
             assert "PANTRY_ERASURE_PEPPER" in (await service.unready())["capture"]
         assert await on.records(DEADLETTER) == []
         async with run_workers(other, on.to, ["erasure"]) as service:
             await on.publish([event({"leadId": lead_id("c1"), **DESK}, ERASE, "x2")], ERASE)
-            await asyncio.wait_for(service.stopped.wait(), 60)
+            await asyncio.wait_for(service.stopped.wait(), DEADLINE_S)
         async with run_workers(salted, on.to, ["capture", "erasure"]):
             await until_told(on, ERASED, 2)
 

@@ -60,7 +60,7 @@ async def test_what_waits_is_bounded_and_counts_until_it_has_its_outcome(
     with pytest.raises(HttpProblem, match="Too many records are waiting"):
         await patient
     publisher.told.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while metrics.registry.get_sample_value("pantry_gateway_records_under_way"):  # noqa: ASYNC110 - no event for it
             await asyncio.sleep(0.001)
     assert await _status(slow, 4) == 202
@@ -185,7 +185,7 @@ async def test_a_database_that_hangs_keeps_nobody_out_whom_it_let_in_before() ->
     assert (await gate.admit(Scope.CAPTURE, "kps_shop_word", None, None)).name == "shop"
     storage.hangs = True
     now[0] += timedelta(minutes=2)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         for _ in range(3):
             assert (await gate.admit(Scope.CAPTURE, "kps_shop_word", None, None)).name == "shop"
         with pytest.raises(HttpProblem, match="valid key"):

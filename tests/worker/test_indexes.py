@@ -11,7 +11,7 @@ from shared.domain.identity.suspicion import pair_event_id
 from shared.mongo.names import IDENTITIES, TIMELINE
 from tests.builders import data
 from tests.gateway import NOTHING_TO_REWRITE, command, typed
-from tests.harness import Bench, bench, until
+from tests.harness import DEADLINE_S, Bench, bench, until
 from tests.older import store_of_before
 
 PHONE = "(212) 555-0142"
@@ -25,7 +25,7 @@ REWRITTEN = NOTHING_TO_REWRITE.replace("0 claims", "2 claims").replace("0 pairs"
 
 async def _without_a_broker(on: Bench, tmp_path: Path, bootstrap: str) -> str:
     log = tmp_path / "said"
-    assert on.pantry("indexes", "apply", log=log, PANTRY_KAFKA_BOOTSTRAP=bootstrap).wait(60) == 0
+    assert on.pantry("indexes", "apply", log=log, PANTRY_KAFKA_BOOTSTRAP=bootstrap).wait(DEADLINE_S) == 0
     said = log.read_text()
     log.unlink()
     return said
@@ -70,7 +70,7 @@ async def test_a_list_of_placeholders_that_is_wrong_ends_no_deployment(local: Lo
         file = tmp_path / "placeholders.yaml"
         file.write_text("emails: 3")
         log = tmp_path / "said"
-        assert on.pantry("indexes", "apply", log=log, PANTRY_PLACEHOLDERS_FILE=str(file)).wait(60) == 0
+        assert on.pantry("indexes", "apply", log=log, PANTRY_PLACEHOLDERS_FILE=str(file)).wait(DEADLINE_S) == 0
         assert "all indexes exist" in log.read_text()
         assert "claims of earlier releases were not rewritten" in log.read_text()
         assert await on.storage.find(IDENTITIES, {}) == before

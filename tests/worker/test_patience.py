@@ -12,7 +12,7 @@ from deploy.local import LocalServers
 from schemas.topics import CONVERT, CONVERTED, ERASE, QUALIFY, REJECTED, UPDATE, UPDATED, Topic
 from shared.mongo.names import COMMANDS, LEADS, PENDING_EVENTS
 from tests.builders import data, event, lead
-from tests.harness import Bench, bench, lead_id, told, until, until_told
+from tests.harness import DEADLINE_S, Bench, bench, lead_id, told, until, until_told
 
 SALES = {"requestedBy": "sam"}
 FIT = {"requirements": {"painPoints": ["waste"]}}
@@ -203,7 +203,7 @@ async def test_a_flood_of_forbidden_commands_delays_no_other(
 async def _times(on: Bench, topic: Topic) -> Any:
     async with on.reading(topic) as consumer:
         for _ in range(2):
-            record = await asyncio.wait_for(anext(aiter(consumer)), 30)
+            record = await asyncio.wait_for(anext(aiter(consumer)), DEADLINE_S)
             yield record.timestamp / 1000
 
 

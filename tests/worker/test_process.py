@@ -21,7 +21,7 @@ from shared.kafka.reading import lag
 from shared.service import WorkerProcess
 from tests.builders import data, event
 from tests.gateway import SECRET
-from tests.harness import bench, stop, until
+from tests.harness import bench, stop, until, until_ready
 
 
 async def test_sigterm_finishes_the_batch_commits_and_ends_with_0(
@@ -101,6 +101,7 @@ async def test_health_readiness_and_metrics_answer(local: LocalServers) -> None:
         await until(accounted, "the record on the account, which it is put on last of all")
         assert await on.count("leads") == 1
         assert json.loads(await asyncio.to_thread(get, "/healthz")) == {"status": "ok"}
+        await until_ready(service)
         assert json.loads(await asyncio.to_thread(get, "/readyz")) == {"status": "ok"}
         metrics = await asyncio.to_thread(get, "/metrics")
     assert 'pantry_published_total{topic="leads.created",worker="capture"} 1.0' in metrics

@@ -10,7 +10,7 @@ from deploy.local import Backend, LocalServers, Servers
 from services.composition.process import connections, run_workers
 from shared import service as service_module
 from shared.settings import Settings
-from tests.harness import bench, stop, until
+from tests.harness import DEADLINE_S, bench, stop, until, until_ready
 
 
 async def test_a_process_warns_at_its_start_of_what_weakens_a_promise(local: LocalServers, tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ async def test_of_embedded_servers_that_it_started_itself_a_process_does_not_war
         async with run_workers(on.settings, replace(on.to, embedded=False), ["conversion"]):
             await until(once, "the question")
         async with run_workers(on.settings, replace(on.to, embedded=True), ["conversion"]) as service:
-            assert await service.unready() == {}
+            await until_ready(service)
     assert len(asked) == 1
 
 
@@ -70,7 +70,7 @@ async def test_the_command_tells_what_was_found_and_ends_with_1_where_something_
 ) -> None:
     log = tmp_path / "told"
     async with bench(local) as on:
-        assert on.pantry("doctor", log=log).wait(60) == 1
+        assert on.pantry("doctor", log=log).wait(DEADLINE_S) == 1
     told = log.read_text()
     assert "PANTRY_TOPIC_REPLICATION=3" in told
     if local.servers.broker is Backend.APACHE:

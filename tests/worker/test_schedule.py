@@ -30,7 +30,7 @@ SHIPPED, SHIPPED_TEXT = load_config(SHIPPED_FILE, Sequences), SHIPPED_FILE.read_
 OPT_OUT = ConsentPolicy("opt_out", "US")
 MINUTE = timedelta(seconds=60)
 LEASE, SHORT_LEASE = MINUTE, MINUTE / 4
-SCHEDULERS, PAGE, PATIENCE_S = 3, 200, 330.0
+SCHEDULERS, PAGE, PATIENCE_S = 3, 200, 600.0
 
 
 def _now() -> datetime:
@@ -138,19 +138,18 @@ async def test_one_step_that_fails_is_skipped_with_its_reason_and_holds_up_no_ot
         async def through() -> bool:
             return await on.count(STEPS, {"state": "sent"}) == 19 and len(await on.records(ACTIONS)) == 19
 
-        await until(through, "the nineteen others", 60)
+        await until(through, "the nineteen others")
 
         async def skipped() -> bool:
             return await on.count(STEPS, {"state": "skipped"}) == 1
 
-        await until(skipped, "the step that can't go", 60)
+        await until(skipped, "the step that can't go")
         (step,) = await on.storage.find(STEPS, {"state": "skipped"})
     assert step["_id"] == steps[7]["_id"]
     assert step["why"]
 
 
 @pytest.mark.long
-@pytest.mark.timeout(400)
 async def test_steps_of_a_rush_go_out_once_and_never_early_though_a_scheduler_is_killed_twice(
     local: LocalServers, figure: Callable[[str], None], *, full: bool
 ) -> None:

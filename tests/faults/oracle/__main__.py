@@ -40,6 +40,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--command-patience", type=float, default=3.0, help="the setting PANTRY_COMMAND_PATIENCE")
     parser.add_argument("--skew", type=float, default=0.0, help="seconds by which a worker's clock was wrong")
     parser.add_argument("--quiet", type=float, default=3.0, help="seconds without a change after which a look counts")
+    parser.add_argument("--doubt", type=float, help="the same where it found violations (default: --quiet)")
     parser.add_argument("--patience", type=float, default=120.0, help="seconds after which the last look counts")
     parser.add_argument("--kafka-options", type=json.loads, default={}, help="aiokafka's, as JSON: who one is")
     return parser.parse_args()
@@ -60,10 +61,11 @@ async def _look(of: argparse.Namespace) -> Verdict:
 async def _verdict(of: argparse.Namespace) -> Verdict:
     """The first look that found all through and right, or the last of those that all found the same for a while."""
     begun = since = time.monotonic()
+    doubt = of.quiet if of.doubt is None else of.doubt
     verdict = await _look(of)
     while verdict.violations or of.no_lag:
         now = time.monotonic()
-        if now - since >= of.quiet or now - begun >= of.patience:
+        if now - since >= (doubt if verdict.violations else of.quiet) or now - begun >= of.patience:
             break
         await asyncio.sleep(_LOOK_S)
         before, verdict = verdict, await _look(of)
