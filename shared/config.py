@@ -11,6 +11,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from watchfiles import awatch
 
+from shared.errors import UsageError
+
 T = TypeVar("T", bound=BaseModel)
 
 FILE_MAX = 512 * 1024
@@ -29,7 +31,7 @@ _OPEN = (0, 0)  # the size of a node while its parts are counted
 _log = structlog.get_logger()
 
 
-class ConfigError(ValueError):
+class ConfigError(UsageError, ValueError):
     """A configuration can't be used. Each line has a fault, its place and the entry's name."""
 
 

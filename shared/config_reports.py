@@ -18,7 +18,7 @@ from shared.clock import Clock, pause
 from shared.config import Reloading
 from shared.mongo.names import CONFIGURATION
 from shared.mongo.storage import Document, Storage, Unavailable
-from shared.observability.errors import where
+from shared.observability.error_places import where
 from shared.observability.metrics import Metrics
 
 FAULTS_MAX = 20

@@ -12,15 +12,17 @@ from aiokafka.errors import KafkaError
 from schemas.base import ENVELOPE_LIMIT
 from schemas.topics import DEADLETTER, TOPICS, Topic
 from shared.domain.operations.guarantees import Facts, Promise, TopicState, judge_promises
+from shared.errors import Transient
+from shared.kafka.admin import admin_client
 from shared.kafka.client import MAX_REQUEST_BYTES, Kafka
-from shared.mongo.storage import Storage, Unavailable
+from shared.mongo.storage import Storage
 
 _PATIENCE_S = 30.0
 _log = structlog.get_logger()
 
 
 async def read_promises(kafka: Kafka, storage: Storage, *, idempotence: bool) -> list[Promise]:
-    """Return the state of each promise. Raises `KafkaError`, `OSError` or `Unavailable`."""
+    """Return the state of each promise. Raises `BrokerUnavailable` or `Unavailable`."""
     topics = await _topics(kafka)
     nodes = await storage.nodes()
     missing = tuple(name for name in TOPICS if name not in {topic.name for topic in topics})
@@ -33,7 +35,7 @@ async def warn(kafka: Kafka, storage: Storage, *, idempotence: bool) -> None:
     try:
         async with asyncio.timeout(_PATIENCE_S):
             checked = await read_promises(kafka, storage, idempotence=idempotence)
-    except (KafkaError, OSError, TimeoutError, Unavailable) as error:
+    except (Transient, TimeoutError) as error:
         _log.warning("promises.unknown", error=type(error).__name__)
         return
     weak = [f"{one.setting} is {one.found}: {one.harm}" for one in checked if one.holds is False]
@@ -43,14 +45,10 @@ async def warn(kafka: Kafka, storage: Storage, *, idempotence: bool) -> None:
 
 
 async def _topics(kafka: Kafka) -> list[TopicState]:
-    admin = AIOKafkaAdminClient(**kafka.options)
-    await admin.start()
-    try:
+    async with admin_client(kafka) as admin:
         described = {one["topic"]: one["partitions"] for one in await admin.describe_topics()}
         existing = [topic for topic in TOPICS.values() if topic.name in described]
         settings = await _settings(admin, existing)
-    finally:
-        await admin.close()
     return [_state(topic, described[topic.name], settings.get(topic.name)) for topic in existing]
 
 
@@ -59,7 +57,7 @@ async def _settings(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> Mapp
     resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in topics]
     try:
         answers: list[Any] = await admin.describe_configs(resources) if resources else []
-    except (KafkaError, OSError):
+    except (KafkaError, OSError):  # without the right to describe topics, the rest is still of use
         return {}
     found: dict[str, Mapping[str, str]] = {}
     for answer in answers:

@@ -9,7 +9,6 @@ from typing import Any, Self, cast
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.annotations import KafkaMessage
@@ -21,19 +20,21 @@ from shared.config_reports import ConfigReports
 from shared.consuming.circuit_breaker import CircuitBreaker, CircuitOpen
 from shared.consuming.consumer import BatchConsumer
 from shared.consuming.invalid_records import InvalidRecords
-from shared.consuming.isolation import Isolation, Stopping, is_transient
+from shared.consuming.isolation import Isolation, Stopping
 from shared.consuming.processor import RecordProcessor
 from shared.consuming.progress import BatchProgress
 from shared.consuming.worker import Background, Build, Runtime, Worker
 from shared.domain.operations.failure_limits import FailureLimits
+from shared.errors import Transient
 from shared.http.health import App, probe_application
 from shared.http.listeners import HttpServers
+from shared.kafka.broker_errors import BrokerUnavailable, broker_errors
 from shared.kafka.client import GRACE_S, Kafka, Publisher, check_idempotence, close, connect, reach
 from shared.leads.pending import PendingProcessor
 from shared.leads.pending_store import PendingStore
 from shared.mongo.connection import Mongo
 from shared.mongo.storage import Storage, Unavailable
-from shared.observability.errors import where
+from shared.observability.error_places import where
 from shared.observability.metrics import Metrics
 from shared.preflight import warn
 from shared.settings import Settings
@@ -155,24 +156,28 @@ class WorkerProcess:
         seconds = 0.1
         while True:
             try:
-                async with asyncio.timeout(_PROBE_S):
-                    await reach(self._to.kafka)
-                    if self._to.idempotence:
-                        await check_idempotence(self._to.kafka)
-                await self.broker.connect()
-                # Joins all groups at once: each can take seconds, and FastStream's `start` joins them in turn.
-                joining = [subscriber.start() for subscriber in self._consumers.values()]
-                for error in await asyncio.gather(*joining, return_exceptions=True):
-                    if error:
-                        raise error
-            except (KafkaError, OSError) as error:
+                with broker_errors():
+                    await self._join()
+            except BrokerUnavailable as error:
                 facts = {"setting": "PANTRY_KAFKA_BOOTSTRAP", "broker": self._to.kafka.bootstrap}
-                _log.warning("service.waits", **facts, error=type(error).__name__)
+                _log.warning("service.waits", **facts, error=error.kind)
                 await self.broker.stop()
             else:
                 return
             await asyncio.sleep(seconds)
             seconds = min(seconds * 2, self._settings.retry_max_s)
+
+    async def _join(self) -> None:
+        async with asyncio.timeout(_PROBE_S):
+            await reach(self._to.kafka)
+            if self._to.idempotence:
+                await check_idempotence(self._to.kafka)
+        await self.broker.connect()
+        # Joins all groups at once: each can take seconds, and FastStream's `start` joins them in turn.
+        joining = [subscriber.start() for subscriber in self._consumers.values()]
+        for error in await asyncio.gather(*joining, return_exceptions=True):
+            if error:
+                raise error
 
     async def __aexit__(self, *_: object) -> None:
         _log.info("service.stopping")
@@ -240,7 +245,7 @@ class WorkerProcess:
             async with asyncio.timeout(_PROBE_S):
                 await self.storage.ping()
                 await reach(self._to.kafka)
-        except (Unavailable, KafkaError, OSError, TimeoutError):
+        except (Transient, TimeoutError):
             return False
         return True
 
@@ -329,7 +334,9 @@ class WorkerProcess:
                 self._trip(name, error)
             except Exception as error:  # noqa: BLE001 - an error must not end the loop: nothing would start it again
                 _log.error(
-                    "background.waits" if is_transient(error) else "background.failed", worker=name, error=where(error)
+                    "background.waits" if isinstance(error, Transient) else "background.failed",
+                    worker=name,
+                    error=where(error),
                 )
             await pause(stopping, seconds)
             seconds = min(seconds * 2, self._settings.retry_max_s)
@@ -349,10 +356,11 @@ class WorkerProcess:
         """Measure the lag by the broker's offsets: a silent fetcher's own view is stale."""
         self._advanced.setdefault(name, time.time())
         try:
-            assigned = consumer.assignment()
-            ends = await consumer.end_offsets(assigned) if assigned else {}
-            lag = sum([max(0, end - await consumer.position(partition)) for partition, end in ends.items()])
-        except (KafkaError, TimeoutError, OSError):
+            with broker_errors():
+                assigned = consumer.assignment()
+                ends = await consumer.end_offsets(assigned) if assigned else {}
+                lag = sum([max(0, end - await consumer.position(partition)) for partition, end in ends.items()])
+        except BrokerUnavailable:
             return  # readiness reports a broker that is away; the metric keeps the last known lag
         if not lag:
             self._mark_advanced(name)

@@ -248,7 +248,7 @@ def lead_id(event_id: str) -> str:
     return derive("lead", capture_key("/tests", event_id))
 
 
-class Killed(Exception):  # noqa: N818 - what happens to the process
+class Killed(Exception):
     """The process is dead."""
 
 

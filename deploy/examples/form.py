@@ -1,7 +1,11 @@
 """Publish a lead as a web form's own server does: `python deploy/examples/form.py`."""
 
-import asyncio, json, os, uuid
+import asyncio
+import json
+import os
+import uuid
 from datetime import UTC, datetime
+
 from aiokafka import AIOKafkaProducer
 
 

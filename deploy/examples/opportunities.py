@@ -1,6 +1,9 @@
 """Read conversions as the opportunity service does: `python deploy/examples/opportunities.py`; Ctrl-C ends it."""
 
-import asyncio, json, os
+import asyncio
+import json
+import os
+
 from aiokafka import AIOKafkaConsumer
 
 

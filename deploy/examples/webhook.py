@@ -1,6 +1,12 @@
 """Call a webhook as an e-mail platform does: `python deploy/examples/webhook.py URL SECRET`."""
 
-import base64, hmac, json, sys, time, urllib.request, uuid
+import base64
+import hmac
+import json
+import sys
+import time
+import urllib.request
+import uuid
 
 url, secret = sys.argv[1:]
 opened = {"id": str(uuid.uuid4()), "email": "ana@example.com", "action": "opened_email", "metadata": {"mail": "spring"}}

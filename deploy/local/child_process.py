@@ -20,7 +20,7 @@ _PR_SET_PDEATHSIG = 1
 _PORTS = (20_000, 32_000)
 
 
-class ServerFailed(RuntimeError):  # noqa: N818 - an event
+class ServerFailed(RuntimeError):
     """A server did not start. The message has the end of its log."""
 
 

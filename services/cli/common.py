@@ -10,10 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from deploy.local import Backend, Servers, private_file, private_folder
+from shared.errors import UsageError
+from shared.kafka.broker_errors import BrokerUnavailable
 from shared.kafka.client import Kafka, kafka_of, reach
 from shared.mongo.connection import Mongo, mongo_of
 from shared.mongo.storage import Storage, Unavailable
@@ -34,10 +35,6 @@ _EXPLANATIONS = {
     "less_than_equal": "give {le:g} or less",
     "literal_error": "give {expected}",
 }
-
-
-class UsageError(Exception):
-    """The user asked for something impossible; the command prints it and exits with status 2."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -84,8 +81,9 @@ async def check_broker_answers(kafka: Kafka) -> None:
     try:
         async with asyncio.timeout(_PATIENCE_S):
             await reach(kafka)
-    except (KafkaError, OSError) as error:
-        why = f"{kafka.bootstrap}, {type(error).__name__}"
+    except (BrokerUnavailable, TimeoutError) as error:
+        kind = error.kind if isinstance(error, BrokerUnavailable) else type(error).__name__
+        why = f"{kafka.bootstrap}, {kind}"
         raise UsageError(f"the broker in PANTRY_KAFKA_BOOTSTRAP doesn't answer ({why})") from None
 
 

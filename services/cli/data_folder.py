@@ -11,9 +11,10 @@ from typing import TextIO, get_args
 from pydantic import SecretStr
 
 from deploy.local import Backend, Servers, private_file, private_folder
-from services.cli.common import UsageError, without_login
+from services.cli.common import without_login
 from shared.domain.operations.setting_names import variable
 from shared.env_file import assignments, read_env_file
+from shared.errors import UsageError
 from shared.settings import Settings
 
 _FILE, _LOCK = "up.env", "in-use"

@@ -9,13 +9,14 @@ from rich.prompt import Confirm, Prompt
 from rich.table import Table as Grid
 
 from schemas.lead import Source
-from services.cli.common import UsageError, console
+from services.cli.common import console
 from services.ingest.domain.columns.meanings import CONTEXT, NOT, ColumnOrigin, SourceColumn, context_name
 from services.ingest.domain.preview import preview_columns, suggest_mappings, totals
 from services.ingest.domain.survey import Survey
 from services.ingest.domain.tables.table import SourceTable
 from services.ingest.domain.tables.table_reading import TableReading
 from services.ingest.domain.values.moment_reading import DateOrder
+from shared.errors import UsageError
 
 out = console()
 _CONSENTS = {

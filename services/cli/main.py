@@ -19,7 +19,6 @@ from rich.table import Table
 from deploy.local import Servers, private_folder
 from schemas.topics import TOPICS
 from services.cli.common import (
-    UsageError,
     answering_broker,
     check_broker_answers,
     console,
@@ -41,6 +40,7 @@ from services.composition.process import connections, prepare, run_workers, serv
 from services.composition.workers import TOPICS_OF, WORKERS
 from shared.clock import run_until
 from shared.env_file import assignments
+from shared.errors import UsageError
 from shared.kafka.admin import create_topics
 from shared.kafka.reading import lag
 from shared.mongo.storage import Storage

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from deploy.local.child_process import ServerFailed
-from services.cli.common import UsageError, console, explain_fault
-from shared.config import ConfigError
+from services.cli.common import console, explain_fault
 from shared.domain.operations.setting_names import PREFIX, unknown_settings, variable
 from shared.env_file import read_env_file
+from shared.errors import UsageError
+from shared.kafka.broker_errors import BrokerUnavailable, RecordRefused
 from shared.mongo.storage import Unavailable
 from shared.settings import Settings
 
@@ -48,9 +48,9 @@ def print_errors() -> Iterator[None]:
     """On an error of the user or an absent server, print a sentence and exit with status 2."""
     try:
         yield
-    except (UsageError, ServerFailed, ConfigError) as error:
+    except (UsageError, ServerFailed) as error:
         _end(str(error))
-    except KafkaError as error:
+    except (BrokerUnavailable, RecordRefused) as error:
         _end(f"the broker in PANTRY_KAFKA_BOOTSTRAP refused, or doesn't answer: {error}")
     except Unavailable as error:
         _end(f"the database in PANTRY_MONGO_URL doesn't answer ({error})")

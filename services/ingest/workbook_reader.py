@@ -37,7 +37,7 @@ _LOOKED_AT = 1024**2
 _THREE_DECIMALS = re.compile(r"-?\d+\.\d{3}")
 
 
-class _Refused(Exception):  # noqa: N818 - the sender's mistake, in a sentence
+class _Refused(Exception):
     """The text says why no sheet can be read."""
 
 

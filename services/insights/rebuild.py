@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from services.insights.domain.rollup_changes import SECTIONS, add_counts, rollup_row
 from services.insights.rollup_store import SHARDS, apply_shards, begin_shards, count_leads, heartbeat, shard_of
 from shared.domain.rollups import META, bucket_id, flattened
+from shared.errors import Stop
 from shared.mongo.names import INSIGHTS, LEAD_ROWS, LEADS, ROLLUPS
 from shared.mongo.retries import retry_on_conflict
 from shared.mongo.storage import Change, Document, Storage
@@ -23,7 +24,7 @@ REPORTED_MAX = 20
 """The most differences that are reported in full."""
 
 
-class Overtaken(Exception):  # noqa: N818 - what happened
+class Overtaken(Stop):
     """Another process began a rebuild."""
 
 

@@ -18,7 +18,7 @@ from shared.domain.statuses import OPEN
 from shared.mongo.leases import acquire_lease
 from shared.mongo.names import PREDICTIONS
 from shared.mongo.storage import Change, Document
-from shared.observability.errors import where
+from shared.observability.error_places import where
 
 if TYPE_CHECKING:
     from services.prediction.domain.learning.registry import ServedModel

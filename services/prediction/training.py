@@ -17,6 +17,7 @@ from services.prediction.collecting import Collected, collect
 from services.prediction.domain.judging.promotion import promote, run_as_shadow
 from services.prediction.domain.training_job import job_result
 from shared.domain.model_documents import HEURISTIC, STANDING, TRAINING, model_id
+from shared.errors import Permanent
 from shared.mongo.names import MODELS
 from shared.mongo.retries import retry_on_conflict
 from shared.mongo.storage import Document, Storage
@@ -24,7 +25,7 @@ from shared.mongo.storage import Document, Storage
 _log = structlog.get_logger()
 
 
-class FitFailed(Exception):  # noqa: N818 - what happened
+class FitFailed(Permanent):
     """The process that fits a model failed; its error output is the message."""
 
 

@@ -19,7 +19,7 @@ from shared.kafka.events import Cause, Outgoing, emit
 from shared.mongo.leases import DuePoller
 from shared.mongo.names import LEADS
 from shared.mongo.storage import Document
-from shared.observability.errors import where
+from shared.observability.error_places import where
 
 PAGE = 200
 POLL_S = 0.25

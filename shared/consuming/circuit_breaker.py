@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from shared.domain.operations.failure_limits import FailureLimits, FailureTally, Handled, why_stop
+from shared.errors import Stop
 
 
-class CircuitOpen(Exception):  # noqa: N818 - a state
+class CircuitOpen(Stop):
     """The worker stops. It commits nothing of this batch and sends no dead letter.
 
     The handler failed on too many records; a subclass names another reason of this process.

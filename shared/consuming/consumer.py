@@ -28,7 +28,7 @@ from shared.consuming.progress import BatchProgress
 from shared.domain.operations.failure_limits import Handled
 from shared.kafka.decoding import FailedRecord
 from shared.kafka.events import Deferred, Received, Record, Unknown
-from shared.observability.errors import where
+from shared.observability.error_places import where
 from shared.observability.metrics import Metrics
 
 # With fewer records than this, a second lane gains nothing.

@@ -13,22 +13,13 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import structlog
-from aiokafka.errors import (
-    CorruptRecordException,
-    InvalidTimestampError,
-    KafkaError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-    RecordTooLargeError,
-    UnsupportedForMessageFormatError,
-)
 
 from shared.clock import pause
-from shared.consuming.circuit_breaker import CircuitOpen
 from shared.domain.operations.bisection import Bisection
+from shared.errors import Stop, Transient
 from shared.mongo.retries import Contention, few_rounds
 from shared.mongo.storage import Unavailable
-from shared.observability.errors import where
+from shared.observability.error_places import where
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -39,36 +30,11 @@ _PAUSES_ALONE_S = (0.05, 0.15, 0.45)
 _FIRST_PAUSE_S = 0.05
 # Well below Kafka's max.poll.interval (5 min). Fetching a batch anew after that keeps the consumer in its group.
 HOLD_S = 60.0
-_RECORD_FAULTS = (
-    CorruptRecordException,
-    InvalidTimestampError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-    RecordTooLargeError,
-    UnsupportedForMessageFormatError,
-)
-"""The broker's errors about a record. Its other errors are about its own state."""
-REFUSALS = (*_RECORD_FAULTS, TypeError, ValueError, AssertionError)
-"""Errors for a record that can't be published as it is; the last three are the client's."""
 _log = structlog.get_logger()
 
 
-class Stopping(Exception):  # noqa: N818 - a state, not a fault
+class Stopping(Stop):
     """The process stops within a batch. What is left stays uncommitted and is delivered again."""
-
-
-def is_server_fault(error: BaseException) -> bool:
-    """Return whether a server's state caused the error, and no record did."""
-    if isinstance(error, KafkaError):
-        return not isinstance(error, _RECORD_FAULTS)
-    return isinstance(error, Unavailable) and not error.by_document
-
-
-def is_transient(error: BaseException) -> bool:
-    """Return whether the same call may pass later."""
-    if isinstance(error, _RECORD_FAULTS):
-        return False
-    return isinstance(error, Unavailable | Contention | KafkaError | OSError | TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +80,15 @@ class _Tries:
 
     def count(self, error: BaseException, *, answers: bool) -> bool:
         """Count a failed try if the servers answered; return whether it was the last."""
-        blames_server = self.alone and is_server_fault(error)
+        blames_server = self.alone and isinstance(error, Transient) and not error.by_record
         self.failures += answers and not blames_server
         # Trying the same part again helps neither a bug nor a conflict, which has been retried often already.
-        hopeless = not self.alone and (isinstance(error, Contention) or not is_transient(error))
+        hopeless = not self.alone and (isinstance(error, Contention) or not isinstance(error, Transient))
         return self.failures >= self.most or (self.failures > 0 and self.cuts and hopeless)
 
     def pause_s(self, error: BaseException, longest: float) -> float:
         if self.alone and self.failures:
-            return _PAUSES_ALONE_S[self.failures - 1] if is_transient(error) else 0.0
+            return _PAUSES_ALONE_S[self.failures - 1] if isinstance(error, Transient) else 0.0
         self._wait_s = min(self._wait_s * 2, longest)
         return self._wait_s
 
@@ -174,7 +140,7 @@ class Isolation:
             self.on_try()
             try:
                 return await attempt()
-            except (CircuitOpen, Stopping):
+            except Stop:
                 raise
             except Exception as error:
                 await self._failed(error, 0, tries)
@@ -194,7 +160,7 @@ class Isolation:
             try:
                 with few_rounds(when=cut and not alone):
                     return Passed(part, await attempt(part))
-            except (CircuitOpen, Stopping):
+            except Stop:
                 raise
             except (Exception, asyncio.CancelledError) as error:
                 _unless_cancelled(error)

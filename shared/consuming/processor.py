@@ -11,14 +11,15 @@ from schemas.reasons import DeadLetterReason
 from shared.clock import Clock
 from shared.consuming.circuit_breaker import CircuitBreaker
 from shared.consuming.invalid_records import InvalidRecords
-from shared.consuming.isolation import REFUSALS, Failed
+from shared.consuming.isolation import Failed
 from shared.consuming.worker import Worker
 from shared.domain.operations.failure_limits import Handled
+from shared.kafka.broker_errors import RecordRefused
 from shared.kafka.client import Publisher
 from shared.kafka.dead_letter import is_replayed
 from shared.kafka.decoding import FailedRecord, decode
 from shared.kafka.events import Outgoing, Received, Record, Refused, Result, Unknown, dead_letter, topic_of
-from shared.observability.errors import where
+from shared.observability.error_places import where
 
 _LINES_MAX = 20
 """Dead letters of a batch that get a log line each; `InvalidRecords` counts all."""
@@ -84,10 +85,10 @@ class RecordProcessor:
         dead_letters = [self._dead_letter(one) for one in faults]
         try:
             await self.publisher.publish(self.worker.name, dead_letters)
-        except REFUSALS:
+        except RecordRefused:
             for outgoing in dead_letters:
                 for form in _smaller_forms(outgoing):
-                    with suppress(*REFUSALS):
+                    with suppress(RecordRefused):
                         await self.publisher.publish(self.worker.name, [form])
                         break
                 else:

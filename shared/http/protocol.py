@@ -46,7 +46,7 @@ _LARGE = _Refusal(
 _FULL = _Refusal("full", 503, "Not now", "Too many requests are being answered.", b"retry-after: 2\r\n")
 
 
-class _Stop(Exception):  # noqa: N818 - a signal, not a fault
+class _Stop(Exception):
     """Ends the parser's work."""
 
 

@@ -1,6 +1,7 @@
 """The administration of Kafka: creates topics and ACLs."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -10,6 +11,7 @@ from aiokafka.protocol.admin import CreateAclsRequest
 from schemas.topics import DEADLETTER, Topic
 from shared.domain.operations.guarantees import MIN_IN_SYNC
 from shared.domain.operations.server_rights import Acl
+from shared.kafka.broker_errors import broker_errors
 from shared.kafka.client import MAX_REQUEST_BYTES, Kafka
 
 # The parts of an ACL, by their numbers in Kafka's protocol.
@@ -19,11 +21,9 @@ _LITERAL, _ALLOW, _ANY_HOST = 3, 3, "*"
 async def create_topics(kafka: Kafka, topics: Iterable[Topic], replication: int = 1) -> list[str]:
     """Create the missing topics, change no others; return the names of the created.
 
-    Raises `KafkaError` if the broker refuses one: no right, or more replicas than brokers.
+    Raises `BrokerUnavailable` if the broker refuses one: no right, or more replicas than brokers.
     """
-    admin = AIOKafkaAdminClient(**kafka.options)
-    await admin.start()
-    try:
+    async with admin_client(kafka) as admin:
         there = set(await admin.list_topics())
         missing = [topic for topic in topics if topic.name not in there]
         if missing:
@@ -33,8 +33,6 @@ async def create_topics(kafka: Kafka, topics: Iterable[Topic], replication: int 
                 if code and for_code(code) is not TopicAlreadyExistsError:
                     raise for_code(code)(name)
         return [topic.name for topic in missing]
-    finally:
-        await admin.close()
 
 
 def _new(topic: Topic, replication: int) -> NewTopic:
@@ -47,16 +45,24 @@ def _new(topic: Topic, replication: int) -> NewTopic:
 
 
 async def create_acls(kafka: Kafka, acls: Iterable[Acl]) -> None:
-    """Create these ACLs; keep others. Raises `KafkaError` without `Alter` on the cluster."""
-    admin = AIOKafkaAdminClient(**kafka.options)
-    await admin.start()
-    try:
+    """Create these ACLs; keep others. Raises `BrokerUnavailable` without `Alter` on the cluster."""
+    async with admin_client(kafka) as admin:
         answer: Any = await admin._send_request(_CreateAcls(acls))  # noqa: SLF001 - the client offers no method for it
         for code, _ in answer.creation_responses:
             if code:
                 raise for_code(code)
-    finally:
-        await admin.close()
+
+
+@asynccontextmanager
+async def admin_client(kafka: Kafka) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Open an administration client. Its errors in the body are `BrokerUnavailable` too."""
+    admin = AIOKafkaAdminClient(**kafka.options)
+    with broker_errors():
+        try:
+            await admin.start()
+            yield admin
+        finally:
+            await admin.close()
 
 
 class _CreateAcls(CreateAclsRequest):

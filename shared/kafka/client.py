@@ -17,6 +17,7 @@ from faststream.security import BaseSecurity, SASLScram256, SASLScram512
 
 from shared.config import ConfigError
 from shared.kafka.aiokafka_patches import read_any
+from shared.kafka.broker_errors import RecordRefused, broker_errors
 from shared.kafka.events import Outgoing
 from shared.observability.metrics import Metrics
 from shared.settings import Settings
@@ -99,32 +100,35 @@ def connect(kafka: Kafka, *, idempotence: bool, metrics: Metrics, client_id: str
 
 
 async def reach(kafka: Kafka) -> None:
-    """Return if the broker answers. Raises `KafkaError` if not; closes its connection."""
+    """Return if the broker answers. Raises `BrokerUnavailable` if not; closes its connection."""
     client = AIOKafkaClient(**kafka.options)
-    try:
-        await client.bootstrap()
-    finally:
-        await client.close()
+    with broker_errors():
+        try:
+            await client.bootstrap()
+        finally:
+            await client.close()
 
 
 async def check_idempotence(kafka: Kafka) -> None:
     """Return if the broker takes an idempotent producer.
 
-    Raises `ConfigError` if it refuses one, and `KafkaError` if it does not answer. Without this check, a refused
-    producer would retry without end and without an error.
+    Raises `ConfigError` if it refuses one, and `BrokerUnavailable` if it does not answer. Without this check, a
+    refused producer would retry without end and without an error.
     """
     client = AIOKafkaClient(**kafka.options)
-    try:
-        await client.bootstrap()
-        for _ in range(_REFUSALS):
-            answer: Any = await client.send(client.get_random_node(), InitProducerIdRequest(_NO_ID, _NO_TRANSACTION))
-            if answer.error_code not in _REFUSED:
-                return
-            await asyncio.sleep(_REFUSAL_PAUSE_S)
-    except IncompatibleBrokerVersion:
-        pass
-    finally:
-        await client.close()
+    with broker_errors():
+        try:
+            await client.bootstrap()
+            for _ in range(_REFUSALS):
+                request = InitProducerIdRequest(_NO_ID, _NO_TRANSACTION)
+                answer: Any = await client.send(client.get_random_node(), request)
+                if answer.error_code not in _REFUSED:
+                    return
+                await asyncio.sleep(_REFUSAL_PAUSE_S)
+        except IncompatibleBrokerVersion:
+            pass
+        finally:
+            await client.close()
     raise ConfigError(_NOT_IDEMPOTENT.format(kafka.bootstrap))
 
 
@@ -153,20 +157,24 @@ class Publisher:
     async def publish(self, worker: str, records: Sequence[Outgoing]) -> None:
         """Publish `records`, those of one key in their order; return when all are acknowledged.
 
-        Raises the broker's error if one is not acknowledged. Publishing all of them again is safe: their ids derive
-        from their cause.
+        Raises `BrokerUnavailable` or `RecordRefused` if one is not acknowledged. Publishing all of them again is safe:
+        their ids derive from their cause.
         """
-        pending = [
-            await self._broker.publish(
-                record.value, record.topic, key=record.key, headers=dict(record.headers), no_confirm=True
-            )
-            for record in records
-        ]
-        if pending:
-            await asyncio.wait(pending)
-        # Reads every error: asyncio logs those that are never retrieved.
-        for error in [acknowledged.exception() for acknowledged in pending]:
-            if error:
-                raise error
+        with broker_errors():
+            pending = [await self._send(record) for record in records]
+            if pending:
+                await asyncio.wait(pending)
+            # Reads every error: asyncio logs those that are never retrieved.
+            for error in [acknowledged.exception() for acknowledged in pending]:
+                if error:
+                    raise error
         for record in records:
             self._metrics.published.labels(worker, record.topic).inc()
+
+    async def _send(self, record: Outgoing) -> asyncio.Future[Any]:
+        try:
+            return await self._broker.publish(
+                record.value, record.topic, key=record.key, headers=dict(record.headers), no_confirm=True
+            )
+        except (TypeError, ValueError, AssertionError) as error:  # how the client refuses a record
+            raise RecordRefused(type(error).__name__) from error

@@ -9,6 +9,7 @@ from schemas.base import CONTENT_TYPE, ENVELOPE_LIMIT, CloudEvent, Model
 from schemas.reasons import DeadLetterReason
 from schemas.topics import DEADLETTER, TOPICS, Topic
 from shared.domain.ids import derive, loggable_id
+from shared.errors import Permanent
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ class Deferred:
         return f"lead:{self.received.payload.lead_id}"
 
 
-class TooLarge(ValueError):  # noqa: N818 - a state of the event
+class TooLarge(Permanent, ValueError):
     """An event has more than `ENVELOPE_LIMIT` bytes: no worker would read it."""
 
 

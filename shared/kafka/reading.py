@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from shared.kafka.broker_errors import broker_errors
 from shared.kafka.client import MAX_REQUEST_BYTES, Kafka
 from shared.kafka.events import Outgoing, Record
 
@@ -14,21 +16,22 @@ from shared.kafka.events import Outgoing, Record
 async def _reader(kafka: Kafka, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(**kafka.options, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest")
     try:
-        await consumer.start()
+        with broker_errors():
+            await consumer.start()
         yield consumer
     finally:
         await consumer.stop()
 
 
-async def _partitions(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:
-    await consumer._client.force_metadata_update()  # noqa: SLF001 - without a subscription, aiokafka fetches no metadata
-    found = []
-    for topic in topics:
-        consumer._client.add_topic(topic)  # noqa: SLF001 - likewise
-    await consumer._client.force_metadata_update()  # noqa: SLF001 - likewise
-    for topic in topics:
-        found += [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
-    return found
+async def _partitions(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:
+    client: Any = consumer._client  # noqa: SLF001 - without a subscription, aiokafka fetches no metadata
+    with broker_errors():
+        await client.force_metadata_update()
+        for topic in topics:
+            client.add_topic(topic)
+        await client.force_metadata_update()
+    numbers = {topic: sorted(consumer.partitions_for_topic(topic) or ()) for topic in topics}
+    return [TopicPartition(topic, number) for topic in topics for number in numbers[topic]]
 
 
 async def read_all(kafka: Kafka, topics: Iterable[str]) -> AsyncIterator[Record]:
@@ -73,8 +76,9 @@ _Bounds = dict[TopicPartition, tuple[int, int]]
 async def _bounds(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> _Bounds:
     """Return the first offset and the end of each partition that has records."""
     partitions = await _partitions(consumer, list(topics))
-    ends = await consumer.end_offsets(partitions) if partitions else {}
-    begins = await consumer.beginning_offsets(partitions) if partitions else {}
+    with broker_errors():
+        ends = await consumer.end_offsets(partitions) if partitions else {}
+        begins = await consumer.beginning_offsets(partitions) if partitions else {}
     return {one: (begins[one], ends[one]) for one in partitions if ends[one] > begins[one]}
 
 
@@ -94,10 +98,13 @@ async def _read_from(
     unread, last_look = set(starts), False
     while unread or not last_look:
         last_look = not unread
-        for records in (await consumer.getmany(timeout_ms=200)).values():
+        with broker_errors():
+            fetched = await consumer.getmany(timeout_ms=200)
+        for records in fetched.values():
             for raw in records:
                 yield Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, tuple(raw.headers or ()))
-        unread = {partition for partition in unread if await consumer.position(partition) < bounds[partition][1]}
+        with broker_errors():
+            unread = {one for one in unread if await consumer.position(one) < bounds[one][1]}
 
 
 Publish = Callable[[Sequence[Outgoing]], Awaitable[None]]
@@ -105,22 +112,26 @@ Publish = Callable[[Sequence[Outgoing]], Awaitable[None]]
 
 @asynccontextmanager
 async def publishing(kafka: Kafka, *, idempotence: bool = False) -> AsyncIterator[Publish]:
-    """Yield a function that publishes until acknowledged, for commands. Raises `KafkaError`."""
+    """Yield a function that publishes until acknowledged, for commands. Both raise `BrokerUnavailable`."""
     producer = AIOKafkaProducer(
         **kafka.options, acks="all", enable_idempotence=idempotence, max_request_size=MAX_REQUEST_BYTES
     )
 
     async def publish(records: Sequence[Outgoing]) -> None:
-        sent = [
-            await producer.send(
-                one.topic, one.value, key=one.key, headers=[(name, text.encode()) for name, text in one.headers.items()]
-            )
-            for one in records
-        ]
-        await asyncio.gather(*sent)
+        with broker_errors():
+            sent = [
+                await producer.send(
+                    *(one.topic, one.value),
+                    key=one.key,
+                    headers=[(name, text.encode()) for name, text in one.headers.items()],
+                )
+                for one in records
+            ]
+            await asyncio.gather(*sent)
 
     try:
-        await producer.start()
+        with broker_errors():
+            await producer.start()
         yield publish
     finally:
         await producer.stop()
@@ -130,7 +141,10 @@ async def lag(kafka: Kafka, group: str, topics: Iterable[str]) -> dict[TopicPart
     """Return how many records of each partition `group` has not committed."""
     async with _reader(kafka, group) as consumer:
         partitions = await _partitions(consumer, list(topics))
-        ends, begins = await asyncio.gather(consumer.end_offsets(partitions), consumer.beginning_offsets(partitions))
-        consumer.assign(partitions)
-        committed = {partition: await consumer.committed(partition) for partition in partitions}
+        with broker_errors():
+            ends, begins = await asyncio.gather(
+                consumer.end_offsets(partitions), consumer.beginning_offsets(partitions)
+            )
+            consumer.assign(partitions)
+            committed = {partition: await consumer.committed(partition) for partition in partitions}
         return {p: max(0, ends[p] - (begins[p] if committed[p] is None else committed[p])) for p in partitions}

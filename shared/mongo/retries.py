@@ -7,13 +7,17 @@ from contextvars import ContextVar
 
 import structlog
 
+from shared.errors import Transient
+
 _ROUNDS = 50
 _FEW_ROUNDS = 8
 _rounds: ContextVar[int] = ContextVar("rounds", default=_ROUNDS)
 
 
-class Contention(Exception):  # noqa: N818 - a state
+class Contention(Transient):
     """Other writers changed the same documents in every round. The batch may pass later."""
+
+    by_record = True
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 
 from shared.config import ConfigError
+from shared.errors import Transient
 from shared.mongo.connection import Mongo
 
 Document = dict[str, Any]
@@ -64,16 +65,16 @@ READING: CodecOptions[Document] = CodecOptions(
 """How documents are decoded: a document of another program must not fail a whole page."""
 
 
-class Unavailable(Exception):  # noqa: N818 - a state
+class Unavailable(Transient):
     """The database can't answer now. The same call may pass later.
 
-    `by_document`: the server answered with no state of its own, so this document may be at fault after all.
+    `by_record`: the server answered with no state of its own, so this document may be at fault after all.
     `forbidden`: this user has no right to the call.
     """
 
-    def __init__(self, message: str = "", *, by_document: bool = False, forbidden: bool = False) -> None:
+    def __init__(self, message: str = "", *, by_record: bool = False, forbidden: bool = False) -> None:
         super().__init__(message)
-        self.by_document, self.forbidden = by_document, forbidden
+        self.by_record, self.forbidden = by_record, forbidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +95,17 @@ async def _sorted_errors() -> AsyncIterator[None]:
     except BulkWriteError as error:
         if any(fault.get("code") in _DOCUMENT_FAULTS for fault in error.details.get("writeErrors", ())):
             raise
-        raise Unavailable(_describe(error), by_document=_by_document(error)) from error
+        raise Unavailable(_describe(error), by_record=_by_record(error)) from error
     except PyMongoError as error:
         if getattr(error, "code", None) in _DOCUMENT_FAULTS:
             raise
         forbidden = getattr(error, "code", None) == _FORBIDDEN
-        raise Unavailable(_describe(error), by_document=_by_document(error), forbidden=forbidden) from error
+        raise Unavailable(_describe(error), by_record=_by_record(error), forbidden=forbidden) from error
+    except OSError as error:
+        raise Unavailable(type(error).__name__) from error
 
 
-def _by_document(error: PyMongoError) -> bool:
+def _by_record(error: PyMongoError) -> bool:
     if isinstance(error, BulkWriteError):
         details = error.details or {}
         codes = {fault.get("code") for fault in details.get("writeErrors", ())}

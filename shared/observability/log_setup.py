@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict
 
-from shared.observability.errors import where
+from shared.observability.error_places import where
 from shared.settings import Settings
 
 _log = structlog.get_logger()

@@ -12,7 +12,7 @@ import pytest
 from deploy.local import Backend, Servers
 from deploy.local.child_process import free_port
 from services.cli import common
-from services.cli.common import UsageError, check_broker_answers
+from services.cli.common import check_broker_answers
 from services.cli.data_folder import (
     check_port,
     env_file,
@@ -25,6 +25,7 @@ from services.cli.data_folder import (
 from services.cli.main import run_command
 from shared.config import ConfigError
 from shared.env_file import assignments, read_env_file
+from shared.errors import UsageError
 from shared.kafka.client import Kafka
 from shared.settings import Settings
 

@@ -8,7 +8,8 @@ import pytest
 from deploy.local import private_folder
 from deploy.local.child_process import Process
 from services.cli import main
-from services.cli.common import UsageError, erasure_pepper_of, gateway_secret_of
+from services.cli.common import erasure_pepper_of, gateway_secret_of
+from shared.errors import UsageError
 from shared.settings import Settings
 
 

@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaConnectionError
 
 from shared.consuming import isolation
 from shared.consuming.circuit_breaker import CircuitOpen
 from shared.consuming.isolation import Failed, Isolation, Stopping
+from shared.kafka.broker_errors import BrokerUnavailable, RecordRefused
 from shared.mongo import retries
 from shared.mongo.retries import Contention, few_rounds, retry_on_conflict
 from shared.mongo.storage import Unavailable
@@ -20,8 +21,8 @@ KINDS = (
     FileNotFoundError("template.html"),
     TimeoutError(),
     Contention("for ever"),
-    Unavailable("BulkWriteError code=1", by_document=True),
-    MessageSizeTooLargeError(),
+    Unavailable("BulkWriteError code=1", by_record=True),
+    RecordRefused("MessageSizeTooLargeError"),
     RecursionError(),
     MemoryError(),
     KeyError("email"),
@@ -123,7 +124,7 @@ async def test_while_a_server_is_away_no_try_counts() -> None:
     assert len(waited) == 300
 
 
-@pytest.mark.parametrize("error", [KafkaConnectionError(), Unavailable("AutoReconnect code=None")])
+@pytest.mark.parametrize("error", [BrokerUnavailable(KafkaConnectionError()), Unavailable("AutoReconnect code=None")])
 async def test_what_tells_of_a_servers_state_blames_no_item_though_the_servers_answer_again(
     error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:

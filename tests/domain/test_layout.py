@@ -25,12 +25,13 @@ NOT_DECISIONS = {
     "services.scoring.published_cache": "what a process remembers",
     "shared.consuming.circuit_breaker": "what a process remembers",
     "shared.consuming.pending_events": "what the consumer calls",
+    "shared.errors": "the errors of all edges",
     "shared.kafka.dead_letter": "Kafka's headers",
     "shared.kafka.decoding": "Kafka's bytes",
     "shared.kafka.events": "Kafka's records",
     "shared.leads.suspicions": "Kafka's records",
     "shared.mongo.names": "MongoDB's names",
-    "shared.observability.errors": "texts of the log",
+    "shared.observability.error_places": "texts of the log",
 }
 """Modules without I/O that belong to an edge, and lie there."""
 

@@ -10,9 +10,9 @@ import pytest
 
 from services.cli import main
 from services.cli.commands.model import model_app
-from services.cli.common import UsageError
 from services.prediction.domain.judging.evaluation import TooFew, evaluate_models
 from services.prediction.domain.learning.lead_table import Unfit, read_lead_table
+from shared.errors import UsageError
 
 
 def _rows(size: int, seed: int = 1) -> list[dict[str, str]]:

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from services.cli.commands import report as report_cli
 from services.cli.commands.report import write_report as command
-from services.cli.common import UsageError
 from services.gateway.analytics.domain.measures import Answers
 from services.gateway.analytics.queries import Figures
 from services.gateway.report.domain import drawing, formatting
@@ -24,6 +23,7 @@ from services.gateway.report.domain.csv_export import COLUMNS, export_csv
 from services.gateway.report.domain.drawing import Count, Share
 from services.gateway.report.domain.figure import Figure
 from services.gateway.report.page import render_report
+from shared.errors import UsageError
 from shared.mongo.storage import Unavailable
 from tests.builders import NOW, lead
 from tests.report import answers, leads

@@ -22,7 +22,7 @@ FAILURES: Mapping[str, Exception] = {
     "OSError": OSError("no such file"),
     "TimeoutError": TimeoutError(),
     "Contention": Contention("for ever"),
-    "Unavailable": Unavailable("BulkWriteError code=1", by_document=True),
+    "Unavailable": Unavailable("BulkWriteError code=1", by_record=True),
     "RecursionError": RecursionError(),
     "MemoryError": MemoryError(),
     "KeyError": KeyError("email"),

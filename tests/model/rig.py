@@ -21,9 +21,9 @@ from pydantic import SecretStr
 from schemas.topics import Topic
 from services.composition.workers import TOPICS_OF, WORKERS, create_indexes
 from shared.consuming.consumer import BatchConsumer
-from shared.consuming.isolation import is_transient
 from shared.consuming.processor import RecordProcessor
 from shared.consuming.worker import Runtime, Worker
+from shared.errors import Transient
 from shared.kafka.client import Publisher
 from shared.kafka.events import Outgoing, Received, Record, Result
 from shared.leads.pending import PendingProcessor
@@ -152,7 +152,7 @@ class Process:
             try:
                 return await worker.handle(received)
             except Exception as error:
-                if not is_transient(error):
+                if not isinstance(error, Transient):
                     self._rig.faults.append(f"{self.name}: {error!r}")
                 raise
 

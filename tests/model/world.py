@@ -16,7 +16,7 @@ Name = str | tuple[str, str, str]
 """An identifier of a lead: its id, an address's person, or phone, company and name."""
 
 
-class Contradiction(Exception):  # noqa: N818 - what it is
+class Contradiction(Exception):
     """The product publishes or stores something that the contract forbids."""
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaConnectionError
 
 from services.gateway.auth.authenticator import Authenticator
 from services.gateway.auth.domain import key_lifecycle
@@ -17,6 +17,7 @@ from services.gateway.web import publisher as door
 from services.gateway.web.middleware import ContextMiddleware, Message
 from services.gateway.web.publisher import BoundedPublisher
 from services.ingest.domain.capture_events import Invalid
+from shared.kafka.broker_errors import BrokerUnavailable, RecordRefused
 from shared.kafka.client import Publisher
 from shared.kafka.events import Outgoing
 from shared.mongo.storage import Document, Storage
@@ -69,14 +70,14 @@ async def test_what_waits_is_bounded_and_counts_until_it_has_its_outcome(
 @pytest.mark.parametrize("fault", [KafkaConnectionError(), TimeoutError(), OSError()])
 async def test_what_kafka_did_not_take_is_never_accepted(fault: Exception) -> None:
     publisher = SlowPublisher()
-    publisher.fault = fault
+    publisher.fault = BrokerUnavailable(fault)
     publisher.told.set()
     assert await _status(BoundedPublisher(publisher, Metrics(), patience_s=10.0)) == 503
 
 
 async def test_what_kafka_will_never_take_is_the_senders_to_mend() -> None:
     publisher = SlowPublisher()
-    publisher.fault = MessageSizeTooLargeError()
+    publisher.fault = RecordRefused("MessageSizeTooLargeError")
     publisher.told.set()
     with pytest.raises(Invalid, match="too large"):
         await BoundedPublisher(publisher, Metrics(), patience_s=10.0).publish([RECORD])

@@ -15,7 +15,7 @@ from cyclopts import App
 from deploy.local import LocalServers
 from schemas.topics import CAPTURED
 from services.cli.commands.imports import import_file
-from services.cli.common import UsageError
+from shared.errors import UsageError
 from shared.kafka.admin import create_topics
 from shared.kafka.client import Kafka
 from shared.kafka.reading import read_all

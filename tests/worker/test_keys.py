@@ -10,7 +10,8 @@ import pytest
 
 from deploy.local import LocalServers
 from schemas.topics import ENGAGEMENTS
-from services.cli.common import UsageError, gateway_secret_of
+from services.cli.common import gateway_secret_of
+from shared.errors import UsageError
 from shared.settings import Settings
 from tests.builders import data
 from tests.gateway import SECRET, events, gateway, mistake, new_key, signed, typed

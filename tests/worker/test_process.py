@@ -118,9 +118,11 @@ async def test_with_an_ops_port_health_and_metrics_answer_there_and_nowhere_else
     async with bench(local) as on:
         settings = on.settings.model_copy(update={"ops_port": 0, "gateway_secret": SecretStr(SECRET)})
         async with run_workers(settings, on.to, (), front=front) as service:
+            await until_ready(service)
             assert await _statuses(service.http, *probes, "/signin") == [404, 404, 404, 200]
             assert await _statuses(service.ops, *probes, "/signin") == [200, 200, 200, 404]
         async with run_workers(settings, on.to, ["assignment"]) as service:
+            await until_ready(service)
             assert service.http == service.ops, "a process without a gateway listens on the ops port alone"
             assert await _statuses(service.ops, *probes) == [200, 200, 200]
 

@@ -10,7 +10,6 @@ import pytest
 
 from deploy.local import LocalServers
 from services.cli.commands.model import model_app
-from services.cli.common import UsageError
 from services.prediction import store
 from services.prediction.domain.judging.promotion import roll_back
 from services.prediction.domain.training_job import LEASE
@@ -21,6 +20,7 @@ from shared.clock import system_clock
 from shared.consuming.worker import Runtime
 from shared.domain.activity_documents import activity
 from shared.domain.model_documents import TRAINING
+from shared.errors import UsageError
 from shared.mongo.names import ACTIVITIES, CAPTURES, LEADS, MODELS, PREDICTIONS
 from shared.mongo.storage import Document
 from tests.builders import lead

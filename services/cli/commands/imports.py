@@ -10,13 +10,12 @@ from typing import Annotated
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from aiokafka.errors import KafkaError
 from cyclopts import Parameter
 from rich.progress import Progress
 
 from schemas.lead import Source
 from services.cli import import_dialog as view
-from services.cli.common import UsageError, broker_of, check_broker_answers
+from services.cli.common import broker_of, check_broker_answers
 from services.ingest import files
 from services.ingest.domain.columns import meanings
 from services.ingest.domain.lines import Terms
@@ -28,6 +27,8 @@ from services.ingest.domain.values.moment_reading import DateOrder
 from services.ingest.files import ImportPlan, RejectedRow
 from shared.config import load_config
 from shared.domain.identity.placeholders import Placeholders
+from shared.errors import UsageError
+from shared.kafka.broker_errors import BrokerUnavailable, RecordRefused
 from shared.kafka.client import Kafka
 from shared.kafka.reading import publishing
 from shared.settings import Settings
@@ -246,8 +247,9 @@ async def _import(plan: ImportPlan, kafka: Kafka, *, idempotence: bool) -> list[
         try:
             async with publishing(kafka, idempotence=idempotence) as publish:
                 return await files.publish_rows(plan, publish, advance)
-        except KafkaError as error:
-            problem = f"the broker did not accept every row ({type(error).__name__})"
+        except (BrokerUnavailable, RecordRefused) as error:
+            kind = error.kind if isinstance(error, BrokerUnavailable) else str(error)
+            problem = f"the broker did not accept every row ({kind})"
             raise UsageError(f"{problem}: import the file again, no row counts twice") from None
 
 

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 import cyclopts
-from aiokafka.errors import KafkaError
 
 from services.capture.claim_rewriting import Publish, Rewriter, RewritingResult
 from services.capture.domain.identifying import IdentityRules
-from services.cli.common import UsageError, broker_of, check_broker_answers, console, with_storage
+from services.cli.common import broker_of, check_broker_answers, console, with_storage
 from services.composition.workers import create_indexes
 from shared.clock import system_clock
 from shared.config import ConfigError, load_config
 from shared.domain.identity.placeholders import Placeholders
+from shared.errors import UsageError
+from shared.kafka.broker_errors import BrokerUnavailable, RecordRefused
 from shared.kafka.events import Outgoing
 from shared.kafka.reading import Publish as Publishing
 from shared.kafka.reading import publishing
@@ -72,7 +73,7 @@ def _publish_to(settings: Settings, stack: AsyncExitStack) -> Publish:
                 idempotence = bool(settings.kafka_idempotence)
                 opened.append(await stack.enter_async_context(publishing(kafka, idempotence=idempotence)))
             await opened[0](records)
-        except (KafkaError, UsageError, ConfigError) as error:
+        except (BrokerUnavailable, RecordRefused, UsageError) as error:
             _warn(f"suspected pairs of leads can't be published: {_why(error)}")
             return False
         return True
@@ -81,8 +82,8 @@ def _publish_to(settings: Settings, stack: AsyncExitStack) -> Publish:
 
 
 def _why(error: Exception) -> str:
-    # The text of a Kafka error can quote the record.
-    return type(error).__name__ if isinstance(error, KafkaError) else str(error)
+    # The text of a broker's error can quote the record.
+    return error.kind if isinstance(error, BrokerUnavailable) else str(error)
 
 
 def _print_done(done: RewritingResult, settings: Settings) -> None:

@@ -11,12 +11,13 @@ from pydantic_core import ErrorDetails
 from rich.markup import escape
 from rich.table import Table
 
-from services.cli.common import UsageError, console, explain_fault, gateway_secret_of, with_storage
+from services.cli.common import console, explain_fault, gateway_secret_of, with_storage
 from services.gateway.auth import key_store
 from services.gateway.auth.domain import key_lifecycle, principals
 from services.gateway.auth.domain.principals import ApiKey, KeyKind
 from services.gateway.auth.domain.signing import Signer
 from shared.clock import system_clock
+from shared.errors import UsageError
 from shared.mongo.storage import Storage
 from shared.settings import Settings, origin_of
 

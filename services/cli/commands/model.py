@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table
 
-from services.cli.common import UsageError, console, with_storage
+from services.cli.common import console, with_storage
 from services.ingest.domain.tables.table import UnreadableTable, read_csv
 from services.prediction import store
 from services.prediction.domain.judging.evaluation import ModelEvaluation, TooFew, evaluate_models
@@ -20,6 +20,7 @@ from services.prediction.domain.learning.lead_table import Unfit, read_lead_tabl
 from services.prediction.training import FitFailed, train
 from shared.clock import system_clock
 from shared.domain.model_documents import PROGRESS, STANDING, TRAINING
+from shared.errors import UsageError
 from shared.mongo.storage import Document, Storage
 from shared.settings import Settings
 

@@ -6,11 +6,12 @@ import cyclopts
 from rich.markup import escape
 from rich.table import Table
 
-from services.cli.common import UsageError, console, database_of
+from services.cli.common import console, database_of
 from services.nurture import store
 from services.nurture.domain.explanation import Explanation, consent_lines, explain_nurture
 from shared.clock import system_clock
 from shared.domain.consent.contact_permission import ConsentPolicy
+from shared.errors import UsageError
 from shared.leads.documents import read_leads
 from shared.mongo.connection import Mongo
 from shared.mongo.storage import Storage

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from services.cli.common import UsageError, console, with_storage
+from services.cli.common import console, with_storage
 from services.gateway.analytics.domain.measures import Answers
 from services.gateway.analytics.queries import Figures
 from services.gateway.report.domain.content import build_report as report_of
@@ -15,6 +15,7 @@ from services.gateway.report.domain.csv_export import export_csv
 from services.gateway.report.page import render_report
 from shared.clock import system_clock
 from shared.domain.rollups import WINDOWS
+from shared.errors import UsageError
 from shared.mongo.storage import Storage
 from shared.settings import Settings
 

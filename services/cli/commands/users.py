@@ -11,13 +11,14 @@ from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table
 
-from services.cli.common import UsageError, console, gateway_secret_of, with_storage
+from services.cli.common import console, gateway_secret_of, with_storage
 from services.gateway.auth import user_store
 from services.gateway.auth.domain import users
 from services.gateway.auth.domain.signing import Signer
 from services.gateway.auth.domain.users import Role, User
 from services.gateway.auth.passwords import hash_of
 from shared.clock import system_clock
+from shared.errors import UsageError
 from shared.mongo.storage import Storage
 from shared.settings import Settings
 

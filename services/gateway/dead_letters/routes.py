@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from aiokafka.errors import KafkaError
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
@@ -19,6 +18,7 @@ from services.gateway.web.openapi import describe_command
 from services.gateway.web.responses import describe_model
 from services.ingest.domain import capture_events
 from services.ingest.domain.capture_events import Fault, Invalid
+from shared.kafka.broker_errors import BrokerUnavailable
 from shared.kafka.client import Kafka
 from shared.kafka.dead_letter import DeadLetterRecord
 from shared.kafka.reading import read_newest, read_one
@@ -72,7 +72,7 @@ class DeadLetterReader:
         try:
             async with asyncio.timeout(_PATIENCE_S), self._turns:
                 yield
-        except (KafkaError, OSError, TimeoutError):
+        except (BrokerUnavailable, TimeoutError):
             raise HttpProblem(503, "The event log doesn't answer.", {"Retry-After": "2"}) from None
 
 

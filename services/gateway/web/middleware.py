@@ -16,9 +16,10 @@ from starlette.exceptions import HTTPException
 
 from services.gateway.auth.domain.principals import HttpProblem
 from services.ingest.domain.capture_events import Fault, Invalid
+from shared.errors import Permanent
 from shared.http.health import App
 from shared.mongo.storage import Unavailable
-from shared.observability.errors import where
+from shared.observability.error_places import where
 from shared.observability.metrics import Metrics
 
 Message = MutableMapping[str, Any]
@@ -103,11 +104,11 @@ def answer_problems(app: FastAPI) -> None:
         return problem(error.status_code, headers=dict(error.headers or {}))
 
 
-class UnreadableLead(Exception):  # noqa: N818 - the state of what is stored
+class UnreadableLead(Permanent):
     """A stored lead that can't be shown; the others can."""
 
 
-class _ClientDisconnected(Exception):  # noqa: N818 - a state, not a fault
+class _ClientDisconnected(Exception):
     """The client disconnected before the body was complete."""
 
 

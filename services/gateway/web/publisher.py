@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from services.gateway.auth.domain.principals import HttpProblem
 from services.ingest.domain.capture_events import Fault, Invalid
+from shared.kafka.broker_errors import BrokerUnavailable, RecordRefused
 from shared.kafka.client import Publisher
 from shared.kafka.events import Outgoing
 from shared.observability.metrics import Metrics
@@ -48,10 +48,10 @@ class BoundedPublisher:
     def _raise_outcome(self, task: asyncio.Task[None]) -> None:
         try:
             task.result()
-        except MessageSizeTooLargeError:
+        except RecordRefused:
             raise Invalid(Fault("(body)", "is too large for a record")) from None
-        except (KafkaError, OSError, TimeoutError) as error:
-            _log.warning("gateway.publish_failed", error=type(error).__name__)
+        except BrokerUnavailable as error:
+            _log.warning("gateway.publish_failed", error=error.kind)
             raise refuse_for_now("The event log doesn't answer") from None
 
     def _on_done(self, task: asyncio.Task[None], records: int, size: int) -> None:

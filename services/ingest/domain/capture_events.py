@@ -15,6 +15,7 @@ from schemas.base import CONTENT_TYPE, ENVELOPE_LIMIT, CloudEvent, Model
 from schemas.captures import LeadCaptured
 from schemas.topics import ACTIVITIES, CAPTURED, Topic
 from shared.domain.identity.normal_forms import email_key, identity_of
+from shared.errors import Permanent
 from shared.kafka.events import Outgoing, encode
 
 DEPTH_MAX = 20
@@ -31,7 +32,7 @@ class Fault:
     message: str
 
 
-class Invalid(Exception):  # noqa: N818 - the answer to a request
+class Invalid(Permanent):
     """An input that is not valid, with all its faults."""
 
     def __init__(self, *faults: Fault) -> None:

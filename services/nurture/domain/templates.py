@@ -16,6 +16,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from schemas.outputs import Rendered
+from shared.errors import Permanent
 
 SUBJECT_MAX = 200
 """Most characters of a rendered subject; the rest is cut."""
@@ -46,7 +47,7 @@ _METER, _COUNTED = "(meter)", "(counted)"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-class RenderError(ValueError):
+class RenderError(Permanent, ValueError):
     """A template can't be used, or not for this lead; the text says why, without the lead's data."""
 
 

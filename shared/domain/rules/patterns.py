@@ -6,6 +6,8 @@ from typing import Any
 
 import re2
 
+from shared.errors import Permanent
+
 PATTERN_MAX = 200
 """Most characters of a pattern."""
 
@@ -18,7 +20,7 @@ PROGRAM_MAX = 5_000
 _MEMORY_MAX = 1024 * 1024
 
 
-class PatternError(ValueError):
+class PatternError(Permanent, ValueError):
     """A text is no pattern of RE2. The message says why."""
 
 

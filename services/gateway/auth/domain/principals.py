@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints
 
 from schemas.base import Model, Moment
 from schemas.lead import Source
+from shared.errors import PantryError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
 Site = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.\-\[\]:]+$", max_length=200)]
@@ -113,7 +114,7 @@ class ApiKey(Model):
         return tuple(one for one in self.secrets if one.until is None or now < one.until)
 
 
-class HttpProblem(Exception):  # noqa: N818 - the answer to a request
+class HttpProblem(PantryError):
     """A refused request: `status` and a sentence that quotes nothing of the request."""
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:

@@ -10,6 +10,7 @@ from itertools import chain, islice
 from services.ingest.domain.columns.meanings import is_known_header
 from services.ingest.domain.tables.artefacts import clean_cell, visible_text
 from services.ingest.domain.tables.text_decoding import decode_text
+from shared.errors import Permanent
 
 _DELIMITERS = ",;\t|"
 _COLUMNS_MAX = 1_000
@@ -25,7 +26,7 @@ _FOOTER_WITHIN = 20
 _ADDRESS = re.compile(r"[\s\"']*[^\s@\"']+@(?:[^\s@\"'.]+\.)+[^\s@\"'.]+[\s\"']*")
 
 
-class UnreadableTable(Exception):  # noqa: N818 - the sender's mistake, as a sentence
+class UnreadableTable(Permanent):
     """The input has no readable line; the text says why."""
 
 

@@ -11,6 +11,7 @@ from services.prediction.domain.judging.proposal import best, judge_candidates, 
 from services.prediction.domain.learning.calibration import Bin, bins
 from services.prediction.domain.learning.naive_bayes import NaiveBayes, naive_bayes
 from services.prediction.domain.learning.sample import CONVERTED_MIN, Sample
+from shared.errors import Permanent
 
 LEAKING = 0.95
 """An AUC above this from one column means that the column was decided with the outcome."""
@@ -47,7 +48,7 @@ class ModelEvaluation:
         }
 
 
-class TooFew(Exception):  # noqa: N818 - what there is
+class TooFew(Permanent):
     """Too few outcomes to learn from; the message has their number."""
 
 

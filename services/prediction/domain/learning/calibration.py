@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from shared.errors import Permanent
+
 Array = NDArray[np.float64]
 Labels = NDArray[np.bool_]
 
@@ -13,7 +15,7 @@ BINS_MAX, BIN_MIN = 10, 200
 """At most so many bins of equal mass, each with at least so many examples against chance."""
 
 
-class ModelRejected(Exception):  # noqa: N818 - what becomes of the model
+class ModelRejected(Permanent):
     """The model is of no use; the message says why."""
 
 

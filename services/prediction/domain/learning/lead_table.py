@@ -8,6 +8,7 @@ from math import isfinite
 
 from services.prediction.domain.learning.features import Kind, Value
 from services.prediction.domain.learning.sample import Sample, sample_of
+from shared.errors import Permanent
 
 _YES = frozenset("1 true yes y t won converted".split())
 _NO = frozenset("0 false no n f lost".split())
@@ -18,7 +19,7 @@ _WORDS_MAX = 200
 """A column with more distinct values, or half as many as rows, holds names, not facts."""
 
 
-class Unfit(Exception):  # noqa: N818 - what the table is
+class Unfit(Permanent):
     """The table can't be used; the message says why, with column and row."""
 
 
