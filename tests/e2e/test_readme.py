@@ -262,7 +262,7 @@ def _visit(html: str) -> None:
 def _files(terminal: Terminal, gateway: Reader, block: str) -> None:
     said = terminal.run(block, "trade_show", "y")
     assert '{"accepted":1' in said
-    assert "3 published" in said
+    assert "3 imported" in said
     for name in ("mara", "okafor", "brandt"):
         until(partial(gateway.leads, name), f"lead of {name}")
 
