@@ -14,7 +14,7 @@ from services.gateway.auth.domain.signing import Signer
 from services.gateway.auth.sign_in import SignIn
 from services.gateway.configuration import routes as configuration_routes
 from services.gateway.dashboard import routes as dashboard_routes
-from services.gateway.dead_letters import routes as letter_routes
+from services.gateway.dead_letters import routes as dead_letter_routes
 from services.gateway.forms import routes as form_routes
 from services.gateway.leads import prediction_routes
 from services.gateway.leads import routes as read_routes
@@ -64,10 +64,10 @@ def front(runtime: Runtime, metrics: Metrics, probes: App) -> Front:
     read = read_routes.routes(gateway, runtime.storage, policy_of(settings), metrics)
     predicted = prediction_routes.routes(gateway, runtime.storage)
     analytics = analytics_routes.routes(gateway, figures, runtime.leaving)
-    letters = letter_routes.routes(gateway, runtime.storage, runtime.kafka)
+    dead_letters = dead_letter_routes.routes(gateway, runtime.storage, runtime.kafka)
     configuration = configuration_routes.routes(gateway, runtime.storage)
     app = ContextMiddleware(
-        build_app(gateway, read, predicted, analytics, letters, configuration), metrics, settings.http_body_max
+        build_app(gateway, read, predicted, analytics, dead_letters, configuration), metrics, settings.http_body_max
     )
 
     async def answer(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:

@@ -18,7 +18,7 @@ def letter(number: int, partition: int, reason: DeadLetterReason = DeadLetterRea
 
 
 def shown(newest: Newest, cut: set[int]) -> tuple[list[int], bool]:
-    found, more = newest.letters(cut)
+    found, more = newest.dead_letters(cut)
     return [one.record.offset for one in found], more
 
 

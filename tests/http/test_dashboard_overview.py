@@ -23,7 +23,7 @@ async def test_each_chart_says_its_numbers_in_a_sentence_and_as_a_table(browser:
     async with opened(browser, url, Backend()) as page:
         await expect(told(page, "Leads")).to_have_text("812")
         await expect(told(page, "Velocity")).to_have_text("27.1 a day")
-        await expect(page.locator(".freshness")).to_contain_text("live")
+        await expect(page.locator(".freshness")).to_contain_text("Live")
         cards = page.locator(".chart")
         assert await cards.count() == 7
         for n in range(7):

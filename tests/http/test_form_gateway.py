@@ -107,7 +107,7 @@ async def test_on_a_site_that_the_key_is_not_for_nothing_is_taken(browser: Brows
         )
         async with opened(browser, origin) as page:
             await send(page)
-            await expect(page.get_by_text("not in use")).to_be_visible()
+            await expect(page.get_by_text("not active")).to_be_visible()
             await expect(page.get_by_text("The form key spring is not allowed on this site")).to_be_visible()
         shop.html = f'<script src="{caller.url}/v1/forms/{key}.js" async></script>'
         async with opened(browser, "about:blank") as page:

@@ -100,7 +100,7 @@ async def test_what_failed_is_seen_mended_and_handled(local: LocalServers) -> No
 
 async def test_a_letter_goes_back_byte_for_byte_and_only_where_it_came_from(local: LocalServers) -> None:
     async with bench(local) as on, gateway(on) as caller:
-        key = await new_key(on, "operations", scopes=(Scope.LETTERS,))
+        key = await new_key(on, "operations", scopes=(Scope.DEAD_LETTERS,))
         value = b'{"odd":  "\xff"}'
         await _bury(on, [_letter(1, value), _letter(2, topic="elsewhere"), _letter(3, topic=DEADLETTER.name)])
         nowhere = {two["id"]: two["topic"] for two in (await _list(caller, key)).json["letters"]}
@@ -122,7 +122,7 @@ async def test_the_newest_come_first_and_no_more_than_are_asked_for(
     local: LocalServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with bench(local) as on, gateway(on) as caller:
-        key = await new_key(on, "operations", scopes=(Scope.LETTERS,))
+        key = await new_key(on, "operations", scopes=(Scope.DEAD_LETTERS,))
         assert (await _list(caller, key)).json == {"letters": [], "more": False}
         reasons = ["invalid_data"] * 9 + ["not_json"]
         buried = [_letter(number, reason=reasons[number % 10]) for number in range(300)]
@@ -153,7 +153,7 @@ async def test_the_newest_come_first_and_no_more_than_are_asked_for(
 
 async def test_letters_are_counted_by_source_and_reason(local: LocalServers) -> None:
     async with bench(local) as on, gateway(on) as caller:
-        key = await new_key(on, "operations", scopes=(Scope.LETTERS,))
+        key = await new_key(on, "operations", scopes=(Scope.DEAD_LETTERS,))
         empty = await caller.call("GET", "/v1/deadletters/counts", key=key)
         assert (empty.status, empty.json) == (200, {"examined": 0, "counts": []})
         sources = ["/scanners/7"] * 5 + ["/forms/x y@example.com", ""]

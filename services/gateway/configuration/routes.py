@@ -24,7 +24,7 @@ def routes(gateway: RequestContext, storage: Storage) -> APIRouter:
 
         Empty if all files are in use. Scope `deadletters:manage`, which only the role admin has.
         """
-        await gateway.admit(request, Scope.LETTERS)
+        await gateway.admit(request, Scope.DEAD_LETTERS)
         rows = await storage.find(CONFIGURATION, {"expiresAt": {"$gt": gateway.clock()}}, limit=_ROWS_MAX)
         return etag_response(request, state(rows))
 

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from schemas.topics import DEADLETTER
 from services.gateway.auth.domain.principals import HttpProblem, Scope
 from services.gateway.dead_letters.domain import review
-from services.gateway.dead_letters.domain.review import LetterCounts, LetterPage
+from services.gateway.dead_letters.domain.review import DeadLetterCounts, DeadLetterPage
 from services.gateway.web.context import JSON, RequestContext, add_log_facts, media_type
 from services.gateway.web.etags import etag_response
 from services.gateway.web.openapi import describe_command
@@ -49,7 +49,7 @@ class DeadLetterReader:
         most = review.EXAMINED_MAX // DEADLETTER.partitions if reason else limit
         async with self._turn():
             cut = await read_newest(self._kafka, DEADLETTER.name, most, found.see)
-        return found.letters(cut)
+        return found.dead_letters(cut)
 
     async def counts(self) -> dict[str, Any]:
         """Return the newest dead letters by source and reason. Raises `HttpProblem` (503)."""
@@ -80,8 +80,8 @@ def routes(gateway: RequestContext, storage: Storage, kafka: Kafka) -> APIRouter
     """Return the routes."""
     router, reading = APIRouter(), DeadLetterReader(kafka)
 
-    @router.get("/v1/deadletters", **describe_model(_TAG, LetterPage))
-    async def list_letters(
+    @router.get("/v1/deadletters", **describe_model(_TAG, DeadLetterPage))
+    async def list_dead_letters(
         request: Request,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         reason: Annotated[str | None, Query(max_length=100)] = None,
@@ -90,19 +90,19 @@ def routes(gateway: RequestContext, storage: Storage, kafka: Kafka) -> APIRouter
 
         `more`: older ones exist. Scope `deadletters:manage`.
         """
-        await gateway.admit(request, Scope.LETTERS)
+        await gateway.admit(request, Scope.DEAD_LETTERS)
         found, more = await reading.newest(limit, reason)
-        replays = await storage.read(REPLAYS, [letter.id for letter in found])
-        views = [review.describe_letter(letter, replays.get(letter.id)) for letter in found]
+        replays = await storage.read(REPLAYS, [dead_letter.id for dead_letter in found])
+        views = [review.describe_dead_letter(dead_letter, replays.get(dead_letter.id)) for dead_letter in found]
         return etag_response(request, {"letters": views, "more": more})
 
-    @router.get("/v1/deadletters/counts", **describe_model(_TAG, LetterCounts))
-    async def count_letters(request: Request) -> Response:
+    @router.get("/v1/deadletters/counts", **describe_model(_TAG, DeadLetterCounts))
+    async def count_dead_letters(request: Request) -> Response:
         """The newest 2,000 dead letters or so, counted by source and reason.
 
         Scope `deadletters:manage`.
         """
-        await gateway.admit(request, Scope.LETTERS)
+        await gateway.admit(request, Scope.DEAD_LETTERS)
         return etag_response(request, await reading.counts())
 
     @router.post("/v1/deadletters/{letter_id}/replay", **describe_command(_REPLAYED, _TAG, _MENDED))
@@ -111,14 +111,14 @@ def routes(gateway: RequestContext, storage: Storage, kafka: Kafka) -> APIRouter
 
         A `value` that would fail again is refused, with the path of each fault. Scope `deadletters:manage`.
         """
-        sender = await gateway.admit(request, Scope.LETTERS)
+        sender = await gateway.admit(request, Scope.DEAD_LETTERS)
         media_type(request, JSON)
         fixed = _fixed_value(capture_events.parse_json_object(await request.body()))
-        letter = await reading.one(letter_id)
-        await gateway.publisher.publish([review.replay_record(letter, fixed, gateway.region)])
-        row = review.replay_row(letter, sender.name, gateway.clock(), fixed=fixed is not None)
+        dead_letter = await reading.one(letter_id)
+        await gateway.publisher.publish([review.replay_record(dead_letter, fixed, gateway.region)])
+        row = review.replay_row(dead_letter, sender.name, gateway.clock(), fixed=fixed is not None)
         await storage.put(REPLAYS, [row])
-        add_log_facts(request, letter=letter.id)
+        add_log_facts(request, letter=dead_letter.id)
         return JSONResponse({"replayed": True}, 202)
 
     return router

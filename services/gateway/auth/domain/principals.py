@@ -40,7 +40,7 @@ class Scope(StrEnum):
     ERASE = "leads:erase"
     READ = "leads:read"
     ANALYTICS = "analytics:read"
-    LETTERS = "deadletters:manage"
+    DEAD_LETTERS = "deadletters:manage"
 
 
 PREFIXES = {KeyKind.SERVER: "kps", KeyKind.FORM: "kpf"}

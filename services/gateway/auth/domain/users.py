@@ -43,7 +43,7 @@ class Role(StrEnum):
 
 _VIEWER = (Scope.READ, Scope.ANALYTICS)
 _SALES = (*_VIEWER, Scope.ACTIVITY, Scope.COMMAND)
-_ADMIN = (*_SALES, Scope.LETTERS, Scope.ERASE, Scope.CAPTURE)
+_ADMIN = (*_SALES, Scope.DEAD_LETTERS, Scope.ERASE, Scope.CAPTURE)
 SCOPES = {Role.VIEWER: _VIEWER, Role.SALES: _SALES, Role.ADMIN: _ADMIN}
 # Users mostly type in what they heard on the phone, so that is the default source.
 _SOURCES = (Source.PHONE, *(source for source in Source if source is not Source.PHONE))

@@ -56,7 +56,7 @@ export function mount({ root, id, query, live, title }) {
   }
 
   function show(more) {
-    setText(count, more ? `The newest ${number(letters.length)}, more available` : counted(letters.length, "letter"));
+    setText(count, more ? `The newest ${number(letters.length)}, more available` : counted(letters.length, "dead letter"));
     state.hidden = letters.length > 0;
     clear(state, letters.length ? null : reason ? empty("None with this reason") : empty("No dead letters", "Every record was handled."));
     const focused = list.contains(document.activeElement) ? document.activeElement.dataset.id : null;
@@ -164,7 +164,7 @@ function letterCard(letter, reason, replayed) {
     h("a", { class: "back letter-back", href: href("letters", null, { reason }) }, icon("back"), "All dead letters"),
     h("div", { class: "card-head" }, h("h2", { id: "letter-title", tabindex: -1 }, named(letter.reason)), letter.replayedAt ? h("span", { class: "badge", "data-status": "replayed" }, "Replayed") : null),
     h("p", {}, letter.detail),
-    h("dl", { class: "facts pairs" }, fact("Failed", when(letter.failedAt)), fact("Topic", letter.topic), fact("Consumer", letter.consumer), fact("Attempts", number(letter.attempts)), fact("Key", letter.key), fact("Size", `${number(letter.size)} bytes`), fact("Letter", letter.id), letter.replayedAt && fact("Replayed", `${when(letter.replayedAt)}${letter.replayedBy ? ` by ${letter.replayedBy}` : ""}`)),
+    h("dl", { class: "facts pairs" }, fact("Failed", when(letter.failedAt)), fact("Topic", letter.topic), fact("Consumer", letter.consumer), fact("Attempts", number(letter.attempts)), fact("Key", letter.key), fact("Size", `${number(letter.size)} bytes`), fact("Id", letter.id), letter.replayedAt && fact("Replayed", `${when(letter.replayedAt)}${letter.replayedBy ? ` by ${letter.replayedBy}` : ""}`)),
     h("label", { for: "mended", class: "raw-label" }, letter.isText ? "The record as it came. Correct it here" : "The record as it came"),
     text,
     told,

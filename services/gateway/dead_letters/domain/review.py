@@ -21,7 +21,7 @@ _DIGITS_MAX = 18
 _COUNTS_MAX, _SOURCE_MAX = 50, 100
 
 
-class Letter(Model):
+class DeadLetterView(Model):
     """A dead letter. `value` has invalid UTF-8 replaced; `size` is in bytes."""
 
     id: str
@@ -39,14 +39,14 @@ class Letter(Model):
     replayed_by: str | None = None
 
 
-class LetterPage(Model):
+class DeadLetterPage(Model):
     """Dead letters, newest first; `more`: older ones exist."""
 
-    letters: tuple[Letter, ...]
+    letters: tuple[DeadLetterView, ...]
     more: bool
 
 
-class LetterCount(Model):
+class DeadLetterCount(Model):
     """How many examined dead letters have this `reason` and `source` (empty if unknown)."""
 
     source: str
@@ -54,11 +54,11 @@ class LetterCount(Model):
     letters: int
 
 
-class LetterCounts(Model):
+class DeadLetterCounts(Model):
     """Dead letters by source and reason, the most first; `examined`: how many were counted."""
 
     examined: int
-    counts: tuple[LetterCount, ...]
+    counts: tuple[DeadLetterCount, ...]
 
 
 class Counts:
@@ -69,14 +69,14 @@ class Counts:
 
     def see(self, record: Record) -> None:
         """Add one dead letter."""
-        letter = DeadLetterRecord(record)
-        self._counts[letter.header("x-source")[:_SOURCE_MAX], letter.header("x-reason")] += 1
+        dead_letter = DeadLetterRecord(record)
+        self._counts[dead_letter.header("x-source")[:_SOURCE_MAX], dead_letter.header("x-reason")] += 1
 
     def document(self) -> dict[str, Any]:
         """Return the counts in wire form."""
         most = self._counts.most_common(_COUNTS_MAX)
-        counts = tuple(LetterCount(source=source, reason=reason, letters=n) for (source, reason), n in most)
-        return LetterCounts(examined=self._counts.total(), counts=counts).wire()
+        counts = tuple(DeadLetterCount(source=source, reason=reason, letters=n) for (source, reason), n in most)
+        return DeadLetterCounts(examined=self._counts.total(), counts=counts).wire()
 
 
 class Newest:
@@ -91,18 +91,18 @@ class Newest:
 
     def see(self, record: Record) -> None:
         """Add one dead letter."""
-        letter = DeadLetterRecord(record)
-        self._first.setdefault(record.partition, letter.header("x-failed-at"))
-        if self._reason not in (None, letter.header("x-reason")):
+        dead_letter = DeadLetterRecord(record)
+        self._first.setdefault(record.partition, dead_letter.header("x-failed-at"))
+        if self._reason not in (None, dead_letter.header("x-reason")):
             return
-        heapq.heappush(self._kept, (letter.header("x-failed-at"), record.partition, record.offset, letter))
+        heapq.heappush(self._kept, (dead_letter.header("x-failed-at"), record.partition, record.offset, dead_letter))
         self._bytes += len(record.value or b"")
         while len(self._kept) > self._limit or (self._bytes > BYTES_MAX and len(self._kept) > 1):
             *_, oldest = heapq.heappop(self._kept)
             self._bytes -= len(oldest.record.value or b"")
             self._left_out = True
 
-    def letters(self, cut: Collection[int]) -> tuple[list[DeadLetterRecord], bool]:
+    def dead_letters(self, cut: Collection[int]) -> tuple[list[DeadLetterRecord], bool]:
         """Return the newest, newest first, and whether others exist.
 
         `cut`: partitions that were not read completely. The answer leaves out times that a cut partition doesn't
@@ -110,7 +110,7 @@ class Newest:
         """
         seen_from = max((self._first[partition] for partition in cut if partition in self._first), default="")
         newest = sorted(self._kept, key=lambda one: one[:3], reverse=True)
-        return [letter for at, _, _, letter in newest if at >= seen_from], bool(cut) or self._left_out
+        return [dead_letter for at, _, _, dead_letter in newest if at >= seen_from], bool(cut) or self._left_out
 
 
 def place_of(id_: str) -> tuple[int, int] | None:
@@ -120,17 +120,17 @@ def place_of(id_: str) -> tuple[int, int] | None:
     return (numbers[0], numbers[1]) if len(parts) == len(numbers) == 2 else None  # noqa: PLR2004 - two numbers
 
 
-def describe_letter(letter: DeadLetterRecord, replay: Mapping[str, Any] | None) -> dict[str, Any]:
+def describe_dead_letter(dead_letter: DeadLetterRecord, replay: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return a dead letter and its latest `replay` in wire form."""
-    record, value = letter.record, letter.record.value or b""
-    attempts, text = letter.header("x-attempts"), value.decode(errors="replace")
-    view = Letter(
-        id=letter.id,
-        failed_at=letter.header("x-failed-at"),
-        reason=letter.header("x-reason"),
-        detail=letter.header("x-detail"),
-        topic=letter.topic,
-        consumer=letter.header("x-consumer"),
+    record, value = dead_letter.record, dead_letter.record.value or b""
+    attempts, text = dead_letter.header("x-attempts"), value.decode(errors="replace")
+    view = DeadLetterView(
+        id=dead_letter.id,
+        failed_at=dead_letter.header("x-failed-at"),
+        reason=dead_letter.header("x-reason"),
+        detail=dead_letter.header("x-detail"),
+        topic=dead_letter.topic,
+        consumer=dead_letter.header("x-consumer"),
         attempts=int(attempts) if attempts.isdecimal() else None,
         key=None if record.key is None else record.key.decode(errors="replace"),
         value=text,
@@ -138,18 +138,20 @@ def describe_letter(letter: DeadLetterRecord, replay: Mapping[str, Any] | None) 
         is_text=text.encode() == value,
     )
     # The embedded broker starts its offsets, and so the ids, anew; the database keeps its rows.
-    if replay and replay["failedAt"] == letter.header("x-failed-at"):
+    if replay and replay["failedAt"] == dead_letter.header("x-failed-at"):
         view = view.model_copy(update={"replayed_at": replay["at"], "replayed_by": replay["by"]})
     return view.wire()
 
 
-def replay_record(letter: DeadLetterRecord, fixed: str | None, region: str) -> Outgoing:
+def replay_record(dead_letter: DeadLetterRecord, fixed: str | None, region: str) -> Outgoing:
     """Return the record to publish. Raises `Invalid` for a fixed value that would fail again."""
-    if letter.topic not in TOPICS or letter.topic == DEADLETTER.name:
+    if dead_letter.topic not in TOPICS or dead_letter.topic == DEADLETTER.name:
         raise Invalid(Fault("topic", "is not a topic that a record can go back to"))
-    outgoing = letter.back(None if fixed is None else fixed.encode())
+    outgoing = dead_letter.back(None if fixed is None else fixed.encode())
     if fixed is not None:
-        record = Record(outgoing.topic, letter.record.partition, letter.record.offset, outgoing.key, outgoing.value)
+        record = Record(
+            outgoing.topic, dead_letter.record.partition, dead_letter.record.offset, outgoing.key, outgoing.value
+        )
         decoded = decode(record, region)
         if isinstance(decoded, FailedRecord):
             raise Invalid(*_faults(decoded.detail))
@@ -162,13 +164,13 @@ def _faults(detail: str) -> list[Fault]:
     return [Fault(path, message) if message else Fault("value", path) for path, _, message in parts]
 
 
-def replay_row(letter: DeadLetterRecord, by: str, now: datetime, *, fixed: bool) -> dict[str, Any]:
+def replay_row(dead_letter: DeadLetterRecord, by: str, now: datetime, *, fixed: bool) -> dict[str, Any]:
     """Return the row about a replay, kept as long as the dead letter."""
     return {
-        "_id": letter.id,
+        "_id": dead_letter.id,
         "at": now,
         "by": by,
         "mended": fixed,
-        "failedAt": letter.header("x-failed-at"),
+        "failedAt": dead_letter.header("x-failed-at"),
         "expiresAt": now + DEADLETTER.retention,
     }
