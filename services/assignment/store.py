@@ -1,4 +1,4 @@
-"""Assignment's reads and writes: the owner of a lead, and the number of open leads per owner."""
+"""Assignment's reads and writes: a lead's owner, and the number of open leads per owner."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ async def read_loads(storage: Storage, owners: Iterable[str]) -> dict[str, int]:
 
 
 async def save_owners(storage: Storage, chosen: Sequence[tuple[Document, str, Assignment]], now: datetime) -> bool:
-    """Store the owner of each lead with its cause's key; return False when a lead changed meanwhile.
+    """Store each lead's owner with its cause's key; return False after a conflict on a lead.
 
     A lead has changed when another process gave it an owner or another status.
     """
@@ -32,7 +32,7 @@ async def save_owners(storage: Storage, chosen: Sequence[tuple[Document, str, As
 
 
 async def settle_ledgers(storage: Storage, leads: Iterable[Document], now: datetime) -> bool:
-    """Store on each lead the owner that it counts for; return False when a lead changed meanwhile."""
+    """Store on each lead the owner that it counts for; return False after a conflict."""
     changes = [
         Change(lead["_id"], _as_read(lead), {"$set": {"assignment.account": load_ledger(lead, now)}})
         for lead in leads
@@ -48,7 +48,7 @@ def _as_read(lead: Document) -> Document:
 
 
 async def count_loads(storage: Storage, changes: Sequence[LoadChange]) -> bool:
-    """Count each load change once; return False when another process counted for one of the owners."""
+    """Count each load change once; return False after a conflict on an owner."""
     by_owner: dict[str, list[LoadChange]] = {}
     for change in changes:
         by_owner.setdefault(change.owner, []).append(change)

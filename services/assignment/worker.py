@@ -1,4 +1,7 @@
-"""The assignment worker: a lead's first score gives it an owner; `leads.assigned` has the owner and the rule."""
+"""The assignment worker: it gives a lead an owner after its first score.
+
+`leads.assigned` has the owner and the rule.
+"""
 
 from collections.abc import Sequence
 

@@ -55,7 +55,10 @@ Publish = Callable[[Sequence[Outgoing]], Awaitable[bool]]
 
 @dataclass(slots=True)
 class RewritingResult:
-    """The result of a run: claims and pairs by state. `kept` are the claims that stay in their form."""
+    """The result of a run: claims and pairs by state.
+
+    `kept` are the claims that stay in their form.
+    """
 
     rewritten: int = 0
     pairs: set[tuple[str, str]] = field(default_factory=set)

@@ -118,15 +118,15 @@ def launch(
 
 @app.command
 def up(*, demo: bool = False) -> None:
-    """Run everything on this machine until Ctrl-C: servers, topics, all workers and the gateway.
+    """Run everything on this machine until Ctrl-C.
 
-    It starts an embedded broker and database unless the settings name real ones.
+    That is the servers, the topics, all workers and the gateway. The command starts an embedded broker and database
+    unless the settings name real ones.
 
     Parameters
     ----------
     demo
         Send 200 sample leads through the funnel, then keep running.
-
     """
     from services.cli.commands.users import dashboard_link  # noqa: PLC0415 - like `_front`
 
@@ -193,7 +193,7 @@ def _say(text: str) -> None:
 
 @app.command
 def demo(*, leads: int = 1_000, seed: int | None = None, json: bool = False) -> None:
-    """Run everything, send realistic leads through the whole funnel, reconcile the result, and exit.
+    """Run everything, send realistic leads through the whole funnel, and reconcile.
 
     If the settings name the servers of a running `pantry up`, the leads go to that one.
 
@@ -205,7 +205,6 @@ def demo(*, leads: int = 1_000, seed: int | None = None, json: bool = False) -> 
         The same seed makes the same leads. The default is 1, or a random number if `pantry up` is running.
     json
         Print the summary as JSON, for programs.
-
     """
     settings = _with_pepper(
         Settings().model_copy(update={"log_level": "error", "http_port": 0, "ops_port": None}), create=True
@@ -278,7 +277,10 @@ def worker(*names: Annotated[str, Parameter(help=f"One or more of {', '.join(WOR
 
 @app.command(name="gateway")
 def run_gateway() -> None:
-    """Run a gateway: the HTTP API, forms and the dashboard. Start several behind a load balancer."""
+    """Run a gateway: the HTTP API, forms and the dashboard.
+
+    Start several behind a load balancer.
+    """
     settings = _with_secret(Settings())
     _check_ports(settings)
     configure(settings)

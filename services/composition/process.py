@@ -18,7 +18,7 @@ from shared.settings import Settings
 
 @contextmanager
 def servers(settings: Settings) -> Iterator[Servers]:
-    """Yield the servers that the settings name; start, and finally stop, those that they don't name."""
+    """Yield the servers that the settings name; start and stop the others."""
     with LocalServers(
         settings.backend, settings.data_dir, kafka_bootstrap=settings.kafka_bootstrap, mongo_url=settings.mongo_url
     ) as local:
@@ -26,7 +26,7 @@ def servers(settings: Settings) -> Iterator[Servers]:
 
 
 def connections(settings: Settings, found: Servers) -> ServerConnections:
-    """Return a process's connections; a setting for idempotence overrides what the broker supports."""
+    """Return a process's connections. The setting for idempotence overrides the broker's."""
     chosen = found.idempotence if settings.kafka_idempotence is None else settings.kafka_idempotence
     kafka, mongo = kafka_of(settings, found.kafka_bootstrap), mongo_of(settings, found.mongo_url)
     return ServerConnections(kafka, mongo, chosen, embedded=found.broker is found.database is Backend.EMBEDDED)

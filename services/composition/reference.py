@@ -62,7 +62,10 @@ and place, not its text. `…` means further fields, which differ from line to l
 
 
 def pages() -> dict[Path, str]:
-    """Return the content of every generated page. Raises `ValueError` if events and meanings don't agree."""
+    """Return the content of every generated page.
+
+    Raises `ValueError` if events and meanings don't agree.
+    """
     meanings = yaml.safe_load(_MEANINGS.read_text())
     return {
         _DOCS / "settings.md": _SETTINGS + settings_table(),
@@ -123,7 +126,10 @@ class LogCall:
 
 
 def log_calls(root: Path) -> Iterator[LogCall]:
-    """Yield the calls in `services/` and `shared/`. Raises `ValueError` if a name of an event is computed."""
+    """Yield the calls in `services/` and `shared/`.
+
+    Raises `ValueError` if a name of an event is computed.
+    """
     for top in ("services", "shared"):
         for file in sorted((root / top).rglob("*.py")):
             module = file.relative_to(root).as_posix()
@@ -148,7 +154,10 @@ def _events_of(call: Any, module: str) -> Iterator[LogCall]:
 
 
 def log_table(calls: list[LogCall], meanings: dict[str, str]) -> str:
-    """Return every log event as a row of a Markdown table. Raises `ValueError` if the meanings don't agree."""
+    """Return every log event as a row of a Markdown table.
+
+    Raises `ValueError` if the meanings don't agree.
+    """
     events = sorted({one.event for one in calls})
     if unlike := meanings.keys() ^ events:
         raise ValueError(f"{_MEANINGS.name} must have one sentence for each event: {', '.join(sorted(unlike))}")

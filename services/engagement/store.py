@@ -13,7 +13,7 @@ from shared.mongo.storage import Change, Document, Storage
 
 
 async def save_versions(storage: Storage, versions: Sequence[Version], now: datetime) -> RowPlan | None:
-    """Store the rows of these events, as known from `now` on; return None after a conflict on a row."""
+    """Store the rows of these events, known from `now` on; None after a conflict on a row."""
     plan = plan_rows(versions, await storage.read(ACTIVITIES, row_ids_of(versions)), now)
     if await add_activities(storage, plan.inserts):
         return None
@@ -31,7 +31,7 @@ def _row_change(before: Document, after: Document) -> Change:
 
 
 async def count_on_leads(storage: Storage, activities: Iterable[Document], now: datetime, region: str) -> bool:
-    """Count untallied rows on their leads, then mark them; return False after a conflict on a lead.
+    """Count rows on their leads, then mark them; return False after a conflict on a lead.
 
     Deletes rows whose lead was erased meanwhile.
     """

@@ -1,4 +1,7 @@
-"""The engagement worker: it stores each activity and engagement once, counts it on the lead, and publishes it."""
+"""The engagement worker: it stores, counts and publishes activities and engagements.
+
+It does each of these once.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The erasure worker: `leads.erase` erases a lead's personal data; `leads.erased` reports it."""
+"""The erasure worker: `leads.erase` erases personal data; `leads.erased` reports it."""
 
 from collections.abc import Mapping, Sequence
 

@@ -26,7 +26,9 @@ async def find_live(storage: Storage, enrolments: Collection[Document]) -> set[s
 
 
 async def save_enrolments(storage: Storage, plans: Sequence[EnrolmentPlan]) -> Sequence[EnrolmentPlan] | None:
-    """Store enrolments with their new steps; return them, or None after a conflict: decide again.
+    """Store enrolments with their new steps; return them.
+
+    None after a conflict: decide again.
 
     Steps come first, so an existing enrolment has all its steps.
     Crash after the steps → they have no enrolment → the next attempt stores the enrolment that the steps belong to.

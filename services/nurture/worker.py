@@ -1,4 +1,7 @@
-"""The nurture worker: a first score or a trigger enrols a lead; the scheduler publishes its steps."""
+"""The nurture worker: a first score or a trigger enrols a lead.
+
+The scheduler publishes the steps.
+"""
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -1,4 +1,6 @@
-"""Requests for new scores without an outside event, a page at a time, so that live events wait for one page at most.
+"""Requests for new scores without an outside event, a page at a time.
+
+So live events wait for one page at most.
 
 Requests go through `leads.rescore`: Kafka keeps them, and all scoring has one entry.
 Crash before Kafka has the request → the database still shows the outdated score → the next search requests it again.
@@ -55,7 +57,7 @@ class RescoreRequests:
         self._requested = len(requests)
 
     async def in_progress(self) -> bool:
-        """Return whether to wait for leads of the last page: they aren't scored, and have time left."""
+        """Return whether to wait for leads of the last page: unscored, with time left."""
         if not self._unscored:
             return False
         self._unscored = await store.find_unscored(self._runtime.storage, self._unscored)
@@ -89,7 +91,10 @@ class AgedScores:
         self.poller = DuePoller(runtime.storage, runtime.clock, LEADS, self.request_page, field=store.AGES_AT)
 
     async def request_page(self) -> int:
-        """Request a page of due leads, unless the last one is in progress; return 0 if none is due."""
+        """Request a page of due leads; return 0 if none is due.
+
+        While the last page is in progress it requests none.
+        """
         if await self._requests.in_progress():
             await asyncio.sleep(POLL_S)
             return PAGE

@@ -1,4 +1,4 @@
-"""Rescoring: after a change of rules, one process at a time requests new scores, page by page."""
+"""Rescoring: after a change of rules one process requests new scores, page by page."""
 
 import asyncio
 import uuid
@@ -24,7 +24,9 @@ _log = structlog.get_logger()
 
 
 class Rescoring:
-    """Publishes the rule set of this process, and requests leads under others while its own is current.
+    """Publishes this process's rule set, and requests leads under others.
+
+    It does so while its own rule set is current.
 
     The current rule set is the one that any process loaded last.
     """

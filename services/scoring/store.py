@@ -1,4 +1,4 @@
-"""Scoring's reads and writes: leads with an outdated score, and the progress of rescoring them."""
+"""Scoring's reads and writes: leads with an outdated score, and rescoring's progress."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -20,7 +20,10 @@ async def find_aged(storage: Storage, now: datetime, most: int) -> list[Document
 
 
 async def postpone_aged(storage: Storage, leads: Sequence[Document], until: datetime) -> list[Document]:
-    """Postpone aged leads, so that no other process requests them before `until`; return the postponed ones."""
+    """Postpone aged leads until `until`; return those that were postponed.
+
+    No other process requests them meanwhile.
+    """
     changes = [Change(one["_id"], {AGES_AT: one["scoring"]["agesAt"]}, {"$set": {AGES_AT: until}}) for one in leads]
     if await storage.change(LEADS, changes):
         return list(leads)

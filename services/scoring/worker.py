@@ -1,4 +1,4 @@
-"""The scoring worker: it scores a lead again after each change, and publishes `leads.scored`."""
+"""The scoring worker: after each change it scores a lead, and publishes `leads.scored`."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,7 @@
-"""The state machine of a lead's status, as one table; `services/README.md#statuses` shows it."""
+"""The state machine of a lead's status, as one table.
+
+`services/README.md#statuses` shows it.
+"""
 
 import re
 from collections.abc import Mapping

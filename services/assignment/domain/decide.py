@@ -22,7 +22,10 @@ LOG_MAX = 8
 
 
 class AssignmentRule(BaseModel):
-    """If all conditions hold, the owner with the fewest open leads gets the lead; the first one in a tie."""
+    """If all conditions hold, the owner with the fewest open leads gets the lead.
+
+    In a tie it is the first one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -79,7 +82,10 @@ def choose_owner(lead: Mapping[str, Any], rules: AssignmentRules, load: Mapping[
 def choose_owners(
     leads: Sequence[Mapping[str, Any]], rules: AssignmentRules, load: Mapping[str, int]
 ) -> dict[str, Assignment]:
-    """Return an owner for each lead without one, by lead id; each open lead adds to the load of the next."""
+    """Return an owner for each lead without one, by lead id.
+
+    Each open lead adds to the load that the next one meets.
+    """
     counts, chosen = dict(load), {}
     for lead in leads:
         if lead.get("assignedTo") is None:
@@ -95,7 +101,10 @@ def is_open(lead: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LoadChange:
-    """An owner's number of open leads changes by `by`, because of `key`, which was decided at `at`."""
+    """A change of an owner's number of open leads by `by`.
+
+    `key` is its cause, decided at `at`.
+    """
 
     key: str
     at: datetime
@@ -104,14 +113,17 @@ class LoadChange:
 
 
 def assign_lead(lead: Mapping[str, Any], assignment: Assignment, cause_key: str, now: datetime) -> dict[str, Any]:
-    """Return the fields to set on the lead. `assignment.owner` stays when the lead gets another owner later."""
+    """Return the fields to set on the lead.
+
+    `assignment.owner` stays when the lead gets another owner later.
+    """
     owned = {**lead, "assignedTo": assignment.owner}
     chosen = {"owner": assignment.owner, "rule": assignment.rule, "cause": cause_key, "at": now}
     return {"assignedTo": assignment.owner, "assignment": {**chosen, "account": load_ledger(owned, now)}}
 
 
 def load_ledger(lead: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """Return the lead's load ledger: the owner that it counts for now, and the newest changes of that.
+    """Return the lead's load ledger: the owner that it counts for, and its newest changes.
 
     Several workers change owners and statuses, and their events come in any order. So the lead keeps the owner that it
     last counted for. Each settlement has a number, so that its change counts once.

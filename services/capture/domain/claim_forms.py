@@ -1,4 +1,4 @@
-"""Claims in the form of an earlier release: their current form, and the leads that share it.
+"""Claims in the form of an earlier release: their current form, and leads that share it.
 
 The name of an e-mail's claim shows its form. A claim of phone + company + name is a hash: only the texts of its leads
 and of their captures show its meaning. An older name can be the current name of other texts: an earlier release stored
@@ -23,7 +23,10 @@ _NONE: Mapping[str, str] = {}
 
 
 def current_email_claim(name: str, placeholders: Placeholders) -> str | None:
-    """Return the current name of an e-mail's claim; None if it has that name or is a placeholder's."""
+    """Return the current name of an e-mail's claim.
+
+    None if it has that name already, or is a placeholder's.
+    """
     kind, _, form = name.partition(":")
     today = email_key(form) if kind == "email" else None
     if today is None or today == form or placeholders.identifies_nobody(email=today):
@@ -46,7 +49,7 @@ def identifying_texts(lead: Mapping[str, Any], row: Mapping[str, Any]) -> Docume
 def person_claims(
     texts: Mapping[str, Any], region: str, placeholders: Placeholders
 ) -> tuple[str | None, Mapping[str, str]]:
-    """Return the claim of these texts' phone + company + name, and its older names with that claim."""
+    """Return the claim of this phone + company + name, and its older names with that claim."""
     identity = replace(identity_of(texts, region), email=None)
     if identity.person_claim is None or placeholders.identifies_nobody(phone=identity.phone, region=region):
         return None, _NONE
@@ -74,7 +77,7 @@ class KnownClaims:
         self._learn(*self._shown)
 
     def see(self, row: Mapping[str, Any]) -> set[str]:
-        """Add a capture's row; return the current names that it lacks and an erasure must find there."""
+        """Add a capture's row; return current names that it lacks and an erasure must find."""
         spelling = identifying_texts(self.lead, row)
         today, older = (
             person_claims(spelling, self.region, self.placeholders) if differs_in_person(row) else self._shown
@@ -94,7 +97,7 @@ class KnownClaims:
 
 @dataclass(frozen=True, slots=True)
 class OlderClaim:
-    """A stored claim: its leads (`holders`), and the current names for leads that have it in an older form.
+    """A stored claim: its leads (`holders`), and the current names for its older forms.
 
     `stays` has the leads that keep the claim too.
     """

@@ -1,4 +1,7 @@
-"""Consent statements of a capture, and how they change its lead (schemas/README.md#consent)."""
+"""Consent statements of a capture, and how they change its lead.
+
+The rules are in schemas/README.md#consent.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -31,7 +34,9 @@ def statements_of(  # noqa: PLR0913 - what a capture says
     void_until: datetime | None,
     row: Mapping[str, Any] | None = None,
 ) -> list[Statement]:
-    """Return the statements of a capture made `at`; those up to `void_until` (an erasure) are void.
+    """Return the statements of a capture made `at`.
+
+    Those up to `void_until` (an erasure) are void.
 
     A stored `row` keeps the time that an earlier decision gave its statements.
     """
@@ -86,7 +91,7 @@ def restate_lead(lead: Mapping[str, Any], statements: Sequence[Statement], regio
 
 
 def statement_fields(statements: Sequence[Statement], data: Mapping[str, Any]) -> Document:
-    """Return the row's fields for these statements, with the wording that the person agreed to."""
+    """Return the row's fields for these statements, with the wording that was agreed to."""
     wording = (data.get("consent") or {}).get("wording") or (data.get("context") or {}).get("consentWording")
     words = {"wording": wording} if isinstance(wording, str) else {}
     return {"stated": [_statement_document(one) | words for one in statements]} if statements else {}

@@ -1,4 +1,4 @@
-"""The decision log: a lead remembers its newest captures, so that a wrong row can be corrected.
+"""The decision log: a lead remembers its newest captures, to correct a wrong row.
 
 A capture's row is written before its lead. Two processes can decide on one capture at once. Only one of them changes
 the lead, but the other may write the row last. So the lead keeps the decision in the write that applies it. When the

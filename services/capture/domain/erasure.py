@@ -1,4 +1,6 @@
-"""What an erasure means for captures of the same person: older ones are dropped, newer ones create a lead.
+"""What an erasure means for captures of the same person.
+
+Older captures are dropped, newer ones create a lead.
 
 Each name of the erased lead has an erasure marker, also its id (`lead:ID`).
 """
@@ -56,5 +58,5 @@ def unchanged_guard(lead: Document) -> Document:
 
 
 def latest_erasure(markers: Sequence[Document]) -> Document | None:
-    """Return the latest of these erasure markers, which is the valid one; None if there is none."""
+    """Return the latest of these erasure markers; None if there is none."""
     return max(markers, key=lambda one: (one["at"], one["_id"]), default=None)

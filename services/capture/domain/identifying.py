@@ -1,4 +1,6 @@
-"""Which identifiers count: no placeholders, and no e-mail that too many persons use (a shared identifier).
+"""Which identifiers count: no placeholders, and no shared identifiers.
+
+Too many persons use a shared identifier.
 
 The claim of an e-mail has a mark for each different name, at most one more than the limit. With that many marks the
 e-mail is shared: it identifies no person, and each capture with it creates its own lead.
@@ -23,7 +25,7 @@ _IDENTIFIERS = {"contact.email": "email", "contact.phone": "phone"}
 
 @dataclass(frozen=True, slots=True)
 class IdentityRules:
-    """The configured rules: which values are placeholders, and how many names an e-mail may have."""
+    """The configured rules: which values are placeholders, and how many names share an e-mail."""
 
     placeholders: Placeholders = NO_PLACEHOLDERS
     names_max: int = NAMES_MAX

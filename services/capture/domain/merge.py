@@ -1,4 +1,7 @@
-"""Merging: what a capture adds to an existing lead, and where both differ (schemas/README.md#merge)."""
+"""Merging: what a capture adds to an existing lead, and where both differ.
+
+The rules are in schemas/README.md#merge.
+"""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -49,7 +52,7 @@ def differences(data: Mapping[str, Any], lead: Mapping[str, Any]) -> tuple[Docum
 
 
 def cut_to_size(lead: Document, data: Mapping[str, Any]) -> list[Document]:
-    """Remove from a new lead the values that exceed its size limit; return them. Changes `lead`."""
+    """Remove from a new lead values beyond its size limit; return them. Changes `lead`."""
     if lead_size(lead) <= CAPTURED_BYTES_MAX:
         return []
     for section in MERGED_SECTIONS:

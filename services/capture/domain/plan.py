@@ -32,7 +32,7 @@ class Capture:
 
 @dataclass(slots=True)
 class View:
-    """The stored documents that a batch depends on; each decision changes it for the next capture.
+    """The stored documents that a batch depends on. Each decision changes it for the next.
 
     `claims` has every claim that was read, with its leads. `older` has a claim's stored forms of earlier releases.
     `rewritable` has the claims that are stored in an older form only. `marks` has the name marks of an e-mail's claim.

@@ -48,7 +48,9 @@ def import_file(  # noqa: PLR0913 - a command's options, each by name
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     rejects: Path | None = None,
 ) -> None:
-    """Import leads from a CSV file or a workbook (XLSX, XLS, ODS). Importing a file twice changes nothing.
+    """Import leads from a CSV file or a workbook.
+
+    The kinds of workbooks are XLSX, XLS and ODS. Importing a file twice changes nothing.
 
     Parameters
     ----------
@@ -75,7 +77,6 @@ def import_file(  # noqa: PLR0913 - a command's options, each by name
         Show what would happen to every column and row, and import nothing.
     rejects
         The file for rejected rows, by default FILE.rejects.csv. An earlier default file is never overwritten.
-
     """
     settings = Settings()
     kafka = None if dry_run else broker_of(settings)

@@ -32,7 +32,7 @@ _FORBIDDEN = (
 
 @indexes_app.command(name="apply")
 def indexes_apply() -> None:
-    """Create the missing indexes, and rewrite claims that earlier releases stored in an older form.
+    """Create the missing indexes, and rewrite claims of earlier releases.
 
     If a rewritten claim shows that two leads look like one person, the pair is published on `leads.suspected`. This
     needs a broker in the settings. Workers may run meanwhile.

@@ -42,7 +42,10 @@ def insights_rebuild() -> None:
 
 @insights_app.command(name="verify")
 def insights_verify() -> None:
-    """Recompute all figures from the stored documents and compare. The exit status is 1 if any differs."""
+    """Recompute all figures from the stored documents and compare.
+
+    The exit status is 1 if any differs.
+    """
     try:
         verdict = with_storage(lambda storage: verify_until_stable(storage, _TRIES, _PAUSE_S), timeout_ms=_TIMEOUT_MS)
     except LookupError as error:

@@ -40,7 +40,9 @@ def model_evaluate(
     drop: Annotated[list[str] | None, Parameter(negative=())] = None,
     json: bool = False,
 ) -> None:
-    """Evaluate the models on a table of leads: fit on the earlier three quarters, test on the rest.
+    """Evaluate the models on a table of leads.
+
+    They are fitted on the earlier three quarters and tested on the rest.
 
     The table also shows the base rate, and a naive Bayes model like Odoo's. Use --drop for columns that are only known
     after the outcome.
@@ -57,7 +59,6 @@ def model_evaluate(
         A column to leave out. Can be repeated.
     json
         Print JSON, for programs.
-
     """
     table = _table(csv, label, time, drop or [])
     try:
@@ -180,13 +181,14 @@ def _stands(model: Mapping[str, Any], standing: Mapping[str, Any]) -> str:
 
 @model_app.command(name="promote")
 def model_promote(version: int) -> None:
-    """Use a model from now on, even if it failed its tests. Open leads follow in the background.
+    """Use a model from now on, even if it failed its tests.
+
+    Open leads follow in the background.
 
     Parameters
     ----------
     version
         The model's number, as `pantry model history` shows it.
-
     """
 
     async def work(storage: Storage) -> None:
@@ -200,7 +202,10 @@ def model_promote(version: int) -> None:
 
 @model_app.command(name="rollback")
 def model_rollback() -> None:
-    """Use the previous model again, or the formula if there was none. Open leads follow in the background."""
+    """Use the previous model again, or the formula if there was none.
+
+    Open leads follow in the background.
+    """
     try:
         standing = with_storage(lambda storage: store.change_models(storage, roll_back))
     except LookupError as error:

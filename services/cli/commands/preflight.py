@@ -14,7 +14,10 @@ _VERDICTS = {True: "[green]holds[/]", False: "[red bold]weak[/]", None: "[yellow
 
 
 def check_promises() -> None:
-    """Check that the servers' settings keep the product's promises. The exit status is 1 if one is weak."""
+    """Check that the servers' settings keep the product's promises.
+
+    The exit status is 1 if one is weak.
+    """
     settings = Settings()
     to = connections(settings, servers_of(settings))
     asked = with_storage(lambda storage: read_promises(to.kafka, storage, idempotence=to.idempotence))

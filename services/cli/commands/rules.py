@@ -32,13 +32,14 @@ _out = console()
 
 @rules_app.command(name="check")
 def check_files(file: Path | None = None) -> None:
-    """Check a file of rules, sequences, assignment, triggers or placeholders, and show where each fault is.
+    """Check configuration files, and show where each fault is.
+
+    They have scoring rules, sequences, assignment, triggers or placeholders.
 
     Parameters
     ----------
     file
         The file. By default the five files in the settings.
-
     """
     settings = Settings()
     for path in [file] if file else _configured(settings):
@@ -87,7 +88,9 @@ def _describe(path: Path, settings: Settings) -> str:
 
 @rules_app.command
 def simulate(file: Path, *, json: bool = False) -> None:
-    """Show what would change if this file's rules replaced those in PANTRY_RULES_FILE. Nothing is changed.
+    """Show what this file's rules would change, compared with those in PANTRY_RULES_FILE.
+
+    Nothing is changed.
 
     Parameters
     ----------
@@ -95,7 +98,6 @@ def simulate(file: Path, *, json: bool = False) -> None:
         The new rules.
     json
         Print JSON, for programs.
-
     """
     settings = Settings()
     new = load_config(file, RuleSet, settings.zone)

@@ -1,4 +1,7 @@
-"""Engagement: count activities, find triggers, keep refusals of mail (schemas/README.md#engagement)."""
+"""Engagement: count activities, find triggers, keep refusals of mail.
+
+The rules are in schemas/README.md#engagement.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -49,7 +52,10 @@ def engagement_activity(  # noqa: PLR0913 - what an engagement event says
     trigger: str | None,
     metadata: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the activity row of an engagement under its event's key; a refusal is for `address`."""
+    """Return the activity row of an engagement under its event's key.
+
+    A refusal is for `address`.
+    """
     document = activity(
         activity_id,
         lead_id,
@@ -72,7 +78,7 @@ def engagement_activity(  # noqa: PLR0913 - what an engagement event says
 
 @dataclass(frozen=True, slots=True)
 class CountedActivities:
-    """The effect of activities on one lead; `update` is None if the lead has counted all of them.
+    """The effect of activities on one lead. `update` is None if all were counted before.
 
     `forgotten` are the activities that the lead doesn't remember after the update.
     """
@@ -86,7 +92,10 @@ class CountedActivities:
 def count_on_lead(
     lead: Mapping[str, Any], activities: Sequence[Mapping[str, Any]], now: datetime, region: str
 ) -> CountedActivities:
-    """Count `activities` on `lead`, each once: the lead remembers the newest ones, the rows all."""
+    """Count `activities` on `lead`, each once.
+
+    The lead remembers the newest ones, the rows all.
+    """
     known = remembered(lead, CauseKind.ACTIVITY)
     fresh = [one for one in activities if count_key(one) not in known]
     keys = tuple(count_key(one) for one in activities)
@@ -138,7 +147,7 @@ def _refusal_statement(lead: Mapping[str, Any], one: Mapping[str, Any]) -> State
 
 
 def change_caused_by(lead: Mapping[str, Any], cause: str) -> dict[str, Any] | None:
-    """Return the fields of `leads.updated` for the cause with this key; None if it changed nothing.
+    """Return the `leads.updated` fields for the cause with this key; None without a change.
 
     The fields are `changed`, `by` and `reason`.
     """

@@ -1,4 +1,4 @@
-"""Versions of an activity: of several events about one activity, the newest by time is valid.
+"""Versions of an activity: of several events, the newest by time is valid.
 
 `schemas/README.md#leadsactivities` has the rule.
 
@@ -29,7 +29,9 @@ _EARLIER = ("type", "at", "knownAt", "engagement", "cancelled")
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One event about an activity, with the whole activity as a document under the event's key.
+    """One event about an activity, with the whole activity as a document.
+
+    The document is under the event's key.
 
     `named`: the producer gave an activity id. `order` compares events of one activity.
     """

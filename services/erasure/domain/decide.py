@@ -1,4 +1,7 @@
-"""Erasure: the lead that a command names, all its names, and its erasure markers (schemas/README.md#erasure)."""
+"""Erasure: the lead that a command names, its names, and its erasure markers.
+
+The rules are in schemas/README.md#erasure.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +33,9 @@ class KnownLeads:
 def decide_verdict(
     key: str, lead_id: str | None, email: str | None, known: KnownLeads, now: datetime
 ) -> Document | None:
-    """Return the verdict on the command `key`, which names `lead_id` or `email`; None for an unknown lead.
+    """Return the verdict on the command `key`; None for an unknown lead.
+
+    The command names `lead_id` or `email`.
 
     The first verdict stays: at a redelivery the address may be another lead's.
     """
@@ -72,7 +77,9 @@ def names_of_lead(
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """An erasure that began `at`, of the lead as it was read (None: it is gone), with all its `names`.
+    """An erasure that began `at`, of the lead as it was read, with all its `names`.
+
+    The lead is None if it is gone.
 
     `refused` has the refusals by name. The markers keep them, so that nothing is sent there again.
     """

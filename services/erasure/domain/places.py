@@ -1,4 +1,6 @@
-"""The registry of collections that have data of a lead or refer to one, and what an erasure does there.
+"""The registry of collections with data of a lead, and what an erasure does there.
+
+It also lists collections that only refer to a lead.
 
 A new collection must be here: a test fails if one is missing. Topics have such data too: Kafka deletes a record when
 the retention of its topic ends, and no sooner (`schemas/topics.py`).

@@ -27,7 +27,7 @@ class ActivityView(Model):
 
 
 class QualificationView(Model):
-    """A lead's last qualification, its author and time; `bant` is the newest BANT with its score."""
+    """A lead's last qualification; `bant` is the newest BANT with its score."""
 
     method: Literal["progressive", "bant"]
     bant_score: int | None = None

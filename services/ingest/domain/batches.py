@@ -1,4 +1,4 @@
-"""Batches of captures as JSON array, JSON lines or CSV. One bad line spoils no other. Pure."""
+"""Batches of captures as JSON array, JSON lines or CSV. A bad line spoils no other. Pure."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,6 @@
-"""Enrolment: the sequence that a lead enters, its steps, and its rounds (schemas/README.md#nurture).
+"""Enrolment: the sequence that a lead enters, its steps, and its rounds.
+
+The rules are in schemas/README.md#nurture.
 
 A lead is in a sequence once at a time. Its enrolment counts rounds: a new one begins when a cause enrols the lead again
 after the last round has finished all its steps.
@@ -36,7 +38,10 @@ Document = Mapping[str, Any]
 
 
 def select_sequence(lead: Document, sequences: Sequences) -> config.Sequence:
-    """Return the sequence for a lead's first score: the first selection that holds, or `default`."""
+    """Return the sequence for a lead's first score.
+
+    It is that of the first selection that holds, or `default`.
+    """
     for selection in sequences.select:
         if evaluate_conditions(selection.conditions, lead).holds:
             return sequences.by_id(selection.sequence)
@@ -45,7 +50,10 @@ def select_sequence(lead: Document, sequences: Sequences) -> config.Sequence:
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentCause:
-    """The cause of an enrolment, with the attributes that its steps' events need; `why` is for people."""
+    """The cause of an enrolment, with the attributes of its steps' events.
+
+    `why` is for people.
+    """
 
     key: str
     event_id: str
@@ -165,7 +173,9 @@ class EnrolmentPlan:
 def decide_first_step(
     plan: EnrolmentPlan, lead: Document, now: datetime, policy: ConsentPolicy, zone: tzinfo
 ) -> EnrolmentPlan:
-    """Decide on a first step that is due at once; the worker publishes it with `nurture.enrolled`.
+    """Decide on a first step that is due at once.
+
+    The worker publishes it with `nurture.enrolled`.
 
     A redelivery of the enrolment's cause publishes both again.
     """
@@ -199,7 +209,9 @@ def plan_enrolment(
     *,
     live: bool,
 ) -> EnrolmentPlan:
-    """Return the plan for one enrolment from its requests; `live`: its round has scheduled steps.
+    """Return the plan for one enrolment from its requests.
+
+    `live`: its round has scheduled steps.
 
     A live enrolment only remembers the request's cause. A known cause is a redelivery and changes nothing.
     Raises `ValueError` without a request and an enrolment.
@@ -238,7 +250,7 @@ def _remember_causes(enrolment: dict[str, Any], keys: Sequence[str], read_at: in
 
 
 def recover(plan: EnrolmentPlan, stored_steps: Collection[Document]) -> EnrolmentPlan:
-    """Return the enrolment for steps of its round that are stored already, perhaps from another file.
+    """Return the enrolment for stored steps of its round, perhaps from another file.
 
     Crash after the steps → they have no enrolment → this plan stores it with their cause, and the worker decides again.
     """
@@ -266,7 +278,9 @@ def round_of(enrolment: Document, key: str) -> Document | None:
 
 
 def enrolled_event(enrolment: Document, steps: Collection[Document]) -> NurtureEnrolled:
-    """Return the event of a round; it depends on stored documents only, so each publish is the same.
+    """Return the event of a round.
+
+    It depends on stored documents only, so each publish is the same.
 
     The lead's values replace the steps' own. A round of an earlier release has no values of the lead.
     """

@@ -1,4 +1,4 @@
-"""A lead's nurture in plain words: steps that were sent, skipped or cancelled, and those to come."""
+"""A lead's nurture in plain words: steps sent, skipped, cancelled, and planned."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Explanation:
 def explain_nurture(
     lead: Document, enrolments: Collection[Document], steps: Collection[Document], now: datetime, policy: ConsentPolicy
 ) -> list[Explanation]:
-    """Return the rounds of a lead, in the order they began; steps without an enrolment come last."""
+    """Return a lead's rounds in the order they began; steps without an enrolment come last."""
     rest = {step["_id"]: step for step in steps}
 
     def reason(action: str) -> str | None:

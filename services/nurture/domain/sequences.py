@@ -1,4 +1,7 @@
-"""Nurture sequences as configuration: checked when loaded, each with a version from its content."""
+"""Nurture sequences as configuration, checked when loaded.
+
+Each has a version that comes from its content.
+"""
 
 import hashlib
 from collections import Counter
@@ -33,7 +36,10 @@ class _Config(BaseModel):
 
 
 class Template(_Config):
-    """A message: source of subject and plain-text body, in the part of Jinja2 that `templates` allows."""
+    """A message: source of subject and plain-text body, in a part of Jinja2.
+
+    `templates` says which part.
+    """
 
     subject: str = Field(max_length=500)
     body: str = Field(max_length=32_000)
@@ -106,7 +112,7 @@ class Selection(_Config):
 
 
 class Sequences(_Config):
-    """The whole file. The first entry of `select` that holds applies; otherwise `default` does."""
+    """The whole file. The first entry of `select` that holds applies, otherwise `default`."""
 
     sequences: tuple[Sequence, ...] = Field(max_length=100)
     select: tuple[Selection, ...] = Field(max_length=100)

@@ -1,4 +1,7 @@
-"""Steps of nurture: when nurture ends for a lead, and the decision on a due step (schemas/README.md#nurture)."""
+"""Steps of nurture: when nurture ends for a lead, and the decision on a due step.
+
+The rules are in schemas/README.md#nurture.
+"""
 
 import re
 from collections.abc import Mapping
@@ -128,7 +131,10 @@ def _last_sent(previous: Mapping[str, Any] | None) -> datetime | None:
 
 
 def humanize(span: timedelta) -> str:
-    """Return a span in words, in the largest unit that fits twice, or once exactly: `3 days`, `36 hours`."""
+    """Return a span in words, such as `3 days` or `36 hours`.
+
+    The unit is the largest that fits twice, or once exactly.
+    """
     seconds = max(0, round(span.total_seconds()))
     for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= 2 * size or seconds == size:

@@ -1,4 +1,6 @@
-"""Message templates: a small part of Jinja2 in its immutable sandbox, as plain text. A lead's data is never compiled.
+"""Message templates: a small part of Jinja2 in its immutable sandbox, as plain text.
+
+A lead's data is never compiled.
 
 Two lists here have the allowed syntax and filters. None of them makes a large result from a small input. So the cost of
 a rendering depends on the sizes of template and lead, and on the turns of its loops, which are counted. That needs no
@@ -48,7 +50,10 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class RenderError(Permanent, ValueError):
-    """A template can't be used, or not for this lead; the text says why, without the lead's data."""
+    """A template can't be used, or not for this lead.
+
+    The text says why, without the lead's data.
+    """
 
 
 @dataclass(slots=True)

@@ -1,4 +1,7 @@
-"""Qualification: what sales learned of a lead, and its BANT score (schemas/README.md#qualification)."""
+"""Qualification: what sales learned of a lead, and its BANT score.
+
+The rules are in schemas/README.md#qualification.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +24,7 @@ _LISTS = ("decisionMakers", "painPoints")
 
 @dataclass(frozen=True, slots=True)
 class QualificationRequest:
-    """The command that requests a qualification; `order` compares commands by time, then by id."""
+    """The command that requests a qualification. `order` compares by time, then by id."""
 
     key: str
     by: str
@@ -32,7 +35,10 @@ class QualificationRequest:
 def qualify_progressively(
     lead: Mapping[str, Any], requirements: Mapping[str, Any], asked: QualificationRequest
 ) -> dict[str, Any]:
-    """Return the fields to set on a lead without BANT: status, merged requirements, qualification."""
+    """Return the fields to set on a lead without BANT.
+
+    They are status, merged requirements and qualification.
+    """
     return {
         "status": after(Move.FIT, lead["status"]).value,
         "requirements": merge_requirements(lead, requirements),
@@ -41,7 +47,10 @@ def qualify_progressively(
 
 
 def qualify_by_bant(lead: Mapping[str, Any], bant: Bant, asked: QualificationRequest) -> dict[str, Any]:
-    """Return the fields to set on a lead with BANT: status by its score, requirements, qualification."""
+    """Return the fields to set on a lead with BANT.
+
+    They are status (by its score), requirements and qualification.
+    """
     known = {
         "bantScore": bant_score(bant),
         "bant": bant.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True),
@@ -79,7 +88,10 @@ def move_of(bant: Bant | None) -> Move:
 
 
 def bant_score(bant: Bant) -> int:
-    """Return 0…100: 25 each for confirmed budget, decision maker, pain point, and need within a month."""
+    """Return 0…100: 25 each for budget, decision maker, pain point, and need within a month.
+
+    The budget must be confirmed.
+    """
     met = (
         bant.budget is not None and bool(bant.budget.confirmed),
         bant.authority is not None and bool(bant.authority.is_decision_maker),
@@ -147,7 +159,9 @@ def requested_move(command: UpdateLead) -> Move | None:
 def restate_consent(  # noqa: PLR0913 - what a statement says
     lead: Mapping[str, Any], said: ConsentStatement, at: datetime, source: str, cause: str, region: str
 ) -> Restated:
-    """Return what the statement sets on the lead; `changed` has the channel even if it stays the same.
+    """Return what the statement sets on the lead.
+
+    `changed` has the channel even if it stays the same.
 
     Such a statement has no reliable time, so it never lifts a no.
     """
@@ -160,7 +174,10 @@ def restate_consent(  # noqa: PLR0913 - what a statement says
 def consent_activity(
     cause_key: str, lead_id: str, said: ConsentStatement, requested_by: str, at: datetime
 ) -> dict[str, Any]:
-    """Return the activity row of a consent statement. It is not completed, so it adds no points."""
+    """Return the activity row of a consent statement.
+
+    It is not completed, so it adds no points.
+    """
     what, answer = {"email": "e-mail", "phone": "calls"}[said.channel], "given" if said.given else "refused"
     row = activity(
         derive("activity", cause_key),

@@ -1,4 +1,7 @@
-"""Scoring: the rules and the formula (schemas/README.md#score), when it ages, when a new score is published."""
+"""Scoring: the rules and the formula, when a score ages, when a new one is published.
+
+The rules are in schemas/README.md#score.
+"""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -117,7 +120,7 @@ class Score:
 
 
 def compute_score(lead: Mapping[str, Any], rules: RuleSet, now: datetime) -> Score:
-    """Return the score at `now`. A rule that can't be evaluated for this lead goes to `errors`."""
+    """Return the score at `now`. A rule that fails on this lead goes to `errors`."""
     parts: list[Part] = []
     errors: list[tuple[str, str]] = []
     room = EVIDENCE_MAX
@@ -158,7 +161,7 @@ def _activity_parts(stats: Mapping[str, Any], now: datetime) -> list[Part]:
 
 
 def ages_at(lead: Mapping[str, Any], now: datetime) -> datetime | None:
-    """Return the next moment after `now` when time alone changes the score; None if there is none.
+    """Return the next moment after `now` when time alone changes the score; None without one.
 
     A completion counts for 30 days. A completion in the future begins to count at its time.
     """
@@ -210,7 +213,9 @@ def decide(  # noqa: PLR0913 - what a score depends on
     now: datetime,
     published_before: Collection[str] = (),
 ) -> Decision:
-    """Score `lead` because of `causes`, in their order; `version` is the id of `rules` (`rule_set`).
+    """Score `lead` because of `causes`, in their order.
+
+    `version` is the id of `rules` (`rule_set`).
 
     A stored change of another cause is published again unless its cause is in `published_before`.
     Crash after storing a change → it isn't published, and its offset may be committed → the lead's next score publishes

@@ -1,4 +1,7 @@
-"""Evidence: the part of a lead that made a rule hold, short enough to keep with each score change."""
+"""Evidence: the part of a lead that made a rule hold.
+
+It is short enough to keep with each score change.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
@@ -14,7 +17,9 @@ CUTS_MAX = 100
 
 
 def evidence(conditions: Sequence[Condition], lead: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of `lead` that `conditions` depend on, in the lead's shape; they must hold.
+    """Return the part of `lead` that `conditions` depend on, in the lead's shape.
+
+    The conditions must hold.
 
     They hold for this part too. A long text is cut to 200 characters and a long list to 10 items, where the conditions
     still hold; if no cut is possible, the whole value stays.

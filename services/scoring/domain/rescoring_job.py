@@ -35,7 +35,10 @@ def advance_job(row: Mapping[str, Any], claim: str, until: datetime, scored: int
 
 
 def finish_job(row: Mapping[str, Any], now: datetime) -> Document:
-    """Return the row of a finished job. Events of their own may have rescored some of its leads."""
+    """Return the row of a finished job.
+
+    Events of their own may have rescored some of its leads.
+    """
     kept = {name: value for name, value in row.items() if name != "claim"}
     total = row.get("total", 0)
     return {**kept, "wakeAt": now, "total": total, "done": total, "finishedAt": now}

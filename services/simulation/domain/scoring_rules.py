@@ -1,4 +1,4 @@
-"""Simulation: what new scoring rules would change for the stored leads, before an admin saves them."""
+"""Simulation: what new scoring rules would change for the stored leads."""
 
 import json
 from collections import Counter
@@ -27,7 +27,10 @@ _ALWAYS = frozenset({"status", "assignedTo", "activityStats"})
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """Leads that `rise` from at most `value` to above it, or `fall` back; `examples` are some ids."""
+    """Leads that `rise` from at most `value` to above it, or `fall` back.
+
+    `examples` are some ids.
+    """
 
     value: float
     rise: int
@@ -37,7 +40,7 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class OwnerLoad:
-    """An owner's open leads: `before` is the stored assignment, `after` a new one of all open leads."""
+    """An owner's open leads: `before` as assigned, `after` if all were assigned again."""
 
     owner: str
     before: int
@@ -76,7 +79,9 @@ def thresholds(sequences: Sequences, assignment: AssignmentRules) -> tuple[float
 
 
 class Trial:
-    """What becomes of leads at `now` if `new` rules replace `old` ones; `limits` are the thresholds to watch.
+    """What happens to leads at `now` if `new` rules replace `old` ones.
+
+    `limits` are the thresholds to watch.
 
     The leads are gone through once and none is kept. Afresh, each open lead is assigned in its turn, as though the
     ones before it were all that its owners have.
