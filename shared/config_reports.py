@@ -65,7 +65,7 @@ class ConfigReports:
             await self._storage.delete(CONFIGURATION, self._stored)
 
     async def _report(self, now: datetime) -> None:
-        """Crash at any point → the rows are left → they expire, and a new process reports anew."""
+        """Crash at any point → the rows are left → they expire, and a new process reports again."""
         rows = {self._id(worker, file): (worker, file) for worker, file in self._files if file.refused}
         self._since = {id_: self._since.get(id_, now) for id_ in rows}
         await self._storage.delete(CONFIGURATION, self._stored.keys() - rows.keys())

@@ -1,7 +1,7 @@
 """Rebuild the roll-ups from the leads, and verify them against the leads.
 
 A rebuild counts into a new generation, which the workers then count into too. It is shown once it is complete. Reads
-and changes of leads go on meanwhile. Crash at any point → an unfinished generation → the next rebuild starts anew.
+and changes of leads go on meanwhile. Crash at any point → an unfinished generation → the next rebuild starts again.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ class Overtaken(Stop):
 
 
 async def rebuild(storage: Storage, zone: ZoneInfo) -> AsyncIterator[int]:
-    """Count every lead anew, in days of `zone`; yield how many are done. Raises `Overtaken`."""
+    """Count every lead again, by days in `zone`; yield how many are done. Raises `Overtaken`."""
     generation = await _begin(storage, zone)
     done = 0
     async for ids in _by_shard(storage.scan(LEADS, fields=("_id",), page=_PAGE)):

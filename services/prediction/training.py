@@ -1,6 +1,6 @@
 """Training: collect outcomes, fit a model in its own process, update the registry.
 
-Crash at any point → at most a stored model that was never promoted → the next training starts anew.
+Crash at any point → at most a stored model that was never promoted → the next training starts again.
 """
 
 import asyncio

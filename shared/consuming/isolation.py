@@ -28,7 +28,7 @@ _TRIES_TOGETHER = 2
 _NO_END = 1 << 30
 _PAUSES_ALONE_S = (0.05, 0.15, 0.45)
 _FIRST_PAUSE_S = 0.05
-# Well below Kafka's max.poll.interval (5 min). Fetching a batch anew after that keeps the consumer in its group.
+# Well below Kafka's max.poll.interval (5 min). Fetching a batch again after that keeps the consumer in its group.
 HOLD_S = 60.0
 _log = structlog.get_logger()
 

@@ -27,7 +27,7 @@ class BatchProgress:
         self._since = self._clock()
 
     def end(self, left: Sequence[Record]) -> None:
-        """End the batch. The records `left` are fetched anew, here or by another process."""
+        """End the batch. The records `left` are fetched again, here or by another process."""
         self._has_batch, self._left = False, frozenset(map(_place, left))
 
     @property

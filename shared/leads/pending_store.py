@@ -58,7 +58,7 @@ class PendingStore:
     async def crowded_keys(self, unknown: Sequence[Unknown], now: datetime) -> set[str]:
         """Return the keys of events whose source has too many pending ones; count the others in.
 
-        A process counts a source's rows anew after 10 s at most. Meanwhile, others may exceed the bound.
+        A process counts a source's rows again after 10 s at most. Meanwhile, others may exceed the bound.
         """
         by_source: dict[str, list[Unknown]] = {}
         for one in unknown:

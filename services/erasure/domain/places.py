@@ -48,7 +48,7 @@ PLACES = (
     ),
     Place(names.TIMELINE, "which events touched it, in words and numbers", "leadId", ErasureAction.DELETED),
     Place(names.LEAD_ROWS, "words that it is found by; what it counts as", "_id", ErasureAction.STRIPPED),
-    Place(names.TIMELINE_PENDING, "events that name nobody yet, by their ids", None, ErasureAction.KEPT),
+    Place(names.TIMELINE_PENDING, "events that name no known lead yet, by their ids", None, ErasureAction.KEPT),
     Place(names.INSIGHTS, "rows on their way, until the lead's erasure is counted", None, ErasureAction.KEPT),
     Place(names.ROLLUPS, "numbers of leads", None, ErasureAction.KEPT),
     Place(names.PREDICTIONS, "how likely it converts, and by which facts", "_id", ErasureAction.DELETED),

@@ -56,7 +56,7 @@ def routes(gateway: RequestContext, storage: Storage, policy: ConsentPolicy, met
         left_out = {"unreadable": len(found.unreadable)} if found.unreadable else {}
         for lead_id in found.unreadable:
             metrics.unreadable.inc()
-            _log.error("lead.unreadable", lead_id=loggable_id(lead_id), mend="pantry leads check")
+            _log.error("lead.unreadable", lead_id=loggable_id(lead_id), check="pantry leads check")
         following = found.following.text if found.following else None
         return etag_response(request, {"leads": found.leads, "nextCursor": following, **left_out})
 

@@ -8,7 +8,7 @@ const lines = (text) => text.split("\n").map((one) => one.trim()).filter(Boolean
 const among = (...statuses) => (lead) => statuses.includes(lead.status);
 const path = (lead, rest = "") => `/v1/leads/${encodeURIComponent(lead.id)}${rest}`;
 
-// Leaves out what nobody entered, at any depth.
+// Leaves out empty values, at any depth.
 function given(values) {
   const kept = Object.entries(values).map(([name, value]) => {
     const isObject = value !== null && typeof value === "object" && !Array.isArray(value);
@@ -51,7 +51,7 @@ const OPTIONS = {
 export const ACTIONS = [
   {
     name: "qualify", label: "Qualify", scope: "leads:write", main: ["new", "contacted", "unqualified"],
-    when: among("new", "contacted", "unqualified", "qualified"), told: ["leads.qualified", "leads.disqualified"],
+    when: among("new", "contacted", "unqualified", "qualified"), outcomes: ["leads.qualified", "leads.disqualified"],
     form: (lead) => ({
       title: `Qualify ${personOf(lead)}`,
       action: "Qualify",
@@ -71,7 +71,7 @@ export const ACTIONS = [
     command: (lead, values) => ({ method: "POST", path: path(lead, "/qualify"), body: qualification(values) }),
   },
   {
-    name: "convert", label: "Convert", scope: "leads:write", main: ["qualified"], when: among("qualified"), told: ["leads.converted"],
+    name: "convert", label: "Convert", scope: "leads:write", main: ["qualified"], when: among("qualified"), outcomes: ["leads.converted"],
     form: (lead) => ({
       title: `Convert ${personOf(lead)} to an opportunity`,
       text: "Empty fields are filled from the lead.",
@@ -108,12 +108,12 @@ export const ACTIONS = [
     }),
   },
   {
-    name: "contacted", label: "Mark contacted", scope: "leads:write", when: among("new", "unqualified"), told: ["leads.updated"],
+    name: "contacted", label: "Mark contacted", scope: "leads:write", when: among("new", "unqualified"), outcomes: ["leads.updated"],
     form: () => ({ title: "Mark as contacted?", text: "Use this for a contact outside this app. Logging an activity marks the lead by itself.", action: "Mark contacted" }),
     command: (lead) => ({ method: "PATCH", path: path(lead), body: { status: "contacted" } }),
   },
   {
-    name: "assign", label: "Assign", scope: "leads:write", when: () => true, told: ["leads.updated"],
+    name: "assign", label: "Assign", scope: "leads:write", when: () => true, outcomes: ["leads.updated"],
     form: (lead, owners) => ({
       title: `Assign ${personOf(lead)}`,
       text: lead.assignedTo ? `Current owner: ${lead.assignedTo}.` : "This lead has no owner yet.",
@@ -123,7 +123,7 @@ export const ACTIONS = [
     command: (lead, { assignedTo }) => ({ method: "PATCH", path: path(lead), body: { assignedTo } }),
   },
   {
-    name: "lost", label: "Close as lost", scope: "leads:write", when: among("new", "contacted", "qualified", "unqualified"), told: ["leads.updated"],
+    name: "lost", label: "Close as lost", scope: "leads:write", when: among("new", "contacted", "qualified", "unqualified"), outcomes: ["leads.updated"],
     form: (lead) => ({
       title: `Close ${personOf(lead)} as lost`,
       text: "Nurturing stops. The lead can be reopened.",
@@ -134,7 +134,7 @@ export const ACTIONS = [
     command: (lead, { reason }) => ({ method: "PATCH", path: path(lead), body: { status: "lost", reason } }),
   },
   {
-    name: "reopen", label: "Reopen", scope: "leads:write", main: ["lost"], when: among("lost"), told: ["leads.updated"],
+    name: "reopen", label: "Reopen", scope: "leads:write", main: ["lost"], when: among("lost"), outcomes: ["leads.updated"],
     form: (lead) => ({
       title: `Reopen ${personOf(lead)}`,
       action: "Reopen",
@@ -143,7 +143,7 @@ export const ACTIONS = [
     command: (lead, { reason }) => ({ method: "PATCH", path: path(lead), body: given({ status: "new", reason }) }),
   },
   {
-    name: "erase", label: "Erase", scope: "leads:erase", danger: true, erases: true, when: () => true, told: ["leads.erased"],
+    name: "erase", label: "Erase", scope: "leads:erase", danger: true, erases: true, when: () => true, outcomes: ["leads.erased"],
     form: (lead) => {
       const email = lead.contact.email;
       return {

@@ -16,11 +16,11 @@ export class Problem extends Error {
     super(SENTENCES[status] ?? (status ? FAULTY : UNREACHABLE));
     this.status = status;
     this.errors = errors;
-    if (status === 422 || status === 409) this.message = [detail, ...errors.map(told)].filter(Boolean).join(" ") || FAULTY;
+    if (status === 422 || status === 409) this.message = [detail, ...errors.map(faultText)].filter(Boolean).join(" ") || FAULTY;
   }
 }
 
-const told = ({ path, message }) => `${path}: ${message}.`.replace("..", ".");
+const faultText = ({ path, message }) => `${path}: ${message}.`.replace("..", ".");
 
 export const sentence = (error) => (error instanceof Problem ? error.message : FAULTY);
 
@@ -39,9 +39,9 @@ async function call(method, path, { body, signal, headers = {} } = {}) {
     throw new Problem(0);
   }
   if (answer.status === 401) return leave();
-  const told = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Problem(answer.status, told);
-  return told;
+  const result = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Problem(answer.status, result);
+  return result;
 }
 
 // Nobody is signed in any more; the promise stays open, so that no page shows an error on its way out.

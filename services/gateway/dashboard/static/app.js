@@ -73,7 +73,7 @@ function who(me) {
   );
 }
 
-// The state of the live connection. A short break is nobody's concern: the server ends each stream after some minutes.
+// The state of the live connection. A short break is normal: the server ends each stream after some minutes.
 function linkState() {
   const place = document.getElementById("link-state");
   let lost = false;

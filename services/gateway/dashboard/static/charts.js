@@ -51,7 +51,7 @@ function base(colours) {
   };
 }
 
-// What the pointer is told: one head, and a line for each value.
+// The tooltip: one head, and a line for each value.
 export function tip(head, ...lines) {
   return h("div", { class: "tip" }, h("strong", {}, head), lines.map(([name, value]) => h("div", {}, h("span", {}, name), h("b", {}, value))));
 }
@@ -139,7 +139,7 @@ export class ChartCard {
     if (paper.matches) this.#chart.getZr().flush(); // paper doesn't wait for the next frame
   }
 
-  // On paper the drawing of the screen is scaled: there a chart can't be laid out anew in time.
+  // On paper the drawing of the screen is scaled: there is no time to lay a chart out again.
   #fit() {
     if (!this.#chart || paper.matches) return;
     this.#chart.resize({ animation: { duration: 0 } });

@@ -35,7 +35,7 @@ export function verdict(events, command, eventId) {
   const effects = events.filter((one) => one.causationId === eventId);
   const refused = effects.find((one) => one.topic === "leads.rejected");
   if (refused) return { state: "rejected", text: refused.details?.detail ?? refused.text };
-  const effect = effects.find((one) => !command.told || command.told.includes(one.topic)) ?? effects[0];
+  const effect = effects.find((one) => !command.outcomes || command.outcomes.includes(one.topic)) ?? effects[0];
   const itself = command.records && events.find((one) => one.eventId === eventId);
   const found = effect ?? itself;
   return found ? { state: "done", text: found.text } : null;

@@ -24,7 +24,7 @@ export class Field {
     return this.spec.type === "checkbox" ? this.control.checked : this.control.value.trim();
   }
 
-  // Whether it may be sent; tells beside it what is wrong.
+  // Returns whether it may be sent; shows beside the field what is wrong.
   check() {
     const { required, label, validate } = this.spec;
     const missing = required && this.value === "" ? `${label} is required.` : null;
@@ -50,11 +50,11 @@ function control(spec, id) {
   return h("input", { ...common, type: spec.type ?? "text", list, min: spec.min, step: spec.step, maxlength: spec.max ?? 200, autocomplete: "off", value: spec.value ?? "" });
 }
 
-// Asks; `submit(values)` sends and may raise a `Problem`, which is told in the dialog. Resolves once closed.
+// Asks; `submit(values)` sends and may raise a `Problem`, which the dialog shows. Resolves once closed.
 export function ask({ title, text, fields = [], action, danger = false, submit, changed = null }) {
   const made = fields.map((spec) => new Field(spec));
   const values = () => Object.fromEntries(made.map((one) => [one.spec.name, one.value]));
-  const told = h("div", { class: "told", role: "alert" });
+  const alert = h("div", { class: "dialog-alert", role: "alert" });
   const aside = h("p", { class: "aside", "aria-live": "polite", hidden: true });
   const titleId = `dialog-${(counter += 1)}`;
   const go = h("button", { class: `button ${danger ? "danger" : "primary"}`, type: "submit" }, h("span", {}, action));
@@ -64,7 +64,7 @@ export function ask({ title, text, fields = [], action, danger = false, submit, 
     text && h("p", { class: "soft" }, text),
     h("div", { class: "fields" }, made.map((one) => one.element)),
     aside,
-    told,
+    alert,
     h("div", { class: "dialog-foot" }, cancel, go));
   const dialog = h("dialog", { "aria-labelledby": titleId }, form);
 
@@ -82,12 +82,12 @@ export function ask({ title, text, fields = [], action, danger = false, submit, 
     const wrong = shown.filter((one) => !one.check());
     if (wrong.length) return wrong[0].control.focus();
     go.disabled = true;
-    clear(told);
+    clear(alert);
     try {
       await submit(values());
       dialog.close("sent");
     } catch (error) {
-      clear(told, h("p", { class: "notice" }, sentence(error)));
+      clear(alert, h("p", { class: "notice" }, sentence(error)));
       go.disabled = false;
     }
   }

@@ -26,7 +26,7 @@ function bar(colours, data, more = {}) {
   return { type: "bar", data, barMaxWidth: 36, itemStyle: { color: colours.bar, borderRadius: [3, 3, 0, 0] }, emphasis: { disabled: true }, ...more };
 }
 
-// Bars that lie down: names at the left, the value told at each bar's end.
+// Horizontal bars: names at the left, the value at each bar's end.
 function lying(colours, labels, data, format, tooltip, width) {
   const room = Math.min(120, Math.round(width / 3));
   return {

@@ -14,7 +14,7 @@ import { Timeline } from "./timeline.js";
 
 const REFRESH_MS = 1500;
 
-// A panel that is drawn anew only when what it shows has changed.
+// A panel that is drawn again only when its content has changed.
 class Slot {
   #key = null;
 
@@ -23,9 +23,9 @@ class Slot {
   }
 
   show(key, make) {
-    const told = JSON.stringify(key ?? null);
-    if (told === this.#key) return;
-    this.#key = told;
+    const text = JSON.stringify(key ?? null);
+    if (text === this.#key) return;
+    this.#key = text;
     const open = [...this.element.querySelectorAll("details[open] > summary")].map((one) => one.textContent);
     clear(this.element, make());
     for (const one of this.element.querySelectorAll("details > summary")) if (open.includes(one.textContent)) one.parentElement.open = true;
@@ -89,8 +89,8 @@ export function mount({ root, id, query, me, live, title }) {
 
   async function part(rest, slot, panel, name) {
     try {
-      const told = await ask(rest);
-      slot.show(told, () => panel(told));
+      const answer = await ask(rest);
+      slot.show(answer, () => panel(answer));
     } catch (error) {
       if (error.name === "AbortError") return;
       if (error.status === 404 && rest === "/score") slot.show(null, () => panel(null));
@@ -101,8 +101,8 @@ export function mount({ root, id, query, me, live, title }) {
   // Only an open lead has a prediction, and a moment after it was captured.
   async function predicted({ status }) {
     try {
-      const told = ["converted", "lost"].includes(status) ? null : await ask("/prediction");
-      slots.prediction.show(told, () => told && predictionPanel(told));
+      const answer = ["converted", "lost"].includes(status) ? null : await ask("/prediction");
+      slots.prediction.show(answer, () => answer && predictionPanel(answer));
     } catch (error) {
       if (error.status === 404) slots.prediction.show(null, () => null);
     }

@@ -41,7 +41,7 @@ export function mount({ root, query, me, live, title }) {
     await list.more();
     if (asked !== list || !table.isConnected) return;
     show();
-    if (!list.error) say(list.leads.length ? told(list) : "No leads match.");
+    if (!list.error) say(list.leads.length ? summary(list) : "No leads match.");
   }
 
   function wait() {
@@ -68,7 +68,7 @@ export function mount({ root, query, me, live, title }) {
     state.hidden = !nothing;
     table.setAttribute("aria-rowcount", list.ended ? list.leads.length + 1 : -1);
     clear(state, nothing ? nothingThere() : null);
-    setText(count, list.error && nothing ? "" : told(list));
+    setText(count, list.error && nothing ? "" : summary(list));
     virtual.show(list.leads);
     footer();
   }
@@ -112,7 +112,7 @@ export function mount({ root, query, me, live, title }) {
   };
 }
 
-const told = (list) => (list.ended ? counted(list.leads.length, "lead") : `${number(list.leads.length)} leads loaded, more available`);
+const summary = (list) => (list.ended ? counted(list.leads.length, "lead") : `${number(list.leads.length)} leads loaded, more available`);
 
 function row(lead, index) {
   const cell = (name, ...content) => h("div", { role: "cell", class: `cell-${name}` }, content);

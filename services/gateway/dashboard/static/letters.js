@@ -1,4 +1,4 @@
-// Dead letters: what no worker could use, why, and back to where it came from once it is mended.
+// Dead letters: records that no worker could use, with the reason; an admin corrects and replays them.
 import { get, post, query as search } from "./api.js";
 import { ask } from "./dialogs.js";
 import { button, clear, h, icon, say, setText } from "./dom.js";
@@ -41,10 +41,10 @@ export function mount({ root, id, query, live, title }) {
 
   async function load(quietly) {
     try {
-      const told = await get(`/v1/deadletters${search({ limit, reason })}`);
-      const changed = JSON.stringify(told.letters) !== JSON.stringify(letters);
-      letters = told.letters;
-      if (changed || !quietly) show(told.more);
+      const answer = await get(`/v1/deadletters${search({ limit, reason })}`);
+      const changed = JSON.stringify(answer.letters) !== JSON.stringify(letters);
+      letters = answer.letters;
+      if (changed || !quietly) show(answer.more);
     } catch (error) {
       setText(count, "");
       if (!quietly) {
@@ -76,7 +76,7 @@ export function mount({ root, id, query, live, title }) {
       return;
     }
     const key = `${letter.id} ${letter.replayedAt ?? ""}`;
-    if (detail.dataset.key === key) return; // what is being mended stays
+    if (detail.dataset.key === key) return; // keeps what the user is editing
     detail.dataset.key = key;
     clear(detail, letterCard(letter, reason, () => load(true)));
   }
@@ -143,17 +143,17 @@ function item(letter, isOpen, reason) {
 
 function letterCard(letter, reason, replayed) {
   const fact = (name, value) => value !== null && value !== undefined && value !== "" && [h("dt", {}, name), h("dd", {}, value)];
-  const told = h("p", { class: "soft", "aria-live": "polite" });
-  const text = h("textarea", { id: "mended", class: "raw", rows: Math.min(24, Math.max(8, letter.value.split("\n").length + 2)), spellcheck: "false", "aria-describedby": "mended-told", value: letter.value, readonly: !letter.isText });
-  told.id = "mended-told";
+  const note = h("p", { class: "soft", "aria-live": "polite" });
+  const text = h("textarea", { id: "record", class: "raw", rows: Math.min(24, Math.max(8, letter.value.split("\n").length + 2)), spellcheck: "false", "aria-describedby": "record-note", value: letter.value, readonly: !letter.isText });
+  note.id = "record-note";
   // A textarea knows one kind of line end: what it shows of an untouched record may not be what came.
   const came = text.value;
   const go = button("Replay…", () => confirm(letter, text.value === came ? null : text.value, replayed), { kind: "primary" });
   const judge = () => {
-    const mended = text.value !== came;
-    setText(go.lastChild, mended ? "Replay corrected…" : "Replay…");
-    setText(told, letter.isText ? `${mended ? "Changed. " : ""}${fault(text.value)}` : "This record is not text. You can replay it unchanged, but not edit it here.");
-    reset.hidden = !mended;
+    const changed = text.value !== came;
+    setText(go.lastChild, changed ? "Replay corrected…" : "Replay…");
+    setText(note, letter.isText ? `${changed ? "Changed. " : ""}${fault(text.value)}` : "This record is not text. You can replay it unchanged, but not edit it here.");
+    reset.hidden = !changed;
   };
   const reset = button("Undo changes", () => { text.value = came; judge(); text.focus(); }, { kind: "quiet" });
   text.addEventListener("input", judge);
@@ -165,9 +165,9 @@ function letterCard(letter, reason, replayed) {
     h("div", { class: "card-head" }, h("h2", { id: "letter-title", tabindex: -1 }, named(letter.reason)), letter.replayedAt ? h("span", { class: "badge", "data-status": "replayed" }, "Replayed") : null),
     h("p", {}, letter.detail),
     h("dl", { class: "facts pairs" }, fact("Failed", when(letter.failedAt)), fact("Topic", letter.topic), fact("Consumer", letter.consumer), fact("Attempts", number(letter.attempts)), fact("Key", letter.key), fact("Size", `${number(letter.size)} bytes`), fact("Id", letter.id), letter.replayedAt && fact("Replayed", `${when(letter.replayedAt)}${letter.replayedBy ? ` by ${letter.replayedBy}` : ""}`)),
-    h("label", { for: "mended", class: "raw-label" }, letter.isText ? "The record as it came. Correct it here" : "The record as it came"),
+    h("label", { for: "record", class: "raw-label" }, letter.isText ? "The record as it came. Correct it here" : "The record as it came"),
     text,
-    told,
+    note,
     h("div", { class: "actions" }, go, reset),
   );
 }
@@ -182,13 +182,13 @@ function fault(value) {
 }
 
 async function confirm(letter, value, replayed) {
-  const mended = value !== null;
+  const corrected = value !== null;
   const again = letter.replayedAt ? " It was replayed before. An event that was already handled changes nothing." : "";
   const sent = await ask({
     title: `Replay to ${letter.topic}?`,
-    text: `${mended ? "The corrected record" : "The unchanged record"} goes back to its topic, and the workers try again.${again}`,
-    action: mended ? "Replay corrected" : "Replay",
-    submit: () => post(`/v1/deadletters/${encodeURIComponent(letter.id)}/replay`, mended ? { value } : {}),
+    text: `${corrected ? "The corrected record" : "The unchanged record"} goes back to its topic, and the workers try again.${again}`,
+    action: corrected ? "Replay corrected" : "Replay",
+    submit: () => post(`/v1/deadletters/${encodeURIComponent(letter.id)}/replay`, corrected ? { value } : {}),
   });
   if (!sent) return;
   say("Replayed. If it fails again, it comes back as a new dead letter.");

@@ -1,4 +1,4 @@
-// What changed, as the server tells it; reconnects for ever, and says how the connection is.
+// The server's stream of changes: reconnects for ever, and reports the state of the connection.
 import { paced } from "./dom.js";
 
 const RETRY_MS = [1000, 2000, 5000, 10_000, 30_000];
@@ -35,7 +35,7 @@ export class Live {
   }
 
   #opened() {
-    // What happened while nobody listened is to be read again.
+    // Read again what changed while the stream was closed.
     if (this.#wasOpen && this.#failures) this.#tell();
     this.#failures = 0;
     this.#wasOpen = true;

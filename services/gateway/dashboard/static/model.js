@@ -16,7 +16,7 @@ export function modelCard({ method, modelVersion, model, training, drift, progre
     h("div", {}, h("h2", { id: "model-title" }, "Predictions"), h("p", { class: "soft" }, model ? learned(method, modelVersion, model) : "Estimated by a formula, not a probability: no model has been tested on enough outcomes yet."),
       model?.judged && h("p", { class: "soft" }, judged(model)),
       progress && h("p", { class: "soft" }, `${number(progress.done)} of ${counted(progress.total, "open lead")} have its prediction so far.`),
-      drift.length > 0 && h("p", { class: "fault", role: "status" }, icon("alert"), ` New leads differ from those it learned from: ${drift.map(told).join("; ")}.`),
+      drift.length > 0 && h("p", { class: "fault", role: "status" }, icon("alert"), ` New leads differ from those it learned from: ${drift.map(driftText).join("; ")}.`),
       training && h("p", { class: "note" }, lastTraining(training)),
     ),
     model && cameTrue(model.calibration),
@@ -28,7 +28,7 @@ function learned(method, version, { trainedAt, examples, converted, horizonDays 
   return `Model ${version} (${kind}), trained on ${dateOf(trainedAt)} with ${counted(examples, "lead")}, of which ${number(converted)} converted within ${counted(horizonDays, "day")}.`;
 }
 
-const told = ({ what, measure, value }) => (measure === "ratio" ? `conversions are ${decimal(value)} times as frequent` : named(what.replace(/([A-Z])/g, " $1").toLowerCase()));
+const driftText = ({ what, measure, value }) => (measure === "ratio" ? `conversions are ${decimal(value)} times as frequent` : named(what.replace(/([A-Z])/g, " $1").toLowerCase()));
 
 function judged({ judged: own, baseRateJudged: base }) {
   return `On ${counted(own.examples, "later lead")} that it had not seen, predictions were off by ${percent(100 * own.calibrationError)} on average. Log loss ${hundredth(own.logLoss)} (${hundredth(base.logLoss)} for the base rate), AUC ${hundredth(own.auc)}.`;

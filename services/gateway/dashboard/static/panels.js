@@ -1,4 +1,4 @@
-// The panels beside a lead's timeline: pure functions from what the server told to elements.
+// The panels beside a lead's timeline: pure functions from the server's answers to elements.
 import { h } from "./dom.js";
 import { evidenceOf } from "./evidence.js";
 import { ago, counted, dateOf, money, named, number, roughly, sentenceCase, when } from "./format.js";
@@ -11,8 +11,8 @@ export function card(title, ...content) {
 
 // Pairs of name and value; what is missing is left out.
 function facts(pairs) {
-  const told = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "" && value?.length !== 0);
-  return told.length ? h("dl", { class: "facts" }, told.map(([name, value]) => [h("dt", {}, name), h("dd", {}, Array.isArray(value) ? listed(value) : value)])) : null;
+  const filled = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "" && value?.length !== 0);
+  return filled.length ? h("dl", { class: "facts" }, filled.map(([name, value]) => [h("dt", {}, name), h("dd", {}, Array.isArray(value) ? listed(value) : value)])) : null;
 }
 
 const listed = (values) => h("ul", { class: "plain-list" }, values.map((one) => h("li", {}, one)));
@@ -38,11 +38,11 @@ export function contactPanel({ contact, company = {} }) {
 }
 
 export function requirementsPanel({ requirements = {}, qualification }) {
-  const told = facts([
+  const known = facts([
     ["Budget", requirements.budget === undefined ? null : money(requirements.budget)], ["Timeline", requirements.timeline && timeline(requirements.timeline)],
     ["Decision makers", requirements.decisionMakers], ["Current solution", requirements.currentSolution], ["Pain points", requirements.painPoints],
   ]);
-  return card("Requirements", told ?? h("p", { class: "soft" }, "Nothing known yet. Qualify the lead to record it."), qualification && qualified(qualification));
+  return card("Requirements", known ?? h("p", { class: "soft" }, "Nothing known yet. Qualify the lead to record it."), qualification && qualified(qualification));
 }
 
 // A BANT gives its date of implementation; everything else is the lead's own words.
@@ -68,9 +68,9 @@ export function consentPanel({ consent, permissions, context = {} }) {
 
 const plain = (value) => (typeof value === "number" ? number(value) : typeof value === "object" ? JSON.stringify(value) : String(value));
 
-export function scorePanel(told) {
-  if (!told || told.score === null) return card("Why this score", empty("Not scored yet", "The score appears when the scoring worker has handled the lead."));
-  const { score, breakdown, history = [], at, agesAt, ruleSet } = told;
+export function scorePanel(answer) {
+  if (!answer || answer.score === null) return card("Why this score", empty("Not scored yet", "The score appears when the scoring worker has handled the lead."));
+  const { score, breakdown, history = [], at, agesAt, ruleSet } = answer;
   const sum = breakdown.reduce((total, one) => total + one.points, 0);
   const most = Math.max(1, ...breakdown.map((one) => Math.abs(one.points)));
   const line = ({ rule, points, evidence }) => {

@@ -43,7 +43,7 @@ export class VirtualRows {
     return this.#height;
   }
 
-  // The items as they are now; rows of other items at the same place are made anew.
+  // The items as they are now; rows of other items at the same place are created again.
   show(items) {
     const before = this.#items;
     this.#items = items;

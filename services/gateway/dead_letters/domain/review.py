@@ -137,7 +137,7 @@ def describe_dead_letter(dead_letter: DeadLetterRecord, replay: Mapping[str, Any
         size=len(value),
         is_text=text.encode() == value,
     )
-    # The embedded broker starts its offsets, and so the ids, anew; the database keeps its rows.
+    # The embedded broker starts its offsets, and so the ids, at 0 again; the database keeps its rows.
     if replay and replay["failedAt"] == dead_letter.header("x-failed-at"):
         view = view.model_copy(update={"replayed_at": replay["at"], "replayed_by": replay["by"]})
     return view.wire()

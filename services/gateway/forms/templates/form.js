@@ -153,7 +153,7 @@
 
   function context() {
     const campaign = [...new URLSearchParams(location.search)].filter(([name]) => /^utm_\w{1,40}$/.test(name));
-    // The rest of the query may hold anything, and is nobody's business.
+    // The rest of the query may contain anything, so it is left out.
     return {
       page: location.origin + location.pathname,
       ...Object.fromEntries(campaign.slice(0, 10).map(([name, value]) => [name, value.slice(0, 200)])),
@@ -224,7 +224,7 @@
   }
 
   function clear() {
-    form.querySelectorAll(".notice, .fault").forEach((told) => told.remove());
+    form.querySelectorAll(".notice, .fault").forEach((notice) => notice.remove());
     form.querySelectorAll("[aria-invalid]").forEach((field) => {
       const hints = field.getAttribute("aria-describedby").split(" ").slice(1);
       field.removeAttribute("aria-invalid");

@@ -36,5 +36,5 @@ def roll_back(standing: Mapping[str, Any]) -> Document:
     """
     champion, previous = standing.get("champion"), list(standing.get("previous") or ())
     if not champion:
-        raise LookupError("no model counts: there is nothing to roll back")
+        raise LookupError("no model is in use: there is nothing to roll back")
     return {"champion": previous.pop() if previous else None, "previous": previous, "shadow": standing.get("shadow")}

@@ -61,7 +61,9 @@ def _time(text: str, column: str, row: int) -> datetime:
     try:
         at = datetime.fromisoformat((text or "").strip())
     except ValueError:
-        raise Unfit(f"row {row}, column {column!r}: {text!r} is no date as 2026-03-02 or 2026-03-02T12:00") from None
+        raise Unfit(
+            f"row {row}, column {column!r}: {text!r} is not a date such as 2026-03-02 or 2026-03-02T12:00"
+        ) from None
     return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
