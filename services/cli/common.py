@@ -14,6 +14,7 @@ from rich.console import Console
 
 from deploy.local import Backend, Servers, private_file, private_folder
 from shared.errors import UsageError
+from shared.kafka.aiokafka_patches import patch_header_names
 from shared.kafka.broker_errors import BrokerUnavailable
 from shared.kafka.client import Kafka, kafka_of, reach
 from shared.mongo.connection import Mongo, mongo_of
@@ -59,6 +60,7 @@ def broker_of(settings: Settings) -> Kafka:
     """Return the broker in the settings. Raises `UsageError`, `ConfigError`."""
     if not settings.kafka_bootstrap:
         raise UsageError(f"set PANTRY_KAFKA_BOOTSTRAP to the broker {_PRINTED}")
+    patch_header_names()
     return kafka_of(settings, settings.kafka_bootstrap)
 
 

@@ -9,6 +9,7 @@ from deploy.local import Backend, LocalServers, Servers
 from schemas.topics import TOPICS
 from services.composition.workers import WORKERS, create_indexes
 from shared.kafka.admin import create_topics
+from shared.kafka.aiokafka_patches import patch_header_names
 from shared.kafka.client import kafka_of
 from shared.mongo.connection import mongo_of
 from shared.mongo.storage import Storage
@@ -26,7 +27,11 @@ def servers(settings: Settings) -> Iterator[Servers]:
 
 
 def connections(settings: Settings, found: Servers) -> ServerConnections:
-    """Return a process's connections. The setting for idempotence overrides the broker's."""
+    """Return a process's connections. The setting for idempotence overrides the broker's.
+
+    Patches aiokafka in this process.
+    """
+    patch_header_names()
     chosen = found.idempotence if settings.kafka_idempotence is None else settings.kafka_idempotence
     kafka, mongo = kafka_of(settings, found.kafka_bootstrap), mongo_of(settings, found.mongo_url)
     return ServerConnections(kafka, mongo, chosen, embedded=found.broker is found.database is Backend.EMBEDDED)

@@ -55,6 +55,6 @@ class _Records(_MemoryRecordsPy):  # type: ignore[misc] # aiokafka marks it fina
         return _Batch(data) if batch is not None and data[_MAGIC] >= _WITH_HEADERS else batch
 
 
-def read_any() -> None:
-    """Patch aiokafka for this process. May be called more than once."""
+def patch_header_names() -> None:
+    """Patch aiokafka in this process, before its first read. May be called more than once."""
     vars(fetcher)["MemoryRecords"] = _Records

@@ -16,7 +16,6 @@ from faststream.kafka.security import parse_security
 from faststream.security import BaseSecurity, SASLScram256, SASLScram512
 
 from shared.config import ConfigError
-from shared.kafka.aiokafka_patches import read_any
 from shared.kafka.broker_errors import RecordRefused, broker_errors
 from shared.kafka.events import Outgoing
 from shared.observability.metrics import Metrics
@@ -42,10 +41,6 @@ class Kafka:
 
     bootstrap: str
     security: BaseSecurity | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        # Every reader of Kafka needs this value, so the patch is in place before the first read.
-        read_any()
 
     @property
     def options(self) -> dict[str, Any]:

@@ -29,7 +29,9 @@ async def test_whatever_is_sent_no_answer_is_a_failure_or_undocumented(
         async with gateway_process(on) as (_, url):
             headers = ("-H", f"Authorization: Bearer {key}") if authorised else ()
             command = ("-m", "schemathesis.cli", "run", f"{url}/openapi.json", *headers, "--checks", CHECKS, *ENDLESS)
-            options = ("--phases", "coverage,fuzzing", "-n", CASES, "--seed", "1", "--no-shrink", "--no-color")
+            # Without a key, nearly all answers are the same 401 or 403.
+            phases = "coverage,fuzzing" if authorised else "fuzzing"
+            options = ("--phases", phases, "-n", CASES, "--seed", "1", "--no-shrink", "--no-color")
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, *command, *options),
                 stdout=asyncio.subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +186,10 @@ _environment = Environment(
 )
 _environment.globals.update(sections=SECTIONS, consents=CONSENTS)
 
-FORM_CSS = (_FOLDER / "form.css").read_text()
+
+@cache
+def _form_css() -> str:
+    return (_FOLDER / "form.css").read_text()
 
 
 def _rendered(template: str, **values: Any) -> str:
@@ -230,7 +234,7 @@ def form_script(view: FormView) -> str:
         "sites": view.sites,
         "labels": _LABELS,
         "advice": _ADVICE,
-        "css": FORM_CSS,
+        "css": _form_css(),
         "form": _rendered("card.html", view=view, level=2),
         "thanks": _rendered("thanked.html", level=2),
     }
