@@ -189,5 +189,5 @@ async def test_a_database_that_hangs_keeps_nobody_out_whom_it_let_in_before() ->
     async with asyncio.timeout(120):
         for _ in range(3):
             assert (await gate.admit(Scope.CAPTURE, "kps_shop_word", None, None)).name == "shop"
-        with pytest.raises(HttpProblem, match="valid key"):
+        with pytest.raises(HttpProblem, match="valid API key"):
             await gate.admit(Scope.CAPTURE, "kps_shop_other", None, None)

@@ -1,10 +1,10 @@
-"""The judge as a process of its own: looks until all is through and right, or nothing moves any more, and tells.
+"""The judge as a process of its own: it looks until the result is final, and prints it.
 
-What is on its way may be right or wrong yet. That nothing is on its way, consumer lag tells; where it isn't known, that
-nothing has moved for some seconds.
+A violation may disappear while events are on their way. Consumer lag shows whether any are. Where the lag isn't known,
+the judge looks until nothing has changed for some seconds.
 
 It prints one JSON object, `{"violations": [{"law", "detail"}…], "counts": {…}}`. Its exit status is 0 without
-violations, 1 with some, and 2 where it could not look.
+violations, 1 with some, and 2 if it could not look.
 """
 
 import argparse
@@ -59,7 +59,7 @@ async def _look(of: argparse.Namespace) -> Verdict:
 
 
 async def _verdict(of: argparse.Namespace) -> Verdict:
-    """The first look that found all through and right, or the last of those that all found the same for a while."""
+    """Return the first verdict without violations and lag, or the last of equal ones."""
     begun = since = time.monotonic()
     doubt = of.quiet if of.doubt is None else of.doubt
     verdict = await _look(of)
@@ -81,7 +81,7 @@ def main() -> int:
     except (KafkaError, PyMongoError, OSError, ValueError, TimeoutError) as error:
         sys.stderr.write(f"the judge could not look: {type(error).__name__}: {error}\n")
         return 2
-    sys.stdout.write(json.dumps(verdict.told(), indent=1, default=str) + "\n")
+    sys.stdout.write(json.dumps(verdict.as_json(), indent=1, default=str) + "\n")
     return 1 if verdict.violations else 0
 
 

@@ -1,4 +1,7 @@
-"""The law of consent: of all that was said about the lead's address, the newest by its own time holds."""
+"""The law of consent: the newest statement about the lead's address holds.
+
+The newest is so by the time that its event states.
+"""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -14,7 +17,10 @@ Said = tuple[datetime, bool, bool]
 
 
 def mail(world: World) -> Iterator[str]:
-    """What a lead shows of consent to mail is what was stated last about its address; a bounce is never lifted."""
+    """A lead's consent to mail is the last statement about its address.
+
+    A bounce is never lifted.
+    """
     engagements = grouped((world.lead_named(one), one) for one in world.accepted[ENGAGEMENTS].values())
     # An erasure leaves refusals of its addresses, and makes void what was said before it.
     buried = {_address(one) for lead in world.erased for one in world.captures_of.get(lead, ())}
@@ -54,6 +60,6 @@ def _stated(captures: Iterable[Event], own: str | None) -> Iterator[Said]:
 
 
 def _address(event: Event) -> str | None:
-    """The address that an event is about; None: whatever the lead has."""
+    """Return the address that an event is about; None for the lead's current one."""
     named = event.data.get("contact") or {} if event.record.topic == CAPTURED else event.data
     return normal.email(named.get("email"))

@@ -1,4 +1,4 @@
-"""Laws of events (schemas/README.md#envelope): envelopes, ids, the chain from each back to what was fed."""
+"""Laws of events (schemas/README.md#envelope): envelopes, ids, and causes."""
 
 import uuid
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ _ACTIONS = "nurture.actions"
 
 
 def envelopes(world: World) -> Iterator[str]:
-    """All that was told is an event of its topic, about a lead that its key names."""
+    """Every published record is an event of its topic, about the lead in its key."""
     for topic in OUTPUTS:
         events = {one.record.place: one for one in world.outputs[topic]}
         for record in world.records.get(topic, ()):
@@ -26,15 +26,15 @@ def envelopes(world: World) -> Iterator[str]:
 
 
 def ids(world: World) -> Iterator[str]:
-    """Ids are derived from what caused them: UUIDs of version 5, and one for one effect of one cause."""
-    for topic, events in world.told.items():
+    """An id derives from its cause: a UUID of version 5, one for each effect of a cause."""
+    for topic, events in world.published.items():
         for event in events:
             if not _is_derived(event.id):
                 yield f"{topic} {event.id} of {event.subject} has an id that is derived from nothing"
         effects = grouped(((one.causation, one.subject, _which(one)), one) for one in events)
         for (cause, lead, _), same in effects.items():
             if len(same) > 1:
-                yield f"{topic} of {lead} was told under {len(same)} ids because of {cause}"
+                yield f"{topic} of {lead} was published under {len(same)} ids because of {cause}"
 
 
 def _which(event: Event) -> Any:
@@ -51,7 +51,10 @@ def _is_derived(text: str) -> bool:
 
 
 def contents(world: World) -> Iterator[str]:
-    """An id always says the same: only the document that it carries along may be a later one of the same lead."""
+    """All events with one id have the same content.
+
+    Only the lead document that an event carries may be a later one.
+    """
     for topic, events in world.outputs.items():
         for id_, same in grouped((one.id, one) for one in events).items():
             other = next((one for one in same if _said(one) != _said(same[0])), None)
@@ -76,30 +79,33 @@ def _differing(one: Event, other: Event) -> list[str]:
 
 
 def later_documents(world: World) -> int:
-    """How many ids were told again with a later document of their lead: harmless, after a kill."""
+    """Return how many ids were published again with a later document of their lead.
+
+    That is harmless after a kill.
+    """
     repeated = [grouped((one.id, one.data) for one in events).values() for events in world.outputs.values()]
     return sum(any(one != same[0] for one in same) for groups in repeated for same in groups)
 
 
 def causes(world: World) -> Iterator[str]:
-    """Each event leads back to one that somebody fed, and carries its correlation id all the way."""
+    """Each event leads back to an input, and carries that input's correlation id."""
     known = _known(world)
-    for topic, events in world.told.items():
+    for topic, events in world.published.items():
         for event in events:
             cause = known.get(event.causation or "")
             if cause is None:
                 # What time or changed rules ask for begins a chain of its own.
                 if topic != RESCORE or event.causation != event.correlation:
-                    yield f"{topic} {event.id} was caused by {event.causation}, which nobody fed or told"
+                    yield f"{topic} {event.id} was caused by {event.causation}, which was neither fed nor published"
             elif event.correlation != (cause.correlation or cause.id):
                 yield f"{topic} {event.id} has lost the correlation id of {cause.id}"
 
 
 def _known(world: World) -> Mapping[str, Event]:
     fed = {one.id: one for events in world.accepted.values() for one in events.values()}
-    return fed | {one.id: one for events in world.told.values() for one in events}
+    return fed | {one.id: one for events in world.published.values() for one in events}
 
 
 def repeated(world: World) -> int:
-    """How many events were told again under their id: harmless, after a kill."""
-    return sum(len(events) - len(world.told[topic]) for topic, events in world.outputs.items())
+    """Return how many events were published again under the same id: harmless after a kill."""
+    return sum(len(events) - len(world.published[topic]) for topic, events in world.outputs.items())

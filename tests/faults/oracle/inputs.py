@@ -1,4 +1,4 @@
-"""Laws of what goes in: all of it is there, each has one outcome, and what is no event is in the dead letter."""
+"""Laws of inputs: none is lost, each has one outcome, invalid ones become dead letters."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -51,7 +51,7 @@ _ENGAGED, _BANT, _BECAME = (
 
 
 def fed(world: World) -> Iterator[str]:
-    """Every record that was acknowledged is in its topic."""
+    """Every acknowledged record is in its topic."""
     there = Counter((one.topic, one.key, one.value) for one, _ in world.inputs)
     for line, count in Counter((one.topic, one.key, one.value) for one in world.ledger).items():
         if there[line] < count:
@@ -59,28 +59,31 @@ def fed(world: World) -> Iterator[str]:
 
 
 def captures(world: World) -> Iterator[str]:
-    """Each capture has one row and is told once, of the same lead; of an erased lead, nothing need be told."""
+    """Each capture has one row, and one event about the same lead.
+
+    A capture of an erased lead may have no event.
+    """
     unknown: list[str] = []
     for name, event in world.accepted[CAPTURED].items():
-        rows, told = world.rows.get(name, ()), world.caused(event.id, CREATED, MERGED)
+        rows, published = world.rows.get(name, ()), world.caused(event.id, CREATED, MERGED)
         gone = not rows and world.lead_of_capture.get(name) in {None, *world.erased}
         unknown += [event.id] if gone else []
         if not gone and len(rows) != 1:
             yield f"capture {event.id} has {len(rows)} rows"
-        if len(told) != 1 and not gone:
-            yield f"capture {event.id} was told {len(told)} times: {_words(told)}"
-        if rows and any(one.subject != rows[0]["leadId"] for one in told):
-            yield f"capture {event.id} is of lead {rows[0]['leadId']}, and was told of {told[0].subject}"
+        if len(published) != 1 and not gone:
+            yield f"capture {event.id} was published {len(published)} times: {_words(published)}"
+        if rows and any(one.subject != rows[0]["leadId"] for one in published):
+            yield f"capture {event.id} is of lead {rows[0]['leadId']}, and was published for {published[0].subject}"
     stripped = sum("id" not in one for one in world.collections["captures"])
     if len(unknown) != stripped:
         some = ", ".join(unknown[:5])
-        yield f"{len(unknown)} captures are of erased leads or of nobody ({some}…), {stripped} rows are of erased leads"
+        yield f"{len(unknown)} captures are of erased leads or of none ({some}…), {stripped} rows are of erased leads"
     for name in world.rows.keys() - world.accepted[CAPTURED].keys():
-        yield f"a row is of capture {name}, which nobody fed"
+        yield f"a row is of capture {name}, which was never fed"
 
 
 def activities(world: World) -> Iterator[str]:
-    """Each activity, engagement, BANT verdict and conversion is one row of its lead, and there is no other row."""
+    """Each activity, engagement, BANT verdict and conversion is one row; no row is left over."""
     fed_, rows = _activities_fed(world), grouped((one["leadId"], _row(one)) for one in world.collections["activities"])
     optional = _activities_fed(world, given_up=True)
     for lead in {*fed_, *rows} - world.erased:
@@ -95,11 +98,13 @@ def _some(optional: Mapping[str, list[Any]], lead: str, wanted: Counter[Any]) ->
 def _activities_fed(world: World, *, given_up: bool = False) -> Mapping[str, list[Any]]:
     events = [*world.accepted[ACTIVITIES].values(), *world.accepted[ENGAGEMENTS].values()]
     found = [(world.lead_named(one), _activity(one)) for one in events if (one.name in world.given_up) == given_up]
-    told = [] if given_up else [*world.told[QUALIFIED], *world.told[DISQUALIFIED]]
+    published = [] if given_up else [*world.published[QUALIFIED], *world.published[DISQUALIFIED]]
     found += [
-        (one.subject, ("follow_up", f"{_BANT}{one.data['bantScore']}")) for one in told if one.data["method"] == "bant"
+        (one.subject, ("follow_up", f"{_BANT}{one.data['bantScore']}"))
+        for one in published
+        if one.data["method"] == "bant"
     ]
-    became = [] if given_up else world.told[CONVERTED]
+    became = [] if given_up else world.published[CONVERTED]
     found += [(one.subject, ("follow_up", f"{_BECAME}{one.data['opportunityId']}")) for one in became]
     return grouped(found)
 
@@ -120,8 +125,8 @@ def _row(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return type_, said, row.get("createdBy"), normal.moment(row.get("completedAt"))
 
 
-def activities_told(world: World) -> Iterator[str]:
-    """Each activity and engagement asks for a new score once, and sets off what its action says, once."""
+def activities_published(world: World) -> Iterator[str]:
+    """Each activity and engagement requests one rescore, and its action's triggers once."""
     for event in (*world.accepted[ACTIVITIES].values(), *world.accepted[ENGAGEMENTS].values()):
         lead = world.lead_named(event)
         ended = lead in world.erased or event.name in world.given_up
@@ -132,45 +137,50 @@ def activities_told(world: World) -> Iterator[str]:
         if len(triggered) != bool(wanted) and not ended:
             yield f"{event.record.topic} {event.id} triggered {len(triggered)} times"
         yield from (f"{event.id} triggered {one.data}" for one in triggered if one.data["trigger"] != wanted)
-        yield from (f"{event.id} was told of {one.subject}" for one in (*asked, *triggered) if one.subject != lead)
+        yield from (
+            f"{event.id} was published for {one.subject}" for one in (*asked, *triggered) if one.subject != lead
+        )
 
 
 def commands(world: World) -> Iterator[str]:
-    """Each command is carried out or rejected, once; of an erased lead, only its erasure need be told."""
+    """Each command is applied or rejected, once.
+
+    Of an erased lead only the erasure must be published.
+    """
     for topic, verdicts in _VERDICTS.items():
         for event in world.accepted[topic].values():
-            told = world.caused(event.id, *verdicts, REJECTED)
+            published = world.caused(event.id, *verdicts, REJECTED)
             silent = topic != ERASE and world.lead_named(event) in world.erased
-            if len(told) != 1 and not (silent and not told):
-                yield f"{topic} {event.id} has {len(told)} outcomes: {_words(told)}"
-            yield from (f"{topic} {event.id}: {one}" for it in told for one in _rejection(world, event, it))
+            if len(published) != 1 and not (silent and not published):
+                yield f"{topic} {event.id} has {len(published)} outcomes: {_words(published)}"
+            yield from (f"{topic} {event.id}: {one}" for it in published for one in _rejection(world, event, it))
 
 
-def _rejection(world: World, command: Event, told: Event) -> Iterator[str]:
-    if told.record.topic != REJECTED:
+def _rejection(world: World, command: Event, published: Event) -> Iterator[str]:
+    if published.record.topic != REJECTED:
         return
-    said = told.data
+    said = published.data
     if (said.get("command"), said.get("commandId")) != (command.record.topic, command.id):
         yield f"its rejection says that it was {said.get('command')} {said.get('commandId')}"
     if said.get("reason") not in _REJECTIONS:
         yield f"it was rejected as {said.get('reason')}, which is no reason"
-    if said.get("reason") == "lead_not_found" and not _waited(world, command, told.record):
+    if said.get("reason") == "lead_not_found" and not _waited(world, command, published.record):
         yield "it was rejected as lead_not_found, though its lead came in time"
-    impatient = told.record.at - command.record.at + world.skew < timedelta(seconds=world.patience_s)
+    impatient = published.record.at - command.record.at + world.skew < timedelta(seconds=world.patience_s)
     if said.get("reason") in _FOR_NOW and impatient:
         yield f"it was rejected as {said['reason']} before its patience was over"
 
 
-def _waited(world: World, event: Event, told: Record) -> bool:
-    """Whether the event's lead is unknown to this day, or gone, or came too late."""
+def _waited(world: World, event: Event, published: Record) -> bool:
+    """Return whether the event's lead never came, is erased, or came too late."""
     lead = world.lead_named(event)
     if lead is None or lead in world.erased or lead not in world.leads:
         return True
-    return told.at - event.record.at >= timedelta(seconds=world.ttl_s)
+    return published.at - event.record.at >= timedelta(seconds=world.ttl_s)
 
 
 def dead_letters(world: World) -> Iterator[str]:
-    """What is no event is in the dead letter as it came, and says where it stood and why; nothing else is there."""
+    """Each invalid record is a dead letter with its key, value, place and reason; no other is."""
     by_place = {record.place: (record, event) for record, event in world.inputs}
     found = grouped((_place(one), one) for one in world.dead)
     for record, event in world.inputs:
@@ -206,15 +216,15 @@ def _faults(world: World, letter: Record, record: Record, event: Event | None) -
         yield "doesn't say what was wrong, or when"
 
 
-def _words(told: list[Event]) -> str:
-    return ", ".join(f"{one.record.topic} {one.id} of {one.subject}" for one in told) or "nothing"
+def _words(published: list[Event]) -> str:
+    return ", ".join(f"{one.record.topic} {one.id} of {one.subject}" for one in published) or "nothing"
 
 
 def unlisted(world: World) -> int:
-    """How many records nobody's ledger tells of."""
+    """Return how many records are in no ledger."""
     return sum(world.line_of(record) is None for record, _ in world.inputs)
 
 
-def repeated_letters(world: World) -> int:
-    """How many dead letters are there again: harmless, after a kill."""
+def repeated_dead_letters(world: World) -> int:
+    """Return how many dead letters are there again: harmless after a kill."""
     return len(world.dead) - len({_place(one) for one in world.dead})

@@ -1,4 +1,7 @@
-"""Laws of leads: one per person, nothing forgotten or overwritten, one opportunity, one owner, gone when erased."""
+"""Laws of leads: one per person, nothing lost or overwritten, one opportunity, one owner.
+
+An erased lead is gone.
+"""
 
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
@@ -27,7 +30,7 @@ _CONTEXT_MAX = 50
 
 
 def unique(world: World) -> Iterator[str]:
-    """No two leads have one e-mail, or one phone, company and name."""
+    """No two leads have the same e-mail, or the same phone, company and name."""
     emails = grouped((normal.email((one.get("contact") or {}).get("email")), key) for key, one in world.leads.items())
     people = grouped((normal.person(lead), key) for key, lead in world.leads.items())
     for what, found in (("e-mail", emails), ("phone, company and name", people)):
@@ -41,7 +44,10 @@ def _shared(what: str, found: Mapping[Hashable, list[str]]) -> Iterator[str]:
 
 
 def persons(world: World) -> Iterator[str]:
-    """All captures of one person came to one lead, and a lead is one person's, as far as the ledger says whose."""
+    """All captures of a person are one lead, and a lead is one person.
+
+    It checks people that the ledger names.
+    """
     leads: dict[str, set[str]] = {}
     anybodys: set[str] = set()
     for record, event in world.inputs:
@@ -54,22 +60,22 @@ def persons(world: World) -> Iterator[str]:
     yield from (f"lead {lead} is {len(them)} people: {them}" for lead, them in owners.items() if len(them) > 1)
     unlisted = any(line is None for line in (world.line_of(record) for record, _ in world.inputs))
     if leads and not unlisted:
-        yield from (f"lead {one} is nobody's" for one in world.living.keys() - owners.keys() - anybodys)
+        yield from (f"lead {one} belongs to no person" for one in world.living.keys() - owners.keys() - anybodys)
 
 
 def created(world: World) -> Iterator[str]:
-    """Each lead was told to be created once, and what was created is there unless it was erased."""
+    """Each lead is published as created once, and exists unless it was erased."""
     for lead in world.leads:
-        told = world.of_lead(lead, CREATED)
-        if len(told) != 1:
-            yield f"lead {lead} was told to be created {len(told)} times"
-    for event in world.told[CREATED]:
+        published = world.of_lead(lead, CREATED)
+        if len(published) != 1:
+            yield f"lead {lead} was published as created {len(published)} times"
+    for event in world.published[CREATED]:
         if event.subject not in world.leads and event.subject not in world.erased:
-            yield f"lead {event.subject} was told to be created, and isn't there"
+            yield f"lead {event.subject} was published as created, and doesn't exist"
 
 
 def provenance(world: World) -> Iterator[str]:
-    """Each capture's row is of a lead that is there, and each lead has a capture's row."""
+    """Each capture's row names an existing lead, and each lead has a capture's row."""
     named = [one for one in world.collections["captures"] if "id" in one]
     for row in named:
         if row["leadId"] not in world.leads:
@@ -79,8 +85,8 @@ def provenance(world: World) -> Iterator[str]:
 
 
 def kept(world: World) -> Iterator[str]:
-    """A merge keeps what the lead had: what it was created with stands there still."""
-    for event in world.told[CREATED]:
+    """A merge keeps the values that the lead was created with."""
+    for event in world.published[CREATED]:
         lead, before = world.leads.get(str(event.subject)), event.data["lead"]
         if lead is None:
             continue
@@ -92,14 +98,14 @@ def kept(world: World) -> Iterator[str]:
 
 
 def filled(world: World) -> Iterator[str]:
-    """A merge fills what was empty: what any capture told stands in the lead, be it that or what was there before."""
+    """A merge fills empty fields: the lead has a value wherever a capture had one."""
     for lead_id, captures in world.captures_of.items():
         lead = world.living.get(lead_id)
         if lead is None:
             continue
         full = len(lead.get("context") or ()) >= _CONTEXT_MAX
-        told = {path for capture in captures for path, _ in _leaves(capture.data, _FILLED)}
-        for path in sorted(told):
+        published = {path for capture in captures for path, _ in _leaves(capture.data, _FILLED)}
+        for path in sorted(published):
             if normal.empty(_at(lead, path)) and not (full and path[0] == "context"):
                 yield f"lead {lead_id}: {'.'.join(path)} of a capture was forgotten"
 
@@ -120,11 +126,11 @@ def _plain(value: Any) -> Any:
 
 
 def status(world: World) -> Iterator[str]:
-    """A lead's status is what it was told to be, and nothing that was told is undone without a word."""
+    """A lead's status is the one that was published, and every change of it was published."""
     for lead_id, lead in world.living.items():
-        told = _statuses(world.of_lead(lead_id, QUALIFIED, DISQUALIFIED, CONVERTED, UPDATED))
-        if lead["status"] not in _possible(told):
-            yield f"lead {lead_id} is {lead['status']}, and was told to be {sorted(told) or 'nothing'}"
+        published = _statuses(world.of_lead(lead_id, QUALIFIED, DISQUALIFIED, CONVERTED, UPDATED))
+        if lead["status"] not in _possible(published):
+            yield f"lead {lead_id} is {lead['status']}, and was published as {sorted(published) or 'nothing'}"
 
 
 def _statuses(events: list[Event]) -> set[str]:
@@ -134,21 +140,24 @@ def _statuses(events: list[Event]) -> set[str]:
     return found | {one["to"] for one in changes if one}
 
 
-def _possible(told: set[str]) -> set[str]:
-    """What a lead can be of which all this was told, in whatever order (services/README.md#statuses)."""
-    if "converted" in told:
+def _possible(published: set[str]) -> set[str]:
+    """Return the possible statuses after these events in any order.
+
+    The table is in services/README.md#statuses.
+    """
+    if "converted" in published:
         return {"converted"}
-    if "new" in told:
-        return told - {"converted"}
-    if "lost" in told:
+    if "new" in published:
+        return published - {"converted"}
+    if "lost" in published:
         return {"lost"}
-    judged = told & {"qualified", "unqualified"}
-    # A lead found unfit can be set contacted; nobody of the load does so.
-    return judged or told & {"contacted"} or {"new"}
+    judged = published & {"qualified", "unqualified"}
+    # A disqualified lead can be set contacted; the load never does that.
+    return judged or published & {"contacted"} or {"new"}
 
 
 def opportunities(world: World) -> Iterator[str]:
-    """A lead is one opportunity, under one id, which it carries; and nobody converts without a qualification."""
+    """A lead is one opportunity under one id, which it carries, and was qualified before."""
     for lead_id, events in grouped((str(one.subject), one) for one in world.outputs[CONVERTED]).items():
         ids = {one.data.get("opportunityId") for one in events}
         if len(ids) > 1:
@@ -156,23 +165,23 @@ def opportunities(world: World) -> Iterator[str]:
         if not world.of_lead(lead_id, QUALIFIED):
             yield f"lead {lead_id} was converted and never qualified"
         if lead_id in world.living and world.living[lead_id].get("convertedToOpportunityId") not in ids:
-            yield f"lead {lead_id} carries another opportunity than was told"
+            yield f"lead {lead_id} carries another opportunity than was published"
     for lead_id, lead in world.living.items():
         if "convertedToOpportunityId" in lead and not world.of_lead(lead_id, CONVERTED):
-            yield f"lead {lead_id} became opportunity {lead['convertedToOpportunityId']}, which nobody told"
+            yield f"lead {lead_id} became opportunity {lead['convertedToOpportunityId']}, which was never published"
         if len({lead["status"] == "converted", "convertedAt" in lead, "convertedToOpportunityId" in lead}) > 1:
             yield f"lead {lead_id} is half converted"
 
 
 def owners(world: World) -> Iterator[str]:
-    """Each lead has one owner: the one that a rule, told once, or a command gave it."""
+    """Each lead has one owner: the one that a rule, published once, or a command gave it."""
     for lead_id, lead in world.living.items():
         by_rule, given = world.of_lead(lead_id, ASSIGNED), _given(world, lead_id)
         if len(by_rule) > 1 or not (by_rule or given):
-            yield f"lead {lead_id} was told to be assigned {len(by_rule)} times"
+            yield f"lead {lead_id} was published as assigned {len(by_rule)} times"
         wanted = given or {one.data["assignedTo"] for one in by_rule}
         if lead.get("assignedTo") not in wanted:
-            yield f"lead {lead_id} is {lead.get('assignedTo')}'s, and was told to be {sorted(wanted)}'s"
+            yield f"lead {lead_id} is {lead.get('assignedTo')}'s, and was published as {sorted(wanted)}'s"
 
 
 def _given(world: World, lead_id: str) -> set[str]:
@@ -181,7 +190,7 @@ def _given(world: World, lead_id: str) -> set[str]:
 
 
 def requirements(world: World) -> Iterator[str]:
-    """What a qualification learned stands in the lead; lists were united."""
+    """A lead has the requirements of its qualifications; lists are united."""
     for event in world.accepted[QUALIFY].values():
         lead = world.living.get(world.lead_named(event) or "")
         if lead is None or not world.caused(event.id, QUALIFIED):
@@ -196,7 +205,10 @@ def requirements(world: World) -> Iterator[str]:
 
 
 def bants(world: World) -> Iterator[str]:
-    """The newest BANT is kept whole, and what a lead's only qualification gave stands in its requirements."""
+    """A lead keeps its newest BANT whole.
+
+    What its only qualification stated is in its requirements.
+    """
     done = [one for one in world.accepted[QUALIFY].values() if world.caused(one.id, QUALIFIED, DISQUALIFIED)]
     for lead_id, events in grouped((world.lead_named(one), one) for one in done).items():
         lead, given = world.living.get(lead_id), [one for one in events if "bant" in one.data]
@@ -222,16 +234,16 @@ def _asked_for(bant: Document) -> Iterator[tuple[str, Any]]:
 
 
 def asked(world: World) -> Iterator[str]:
-    """An opportunity says what the command that made it said."""
+    """An opportunity has the values of the command that made it."""
     for event in world.accepted[CONVERT].values():
-        for told in world.caused(event.id, CONVERTED):
+        for published in world.caused(event.id, CONVERTED):
             for name, value in (event.data.get("opportunity") or {}).items():
-                if told.data["opportunity"].get(name) != value:
-                    yield f"lead {told.subject}: its opportunity has another {name} than was asked for"
+                if published.data["opportunity"].get(name) != value:
+                    yield f"lead {published.subject}: its opportunity has another {name} than was asked for"
 
 
 def gone(world: World) -> Iterator[str]:
-    """Of an erased lead there is nothing left."""
+    """Nothing is left of an erased lead."""
     for lead in world.erased & world.leads.keys():
         yield f"lead {lead} was erased, and is there"
     for collection in ("activities", "nurture_steps"):

@@ -1,4 +1,4 @@
-"""What is equal (schemas/README.md#identity), written down a second time, by somebody else."""
+"""Equal values (schemas/README.md#identity), written a second time without the product."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -41,7 +41,10 @@ def _shown(text: str) -> str:
 
 
 def email(text: Any) -> str | None:
-    """Case-folded and trimmed, in one compatibility form, its domain as typed; None where there is none."""
+    """Return the address case-folded, trimmed, in one compatibility form; None without one.
+
+    The domain stays as typed.
+    """
     found = unicodedata.normalize("NFKC", _shown(unicodedata.normalize("NFKC", str(text or "")).casefold())).strip()
     local, at, domain = found.rpartition("@")
     return local + at + ".".join(map(_label, domain.split("."))) or None
@@ -55,7 +58,10 @@ def _label(label: str) -> str:
 
 
 def phone(text: Any) -> str | None:
-    """A number of the default region, the United States, as E.164; None where there is none."""
+    """Return a number as E.164; None without one.
+
+    The default region is the United States.
+    """
     digits = "".join(str(int(one)) for one in str(text or "") if one.isdecimal())
     if not digits:
         return None
@@ -67,13 +73,13 @@ def phone(text: Any) -> str | None:
 
 
 def plain(text: Any) -> str:
-    """Without case, accents, strokes and typographic signs, each word apart from the next by one space."""
+    """Return the words without case, accents, strokes and signs, one space apart."""
     parts = unicodedata.normalize("NFKD", _shown(str(text or "")).casefold())
     return " ".join("".join(_SAME.get(one, one) for one in parts if not unicodedata.combining(one)).split())
 
 
 def company(text: Any) -> str:
-    """Without case, accents, punctuation and legal suffixes."""
+    """Return the name without case, accents, punctuation and legal suffixes."""
     words = "".join(one if one.isalnum() else " " for one in plain(text).replace("'", "")).split()
     while len(words) > 1 and words[-1] in _SUFFIXES:
         words.pop()
@@ -81,7 +87,7 @@ def company(text: Any) -> str:
 
 
 def person(lead: Mapping[str, Any]) -> Person | None:
-    """Phone, company and both names, which together make two captures one person; None where one is missing."""
+    """Return phone, company and both names, which identify a person; None if one is missing."""
     contact, firm = lead.get("contact") or {}, lead.get("company") or {}
     parts = company(firm.get("name")), plain(contact.get("firstName")), plain(contact.get("lastName"))
     number = phone(contact.get("phone"))
@@ -89,7 +95,7 @@ def person(lead: Mapping[str, Any]) -> Person | None:
 
 
 def moment(value: Any) -> datetime | None:
-    """A moment in UTC as exact as the database keeps one; None where it is none."""
+    """Return a moment in UTC as exact as the database stores it; None if it is none."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -102,5 +108,5 @@ def moment(value: Any) -> datetime | None:
 
 
 def empty(value: Any) -> bool:
-    """Whether nothing is known: zero and False are something."""
+    """Return whether a value is missing: zero and False are values."""
     return value is None or value in ("", [], {})

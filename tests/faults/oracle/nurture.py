@@ -1,4 +1,7 @@
-"""Laws of nurture: each step out once, under one id, and none after the end (schemas/README.md#nurture)."""
+"""Laws of nurture: each step once, under one id, and none after the end.
+
+The rules are in schemas/README.md#nurture.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -30,14 +33,14 @@ def _step(of: Mapping[str, Any]) -> Step:
 
 
 def sent(world: World) -> Iterator[str]:
-    """Each step that is sent went out under an id of its own, and what went out is sent."""
+    """Each sent step was published under an id of its own, and each published step is sent."""
     ids = {step: {one.data["actionId"] for one in events} for step, events in _actions(world).items()}
     rows = grouped((_step(one), one) for one in world.collections["nurture_steps"])
     for step in ids.keys() | rows.keys():
         if step[0] not in world.living:
             continue
         out, states = len(ids.get(step, ())), Counter(one["state"] for one in rows.get(step, ()))
-        # One that is held by somebody who was killed may be out before it is marked, or be cancelled then.
+        # A process that was killed may have published a step before marking it, or the step is cancelled then.
         most = states["sent"] + states["cancelled"] + states["scheduled"]
         if out < states["sent"]:
             yield f"{step} is sent {states['sent']} times, and {out} went out"
@@ -46,39 +49,44 @@ def sent(world: World) -> Iterator[str]:
 
 
 def _actions(world: World) -> Mapping[Step, list[Event]]:
-    return grouped((_step(one.data), one) for one in world.told[ACTIONS])
+    return grouped((_step(one.data), one) for one in world.published[ACTIONS])
 
 
 def same(world: World) -> Iterator[str]:
-    """What went out under one action id is one and the same."""
-    for action, events in grouped((one.data["actionId"], one) for one in world.told[ACTIONS]).items():
+    """All events with one action id have the same content."""
+    for action, events in grouped((one.data["actionId"], one) for one in world.published[ACTIONS]).items():
         if len(events) > 1:
             yield f"action {action} went out as {len(events)} events: {[one.id for one in events]}"
 
 
 def punctual(world: World) -> Iterator[str]:
-    """No step whose time has come stays behind, and none goes out early."""
+    """No due step stays scheduled, and no step is published early."""
     for row in world.collections["nurture_steps"]:
         late = row["state"] == "scheduled" and row.get("wakeAt", row["dueAt"]) < world.now - _PATIENCE
         if late and row["leadId"] in world.living:
             yield f"{_step(row)} was due {row['dueAt']}, and is scheduled still"
-    for event in world.told[ACTIONS]:
+    for event in world.published[ACTIONS]:
         due = normal.moment(event.data["dueAt"])
         if due and event.record.at < due - timedelta(seconds=2):
             yield f"{_step(event.data)} went out {event.record.at}, and is due {due}"
 
 
 def enrolled(world: World) -> Iterator[str]:
-    """Each lead was enrolled after its first score, unless it had ended; the steps told are those that are there."""
+    """Each lead was enrolled after its first score, unless nurture had ended before.
+
+    The published steps are the stored ones.
+    """
     steps = grouped((one["leadId"], _step(one)) for one in world.collections["nurture_steps"])
     for lead_id in world.living:
-        told = world.of_lead(lead_id, ENROLLED)
-        if not told and world.of_lead(lead_id, SCORED) and not _ends(world, lead_id):
+        published = world.of_lead(lead_id, ENROLLED)
+        if not published and world.of_lead(lead_id, SCORED) and not _ends(world, lead_id):
             yield f"lead {lead_id} was never enrolled"
-        wanted = Counter((lead_id, one.data["sequenceId"], it["stepId"]) for one in told for it in one.data["steps"])
+        wanted = Counter(
+            (lead_id, one.data["sequenceId"], it["stepId"]) for one in published for it in one.data["steps"]
+        )
         there = Counter(steps.get(lead_id, ()))
         yield from (f"steps: {one}" for one in differing(wanted, there))
-        yield from (f"lead {lead_id}: {fault}" for one in told for fault in _impersonal(world, one))
+        yield from (f"lead {lead_id}: {fault}" for one in published for fault in _impersonal(world, one))
 
 
 _PERSONAL = {
@@ -89,35 +97,35 @@ _PERSONAL = {
 
 
 def _impersonal(world: World, event: Event) -> Iterator[str]:
-    """What an enrolment says of its lead that the lead never said."""
-    lead, told = world.living[str(event.subject)], event.data["personalization"]
+    """Yield what an enrolment states about its lead and the lead never stated."""
+    lead, published = world.living[str(event.subject)], event.data["personalization"]
     for name, (section, field) in _PERSONAL.items():
         held = (lead.get(section) or {}).get(field)
-        if told.get(name) not in (None, held) or (name == "firstName" and name not in told):
-            yield f"enrolled as {name} = {told.get(name)}, and it is {held}"
+        if published.get(name) not in (None, held) or (name == "firstName" and name not in published):
+            yield f"enrolled as {name} = {published.get(name)}, and it is {held}"
 
 
 def ended(world: World) -> Iterator[str]:
-    """A lead that was converted, lost or unsubscribed gets no more than what was due by then."""
-    for event in world.told[ACTIONS]:
+    """A converted, lost or unsubscribed lead gets only steps that were due before."""
+    for event in world.published[ACTIONS]:
         end, due = _end(world, str(event.subject)), normal.moment(event.data["dueAt"])
         if end and due and event.time and due > end + _PATIENCE and event.time > end + _PATIENCE:
             yield f"{_step(event.data)} went out {event.time}, and the lead ended {end}"
 
 
 def _end(world: World, lead_id: str) -> datetime | None:
-    """When the lead got its last; one that came back, or that agrees to mail in the end, has no end."""
-    came_back = any("new" in _status_told(one) for one in world.of_lead(lead_id, UPDATED))
+    """Return when nurture ended for a lead; None if it came back or agreed to mail."""
+    came_back = any("new" in _published_status(one) for one in world.of_lead(lead_id, UPDATED))
     agrees = (world.leads.get(lead_id, {}).get("consent") or {}).get("email") is True
     came_back |= agrees and world.leads[lead_id]["status"] not in ("converted", "lost")
     return None if came_back else min(_ends(world, lead_id), default=None)
 
 
 def _ends(world: World, lead_id: str) -> list[datetime]:
-    """The moments that ended nurture, one way or another: when it was told, for that is when it was known.
+    """Return the moments that ended nurture: the publication of each end, not its own time.
 
-    The event's own time is that of its cause: a mailer may tell late whom it lost long ago. An unsubscription by a lead
-    that had refused mail before changes no consent; only the new score it asks for tells of it.
+    An event's time is that of its cause, and a mailer may report an unsubscription late. An unsubscription by a lead
+    that refused mail before changes no consent; only its request for a new score shows it.
     """
     ends = [normal.moment(one.data["convertedAt"]) for one in world.of_lead(lead_id, CONVERTED)]
     ends += [one.record.at for one in world.of_lead(lead_id, UPDATED) if _ends_it(one)]
@@ -126,9 +134,9 @@ def _ends(world: World, lead_id: str) -> list[datetime]:
 
 
 def _ends_it(updated: Event) -> bool:
-    return "lost" in _status_told(updated) or updated.data.get("reason") in ("unsubscribed", "complained")
+    return "lost" in _published_status(updated) or updated.data.get("reason") in ("unsubscribed", "complained")
 
 
-def _status_told(updated: Event) -> tuple[str, ...]:
+def _published_status(updated: Event) -> tuple[str, ...]:
     change = updated.data["changed"].get("status")
     return (change["to"],) if change else ()

@@ -1,4 +1,4 @@
-"""Looking: the topics, the collections, the ledger, the consumer groups and the gateway, each read once."""
+"""Read the topics, the collections, the ledger, the groups and the gateway, each once."""
 
 import asyncio
 import base64
@@ -21,7 +21,7 @@ _HTTP_S = 10.0
 
 
 def ledger(paths: Sequence[Path]) -> list[Line]:
-    """What these ledgers tell. Raises `OSError` or `ValueError` for one that can't be read."""
+    """Return the lines of these ledgers. Raises `OSError` or `ValueError`."""
     return [_line(json.loads(text)) for path in paths for text in path.read_text().splitlines()]
 
 
@@ -31,13 +31,16 @@ def _line(it: Mapping[str, Any]) -> Line:
 
 
 def documents(url: str, database: str) -> dict[str, list[Document]]:
-    """The collections that others may read (schemas/README.md#collections), whole. Raises `PyMongoError`."""
+    """Return the collections that other programs may read, whole. Raises `PyMongoError`.
+
+    They are listed in schemas/README.md#collections.
+    """
     with MongoClient[dict[str, Any]](url, tz_aware=True, serverSelectionTimeoutMS=10_000) as client:
         return {name: list(client[database][name].find()) for name in COLLECTIONS}
 
 
 async def records(bootstrap: str, **options: Any) -> dict[str, list[Record]]:
-    """Everything that the topics hold, each partition in its order. Raises `KafkaError`."""
+    """Return all records of the topics, each partition in its order. Raises `KafkaError`."""
     found: dict[str, list[Record]] = {topic: [] for topic in _TOPICS}
     async with _consumer(bootstrap, **options) as consumer:
         consumer.assign(await _partitions(consumer))
@@ -53,7 +56,7 @@ async def records(bootstrap: str, **options: Any) -> dict[str, list[Record]]:
 
 
 async def _until(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> Any:
-    """All records up to these ends, and those that a look after the last end finds.
+    """Return all records up to these ends, and those that a look after the last end finds.
 
     A broker may tell the end as one past the first record of the last batch; a batch is fetched whole.
     """
@@ -67,7 +70,7 @@ async def _until(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int])
 
 
 async def lag(bootstrap: str, **options: Any) -> dict[str, int]:
-    """How many records each group of the product is behind, by group and partition. Raises `KafkaError`.
+    """Return each group's lag by group and partition. Raises `KafkaError`.
 
     Of a topic that a group has ever committed to, all partitions count.
     """
@@ -97,7 +100,10 @@ def _behind(
 
 
 async def _partitions(consumer: AIOKafkaConsumer) -> list[TopicPartition]:
-    """Those of the topics that there are; without a subscription the client knows of none until it is told to look."""
+    """Return the existing partitions of these topics.
+
+    Without a subscription the client knows none until it looks.
+    """
     for topic in _TOPICS:
         consumer._client.add_topic(topic)
     await consumer._client.force_metadata_update()
@@ -121,7 +127,7 @@ async def _consumer(bootstrap: str, **options: Any) -> Any:
 
 
 async def answers(gateway: str, token: str) -> dict[str, Any]:
-    """What the gateway says of a quarter. Raises `OSError` where it doesn't."""
+    """Return the gateway's figures of a quarter. Raises `OSError`."""
     names = ("leads", "conversions")
     found = [await asyncio.to_thread(_ask, f"{gateway}/v1/analytics/{name}?timeframe=quarter", token) for name in names]
     return dict(zip(names, found, strict=True))

@@ -1,4 +1,4 @@
-"""Laws of figures: what the gateway answers is what the documents come to (schemas/README.md#http)."""
+"""Laws of figures: the gateway's answers are what the documents add up to."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -14,17 +14,17 @@ Answers = Mapping[str, Mapping[str, Any]]
 
 
 def figures(world: World, answers: Answers) -> Iterator[str]:
-    """Every figure of both answers, against the documents."""
+    """Compare every figure of both answers with the documents."""
     wanted = {"leads": _leads(world), "conversions": _conversions(world)}
     for name, numbers in wanted.items():
         for path, value in numbers.items():
-            told = answers[name].get(path)
-            if (_compact(told) if isinstance(value, Mapping) else told) != value:
-                yield f"{name}.{path} is told as {told}, and is {value}"
+            published = answers[name].get(path)
+            if (_compact(published) if isinstance(value, Mapping) else published) != value:
+                yield f"{name}.{path} is published as {published}, and is {value}"
 
 
-def _compact(told: Any) -> Any:
-    return {name: one for name, one in told.items() if one} if isinstance(told, Mapping) else told
+def _compact(published: Any) -> Any:
+    return {name: one for name, one in published.items() if one} if isinstance(published, Mapping) else published
 
 
 def _leads(world: World) -> Mapping[str, Any]:
@@ -42,7 +42,7 @@ def _leads(world: World) -> Mapping[str, Any]:
             {"from": n * _BAND, "to": 100 if n == 9 else n * _BAND + _BAND - 1, "count": bands[n]} for n in range(10)
         ],
     }
-    # With more of them, the least frequent are told together.
+    # With more of them, the least frequent are counted together.
     return numbers | ({"byIndustry": dict(industries)} if len(industries) <= _INDUSTRIES_MAX else {})
 
 

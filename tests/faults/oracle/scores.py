@@ -1,4 +1,4 @@
-"""Laws of scores: the stored one is the formula's value now (schemas/README.md#score), and the events lead to it."""
+"""Laws of scores: the stored one is the formula's value, and the events lead to it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ _RULES: Sequence[tuple[int, str, str, Callable[[Any], bool]]] = (
 
 
 def formula(lead: Document, activities: Sequence[Document], now: datetime) -> int:
-    """The value at `now`, 0…100."""
+    """Return the value at `now`, 0…100."""
     total = 0
     for points, section, name, holds in _RULES:
         value = (lead.get(section) or {}).get(name)
@@ -36,7 +36,7 @@ def formula(lead: Document, activities: Sequence[Document], now: datetime) -> in
 
 
 def stored(world: World) -> Iterator[str]:
-    """Each lead's score is the formula's value, by its document and its activities."""
+    """Each lead's score is the formula's value for its document and its activities."""
     activities = grouped((one["leadId"], one) for one in world.collections["activities"])
     for lead_id, lead in world.living.items():
         own = activities.get(lead_id, [])
@@ -46,27 +46,30 @@ def stored(world: World) -> Iterator[str]:
 
 
 def _moments(activities: Sequence[Document], begin: datetime, end: datetime) -> Iterator[datetime]:
-    """Those between which the formula's value does not change."""
+    """Return the moments between which the formula's value does not change."""
     yield from (begin, end)
     completed = [one["completedAt"] for one in activities if one.get("completedAt")]
     yield from (turn for one in completed for turn in (one, one + _WINDOW) if begin < turn <= end)
 
 
 def chain(world: World) -> Iterator[str]:
-    """The scores that were told lead from none to the stored one, each change once.
+    """The published scores lead from none to the stored one, each change once.
 
-    Not in the order of the topic: who is killed before telling tells it late. So each change is a step from the score
-    before to the score after, and one way through all steps must lead from the first to the last.
+    The topic's order doesn't count: a process that was killed before publishing is followed by a late event. So each
+    change is a step from the score before to the score after, and one way through all steps must exist.
     """
     for lead_id, lead in world.living.items():
-        told = world.of_lead(lead_id, SCORED)
-        steps = [(one.data.get("previousScore"), one.data.get("score")) for one in told]
+        published = world.of_lead(lead_id, SCORED)
+        steps = [(one.data.get("previousScore"), one.data.get("score")) for one in published]
         if not _is_way(steps, lead.get("score")):
-            yield f"lead {lead_id}: the scores told, {steps}, don't lead to {lead.get('score')}"
+            yield f"lead {lead_id}: the published scores, {steps}, don't lead to {lead.get('score')}"
 
 
 def _is_way(steps: Sequence[tuple[Any, Any]], end: Any) -> bool:
-    """Whether all steps can be walked once each, from None to `end`: Euler's condition, and all in one piece."""
+    """Return whether all steps can be walked once each, from None to `end`.
+
+    By Euler: the degrees fit, and all is in one piece.
+    """
     balance = Counter(before for before, _ in steps)
     balance.subtract(Counter(after for _, after in steps))
     wanted = Counter({None: 1})
@@ -83,15 +86,15 @@ def _reached(steps: Sequence[tuple[Any, Any]]) -> set[Any]:
 
 
 def breakdowns(world: World) -> Iterator[str]:
-    """What a told score is explained by sums to it, and a score that was told differs from the one before."""
-    for event in world.told[SCORED]:
+    """The parts of a published score add up to it, and it differs from the one before."""
+    for event in world.published[SCORED]:
         total = sum(one["points"] for one in event.data["breakdown"])
         if min(100, max(0, total)) != event.data["score"]:
             yield f"score {event.id} of {event.subject} is {event.data['score']}, and explained as {total}"
         if event.data["score"] == event.data.get("previousScore"):
-            yield f"score {event.id} of {event.subject} was told, and is what it was"
+            yield f"score {event.id} of {event.subject} was published, and is unchanged"
 
 
 def firsts(events: Mapping[str, Sequence[Event]]) -> int:
-    """How many first scores were told."""
+    """Return how many first scores were published."""
     return sum("previousScore" not in one.data for one in events[SCORED])

@@ -1,4 +1,4 @@
-"""All that was fed, told and stored, as the laws look at it. No I/O here."""
+"""All that was fed, published and stored, as the laws see it. No I/O."""
 
 import json
 from collections import Counter, defaultdict
@@ -31,7 +31,7 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as it stands in its topic; `at` is when the broker got it."""
+    """A record of a topic; `at` is when the broker got it."""
 
     topic: str
     partition: int
@@ -43,13 +43,13 @@ class Record:
 
     @property
     def place(self) -> tuple[str, int, int]:
-        """Where it stands."""
+        """Return the record's topic, partition and offset."""
         return self.topic, self.partition, self.offset
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the ledger: what was fed, and what is known of it."""
+    """One line of the ledger: a record that was fed, and its expected outcome."""
 
     topic: str
     key: bytes | None
@@ -60,7 +60,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A CloudEvent (schemas/README.md#envelope) in the record that it stands in."""
+    """A CloudEvent (schemas/README.md#envelope), and its record."""
 
     record: Record
     id: str
@@ -74,12 +74,12 @@ class Event:
 
     @property
     def name(self) -> Name:
-        """What makes it this event and no other."""
+        """Return what identifies the event."""
         return self.source, self.id
 
 
 def event_of(record: Record) -> Event | None:
-    """The event in a record; None where it holds none."""
+    """Return the event in a record; None if there is none."""
     try:
         it = json.loads(record.value or b"")
         return Event(
@@ -93,11 +93,11 @@ def event_of(record: Record) -> Event | None:
 
 @dataclass(frozen=True)
 class World:
-    """What the judge saw at `now`; `ttl_s` is how long an event waits for a lead that nobody knows.
+    """What the judge saw at `now`; `ttl_s` is how long an event waits for its lead.
 
     `patience_s` is how long a command waits for a status that allows it.
 
-    A worker's clock may have been wrong by `skew`: what it took for now is no fault of its own.
+    A worker's clock may have been wrong by `skew`, which is no violation.
     """
 
     records: Mapping[str, Sequence[Record]]
@@ -110,21 +110,21 @@ class World:
 
     @cached_property
     def leads(self) -> dict[str, Document]:
-        """The lead documents by id."""
+        """Return the lead documents by id."""
         return {one["_id"]: one for one in self.collections["leads"]}
 
     @cached_property
     def lines(self) -> dict[tuple[str, bytes | None, bytes | None], Line]:
-        """The ledger's lines, by what their records look like."""
+        """Return the ledger's lines by their records' content."""
         return {(one.topic, one.key, one.value): one for one in self.ledger}
 
     def line_of(self, record: Record) -> Line | None:
-        """What the ledger says of a record."""
+        """Return the ledger's line about a record."""
         return self.lines.get((record.topic, record.key, record.value))
 
     @cached_property
     def inputs(self) -> list[tuple[Record, Event | None]]:
-        """Every record that was fed, with its event where it is to be taken for one."""
+        """Return every record that was fed, with its event if it is a valid one."""
         return [(record, self._accepted(record)) for topic in INPUTS for record in self.records.get(topic, ())]
 
     def _accepted(self, record: Record) -> Event | None:
@@ -134,7 +134,7 @@ class World:
 
     @cached_property
     def accepted(self) -> dict[str, dict[Name, Event]]:
-        """The valid inputs by topic, each event once: it is the same however often it was delivered."""
+        """Return the valid inputs by topic, each event once, however often it was delivered."""
         found: dict[str, dict[Name, Event]] = {topic: {} for topic in INPUTS}
         for _, event in self.inputs:
             if event is not None:
@@ -143,68 +143,71 @@ class World:
 
     @cached_property
     def outputs(self) -> dict[str, list[Event]]:
-        """All that was told, by topic, as often as it was told."""
+        """Return the published events by topic, with all repetitions."""
         found = {topic: [event_of(record) for record in self.records.get(topic, ())] for topic in OUTPUTS}
         return {topic: [one for one in events if one is not None] for topic, events in found.items()}
 
     @cached_property
-    def told(self) -> dict[str, list[Event]]:
-        """What was told by topic, each id once."""
+    def published(self) -> dict[str, list[Event]]:
+        """Return the published events by topic, each id once."""
         return {
             topic: list({one.id: one for one in reversed(events)}.values()) for topic, events in self.outputs.items()
         }
 
     @cached_property
     def _by_cause(self) -> Mapping[tuple[str, str | None], list[Event]]:
-        return grouped(((topic, one.causation), one) for topic, events in self.told.items() for one in events)
+        return grouped(((topic, one.causation), one) for topic, events in self.published.items() for one in events)
 
     @cached_property
     def _by_lead(self) -> Mapping[tuple[str, str | None], list[Event]]:
-        return grouped(((topic, one.subject), one) for topic, events in self.told.items() for one in events)
+        return grouped(((topic, one.subject), one) for topic, events in self.published.items() for one in events)
 
     def caused(self, event_id: str, *topics: str) -> list[Event]:
-        """What these topics tell that this event caused."""
+        """Return the events of these topics that this event caused."""
         return [one for topic in topics for one in self._by_cause.get((topic, event_id), ())]
 
     def of_lead(self, lead_id: str, *topics: str) -> list[Event]:
-        """What these topics tell of a lead."""
+        """Return the events of these topics about a lead."""
         return [one for topic in topics for one in self._by_lead.get((topic, lead_id), ())]
 
     @cached_property
     def erased(self) -> set[str]:
-        """The ids of the leads whose erasure was told."""
-        return {str(one.subject) for one in self.told[ERASED]}
+        """Return the ids of the leads whose erasure was published."""
+        return {str(one.subject) for one in self.published[ERASED]}
 
     @cached_property
     def unsubscriptions(self) -> set[str]:
-        """The ids of the engagements by which a person wants no more mail."""
+        """Return the ids of the engagements that refuse mail."""
         engagements = self.accepted[ENGAGEMENTS].values()
         return {one.id for one in engagements if str(one.data["action"]).casefold() in ("unsubscribed", "complained")}
 
     @cached_property
     def rows(self) -> dict[Name, list[Document]]:
-        """The rows of captures by their event; those that an erasure stripped name none."""
+        """Return the rows of captures by their event.
+
+        The rows of an erased lead name none.
+        """
         named = [one for one in self.collections["captures"] if "id" in one and "source" in one]
         return dict(grouped(((one["source"], one["id"]), one) for one in named))
 
     @cached_property
     def lead_of_capture(self) -> dict[Name, str]:
-        """The lead that each capture came to, as far as anybody says."""
+        """Return the lead of each capture, as far as rows or events name it."""
         found = {}
         for name, event in self.accepted[CAPTURED].items():
-            rows, told = self.rows.get(name, ()), self.caused(event.id, CREATED, MERGED)
-            if rows or told:
-                found[name] = str(rows[0]["leadId"] if rows else told[0].subject)
+            rows, published = self.rows.get(name, ()), self.caused(event.id, CREATED, MERGED)
+            if rows or published:
+                found[name] = str(rows[0]["leadId"] if rows else published[0].subject)
         return found
 
     @cached_property
     def captures_of(self) -> Mapping[str, list[Event]]:
-        """The accepted captures of each lead."""
+        """Return the accepted captures of each lead."""
         return grouped((lead, self.accepted[CAPTURED][name]) for name, lead in self.lead_of_capture.items())
 
     @cached_property
     def lead_of_email(self) -> dict[str, str]:
-        """The lead that each address leads to: a lead is known by all it was captured under."""
+        """Return the lead of each address: every address of its captures leads to it."""
         found = {}
         for name, lead in self.lead_of_capture.items():
             address = normal.email((self.accepted[CAPTURED][name].data.get("contact") or {}).get("email"))
@@ -213,29 +216,29 @@ class World:
         return found
 
     def lead_named(self, event: Event) -> str | None:
-        """The lead that an activity, an engagement or a command means."""
+        """Return the lead that an activity, an engagement or a command names."""
         lead_id = event.data.get("leadId")
         return str(lead_id) if lead_id else self.lead_of_email.get(normal.email(event.data.get("email")) or "")
 
     @cached_property
     def dead(self) -> Sequence[Record]:
-        """The dead letters."""
+        """Return the dead letters."""
         return self.records.get(DEADLETTER, ())
 
     @cached_property
     def given_up(self) -> set[Name]:
-        """The events that ended as `lead_not_found`, in the dead letter."""
+        """Return the events that ended as `lead_not_found` in the dead letters."""
         letters = (one for one in self.dead if one.headers.get("x-reason") == b"lead_not_found")
         return {event.name for event in map(event_of, letters) if event is not None}
 
     @cached_property
     def living(self) -> dict[str, Document]:
-        """The leads that nobody erased."""
+        """Return the leads that were not erased."""
         return {lead_id: lead for lead_id, lead in self.leads.items() if lead_id not in self.erased}
 
 
 def grouped(pairs: Iterable[tuple[Any, Any]]) -> Mapping[Any, list[Any]]:
-    """The values by key, in their order."""
+    """Return the values by key, in their order."""
     found: defaultdict[Any, list[Any]] = defaultdict(list)
     for key, value in pairs:
         found[key].append(value)
@@ -243,7 +246,7 @@ def grouped(pairs: Iterable[tuple[Any, Any]]) -> Mapping[Any, list[Any]]:
 
 
 def differing(wanted: Counter[Any], there: Counter[Any]) -> Iterator[str]:
-    """What of one count is missing in the other, and what is too many, in words."""
+    """Yield what one count has more or less than the other, in words."""
     for one, count in (wanted - there).items():
         yield f"{count} missing of {one}"
     for one, count in (there - wanted).items():
