@@ -188,7 +188,10 @@ _JSON_MEDIA_TYPE = r"^[Aa][Pp][Pp][Ll][Ii][Cc][Aa][Tt][Ii][Oo][Nn]/[Jj][Ss][Oo][
 
 
 class CloudEvent(BaseModel):
-    """A CloudEvents 1.0 event in structured JSON mode (schemas/README.md#envelope). Unknown attributes are ignored."""
+    """A CloudEvents 1.0 event in structured JSON mode.
+
+    schemas/README.md#envelope describes it. Unknown attributes are ignored.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -92,7 +92,9 @@ class CapturedContact(Model):
 
 
 class CapturedConsent(Consent):
-    """What the person stated, and the `wording` they agreed to. `dated` false: the record had no consent date.
+    """What the person stated, and the `wording` that they agreed to.
+
+    `dated` false: the record had no consent date.
 
     An undated yes never lifts a no.
     """
@@ -102,7 +104,10 @@ class CapturedConsent(Consent):
 
 
 class LeadCaptured(Model):
-    """A lead as a channel saw it. `context` is free (campaign, utm, form, event, booth): 50 entries, 8 KiB at most."""
+    """A lead as a channel saw it.
+
+    `context` is free (campaign, utm, form, event, booth): 50 entries, 8 KiB at most.
+    """
 
     source: Source
     company: CapturedCompany

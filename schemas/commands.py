@@ -96,7 +96,7 @@ class QualifyLead(Command):
 
 
 class ConsentStatement(Model):
-    """What the person told sales: a yes or a no to mail or calls, in reply to `wording`."""
+    """The person's answer to sales: yes or no to mail or calls, in reply to `wording`."""
 
     channel: Literal["email", "phone"]
     given: bool
@@ -125,7 +125,10 @@ class UpdateLead(Command):
 
 
 class OpportunityRequest(Model):
-    """What the opportunity shall be; the lead fills what is left open. Further fields are passed on; 64 KiB at most."""
+    """What the opportunity should have; the lead's values fill missing fields.
+
+    Further fields are passed on, 64 KiB at most.
+    """
 
     model_config = ConfigDict(
         frozen=True,

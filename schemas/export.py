@@ -158,7 +158,10 @@ def differing(wanted: Mapping[Path, str]) -> list[Path]:
 
 
 def write_or_check(module: str, wanted: Mapping[Path, str], stale: Iterable[Path]) -> int:
-    """Write the files; with `--check` print the stale ones. Return the exit status of `python -m {module}`."""
+    """Write the files, or with `--check` print the stale ones; return the exit status.
+
+    The command is `python -m {module}`.
+    """
     if "--check" in sys.argv:
         names = [path.relative_to(_HERE.parent) for path in stale]
         for name in names:

@@ -91,7 +91,7 @@ class Requirements(Model):
 
 
 class Consent(Model):
-    """What the person allowed: mail to their address, calls to their phone; and when they said so."""
+    """What the person allowed, mail and calls, and when they said so."""
 
     email: Maybe[bool] = None
     phone: Maybe[bool] = None
@@ -99,7 +99,7 @@ class Consent(Model):
 
 
 class Lead(Model):
-    """A lead, as events and MongoDB have it. `score` is missing until the first one is computed."""
+    """A lead, as events and MongoDB have it. `score` is missing until the first one."""
 
     id: LeadId
     source: Source

@@ -17,7 +17,10 @@ class LeadCreated(Model):
 
 
 class LeadMerged(Model):
-    """A capture matched `lead`: `match_score` 81…225, `filled` the paths that were empty, `other_matches` lead ids."""
+    """A capture matched `lead` and was merged into it.
+
+    `match_score` is 81…225, `filled` are the paths that were empty, `other_matches` are lead ids.
+    """
 
     lead: Lead
     match_score: int
@@ -27,7 +30,10 @@ class LeadMerged(Model):
 
 
 class ScorePart(Model):
-    """What one rule, or one kind of activity, added; the sum of all parts is the score before it is clamped."""
+    """The points of one rule, or of one kind of activity.
+
+    The sum of all parts is the score before it is clamped.
+    """
 
     rule: Word
     points: int
@@ -51,7 +57,7 @@ class FromTo(Model):
 
 
 class LeadUpdated(Model):
-    """Status, owner or consent changed by something that has no topic of its own; `changed` by path."""
+    """Status, owner or consent changed without a topic of its own; `changed` is by path."""
 
     lead_id: LeadId
     changed: Mapping[str, FromTo]
@@ -119,7 +125,10 @@ class Recipient(Model):
 
 
 class NurtureAction(Model):
-    """A step is due: a mailer, dialer or task list does it. `action_id` is the same however often it is delivered."""
+    """A due step for a mailer, dialer or task list.
+
+    `action_id` is the same however often it is delivered.
+    """
 
     action_id: Word
     lead_id: LeadId
@@ -133,7 +142,10 @@ class NurtureAction(Model):
 
 
 class LeadConverted(Model):
-    """For the opportunity service: `opportunity` holds name, amount, currency, closeDate, stage, leadSource."""
+    """A lead became an opportunity, for the opportunity service.
+
+    `opportunity` has name, amount, currency, closeDate, stage and leadSource.
+    """
 
     lead: Lead
     opportunity_id: Word
@@ -142,7 +154,10 @@ class LeadConverted(Model):
 
 
 class LeadRejected(Model):
-    """A valid command broke a business rule; `command` is its topic, `command_id` its event id; `reason` is open."""
+    """A valid command that a business rule does not allow.
+
+    `command` is its topic, `command_id` its event id. `reason` is an open list.
+    """
 
     lead_id: LeadId
     command: Word
@@ -158,7 +173,10 @@ class LeadErased(Model):
 
 
 class LeadSuspected(Model):
-    """Two leads look like one person, below the merge rule; `lead_id` is the older. A pair has one event for ever."""
+    """Two leads that look like one person, below the merge rule.
+
+    `lead_id` is the older one. A pair has one event for ever.
+    """
 
     lead_id: LeadId
     other_id: LeadId
@@ -174,7 +192,10 @@ class RescoreRequested(Model):
 
 
 class DeadLetter(Model):
-    """What the headers of a dead letter say; its key and value are the original record's, byte for byte."""
+    """The headers of a dead letter.
+
+    Its key and value are the original record's, byte for byte.
+    """
 
     reason: Word = Field(alias="x-reason", examples=[one.value for one in DeadLetterReason])
     detail: str = Field(alias="x-detail")

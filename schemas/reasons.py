@@ -4,7 +4,10 @@ from enum import StrEnum
 
 
 class DeadLetterReason(StrEnum):
-    """Why no handler can use a record: header `x-reason` of `leads.deadletter`. Words are added; readers take any."""
+    """Why no handler can use a record: header `x-reason` of `leads.deadletter`.
+
+    Words may be added; readers accept any.
+    """
 
     NOT_JSON = "not_json"
     NOT_CLOUDEVENT = "not_cloudevent"
@@ -16,7 +19,10 @@ class DeadLetterReason(StrEnum):
 
 
 class RejectionReason(StrEnum):
-    """Which business rule a valid command broke: `reason` of `leads.rejected`. Words are added; readers take any."""
+    """The business rule that a valid command broke: `reason` of `leads.rejected`.
+
+    Words may be added; readers accept any.
+    """
 
     LEAD_NOT_QUALIFIED = "lead_not_qualified"
     ALREADY_CONVERTED = "already_converted"
