@@ -1,4 +1,4 @@
-// The buttons of a lead, and what became of what was sent.
+// The buttons of a lead, and the results of its commands.
 import { freshId, sentence } from "./api.js";
 import { actionsFor } from "./actions.js";
 import { take, outcome } from "./commands.js";
@@ -32,7 +32,7 @@ export class ActionBar {
     if (focused) (this.buttons.querySelector(`[data-action="${focused}"]`) ?? this.buttons.firstChild)?.focus();
   }
 
-  // Sent again after a failure, it is the same command: its id stays until something else is asked for.
+  // A command that is sent again after a failure keeps its id, until its values change.
   async #run(action) {
     const lead = this.lead;
     let id = freshId();

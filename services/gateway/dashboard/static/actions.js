@@ -1,4 +1,4 @@
-// What a person may do with a lead: when, by which form, and as which command. The server judges all of it again.
+// What a user may do with a lead: when, by which form, as which command. The server checks all of it again.
 import { companyOf, named, personOf } from "./format.js";
 
 const ACTIVITIES = ["call", "email", "meeting", "demo", "proposal", "follow_up"];

@@ -1,4 +1,4 @@
-// Talks to the gateway, and says in human sentences what went wrong.
+// Calls the gateway, and says in plain sentences what went wrong.
 const SENTENCES = {
   400: "The request could not be understood. Load the page again.",
   403: "Your role does not allow this. Ask an administrator if you need it.",
@@ -44,7 +44,7 @@ async function call(method, path, { body, signal, headers = {} } = {}) {
   return result;
 }
 
-// Nobody is signed in any more; the promise stays open, so that no page shows an error on its way out.
+// The session has ended. The promise stays open, so that no page shows an error while it leaves.
 function leave() {
   location.assign("/signin");
   return new Promise(() => {});
@@ -61,7 +61,7 @@ export function query(values) {
   return given.length ? `?${new URLSearchParams(given)}` : "";
 }
 
-// An id for a command. `crypto.randomUUID` is missing where the page comes over plain HTTP.
+// An id for a command. Over plain HTTP there is no `crypto.randomUUID`.
 export function freshId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (one) => one.toString(16).padStart(2, "0")).join("");

@@ -1,4 +1,4 @@
-// Small signs that several pages show: a lead's status and its score.
+// Badges that several pages show: a lead's status and its score.
 import { h } from "./dom.js";
 import { named } from "./format.js";
 

@@ -18,7 +18,7 @@ function loaded() {
   return library;
 }
 
-// The theme's colours as plain ones: the chart library knows neither custom properties nor light-dark().
+// The theme's colours, resolved: the chart library knows neither custom properties nor light-dark().
 function palette() {
   const probe = h("span", {});
   document.body.append(probe);
@@ -128,7 +128,7 @@ export class ChartCard {
     if (!this.#figure || this.plot.hidden) return;
     const echarts = await loaded().catch(() => null);
     if (!echarts) {
-      if (!this.#asTable) this.#turn(); // the numbers are there all the same
+      if (!this.#asTable) this.#turn(); // the table shows the numbers
       return;
     }
     if (!this.plot.isConnected || this.plot.hidden) return;

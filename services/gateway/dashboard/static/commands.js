@@ -1,16 +1,16 @@
-// Sends a command and follows the lead's timeline until its outcome stands there.
+// Sends a command, and watches the lead's timeline until it shows the outcome.
 import { get, send, sentence } from "./api.js";
 
 const EVERY_MS = 1500;
 const PATIENCE_MS = 20_000;
 
-// Returns the event's id once the command is safely taken. Raises `Problem`.
+// Returns the event's id once the gateway has accepted the command. Raises `Problem`.
 export async function take({ method, path, body }, id) {
   const { eventId } = await send(method, path, body, id);
   return eventId;
 }
 
-// What came of it: {state: "done" | "rejected" | "unknown", text}. Looks at each change, and every 1.5 s.
+// Returns the outcome: {state: "done" | "rejected" | "unknown", text}. Looks at each change, and every 1.5 s.
 export async function outcome(leadId, command, eventId, live) {
   const until = Date.now() + PATIENCE_MS;
   while (Date.now() < until) {

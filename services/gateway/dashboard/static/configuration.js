@@ -1,4 +1,4 @@
-// Tells the people who may change them which configuration files are refused, above every page.
+// Shows admins the refused configuration files, above every page.
 import { get } from "./api.js";
 import { clear, h, icon, say } from "./dom.js";
 import { counted, when } from "./format.js";
@@ -21,7 +21,7 @@ export function watchConfiguration(me, live, place) {
       known = now;
       show(place, refused);
     } catch {
-      // What was shown stays; the page itself says that the server is away.
+      // The notices stay. The page itself shows that the server doesn't answer.
     }
   };
   keptFresh(live, load, PAUSE_MS);

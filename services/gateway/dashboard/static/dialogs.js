@@ -1,4 +1,4 @@
-// Forms in a modal dialog: fields from a list, faults beside them, and what was typed is kept when sending fails.
+// Forms in a modal dialog: fields from a list, faults beside them. Typed values stay if sending fails.
 import { sentence } from "./api.js";
 import { button, clear, h } from "./dom.js";
 

@@ -1,4 +1,4 @@
-// The one way the page makes elements: data only ever becomes text, never markup.
+// All elements of the page are made here: data becomes text, never markup.
 const SVG = "http://www.w3.org/2000/svg";
 
 const ICONS = {
@@ -20,7 +20,7 @@ const ICONS = {
   wait: "M12 7v5l3 2M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18",
 };
 
-// Sets attributes; `on` holds listeners, `style` goes through the CSSOM, which the page's policy allows.
+// Sets attributes. `on` has listeners; `style` uses the CSSOM, which the page's policy allows.
 export function h(tag, attributes, ...children) {
   const element = document.createElement(tag);
   set(element, attributes ?? {});
@@ -63,7 +63,7 @@ export function button(label, onClick, { kind = "", icon: name = null, ...attrib
   );
 }
 
-// Puts text in place only where it differs: an unchanged node keeps selection, focus and silence.
+// Sets text only if it differs: an unchanged node keeps its selection and focus, and stays silent.
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -74,7 +74,7 @@ export function clear(element, ...children) {
 
 let silence;
 
-// Says one sentence to screen readers.
+// Announces a sentence to screen readers.
 export function say(sentence) {
   const place = document.getElementById("said");
   clearTimeout(silence);
@@ -97,7 +97,7 @@ export function debounce(run, milliseconds) {
   return later;
 }
 
-// Runs `task` at most once in so many milliseconds, never twice at once, and once more for what came meanwhile.
+// Runs `task` at most once in so many milliseconds, never twice at once, and again after a call meanwhile.
 export function paced(task, milliseconds) {
   let wanted = false;
   let running = false;

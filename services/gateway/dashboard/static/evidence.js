@@ -1,10 +1,10 @@
-// What made a rule give its points, as a person reads it.
+// The evidence of a rule's points, in words.
 import { counted, named, number, sentenceCase, when } from "./format.js";
 
 const MOMENT = /^\d{4}-\d\d-\d\dT/;
 const WORD = /^[a-z]+(_[a-z]+)*$/;
 
-// What activities count for is no part of the lead: these parts have evidence of their own.
+// The points of activities have evidence of their own, which is no part of the lead.
 const ACTIVITIES = {
   __proto__: null,
   "activity.recent": ({ completions, earliest }) => `${number(completions)} completed within 30 days, ${completions === 1 ? "on" : "the earliest on"} ${when(earliest)}`,
@@ -13,7 +13,7 @@ const ACTIVITIES = {
   "activity.meeting": ({ count }) => counted(count, "meeting"),
 };
 
-// One line; empty where the rule looked at nothing that is there.
+// One line; empty if the lead has none of the rule's fields.
 export function evidenceOf(rule, found = {}) {
   return ACTIVITIES[rule]?.(found) ?? leaves(found).map(([path, value]) => `${words(path)}: ${said(value)}`).join(" · ");
 }

@@ -1,4 +1,4 @@
-// From the numbers of /v1/analytics to charts, tables and sentences. Pure: no element is touched here.
+// Turns the figures of /v1/analytics into charts, tables and sentences. Pure: it touches no element.
 import { tip } from "./charts.js";
 import { counted, dayOf, decimal, hours, named, number, percent, span, weekdayOf } from "./format.js";
 
@@ -139,10 +139,10 @@ export function scoresFigure({ scoreDistribution: bands, averageScore, unscored 
   };
 }
 
-// As narrow as it can be: nine spans stand side by side on a phone.
+// As narrow as possible: a phone shows nine spans side by side.
 const inTwo = (label) => label.replace(/–|> /, (sign) => `${sign.trim()}\n`).replace(" ", "\u2009");
 
-// "Within under a minute" is nothing that people say.
+// Not "within under a minute".
 const within = (value) => `within ${hours(value).replace("under ", "")}`;
 
 export function timesFigure({ timeToConversion: bins, medianTimeToConversion: median, p90TimeToConversion: p90 }) {
@@ -163,7 +163,7 @@ export function timesFigure({ timeToConversion: bins, medianTimeToConversion: me
   };
 }
 
-// Counts by name, the largest first; what has no room is summed up as "Others".
+// Counts by name, the largest first; the smallest are summed up as "Others".
 export function countsFigure(counts, noun) {
   const all = Object.entries(counts).map(([name, count]) => [named(name), count]).filter(([, count]) => count);
   all.sort((a, b) => b[1] - a[1]);

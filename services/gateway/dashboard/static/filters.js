@@ -1,4 +1,4 @@
-// The filters above the leads: what was chosen lives in the page's address.
+// The filters above the leads. The page's address has their values.
 import { get } from "./api.js";
 import { button, debounce, h } from "./dom.js";
 import { named, ownerName } from "./format.js";
@@ -13,7 +13,7 @@ export const filtersOf = (query) => Object.fromEntries(NAMES.map((name) => [name
 
 export const isFiltered = (filters) => NAMES.some((name) => filters[name]);
 
-// The owners that leads have: names to choose from. Without the right to the figures there are none to offer.
+// The owners of leads, to choose from. A user without the right to read figures gets none.
 export async function owners(me) {
   if (!me.scopes.includes("analytics:read")) return [];
   const { byOwner } = await get("/v1/analytics/leads?timeframe=quarter").catch(() => ({ byOwner: {} }));

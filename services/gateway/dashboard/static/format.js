@@ -1,4 +1,4 @@
-// Numbers, times and names as a person reads them, in the browser's own language and zone.
+// Numbers, times and names for people, in the browser's language and time zone.
 const whole = new Intl.NumberFormat();
 const tenth = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 const percentage = new Intl.NumberFormat(undefined, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
@@ -11,7 +11,7 @@ const shortDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "sh
 const longDay = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 
-// Without a prototype: what people typed may be called as one of its members.
+// Without a prototype: a typed word may have the name of one of its members.
 const NAMES = {
   __proto__: null,
   trade_show: "Trade show",
@@ -39,7 +39,7 @@ export const dateOf = (value) => date.format(new Date(value));
 export const when = (value) => moment.format(new Date(value));
 export const clockTime = (value) => clock.format(new Date(value));
 
-// A calendar day of the analytics' own zone must not slip by the browser's.
+// A calendar day in the figures' zone must not shift to the browser's zone.
 export const dayOf = (day) => shortDay.format(new Date(`${day}T00:00:00Z`));
 export const weekdayOf = (day) => longDay.format(new Date(`${day}T00:00:00Z`));
 

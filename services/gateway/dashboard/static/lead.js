@@ -1,4 +1,4 @@
-// One lead: who it is, why its score, what happened, what comes next, and what can be done.
+// One lead: the person, the score, the timeline, the next steps, and the actions.
 import { ActionBar } from "./actionbar.js";
 import { get } from "./api.js";
 import { scoreMeter, statusBadge } from "./badges.js";
@@ -98,7 +98,7 @@ export function mount({ root, id, query, me, live, title }) {
     }
   }
 
-  // Only an open lead has a prediction, and a moment after it was captured.
+  // Only an open lead has a prediction, some moments after its capture.
   async function predicted({ status }) {
     try {
       const answer = ["converted", "lost"].includes(status) ? null : await ask("/prediction");
@@ -129,7 +129,7 @@ export function mount({ root, id, query, me, live, title }) {
   };
 }
 
-// The list's own form of a lead, without what only this page has.
+// A lead in the list's form, without the fields that only this page has.
 function plain({ activities, qualification, ...lead }) {
   return lead;
 }

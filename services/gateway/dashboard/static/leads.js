@@ -95,7 +95,7 @@ export function mount({ root, query, me, live, title }) {
     if (asked !== list || !table.isConnected) return;
     const scrolled = rows.getBoundingClientRect().top < 0;
     show();
-    // New rows come in above: what the person reads stays where it is.
+    // New rows come in above the visible ones, which stay in place.
     if (above && scrolled) scrollBy(0, above * virtual.rowHeight);
   }, REFRESH_MS);
 

@@ -89,7 +89,7 @@ export function mount({ root, id, query, live, title }) {
     load(false);
   }
 
-  // Choosing one keeps the list where it is; the address changes, so that the way back works.
+  // A choice keeps the list's position, and changes the address, so that the back button works.
   function choose(event) {
     const link = event.target.closest("a[data-id]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -146,7 +146,7 @@ function letterCard(letter, reason, replayed) {
   const note = h("p", { class: "soft", "aria-live": "polite" });
   const text = h("textarea", { id: "record", class: "raw", rows: Math.min(24, Math.max(8, letter.value.split("\n").length + 2)), spellcheck: "false", "aria-describedby": "record-note", value: letter.value, readonly: !letter.isText });
   note.id = "record-note";
-  // A textarea knows one kind of line end: what it shows of an untouched record may not be what came.
+  // A textarea has one kind of line end, so its text may differ from an unchanged record.
   const came = text.value;
   const go = button("Replay…", () => confirm(letter, text.value === came ? null : text.value, replayed), { kind: "primary" });
   const judge = () => {

@@ -16,7 +16,7 @@ export class Live {
     addEventListener("online", () => this.#source.readyState === EventSource.CLOSED && this.#open());
   }
 
-  // Calls `listener` at each change; returns how to stop that.
+  // Calls `listener` at each change; returns a function that ends this.
   listen(listener) {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -46,12 +46,12 @@ export class Live {
     const wait = RETRY_MS[Math.min(this.#failures, RETRY_MS.length - 1)];
     this.#failures += 1;
     this.#onState("lost");
-    // After a refusal the browser itself doesn't try again.
+    // After a refusal the browser doesn't try again by itself.
     if (this.#source.readyState === EventSource.CLOSED) setTimeout(() => this.#open(), wait);
   }
 }
 
-// Loads now, and `again` quietly after each change, no oftener than this, until `stop`.
+// Loads now, and quietly after each change, at most once in this time, until `stop`.
 export function keptFresh(live, load, milliseconds) {
   load(false);
   const refresh = paced(() => load(true), milliseconds);

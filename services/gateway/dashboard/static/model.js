@@ -1,4 +1,4 @@
-// What predictions are made by, and how far they can be trusted.
+// The model behind the predictions, and how reliable it is.
 import { h, icon } from "./dom.js";
 import { ago, counted, dateOf, decimal, named, number, percent, sentenceCase } from "./format.js";
 

@@ -1,4 +1,4 @@
-// The overview: how many leads, how good, how fast, from where, and how fresh these numbers are.
+// The overview: key figures, charts, owners, and how fresh the figures are.
 import { get, sentence } from "./api.js";
 import { ChartCard } from "./charts.js";
 import { clear, h, icon, say, setText } from "./dom.js";
@@ -90,7 +90,7 @@ function frames(chosen, choose) {
   return h("fieldset", { class: "segments no-print" }, h("legend", { class: "out-of-sight" }, "Timeframe"), options);
 }
 
-// How far the numbers are, in words.
+// The freshness of the figures, in words.
 function fresh({ asOf, rollup, from, to }) {
   const range = `${dayOf(from)} – ${dayOf(to)}`;
   const upTo = asOf ? `Updated ${today(asOf) ? clockTime(asOf) : when(asOf)}` : "No figures yet";

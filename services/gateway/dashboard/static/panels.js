@@ -9,7 +9,7 @@ export function card(title, ...content) {
   return h("section", { class: "card", "aria-labelledby": id }, h("div", { class: "card-head" }, h("h2", { id }, title)), content);
 }
 
-// Pairs of name and value; what is missing is left out.
+// Pairs of name and value, without missing values.
 function facts(pairs) {
   const filled = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "" && value?.length !== 0);
   return filled.length ? h("dl", { class: "facts" }, filled.map(([name, value]) => [h("dt", {}, name), h("dd", {}, Array.isArray(value) ? listed(value) : value)])) : null;
@@ -18,7 +18,7 @@ function facts(pairs) {
 const listed = (values) => h("ul", { class: "plain-list" }, values.map((one) => h("li", {}, one)));
 const link = (scheme, value) => value && h("a", { href: `${scheme}:${value.replaceAll(/\s/g, "")}` }, value);
 
-// Only a web address becomes a link: a lead's own words could be anything.
+// Only a web address becomes a link: a lead's text can be anything.
 function website(value) {
   if (!value) return null;
   const address = /^https?:\/\//i.test(value) ? value : `https://${value}`;
@@ -45,7 +45,7 @@ export function requirementsPanel({ requirements = {}, qualification }) {
   return card("Requirements", known ?? h("p", { class: "soft" }, "Nothing known yet. Qualify the lead to record it."), qualification && qualified(qualification));
 }
 
-// A BANT gives its date of implementation; everything else is the lead's own words.
+// BANT has a date of implementation; all other values are the lead's text.
 const timeline = (text) => (/^\d{4}-\d{2}-\d{2}T/.test(text) && !Number.isNaN(Date.parse(text)) ? dateOf(text) : named(text));
 
 function qualified({ method, bantScore, bant = {}, by, at }) {

@@ -1,4 +1,4 @@
-// Which page the address asks for: #/leads/ID?status=new. One page is mounted at a time.
+// The page in the address, such as #/leads/ID?status=new. One page is mounted at a time.
 export function parse(hash) {
   const [path, search = ""] = hash.replace(/^#\/?/, "").split("?");
   const [page = "", ...rest] = path.split("/");
@@ -19,7 +19,7 @@ export function href(page, id = null, query = {}) {
   return `#/${page}${id === null ? "" : `/${encodeURIComponent(id)}`}${search}`;
 }
 
-// Writes the filters into the address without a new page in the history.
+// Writes the filters to the address without a new entry in the history.
 export function remember(address) {
   history.replaceState(history.state, "", address);
 }

@@ -1,4 +1,4 @@
-// What stands where data is not: a skeleton while it loads, a sentence where there is none, a way out of an error.
+// Placeholders for data: a skeleton while it loads, a sentence if there is none, a button after an error.
 import { sentence } from "./api.js";
 import { button, h } from "./dom.js";
 

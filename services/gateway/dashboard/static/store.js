@@ -1,4 +1,4 @@
-// The leads that were loaded, page by page, for one set of filters; kept while another page is open.
+// The loaded leads of one set of filters. They stay loaded while another page is open.
 import { get, query } from "./api.js";
 
 export const PAGE = 100;
@@ -33,7 +33,7 @@ export class LeadList {
     return get(`/v1/leads${query({ ...this.filters, cursor, limit: PAGE })}`, this.#aborting.signal);
   }
 
-  // The next page; what fails is kept in `error` until it is asked for again.
+  // Loads the next page. A failure stays in `error` until the next try.
   async more() {
     if (this.#busy || this.ended) return;
     this.#busy = true;
@@ -51,7 +51,7 @@ export class LeadList {
     }
   }
 
-  // Reads the newest page again and lays it over the list. Returns how many rows came in above what was there.
+  // Reads the newest page again and merges it into the list. Returns how many rows are new at the top.
   async refresh() {
     if (this.#busy || !this.loaded) return 0;
     try {
@@ -75,7 +75,7 @@ export class LeadList {
     return Math.max(0, this.leads.findIndex((one) => one.id === first));
   }
 
-  // The object that is there already, if nothing in it changed: then its row stays as it is.
+  // Returns the present object if nothing in it changed: its row stays as it is.
   #same(lead) {
     const old = this.leads.find((one) => one.id === lead.id);
     return old && JSON.stringify(old) === JSON.stringify(lead) ? old : lead;
@@ -92,7 +92,7 @@ export class LeadList {
 
 let current = null;
 
-// The list for these filters: the one that is loaded, or a fresh one.
+// The list for these filters: the loaded one, or a new one.
 export function listFor(filters) {
   const fresh = new LeadList(filters);
   if (current?.key !== fresh.key) {

@@ -1,4 +1,4 @@
-// Runs before the first paint, so that a chosen theme never flashes the other one.
+// Runs before the first paint, so that the page never flashes in the other theme.
 (() => {
   const KEY = "pantry-theme";
   const root = document.documentElement;
@@ -8,7 +8,7 @@
       const value = localStorage.getItem(KEY);
       return value === "light" || value === "dark" ? value : "system";
     } catch {
-      return "system"; // a browser may forbid storage; the page works without
+      return "system"; // a browser may forbid storage; the page works without it
     }
   }
 
@@ -18,7 +18,7 @@
       if (theme === "system") localStorage.removeItem(KEY);
       else localStorage.setItem(KEY, theme);
     } catch {
-      // Then the choice lasts as long as the page.
+      // The choice then lasts until the page is closed.
     }
     window.dispatchEvent(new Event("themechange"));
   }

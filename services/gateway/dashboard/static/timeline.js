@@ -1,4 +1,4 @@
-// Everything that touched a lead, newest first; each event leads to what caused it and to what it caused.
+// All events of a lead, newest first, each with links to its cause and its effects.
 import { get } from "./api.js";
 import { button, clear, h } from "./dom.js";
 import { ago, named, when } from "./format.js";
@@ -13,7 +13,7 @@ export class Timeline {
   #loaded = false;
   #open = new Set();
 
-  // `first`: the event to go to once it is loaded, by an address that names it.
+  // `first`: the event in the address, shown once it is loaded.
   constructor(leadId, first = null) {
     this.leadId = leadId;
     this.first = first;
@@ -25,7 +25,7 @@ export class Timeline {
     clear(this.state, skeleton(5, "Loading the timeline"));
   }
 
-  // Reads the newest page; what is known of older ones stays.
+  // Reads the newest page; older events stay.
   async load(signal) {
     try {
       const { events, nextCursor } = await get(`${this.path}?limit=50`, signal);

@@ -1,4 +1,4 @@
-// A list of any length of which only what is in sight stands in the page. All rows are of one height.
+// A list of any length; only the visible rows are in the page. All rows have one height.
 const OVERSCAN = 8;
 const PRINTED_MAX = 1000;
 
@@ -13,7 +13,7 @@ export class VirtualRows {
   #height = 64;
   #printing = false;
 
-  // `row(item, index)` makes an element of one line; `onEnd` is called when the last rows come near.
+  // `row(item, index)` makes an element of one line. `onEnd` is called near the end of the list.
   constructor(place, row, onEnd) {
     this.#place = place;
     this.#row = row;
@@ -43,7 +43,7 @@ export class VirtualRows {
     return this.#height;
   }
 
-  // The items as they are now; rows of other items at the same place are created again.
+  // Sets the items. A row whose item changed is created again.
   show(items) {
     const before = this.#items;
     this.#items = items;
@@ -113,7 +113,7 @@ export class VirtualRows {
     return element;
   }
 
-  // In the page rows stand in their order, for the keyboard and for screen readers. What is in place isn't moved.
+  // Rows are in order in the page, for the keyboard and screen readers. Rows in place are not moved.
   #order() {
     let next = this.#place.firstChild;
     for (const index of [...this.#shown.keys()].sort((a, b) => a - b)) {

@@ -11,7 +11,7 @@
   const script = document.currentScript;
   let last = { content: null, id: null };
 
-  // Where a page's policy demands Trusted Types and names those it allows, "pantry-form" has to be among them.
+  // If a page's policy lists allowed Trusted Types, "pantry-form" must be in the list.
   const policy = window.trustedTypes && window.trustedTypes.createPolicy("pantry-form", { createHTML: (html) => html });
 
   const host = document.createElement("div");
@@ -27,7 +27,7 @@
 
   const form = pantry.querySelector("form");
   const button = form.querySelector("button");
-  form.noValidate = true; // the faults are shown in one place, and in the same words as the gateway's
+  form.noValidate = true; // faults are shown in one place, in the gateway's words
   form.addEventListener("submit", submit);
 
   function element(tag, name, text = "") {
@@ -51,7 +51,7 @@
 
   function dress() {
     try {
-      // No policy on styles stops a sheet that is made like this.
+      // A policy on styles doesn't block a constructed style sheet.
       const sheet = new CSSStyleSheet();
       sheet.replaceSync(settings.css);
       root.adoptedStyleSheets = [sheet];
@@ -78,7 +78,7 @@
   }
 
   async function post(content) {
-    // What has changed is another message; the same one counts once, however often it is sent.
+    // A changed form is a new message. The same one counts once, however often it is sent.
     if (content !== last.content) last = { content, id: unique() };
     return fetch(settings.action, {
       method: "POST",
@@ -185,7 +185,7 @@
   }
 
   function fieldOf(path) {
-    // A fault of a whole part stands beside the field that speaks for it; one of a list's entry, beside the list.
+    // A fault of a whole part is shown beside its main field; a fault of a list's entry beside the list.
     const either = [...form.elements].find(({ name, dataset }) => dataset.either && name.startsWith(`${path}.`));
     return either || [...form.elements].find(({ id }) => id && id === nameOf(path));
   }
@@ -201,7 +201,7 @@
     const link = element("a", "", text);
     link.href = `#${field.id}`;
     link.addEventListener("click", (event) => {
-      event.preventDefault(); // the page's own fragments end at the shadow root
+      event.preventDefault(); // fragments of the page don't reach into the shadow root
       field.focus();
     });
     entry.append(link);
