@@ -71,7 +71,7 @@ def routes(gateway: RequestContext) -> APIRouter:
         answer.delete_cookie(users.COOKIE, httponly=True, samesite="strict")
         return answer
 
-    @router.get("/v1/me", **describe_read(ME, "People", security=("session",)))
+    @router.get("/v1/me", **describe_read(ME, "Users", security=("session",)))
     async def me(request: Request) -> Response:
         """Return the signed-in user, and what the user may do."""
         person = await gateway.authenticator.identify_user(request.cookies.get(users.COOKIE), address_of(request))

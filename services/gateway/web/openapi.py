@@ -189,7 +189,7 @@ def describe_command(answer: Mapping[str, Any], tag: str, body: Mapping[str, Any
 def describe_page(leads_to: str, *, query: Sequence[str] = (), fields: Sequence[str] = ()) -> dict[str, Any]:
     """Return the OpenAPI part of an HTML page: its query and form fields, all of them text."""
     text = {"type": "string"}
-    extra: dict[str, Any] = {"tags": ["People"], "security": []}
+    extra: dict[str, Any] = {"tags": ["Users"], "security": []}
     extra["parameters"] = [{"name": name, "in": "query", "schema": text} for name in query]
     if fields:
         schema = {"type": "object", "properties": dict.fromkeys(fields, text)}
