@@ -1,4 +1,6 @@
-"""The errors of `services` and `shared`: one tree. Adapters translate the errors of libraries into it.
+"""The errors of `services` and `shared`: one tree.
+
+Adapters translate the errors of libraries into it.
 
     PantryError
     ├── Transient            the same call may pass later
@@ -52,4 +54,7 @@ class Stop(PantryError):
 
 
 class UsageError(PantryError):
-    """A person asked for something impossible. A command prints the text and exits with status 2."""
+    """A user asked for something impossible.
+
+    A command prints the text and exits with status 2.
+    """

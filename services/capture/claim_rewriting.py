@@ -96,7 +96,10 @@ class Rewriter:
         return claim_forms.current_email_claim(name, self.rules.placeholders)
 
     async def _older_persons(self) -> AsyncIterator[list[str]]:
-        """Yield names of claims that leads may have in an older form, by page; most leads have none."""
+        """Yield names of claims that leads may have in an older form, by page.
+
+        Most leads have none.
+        """
         async for page in self.storage.scan(LEADS, _MAY_DIFFER, fields=_NAMED, page=self.page):
             yield self._older_in(page)
         async for page in self.storage.scan(CAPTURES, _UNLIKE_LEAD, fields=("leadId", "differed"), page=self.page):
@@ -153,7 +156,7 @@ class Rewriter:
         )
 
     async def _known(self, lead_ids: Collection[str]) -> dict[str, KnownClaims]:
-        """Return what the texts of leads and captures say; add to the captures' rows the names they lack."""
+        """Return the identifiers in leads and captures; add to captures' rows the names they lack."""
         leads = await self.storage.read(LEADS, lead_ids, fields=_NAMED)
         known = {id_: KnownClaims(lead, self.region, self.rules.placeholders) for id_, lead in leads.items()}
         rows = self.storage.pages_in(CAPTURES, "leadId", known, fields=("leadId", "claims", "differed", "erased"))
@@ -189,7 +192,7 @@ class Rewriter:
         return True
 
     async def _finish(self, names: Iterable[str]) -> None:
-        """Release leads that were erased while this run moved them into these claims; remove `moved`."""
+        """Release leads that were erased while this run moved them; remove `moved`."""
         rows = await self.storage.read(IDENTITIES, names, fields=("moved",))
         moved = {name: row["moved"] for name, row in rows.items() if "moved" in row}
         wanted = {lead for leads in moved.values() for lead in leads}

@@ -87,12 +87,18 @@ def _guard(row: Document, plan: CapturePlan) -> Document:
 
 
 async def _mark_applied(storage: Storage, applied: Sequence[Document]) -> None:
-    """Crash after it → rows and leads both remember → the redelivery finds the captures applied."""
+    """Mark the captures' rows as applied.
+
+    Crash after it → rows and leads both remember → the redelivery finds the captures applied.
+    """
     await storage.change(CAPTURES, [Change(one["key"], _UNMARKED, final_update(one)) for one in applied])
 
 
 def _marks(plan: CapturePlan) -> list[Change]:
-    """Crash after it → the claims have these names → the redelivery finds them, and decides the same."""
+    """Return the changes that mark claims with the names of this plan.
+
+    Crash after it → the claims have these names → the redelivery finds them, and decides the same.
+    """
     full = f"names.{plan.marks_max - 1}"
     return [
         Change(claim, {full: {"$exists": False}}, {"$addToSet": {"names": {"$each": marks}}})

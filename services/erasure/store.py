@@ -58,7 +58,7 @@ async def erase(storage: Storage, verdicts: Sequence[Document], region: str, pep
 
 
 async def _read_claims(storage: Storage, lead_ids: Sequence[str]) -> list[Document]:
-    """Return all claims of each lead's captures, in one row per lead, however many captures it has."""
+    """Return all claims of each lead's captures, in one row per lead."""
     claims: dict[str, set[str]] = {}
     async for page in storage.pages_in(collections.CAPTURES, "leadId", lead_ids, fields=("leadId", "claims")):
         for row in page:
@@ -74,7 +74,10 @@ def _name_batches(erasures: Sequence[Erasure]) -> Iterator[tuple[Erasure, Sequen
 
 
 async def _count_names(storage: Storage, names: Sequence[str]) -> dict[str, Document]:
-    """Return the number of persons' names per claim: a shared e-mail stays shared after the erasure."""
+    """Return the number of persons' names per claim.
+
+    A shared e-mail stays shared after the erasure.
+    """
     rows = await storage.read(collections.IDENTITIES, names, fields=("names",))
     return {name: {"names": len(row["names"])} for name, row in rows.items() if row.get("names")}
 
@@ -92,7 +95,10 @@ async def _write_markers(storage: Storage, markers: Mapping[str, Document], pepp
 
 
 async def _delete_leads(storage: Storage, erasures: Sequence[Erasure]) -> bool:
-    """Delete the leads as they were read: the markers must have their latest load ledger and names."""
+    """Delete the leads as they were read.
+
+    The markers must have their latest load ledger and names.
+    """
     as_read = {
         one.lead_id: {"revision": one.lead["revision"], "assignment.account.number": (one.account or {}).get("number")}
         for one in erasures

@@ -82,7 +82,10 @@ async def _find_erased(storage: Storage, lead_ids: Collection[str]) -> set[str]:
 def _find_unmailable(
     received: Collection[Received], leads: Mapping[str, Document], over: Collection[str], policy: ConsentPolicy
 ) -> dict[str, str]:
-    """Return the leads that these events withdrew from mail, and why; only if the lead still says so."""
+    """Return the leads that these events withdrew from mail, and why.
+
+    A lead counts only if it still says so.
+    """
     changes = [one for one in received if one.record.topic == UPDATED.name and "consent.email" in one.payload.changed]
     ids = {str(one.lead_id) for one in changes} & (leads.keys() - over)
     permissions = {lead_id: may(EMAIL, leads[lead_id], policy) for lead_id in ids}
@@ -90,7 +93,10 @@ def _find_unmailable(
 
 
 async def _enrol(runtime: Runtime, wanted: Sequence[_CausedRequest], sequences: config.Sequences) -> list[Outgoing]:
-    """Enrol as requested; return the events of each round that these requests' causes began, now or before."""
+    """Enrol as requested; return the events of each round that these causes began.
+
+    They began it now or in an earlier delivery.
+    """
     requests: dict[str, list[EnrolmentRequest]] = {}
     for _, request in wanted:
         requests.setdefault(request.enrolment_id, []).append(request)
@@ -161,7 +167,9 @@ def _enrols(received: Received) -> bool:
 
 
 def _may_enrol(received: Received, request: EnrolmentRequest, over: Collection[str], started: _Started) -> bool:
-    """Return whether to carry out a request: the lead's nurture goes on, or this cause began it before.
+    """Return whether to apply a request.
+
+    It applies if the lead's nurture goes on, or if this cause began it before.
 
     Crash after writing → the first step is decided, not published → only this redelivery can publish it.
     """

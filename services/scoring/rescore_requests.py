@@ -67,7 +67,10 @@ class RescoreRequests:
         return False
 
     def _request(self, lead: Document) -> Outgoing | None:
-        """Return the request for a lead; None, with a log entry, if its document doesn't allow one."""
+        """Return the request for a lead.
+
+        None, with a log entry, if its document doesn't allow one.
+        """
         try:
             return self._request_of(lead)
         except Exception as error:  # noqa: BLE001 - one lead's document must not stop the other requests

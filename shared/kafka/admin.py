@@ -45,7 +45,10 @@ def _new(topic: Topic, replication: int) -> NewTopic:
 
 
 async def create_acls(kafka: Kafka, acls: Iterable[Acl]) -> None:
-    """Create these ACLs; keep others. Raises `BrokerUnavailable` without `Alter` on the cluster."""
+    """Create these ACLs and keep others.
+
+    Raises `BrokerUnavailable` without `Alter` on the cluster.
+    """
     async with admin_client(kafka) as admin:
         answer: Any = await admin._send_request(_CreateAcls(acls))  # noqa: SLF001 - the client offers no method for it
         for code, _ in answer.creation_responses:

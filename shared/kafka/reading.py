@@ -112,7 +112,10 @@ Publish = Callable[[Sequence[Outgoing]], Awaitable[None]]
 
 @asynccontextmanager
 async def publishing(kafka: Kafka, *, idempotence: bool = False) -> AsyncIterator[Publish]:
-    """Yield a function that publishes until acknowledged, for commands. Both raise `BrokerUnavailable`."""
+    """Yield a function that publishes until acknowledged, for commands.
+
+    Both raise `BrokerUnavailable`.
+    """
     producer = AIOKafkaProducer(
         **kafka.options, acks="all", enable_idempotence=idempotence, max_request_size=MAX_REQUEST_BYTES
     )

@@ -62,7 +62,10 @@ def _trim_decisions(view: View, plan: CapturePlan) -> None:
 
 
 def _release_claims(view: View, plan: CapturePlan, left: Iterable[tuple[str, str]]) -> None:
-    """Release claims of erased leads; a claim without another lead inherits the erasure marker."""
+    """Release claims of erased leads.
+
+    A claim without another lead inherits the erasure marker.
+    """
     for claim, lead_id in list(left):
         plan.releases += [(form, lead_id) for form in (claim, *view.older.get(claim, ()))]
         holders = view.claims.get(claim, [])

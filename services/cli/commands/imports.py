@@ -119,7 +119,10 @@ def import_file(  # noqa: PLR0913 - a command's options, each by name
 
 
 def _settle_questions(plan: ImportPlan, given: Mapping[str, str], *, may_ask: bool) -> tuple[ImportPlan, Survey]:
-    """Ask what only the user knows, then show the preview. Raises `UsageError` if a question remains."""
+    """Ask what only the user knows, then show the preview.
+
+    Raises `UsageError` if a question remains.
+    """
     survey = _survey(plan)
     if view.can_ask(allowed=may_ask):
         plan, survey = _ask_questions(plan, survey, given)

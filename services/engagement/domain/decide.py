@@ -113,7 +113,10 @@ def count_on_lead(
 
 
 def _first_contact(lead: Mapping[str, Any], fresh: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
-    """Return the fields of a first contact: sales completed an activity. Engagements are no contact."""
+    """Return the fields of a first contact: sales completed an activity.
+
+    Engagements are no contact.
+    """
     ours = [one for one in fresh if "engagement" not in one and not one.get("cancelled")]
     done = [one for one in ours if "completedAt" in one and one["completedAt"] <= now]
     status = after(Move.FIRST_CONTACT, lead["status"]).value
@@ -125,7 +128,10 @@ def _first_contact(lead: Mapping[str, Any], fresh: Sequence[Mapping[str, Any]], 
 
 
 def _refuse_mail(lead: Mapping[str, Any], fresh: Sequence[Mapping[str, Any]], region: str) -> dict[str, Any]:
-    """Return the fields that refusals of mail set: statements, consent, and the changes of consent."""
+    """Return the fields that refusals of mail set.
+
+    They are statements, consent, and the changes of consent.
+    """
     sets: dict[str, Any] = {}
     changes = list(lead.get("consentChanges") or ())
     for one in (one for one in fresh if "refusal" in one):
@@ -162,7 +168,10 @@ def change_caused_by(lead: Mapping[str, Any], cause: str) -> dict[str, Any] | No
 
 
 def _consent_changes(lead: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the consent changes that the lead remembers; an earlier release kept only one, of mail."""
+    """Return the consent changes that the lead remembers.
+
+    An earlier release kept only one, of mail.
+    """
     changes = list(lead.get("consentChanges") or ())
     old = lead.get("consentChange")
     return [*changes, {**old, "changed": {EMAIL: {"from": old["from"], "to": False}}}] if old else changes

@@ -123,7 +123,10 @@ def _plan_erasure(
 
 
 def _refusals(lead: Document, known: Iterable[str], region: str) -> dict[str, Sequence[Document]]:
-    """Return the lead's refusals under the names that capture looks up: e-mails and phone + company + name."""
+    """Return the lead's refusals under the names that capture looks up.
+
+    They are e-mails, and phone + company + name.
+    """
     standing, identity = standing_of(lead), identity_of(lead, region)
     addresses = {name: email_key(name.removeprefix("email:")) for name in known if name.startswith("email:")}
     refused: dict[str, Sequence[Document]] = {

@@ -285,7 +285,7 @@ def _next_seq(stored: Mapping[str, Any]) -> int:
 
 
 def _guard(lead: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the guard: no process has scored the lead, or changed what was scored, since the read.
+    """Return the guard: since the read, no process has scored or changed the lead.
 
     Without the second part, a slow process could store an outdated score after another found nothing to write.
     """

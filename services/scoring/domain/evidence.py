@@ -65,7 +65,10 @@ def _first_cut(value: Any) -> Any:
 
 
 def _windows(value: Any, size: int) -> Iterator[Any]:
-    """Yield pieces of a text or list, each overlapping half of the last; the last piece is its end."""
+    """Yield pieces of a text or list, each overlapping half of the last.
+
+    The last piece is its end.
+    """
     last = max(0, len(value) - size)
     for start in (*range(0, last, size // 2), last):
         yield value[start : start + size]
