@@ -41,6 +41,8 @@ class PantryError(Exception):
 class Transient(PantryError):
     """The same call may pass later."""
 
+    server = "a server"
+    """The server and the setting that names it."""
     by_record = False
     """Whether the record in hand may have caused it, and not a server's state alone."""
 

@@ -1,29 +1,21 @@
 """What all commands share: the servers in the settings, and errors of the user."""
 
-import asyncio
 import os
 import re
 import secrets
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from rich.console import Console
 
-from deploy.local import Backend, Servers, private_file, private_folder
+from deploy.local import private_file, private_folder
 from shared.errors import UsageError
-from shared.kafka.aiokafka_patches import patch_header_names
-from shared.kafka.broker_errors import BrokerUnavailable
-from shared.kafka.client import Kafka, kafka_of, reach
-from shared.mongo.connection import Mongo, mongo_of
-from shared.mongo.storage import Storage, Unavailable
 from shared.settings import Settings
 
-_T = TypeVar("_T")
-_PRINTED = "(`pantry up` prints the line that sets it)"
-_PATIENCE_S = 10.0
+PRINTED = "(`pantry up` prints the line that sets it)"
 _UNBOUNDED = 100_000  # columns
 _EXPLANATIONS = {
     "bool_parsing": "give true or false",
@@ -51,67 +43,9 @@ def explain_fault(fault: Mapping[str, Any]) -> str:
     return str(fault["msg"]).removeprefix("Value error, ")
 
 
-def servers_of(settings: Settings) -> Servers:
-    """Return the servers in the settings. Raises `UsageError` if one is missing."""
-    return Servers(broker_of(settings).bootstrap, database_of(settings).url, Backend.NAMED, Backend.NAMED)
-
-
-def broker_of(settings: Settings) -> Kafka:
-    """Return the broker in the settings. Raises `UsageError`, `ConfigError`."""
-    if not settings.kafka_bootstrap:
-        raise UsageError(f"set PANTRY_KAFKA_BOOTSTRAP to the broker {_PRINTED}")
-    patch_header_names()
-    return kafka_of(settings, settings.kafka_bootstrap)
-
-
-def database_of(settings: Settings) -> Mongo:
-    """Return the database in the settings. Raises `UsageError`."""
-    if not settings.mongo_url:
-        raise UsageError(f"set PANTRY_MONGO_URL to the database {_PRINTED}")
-    return mongo_of(settings, settings.mongo_url)
-
-
-def answering_broker(settings: Settings) -> Kafka:
-    """Return the broker in the settings once it answers. Raises `UsageError`, `ConfigError`."""
-    kafka = broker_of(settings)
-    asyncio.run(check_broker_answers(kafka))
-    return kafka
-
-
-async def check_broker_answers(kafka: Kafka) -> None:
-    """Return when the broker answers. Raises `UsageError` after ten seconds."""
-    try:
-        async with asyncio.timeout(_PATIENCE_S):
-            await reach(kafka)
-    except (BrokerUnavailable, TimeoutError) as error:
-        kind = error.kind if isinstance(error, BrokerUnavailable) else type(error).__name__
-        why = f"{kafka.bootstrap}, {kind}"
-        raise UsageError(f"the broker in PANTRY_KAFKA_BOOTSTRAP doesn't answer ({why})") from None
-
-
 def without_login(url: str) -> str:
     """Return a URL without user name and password, safe to print."""
     return re.sub(r"//[^/]*@", "//", url)
-
-
-def with_storage(work: Callable[[Storage], Awaitable[_T]], *, timeout_ms: int = 5_000) -> _T:
-    """Run `work` on the database in the settings and return its result. Raises `UsageError`.
-
-    `Storage` bounds each operation by `timeout_ms`.
-    """
-    settings = Settings()
-    mongo = database_of(settings)
-
-    async def main() -> _T:
-        storage = Storage(mongo, settings.mongo_database, timeout_ms=timeout_ms)
-        try:
-            return await work(storage)
-        except Unavailable as error:
-            raise UsageError(f"the database in PANTRY_MONGO_URL doesn't answer ({error})") from None
-        finally:
-            storage.close()
-
-    return asyncio.run(main())
 
 
 def gateway_secret_of(settings: Settings, *, create: bool = False) -> str:

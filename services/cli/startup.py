@@ -12,9 +12,7 @@ from deploy.local.child_process import ServerFailed
 from services.cli.common import console, explain_fault
 from shared.domain.operations.setting_names import PREFIX, unknown_settings, variable
 from shared.env_file import read_env_file
-from shared.errors import UsageError
-from shared.kafka.broker_errors import BrokerUnavailable, RecordRefused
-from shared.mongo.storage import Unavailable
+from shared.errors import Permanent, Transient, UsageError
 from shared.settings import Settings
 
 
@@ -48,12 +46,10 @@ def print_errors() -> Iterator[None]:
     """On an error of the user or an absent server, print a sentence and exit with status 2."""
     try:
         yield
-    except (UsageError, ServerFailed) as error:
+    except (UsageError, Permanent, ServerFailed) as error:
         _end(str(error))
-    except (BrokerUnavailable, RecordRefused) as error:
-        _end(f"the broker in PANTRY_KAFKA_BOOTSTRAP refused, or doesn't answer: {error}")
-    except Unavailable as error:
-        _end(f"the database in PANTRY_MONGO_URL doesn't answer ({error})")
+    except Transient as error:
+        _end(f"{error.server} refused, or doesn't answer: {error}")
     except ValidationError as error:
         _end("\n".join(_faults_of(error)))
 

@@ -32,6 +32,8 @@ class BrokerUnavailable(Transient):
     `kind` is the name of the client's error, fit for a log. The text may quote a topic.
     """
 
+    server = "the broker in PANTRY_KAFKA_BOOTSTRAP"
+
     def __init__(self, error: BaseException) -> None:
         super().__init__(str(error) or type(error).__name__)
         self.kind = type(error).__name__

@@ -72,6 +72,8 @@ class Unavailable(Transient):
     `forbidden`: this user has no right to the call.
     """
 
+    server = "the database in PANTRY_MONGO_URL"
+
     def __init__(self, message: str = "", *, by_record: bool = False, forbidden: bool = False) -> None:
         super().__init__(message)
         self.by_record, self.forbidden = by_record, forbidden

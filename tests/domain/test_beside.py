@@ -11,8 +11,8 @@ import pytest
 
 from deploy.local import Backend, Servers
 from deploy.local.child_process import free_port
-from services.cli import common
-from services.cli.common import check_broker_answers
+from services.cli import brokers
+from services.cli.brokers import check_broker_answers
 from services.cli.data_folder import (
     check_port,
     env_file,
@@ -219,7 +219,7 @@ def test_a_port_in_use_is_told_with_its_setting_before_anything_starts(
 async def test_a_broker_that_takes_the_connection_and_says_nothing_is_told_with_its_setting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(common, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(brokers, "_PATIENCE_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         bootstrap = f"127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(UsageError, match=f"PANTRY_KAFKA_BOOTSTRAP doesn't answer .{bootstrap}, TimeoutError"):

@@ -7,8 +7,8 @@ import pytest
 
 from deploy.local import private_folder
 from deploy.local.child_process import Process
-from services.cli import main
 from services.cli.common import erasure_pepper_of, gateway_secret_of
+from services.cli.server_run import worker
 from shared.errors import UsageError
 from shared.settings import Settings
 
@@ -68,8 +68,8 @@ def test_the_erasure_worker_without_a_pepper_ends_with_what_to_set(
     monkeypatch.setenv("PANTRY_DATA_DIR", str(tmp_path))
     monkeypatch.delenv("PANTRY_ERASURE_PEPPER", raising=False)
     with pytest.raises(UsageError, match=r"set PANTRY_ERASURE_PEPPER.*openssl rand -hex 32"):
-        main.worker("capture", "erasure")
+        worker("capture", "erasure")
     (tmp_path / "erasure.pepper").write_text("kept by up")
     monkeypatch.delenv("PANTRY_KAFKA_BOOTSTRAP", raising=False)
     with pytest.raises(UsageError, match="set PANTRY_KAFKA_BOOTSTRAP to the broker"):
-        main.worker("capture", "erasure")
+        worker("capture", "erasure")

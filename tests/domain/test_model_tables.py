@@ -47,7 +47,7 @@ def test_columns_are_recognised_and_what_tells_nothing_is_left_out() -> None:
         ("sold", None, {}, "no column 'sold'"),
         ("won", "when", {}, "no column 'when'"),
         ("won", "day", {"won": "maybe"}, "row 3, column 'won': 'maybe' is neither yes nor no"),
-        ("won", "day", {"day": "03/02/2025"}, "row 3, column 'day': '03/02/2025' is no date"),
+        ("won", "day", {"day": "03/02/2025"}, "row 3, column 'day': '03/02/2025' is not a date"),
     ],
 )
 def test_faults_name_row_and_column(label: str, time: str | None, spoil: dict[str, str], told: str) -> None:

@@ -22,6 +22,7 @@ def _call(address: str, words: list[str]) -> int:
 
 
 def _serve(address: str) -> None:
+    from services.cli.commands import dead_letters, imports, kafka_topics, users  # noqa: F401, PLC0415
     from services.cli.main import main  # noqa: PLC0415 - a call imports as little as it can
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from services.cli import main
+from services.cli import main, server_run
 from services.cli.commands import model
 from services.composition import process
 from services.gateway import app as gateway
@@ -26,7 +26,7 @@ from shared.service import WorkerProcess
 from tests.swapping import swap
 
 _FORK = multiprocessing.get_context("forkserver")
-_FORK.set_forkserver_preload([module.__name__ for module in (main, gateway, model)])
+_FORK.set_forkserver_preload([module.__name__ for module in (main, server_run, gateway, model)])
 _PR_SET_PDEATHSIG = 1
 _PAGE_B = os.sysconf("SC_PAGE_SIZE")
 

@@ -10,7 +10,8 @@ from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table
 
-from services.cli.common import answering_broker, console
+from services.cli.brokers import answering_broker
+from services.cli.common import console
 from shared.errors import UsageError
 from shared.kafka import replay
 from shared.kafka.dead_letter import DeadLetterRecord

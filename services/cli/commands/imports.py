@@ -15,7 +15,7 @@ from rich.progress import Progress
 
 from schemas.lead import Source
 from services.cli import import_dialog as view
-from services.cli.common import broker_of, check_broker_answers
+from services.cli.brokers import broker_of, check_broker_answers
 from services.ingest import files
 from services.ingest.domain.columns import meanings
 from services.ingest.domain.lines import Terms

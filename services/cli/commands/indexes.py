@@ -7,7 +7,9 @@ import cyclopts
 
 from services.capture.claim_rewriting import Publish, Rewriter, RewritingResult
 from services.capture.domain.identifying import IdentityRules
-from services.cli.common import broker_of, check_broker_answers, console, with_storage
+from services.cli.brokers import broker_of, check_broker_answers
+from services.cli.common import console
+from services.cli.database import with_storage
 from services.composition.workers import create_indexes
 from shared.clock import system_clock
 from shared.config import ConfigError, load_config

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 import cyclopts
 from rich.live import Live
 
-from services.cli.common import console, with_storage
+from services.cli.common import console
+from services.cli.database import with_storage
 from services.insights.rebuild import REPORTED_MAX, Overtaken, Verdict, rebuild, verify_until_stable
 from shared.errors import UsageError
 from shared.mongo.storage import Storage

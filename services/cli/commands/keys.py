@@ -11,7 +11,8 @@ from pydantic_core import ErrorDetails
 from rich.markup import escape
 from rich.table import Table
 
-from services.cli.common import console, explain_fault, gateway_secret_of, with_storage
+from services.cli.common import console, explain_fault, gateway_secret_of
+from services.cli.database import with_storage
 from services.gateway.auth import key_store
 from services.gateway.auth.domain import key_lifecycle, principals
 from services.gateway.auth.domain.principals import ApiKey, KeyKind

@@ -4,7 +4,8 @@ import sys
 
 import cyclopts
 
-from services.cli.common import console, with_storage
+from services.cli.common import console
+from services.cli.database import with_storage
 from shared.leads.lead_check import Finding, check_leads
 from shared.mongo.storage import Storage
 

@@ -10,7 +10,8 @@ from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table
 
-from services.cli.common import console, with_storage
+from services.cli.common import console
+from services.cli.database import with_storage
 from services.ingest.domain.tables.table import UnreadableTable, read_csv
 from services.prediction import store
 from services.prediction.domain.judging.evaluation import ModelEvaluation, TooFew, evaluate_models

@@ -6,7 +6,8 @@ import cyclopts
 from rich.markup import escape
 from rich.table import Table
 
-from services.cli.common import console, database_of
+from services.cli.common import console
+from services.cli.database import database_of
 from services.nurture import store
 from services.nurture.domain.explanation import Explanation, consent_lines, explain_nurture
 from shared.clock import system_clock

@@ -5,7 +5,8 @@ import json
 
 import cyclopts
 
-from services.cli.common import answering_broker, with_storage
+from services.cli.brokers import answering_broker
+from services.cli.database import with_storage
 from services.composition.permissions import PROCESSES, acls, mongo_actions, user_of
 from shared.domain.operations.server_rights import Acl, role
 from shared.kafka.admin import create_acls

@@ -4,7 +4,9 @@ import sys
 
 from rich.table import Table
 
-from services.cli.common import console, servers_of, with_storage
+from services.cli.brokers import servers_of
+from services.cli.common import console
+from services.cli.database import with_storage
 from services.composition.process import connections
 from shared.domain.operations.guarantees import Promise
 from shared.preflight import read_promises

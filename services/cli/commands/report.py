@@ -6,7 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from services.cli.common import console, with_storage
+from services.cli.common import console
+from services.cli.database import with_storage
 from services.gateway.analytics.domain.measures import Answers
 from services.gateway.analytics.queries import Figures
 from services.gateway.report.domain.content import build_report as report_of

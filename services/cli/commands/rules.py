@@ -9,7 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.assignment.domain.decide import AssignmentRules
-from services.cli.common import console, database_of
+from services.cli.common import console
+from services.cli.database import database_of
 from services.engagement.domain.decide import Triggers
 from services.nurture.domain.sequences import Sequences
 from services.scoring import store

@@ -11,7 +11,8 @@ from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table
 
-from services.cli.common import console, gateway_secret_of, with_storage
+from services.cli.common import console, gateway_secret_of
+from services.cli.database import with_storage
 from services.gateway.auth import user_store
 from services.gateway.auth.domain import users
 from services.gateway.auth.domain.signing import Signer
