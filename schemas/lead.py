@@ -21,7 +21,7 @@ class Source(StrEnum):
 
 
 class Status(StrEnum):
-    """Where a lead stands."""
+    """The status of a lead."""
 
     NEW = "new"
     CONTACTED = "contacted"
@@ -41,7 +41,7 @@ class CompanySize(StrEnum):
 
 
 class ActivityType(StrEnum):
-    """What somebody did with or for a lead."""
+    """What a person did with or for a lead."""
 
     EMAIL = "email"
     CALL = "call"

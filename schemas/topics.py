@@ -111,7 +111,7 @@ ERASED = _output(
 SUSPECTED = _output("leads.suspected", "Two leads look like one person.", outputs.LeadSuspected, "setup")
 DEADLETTER = Topic(
     "leads.deadletter",
-    "A record that no handler can use, as it came; the failure stands in its headers.",
+    "A record that no handler can use, as it came, with the failure in its headers.",
     outputs.DeadLetter,
     "deadletter",
     ("every worker",),

@@ -109,7 +109,7 @@ def _read_bytes(path: Path) -> bytes:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     if len(content) > FILE_MAX:
-        raise ConfigError(f"{path}: a configuration file may have {FILE_MAX} bytes at most")
+        raise ConfigError(f"{path}: a configuration file may have at most {FILE_MAX} bytes")
     return content
 
 
@@ -151,7 +151,7 @@ def _measure(node: yaml.Node, known: dict[yaml.Node, tuple[int, int]], above: in
     """
     size, levels = known.get(node, (1, 1))
     if (size, levels) == _OPEN:
-        raise ValueError("an alias stands within what it repeats")
+        raise ValueError("an alias is inside the value that it repeats")
     if node not in known:
         known[node] = _OPEN
         for part in _parts(node):

@@ -15,7 +15,7 @@ class CircuitOpen(Stop):
     by = "stopped by its breaker"
     then = (
         "Nothing of this batch is committed, and none of it went to the dead letter. Correct the deploy and start"
-        " again; PANTRY_BREAKER_SHARE=1 PANTRY_BREAKER_IN_A_ROW=0 lets them through to there."
+        " again; PANTRY_BREAKER_SHARE=1 PANTRY_BREAKER_IN_A_ROW=0 sends them there."
     )
     """What the operator does next."""
 

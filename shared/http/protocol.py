@@ -38,12 +38,15 @@ class _Refusal:
         return STATUS_LINE[self.status] + head + self.more + b"\r\n" + body
 
 
-_MALFORMED = _Refusal("malformed", 400, "Bad request", "This is no HTTP/1.1 request.")
-_SLOW = _Refusal("head_slow", 408, "Too slow", "The request's head did not arrive in time.")
+_MALFORMED = _Refusal("malformed", 400, "Bad request", "This is not an HTTP/1.1 request.")
+_SLOW = _Refusal("head_slow", 408, "Request timed out", "The request's head did not arrive in time.")
 _LARGE = _Refusal(
-    "head_large", 431, "Too large", f"A head may have {HEAD_MAX // 1024} KiB and {LINES_MAX} header lines."
+    "head_large",
+    431,
+    "Request too large",
+    f"The head may have at most {HEAD_MAX // 1024} KiB and {LINES_MAX} header lines.",
 )
-_FULL = _Refusal("full", 503, "Not now", "Too many requests are being answered.", b"retry-after: 2\r\n")
+_FULL = _Refusal("full", 503, "Unavailable", "Too many requests at once.", b"retry-after: 2\r\n")
 
 
 class _Stop(Exception):

@@ -12,8 +12,8 @@ _HEADERS = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"forwarded"})
 _WARN_EVERY_S = 60.0
 _BITS = {4: 24, 6: 64}
 _FIX = (
-    "If this is a proxy of yours, name its address or network in PANTRY_TRUSTED_PROXIES: until then all of its senders"
-    " share one address and its limits. If it is not, somebody makes the header up, and it is ignored."
+    "If this is your proxy, add its address or network to PANTRY_TRUSTED_PROXIES. Until then all of its senders"
+    " share one address and its limits. If it is not, the sender invented the header, and it is ignored."
 )
 _log = structlog.get_logger()
 

@@ -30,7 +30,7 @@ _REFUSED, _REFUSALS, _REFUSAL_PAUSE_S = frozenset({-1, 35}), 3, 0.2
 _NO_ID: Any = None  # no transaction; its timeout in milliseconds is then without meaning
 _NO_TRANSACTION = 60_000
 _NOT_IDEMPOTENT = (
-    "the broker at {} takes no idempotent producer, as the embedded one of `pantry up`:"
+    "the broker at {} supports no idempotent producer, like the embedded one of `pantry up`:"
     " set PANTRY_KAFKA_IDEMPOTENCE=false"
 )
 
@@ -69,7 +69,7 @@ def _ssl_context(settings: Settings) -> ssl.SSLContext:
             context.load_cert_chain(settings.kafka_certificate_file, settings.kafka_key_file)
     except OSError as error:
         names = "PANTRY_KAFKA_CA_FILE, PANTRY_KAFKA_CERTIFICATE_FILE, PANTRY_KAFKA_KEY_FILE"
-        raise ConfigError(f"what these name is no certificate or key in PEM: {names} ({error.strerror})") from None
+        raise ConfigError(f"these settings name no certificate or key in PEM: {names} ({error.strerror})") from None
     return context
 
 

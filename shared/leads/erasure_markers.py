@@ -25,8 +25,8 @@ class WrongPepper(CircuitOpen):
 
     by = "stopped"
     then = (
-        "Set PANTRY_ERASURE_PEPPER to what it was, the same for every worker, and start again. Nothing of this batch is"
-        " committed. deploy/docs/erasure.md says what to do when it is lost."
+        "Set PANTRY_ERASURE_PEPPER to its former value, the same for every worker, and start again."
+        " Nothing of this batch is committed. deploy/docs/erasure.md says what to do if it is lost."
     )
 
 
@@ -59,7 +59,7 @@ async def erased(
 
 def _check(pepper_row: Document | None, pepper: str) -> None:
     if pepper_row and pepper_row["hash"] != marker_id(PEPPER, pepper):
-        raise WrongPepper("PANTRY_ERASURE_PEPPER is not the one that erased leads are marked with")
+        raise WrongPepper("PANTRY_ERASURE_PEPPER is not the one in the markers of erased leads")
 
 
 def pepper_mark(pepper: str) -> list[Document]:

@@ -137,7 +137,7 @@ class Storage:
             self._client: Any = AsyncIOMotorClient(mongo.url, appname="pantry", **patience, **mongo.login)
         except (PyMongoError, OSError, ValueError) as error:
             # The error's text may quote the URL with its password.
-            raise ConfigError(f"PANTRY_MONGO_URL is of no use: {type(error).__name__}") from None
+            raise ConfigError(f"PANTRY_MONGO_URL can't be used: {type(error).__name__}") from None
         named = self._client.write_concern.document
         self.read_concern = "majority" if named.get("w", "majority") == "majority" else "local"
         """Which writes a read sees."""

@@ -121,7 +121,7 @@ def _properties(node: Any) -> Iterator[str]:
 
 
 def _section(heading: str) -> str:
-    """What stands under a heading, up to the next one of its level or above."""
+    """What is under a heading, up to the next one of its level or above."""
     level, _, rest = re.search(
         rf"^(#+) {re.escape(heading)}\n()(.*)", _text(CONTRACT), re.MULTILINE | re.DOTALL
     ).groups()  # type: ignore[union-attr]

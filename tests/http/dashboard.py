@@ -43,7 +43,7 @@ SCOPES = {
 }
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1440, "height": 900}
-AWAY = (503, {"title": "Not now", "status": 503})
+AWAY = (503, {"title": "Unavailable", "status": 503})
 PLACES = ("#/overview", "#/leads", "#/leads/lead-1", "#/letters/0:99")
 Told = tuple[int, Any] | Callable[[Mapping[str, str]], tuple[int, Any]]
 

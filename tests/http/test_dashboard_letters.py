@@ -20,7 +20,10 @@ async def test_a_mended_letter_is_replayed_after_a_question(browser: Browser, ur
         await raw.fill('{"mended": true}')
         await page.get_by_role("button", name="Replay corrected").click()
         fault = {"path": "data.source", "message": "Field required"}
-        backend.answers["POST /v1/deadletters/0:99/replay"] = (422, {"detail": "Not usable.", "errors": [fault]})
+        backend.answers["POST /v1/deadletters/0:99/replay"] = (
+            422,
+            {"detail": "Some fields are invalid.", "errors": [fault]},
+        )
         dialog = page.get_by_role("dialog")
         await dialog.get_by_role("button", name="Replay corrected").click()
         await expect(dialog.get_by_role("alert")).to_contain_text("data.source: Field required.")

@@ -229,4 +229,4 @@ async def test_a_step_whose_template_fails_is_skipped_and_what_follows_goes_out(
         told = await typed(on, "nurture", "show", "lead-0")
     told = " ".join(told.replace("│", " ").split())  # as if no line were too narrow
     assert "template 'welcome' failed: TypeError" in told
-    assert "template 'welcome' failed: line 1: Pow is not among" in told
+    assert "template 'welcome' failed: line 1: Pow is not allowed" in told

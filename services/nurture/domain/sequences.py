@@ -154,7 +154,7 @@ class Sequences(_Config):
         started = Counter(trigger for sequence in self.sequences for trigger in set(sequence.triggers))
         for trigger, count in started.items():
             if count > STARTED_MAX:
-                yield f"trigger '{trigger}': it may start {STARTED_MAX} sequences at most, and starts {count}"
+                yield f"trigger '{trigger}': it may start {STARTED_MAX} sequences at most, but starts {count}"
 
     def _users(self, template: str) -> str:
         steps = [(one.id, step.id) for one in self.sequences for step in one.steps if step.template == template]

@@ -65,7 +65,7 @@ class _Meter:
     def spend(self, cost: int) -> None:
         self.left -= cost
         if self.left < 0:
-            raise RenderError(f"its loops go through more than {WORK_MAX} parts")
+            raise RenderError(f"its loops have more than {WORK_MAX} rounds")
 
 
 @pass_context
@@ -79,7 +79,7 @@ def _join(values: Any, between: Any = "") -> str:
     # Jinja's own filter builds the result before any check: its length can be the product of both lengths.
     parts, space = [str(value) for value in values], str(between)
     if sum(map(len, parts)) + len(parts) * len(space) > BODY_MAX:
-        raise RenderError(f"what it joins has more than {BODY_MAX} characters")
+        raise RenderError(f"the text that it joins has more than {BODY_MAX} characters")
     return space.join(parts)
 
 
@@ -156,7 +156,7 @@ def _compile(source: str) -> Template:
     except TemplateSyntaxError as error:
         raise RenderError(f"line {error.lineno}: {error.message}") from error
     except RecursionError as error:
-        raise RenderError(f"more than {DEPTH_MAX} parts stand within each other") from error
+        raise RenderError(f"more than {DEPTH_MAX} parts are nested") from error
     except (SyntaxError, ValueError, MemoryError) as error:  # from Python, for the code that Jinja generates
         raise RenderError(f"can't be compiled ({type(error).__name__})") from error
 
@@ -165,12 +165,12 @@ def _restrict(tree: nodes.Template) -> None:
     """Raise `RenderError` for the first node that a template may not have."""
     for number, (node, depth) in enumerate(_parts(tree)):
         if not isinstance(node, _NODES) or (isinstance(node, nodes.For) and node.recursive):
-            raise RenderError(f"line {node.lineno}: {type(node).__name__} is not among what a template may use")
+            raise RenderError(f"line {node.lineno}: {type(node).__name__} is not allowed in a template")
         if isinstance(node, nodes.Filter) and node.name not in _FILTERS:
             known = ", ".join(_FILTERS)
-            raise RenderError(f"line {node.lineno}: there is no filter '{node.name}'; there are {known}")
+            raise RenderError(f"line {node.lineno}: there is no filter '{node.name}': the filters are {known}")
         if depth > DEPTH_MAX:
-            raise RenderError(f"line {node.lineno}: more than {DEPTH_MAX} parts stand within each other")
+            raise RenderError(f"line {node.lineno}: more than {DEPTH_MAX} parts are nested")
         if number >= NODES_MAX:
             raise RenderError(f"line {node.lineno}: it has more than {NODES_MAX} parts")
 

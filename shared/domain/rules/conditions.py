@@ -147,11 +147,11 @@ def too_much(conditions: Iterable[Condition]) -> str | None:
         count, values = count + 1, values + one.operand.size
         instructions += one.operand.pattern.size if one.operand.pattern else 0
     if count > CONDITIONS_MAX:
-        return f"a file may have {CONDITIONS_MAX} conditions at most, and this one has {count}"
+        return f"a file may have {CONDITIONS_MAX} conditions at most; this one has {count}"
     if values > VALUES_MAX:
-        return f"the lists of all conditions may hold {VALUES_MAX} values at most, and they hold {values}"
+        return f"the lists of all conditions may have {VALUES_MAX} values at most; they have {values}"
     if instructions > INSTRUCTIONS_MAX:
-        return f"all patterns together may have {INSTRUCTIONS_MAX} instructions at most, and they have {instructions}"
+        return f"all patterns together may have {INSTRUCTIONS_MAX} instructions at most; they have {instructions}"
     return None
 
 

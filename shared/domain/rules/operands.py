@@ -56,7 +56,7 @@ def _text(value: str) -> str:
     if len(value) > TEXT_MAX:
         raise ValueError(f"a text may have {TEXT_MAX} characters at most")
     if _SURROGATE.search(value):
-        raise ValueError("a text may not hold half a character (a surrogate)")
+        raise ValueError("a text may not contain half a character (a surrogate)")
     return value
 
 

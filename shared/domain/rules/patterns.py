@@ -49,9 +49,9 @@ def compile_pattern(source: str) -> Pattern:
     try:
         compiled = re2.compile(source, _options())
     except re2.error as error:
-        raise PatternError(f"not a pattern that RE2 takes: {_words(error)}") from None
+        raise PatternError(f"not a pattern that RE2 supports: {_words(error)}") from None
     except UnicodeEncodeError:
-        raise PatternError("a pattern may not hold half a character (a surrogate)") from None
+        raise PatternError("a pattern may not contain half a character (a surrogate)") from None
     if compiled.programsize > PROGRAM_MAX:
         raise PatternError(f"the pattern is too large: it has more than {PROGRAM_MAX} instructions")
     return Pattern(source, compiled.programsize, compiled)
