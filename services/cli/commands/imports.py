@@ -37,7 +37,7 @@ from shared.settings import Settings
 def import_file(  # noqa: PLR0913 - a command's options, each by name
     file: Path,
     *,
-    mapped: Annotated[tuple[str, ...], Parameter(name="--map", negative=())] = (),
+    mapped: Annotated[tuple[str, ...], Parameter(name="--map", negative=(), show_default=False)] = (),
     sheet: str | None = None,
     source: Annotated[Source | None, Parameter(name_transform=str.lower)] = None,
     channel: str | None = None,

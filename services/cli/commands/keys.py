@@ -24,7 +24,7 @@ from shared.settings import Settings, origin_of
 
 keys_app = cyclopts.App(name="keys", help="Create, list, rotate and revoke API keys.")
 _out = console()
-_Many = Annotated[tuple[str, ...], Parameter(negative_iterable=())]
+_Many = Annotated[tuple[str, ...], Parameter(negative_iterable=(), show_default=False)]
 
 
 @keys_app.command(name="create")

@@ -35,7 +35,7 @@ _out = console()
 def check_files(file: Path | None = None) -> None:
     """Check configuration files, and show where each fault is.
 
-    They have scoring rules, sequences, assignment, triggers or placeholders.
+    A file has scoring rules, sequences, assignment rules, triggers or placeholders.
 
     Parameters
     ----------
