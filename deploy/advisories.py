@@ -1,7 +1,7 @@
-"""Whether a vulnerability is known of anything in a lock: `deploy/audit` calls it.
+"""Report known vulnerabilities of the packages in a lock, for `deploy/audit`.
 
-pip-audit asks; what it says is not taken as it is. A service that knows none of the packages makes it say that no
-vulnerability is known, and of packages that are pinned for some Pythons only it leaves out those of the others.
+pip-audit asks the service. Its report needs a check: if the service knows none of the packages, it reports no
+vulnerability. It also leaves out packages that are pinned for other Pythons only.
 """
 
 import json
@@ -22,7 +22,7 @@ _ENTRY = re.compile(
 
 
 def without_conditions(lock: str) -> list[str]:
-    """The lock's packages, each as if for every Python, in as many lists as it takes for none to be in one twice."""
+    """Return the lock's packages without conditions, in lists without duplicates."""
     lists: list[dict[str, str]] = []
     for entry in _ENTRY.finditer(lock):
         free = next((one for one in lists if entry["name"] not in one), None)
@@ -33,10 +33,13 @@ def without_conditions(lock: str) -> list[str]:
 
 
 def verdict(reports: Sequence[str]) -> tuple[int, list[str]]:
-    """The exit status for pip-audit's reports in JSON (an empty one: it made none), and what to say."""
+    """Return the exit status and the lines to print for pip-audit's reports in JSON.
+
+    An empty report means that pip-audit made none.
+    """
     packages = [one for report in reports if report.strip() for one in json.loads(report)["dependencies"]]
     unknown = [one for one in packages if "skip_reason" in one]
-    found = [_told(one, fault) for one in packages for fault in one.get("vulns", ())]
+    found = [_line(one, fault) for one in packages for fault in one.get("vulns", ())]
     if len(unknown) == len(packages) or not (found or all(report.strip() for report in reports)):
         return NOT_DONE, [
             "=== NOT AUDITED: no service that knows vulnerabilities could be asked about the packages ==="
@@ -45,19 +48,19 @@ def verdict(reports: Sequence[str]) -> tuple[int, list[str]]:
     return (FAULTY, lines) if lines else (CLEAN, [f"no vulnerability is known of any of {len(packages)} packages"])
 
 
-def _told(package: dict[str, Any], fault: dict[str, Any]) -> str:
-    mended = ", ".join(fault["fix_versions"]) or "no version yet"
-    return f"{package['name']} {package['version']}: {fault['id']}, mended in {mended}"
+def _line(package: dict[str, Any], fault: dict[str, Any]) -> str:
+    fixed = ", ".join(fault["fix_versions"]) or "no version yet"
+    return f"{package['name']} {package['version']}: {fault['id']}, fixed in {fixed}"
 
 
 def _report(tool: str, words: Sequence[str], packages: str) -> str:
-    """What pip-audit reports of these packages; empty when it couldn't."""
+    """Return pip-audit's report on these packages; empty if it made none."""
     with tempfile.TemporaryDirectory() as directory:
         asked, report = Path(directory) / "packages.txt", Path(directory) / "report.json"
         asked.write_text(packages)
         flags = ["--require-hashes", "--disable-pip", "--progress-spinner", "off", "--format", "json"]
         files = ["--requirement", str(asked), "--output", str(report)]
-        # Its status says nothing that the report doesn't say better.
+        # The report says more than its status.
         subprocess.run([tool, *flags, *files, *words], check=False)  # noqa: S603 - the pinned tool, by its path
         return report.read_text() if report.exists() else ""
 
@@ -65,5 +68,5 @@ def _report(tool: str, words: Sequence[str], packages: str) -> str:
 if __name__ == "__main__":
     tool, lock, *words = sys.argv[1:]
     status, said = verdict([_report(tool, words, one) for one in without_conditions(Path(lock).read_text())])
-    print(*said, sep="\n")  # noqa: T201 - it is a command
+    print(*said, sep="\n")  # noqa: T201 - the command's output
     sys.exit(status)

@@ -1,4 +1,7 @@
-"""Read conversions as the opportunity service does: `python deploy/examples/opportunities.py`; Ctrl-C ends it."""
+"""Read conversions as the opportunity service does. Ctrl-C ends it.
+
+python deploy/examples/opportunities.py
+"""
 
 import asyncio
 import json

@@ -1,4 +1,7 @@
-"""Call a webhook as an e-mail platform does: `python deploy/examples/webhook.py URL SECRET`."""
+"""Call a webhook as an e-mail platform does.
+
+python deploy/examples/webhook.py URL SECRET
+"""
 
 import base64
 import hmac
