@@ -26,10 +26,10 @@ def report(*packages: dict[str, Any]) -> str:
     ("reports", "status", "words"),
     [
         ([report(GOOD, GOOD)], CLEAN, "no vulnerability is known of any of 2 packages"),
-        ([report(GOOD, BAD)], FAULTY, "jinja2 3.1.5: PYSEC-1, mended in 3.1.6"),
-        ([report(HOPELESS)], FAULTY, "motor 3.7.1: PYSEC-2, mended in no version yet"),
+        ([report(GOOD, BAD)], FAULTY, "jinja2 3.1.5: PYSEC-1, fixed in 3.1.6"),
+        ([report(HOPELESS)], FAULTY, "motor 3.7.1: PYSEC-2, fixed in no version yet"),
         ([report(GOOD, UNKNOWN)], FAULTY, "aiokafka: was not judged: the service does not know it"),
-        ([report(BAD, UNKNOWN)], FAULTY, "jinja2 3.1.5: PYSEC-1, mended in 3.1.6"),
+        ([report(BAD, UNKNOWN)], FAULTY, "jinja2 3.1.5: PYSEC-1, fixed in 3.1.6"),
         ([report(UNKNOWN, UNKNOWN)], NOT_DONE, "NOT AUDITED"),
         ([report()], NOT_DONE, "NOT AUDITED"),
         ([""], NOT_DONE, "NOT AUDITED"),
@@ -74,7 +74,7 @@ def test_a_tool_that_calls_packages_clean_which_nobody_knows_is_not_believed(tmp
 def test_a_known_vulnerability_fails_the_audit_and_is_named(tmp_path: Path) -> None:
     status, said = audit_with(tmp_path, f"echo '{report(GOOD, BAD)}' > $REPORT", "exit 1")
     assert status == FAULTY
-    assert set(said.splitlines()) == {"jinja2 3.1.5: PYSEC-1, mended in 3.1.6"}
+    assert set(said.splitlines()) == {"jinja2 3.1.5: PYSEC-1, fixed in 3.1.6"}
 
 
 def test_packages_that_are_all_judged_and_good_pass_the_audit(tmp_path: Path) -> None:
