@@ -21,17 +21,19 @@ fix:
     deploy/run ruff check --fix .
     deploy/run ruff format .
 
-# types, lint and import contracts
+# types, lint and import contracts, of Python and of the pages
 check:
     deploy/run ruff check .
     deploy/run ruff format --check .
     deploy/run mypy
     deploy/run lint-imports
+    .ci/front/check
 
-# write what is generated: schemas, AsyncAPI, the contract's table, the pages of settings, metrics and log events
+# write what is generated: schemas, AsyncAPI, the contract's table, the pages of settings, metrics and log events, the pages' types
 export:
     deploy/run python -m schemas.export
     deploy/run python -m services.composition.reference
+    .ci/front/check --write
 
 # everything that must hold before a change lands
 ci:

@@ -19,7 +19,9 @@ from shared.domain.ids import derive
 CONTRACT = Path("schemas/README.md")
 PLACES = (".ci", ".github", "deploy", "schemas", "services", "shared", "tests")
 FILES = [path for path in Path().iterdir() if path.is_file()]
-FILES += [path for place in PLACES for path in Path(place).rglob("*") if path.is_file()]
+FILES += [
+    path for place in PLACES for path in Path(place).rglob("*") if path.is_file() and "node_modules" not in path.parts
+]
 PAGES = sorted(path for path in FILES if path.suffix == ".md")
 CODE = sorted(path for path in FILES if path.suffix in {".py", ".js", ".json", ".yaml", ".toml", ".html"})
 CODE.remove(Path(__file__).relative_to(Path.cwd()))

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.utils import htmlsafe_json_dumps
 
 from schemas.lead import CompanySize
 
 WORD_MAX = 200
 """Most characters of a text in an event (schemas/README.md#values)."""
 _FOLDER = Path(__file__).parent / "templates"
+_SETTINGS = "SETTINGS"
+"""The name that the script has in place of its settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +195,11 @@ def _form_css() -> str:
     return (_FOLDER / "form.css").read_text()
 
 
+@cache
+def _form_js() -> str:
+    return (_FOLDER / "form.js").read_text()
+
+
 def _rendered(template: str, **values: Any) -> str:
     return _environment.get_template(template).render(values)
 
@@ -238,4 +246,4 @@ def form_script(view: FormView) -> str:
         "form": _rendered("card.html", view=view, level=2),
         "thanks": _rendered("thanked.html", level=2),
     }
-    return _rendered("form.js", settings=settings)
+    return _form_js().replace(_SETTINGS, htmlsafe_json_dumps(settings))

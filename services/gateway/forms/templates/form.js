@@ -232,4 +232,4 @@
       if (hints.length) field.setAttribute("aria-describedby", hints.join(" "));
     });
   }
-})({{ settings|tojson }});
+})(SETTINGS);
