@@ -127,12 +127,16 @@ def _cells(topic: Topic) -> list[str]:
 
 def updated_page() -> str:
     """Return `schemas/README.md` with today's table. Raises `ValueError` without its marks."""
-    text = _PAGE.read_text()
-    before, begin, rest = text.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not (begin and end):
-        raise ValueError(f"{_PAGE.name} has no lines {_BEGIN.strip()} and {_END.strip()}")
-    return f"{before}{begin}{table()}{end}{after}"
+    return with_block(_PAGE, _BEGIN, table(), _END)
+
+
+def with_block(path: Path, begin: str, block: str, end: str) -> str:
+    """Return the file with `block` between these lines. Raises `ValueError` if it lacks one."""
+    before, first, rest = path.read_text().partition(begin)
+    _, last, after = rest.partition(end)
+    if not (first and last):
+        raise ValueError(f"{path.name} has no lines {begin.strip()} and {end.strip()}")
+    return f"{before}{first}{block}{last}{after}"
 
 
 def exports() -> dict[Path, str]:

@@ -17,10 +17,12 @@ from services.assignment.domain.decide import (
     load_changes,
 )
 from shared.config import Reloading
-from shared.consuming.worker import Runtime, Worker
+from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.kafka.events import Outgoing, Received, emit
 from shared.leads.documents import read_leads
 from shared.leads.erasure_markers import erased
+from shared.leads.rights import CONFIGURED
+from shared.mongo import names as c
 from shared.mongo.retries import retry_on_conflict
 from shared.mongo.storage import Document
 
@@ -76,3 +78,13 @@ def _event(lead: Document, received: Received) -> Outgoing:
     record, source = lead["assignment"], f"/services/{NAME}"
     assigned = LeadAssigned(lead_id=lead["_id"], assigned_to=record["owner"], rule=record["rule"])
     return emit(ASSIGNED, assigned, cause=received.cause, key=lead["_id"], source=source, at=record["at"])
+
+
+MANIFEST = Manifest(
+    name=NAME,
+    says="gives a lead its owner after its first score",
+    stage=30,
+    topics=TOPICS,
+    build=build,
+    rights={c.LEADS: "find update", c.OWNERS: "find insert update", c.ERASURE_MARKERS: "find", **CONFIGURED},
+)

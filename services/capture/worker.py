@@ -12,7 +12,7 @@ from services.capture.domain.decide import decide
 from services.capture.domain.identifying import IdentityRules
 from services.capture.domain.plan import Capture, CapturePlan, Document, Outcome
 from shared.config import Reloading
-from shared.consuming.worker import Runtime, Worker
+from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.domain.consent.statements import paths
 from shared.domain.identity.normal_forms import identity_of
 from shared.domain.identity.older_forms import older_claims
@@ -20,6 +20,8 @@ from shared.domain.identity.placeholders import Placeholders
 from shared.domain.moments import truncate_to_ms
 from shared.domain.size import slim
 from shared.kafka.events import Outgoing, Received, TooLarge, emit
+from shared.leads.rights import CONFIGURED
+from shared.mongo import names as c
 from shared.mongo.retries import retry_on_conflict
 
 NAME = "capture"
@@ -115,3 +117,21 @@ def _lead_events(row: Document, document: Document, received: Received) -> list[
         updated = LeadUpdated(lead_id=lead.id, changed=changed, by=_SOURCE, reason=reason)
         events.append(emit(UPDATED, updated, cause=cause, key=lead.id, source=_SOURCE, at=at))
     return events
+
+
+MANIFEST = Manifest(
+    name=NAME,
+    says="makes one lead of all captures of one person",
+    stage=10,
+    topics=TOPICS,
+    build=build,
+    rights={
+        # It deletes leads that it stored after their erasure.
+        c.LEADS: "find insert update remove",
+        c.CAPTURES: "find insert update",
+        c.IDENTITIES: "find insert update remove",
+        c.ERASURE_MARKERS: "find",
+        **CONFIGURED,
+    },
+    create_indexes=(store.create_indexes,),
+)

@@ -1,14 +1,15 @@
 """Rights of each process at Kafka and MongoDB: the least that it needs.
 
-Kafka's rights come from the topics' producers and the workers' topics. MongoDB's rights are here; tests compare them
-with what the processes do.
+Kafka's rights come from the topics' producers and the workers' topics. MongoDB's rights are here, and a worker's in its
+manifest; tests compare them with what the processes do.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 
 from schemas.topics import DEADLETTER, TOPICS
-from services.composition.workers import TOPICS_OF
-from shared.domain.operations.server_rights import Acl, Operation, Resource
+from services.composition.workers import MANIFESTS, TOPICS_OF
+from shared.domain.operations.server_rights import Acl, Operation, Resource, role
 from shared.mongo import names as c
 
 GATEWAY, OPERATIONS, SETUP = "gateway", "operations", "setup"
@@ -17,47 +18,10 @@ PROCESSES = (*TOPICS_OF, GATEWAY, OPERATIONS, SETUP)
 (`pantry topics apply`, `pantry indexes apply`)."""
 
 _ANY = ""
-_PENDING = {c.PENDING_EVENTS: "find insert update remove", c.IDENTITIES: "find", c.ERASURE_MARKERS: "find"}
-"""Rights of each worker with pending events."""
-_COMMANDED = {c.COMMANDS: "find insert update", c.LEADS: "find update", c.ACTIVITIES: "insert", **_PENDING}
-_CONFIGURED = {c.CONFIGURATION: "insert update remove"}
-"""Rights of each worker with a configuration file: it reports there which files it refused."""
 _READS_LEADS = dict.fromkeys((c.LEADS, c.ACTIVITIES, c.STEPS, c.INSIGHTS, c.ROLLUPS, c.PREDICTIONS), "find")
 
 _ACTIONS: Mapping[str, Mapping[str, str]] = {
-    "capture": {
-        # It deletes leads that it stored after their erasure.
-        c.LEADS: "find insert update remove",
-        c.CAPTURES: "find insert update",
-        c.IDENTITIES: "find insert update remove",
-        c.ERASURE_MARKERS: "find",
-        **_CONFIGURED,
-    },
-    "scoring": {c.LEADS: "find update", c.RESCORING: "find insert update", **_CONFIGURED},
-    "assignment": {c.LEADS: "find update", c.OWNERS: "find insert update", c.ERASURE_MARKERS: "find", **_CONFIGURED},
-    "engagement": {c.LEADS: "find update", c.ACTIVITIES: "find insert update remove", **_PENDING, **_CONFIGURED},
-    "qualification": _COMMANDED,
-    "nurture": {c.LEADS: "find", **dict.fromkeys((c.ENROLMENTS, c.STEPS), "find insert update remove"), **_CONFIGURED},
-    "conversion": _COMMANDED,
-    "erasure": {
-        **_PENDING,
-        c.COMMANDS: "find insert update",
-        c.LEADS: "find remove",
-        c.CAPTURES: "find insert update",
-        c.IDENTITIES: "find update remove",
-        c.ERASURE_MARKERS: "find insert update",
-        c.LEAD_ROWS: "update",
-        **dict.fromkeys((c.ACTIVITIES, c.ENROLMENTS, c.STEPS, c.TIMELINE, c.PREDICTIONS), "remove"),
-    },
-    "insights": {
-        **dict.fromkeys((c.LEADS, c.CAPTURES, c.ACTIVITIES, c.COMMANDS, c.IDENTITIES), "find"),
-        **dict.fromkeys((c.INSIGHTS, c.ROLLUPS, c.LEAD_ROWS), "find insert update"),
-        **dict.fromkeys((c.TIMELINE, c.TIMELINE_PENDING), "find insert remove"),
-    },
-    "prediction": {
-        **dict.fromkeys((c.LEADS, c.CAPTURES, c.ACTIVITIES, c.TIMELINE, c.INSIGHTS, c.ROLLUPS), "find"),
-        **dict.fromkeys((c.PREDICTIONS, c.MODELS), "find insert update remove"),
-    },
+    **{one.name: one.rights for one in MANIFESTS},
     GATEWAY: {
         **_READS_LEADS,
         **dict.fromkeys((c.TIMELINE, c.LEAD_ROWS, c.MODELS, c.KEYS, c.USERS), "find"),
@@ -85,6 +49,26 @@ _ACTIONS: Mapping[str, Mapping[str, str]] = {
         c.IDENTITIES: "find insert update remove",
     },
 }
+
+
+def kafka_acls() -> list[Acl]:
+    """Return the Kafka rights of all processes, in one order."""
+    return sorted(acl for process in PROCESSES for acl in acls(process))
+
+
+def mongo_roles(database: str) -> list[dict[str, object]]:
+    """Return the `createRole` commands of all processes."""
+    return [role(user_of(process), database, mongo_actions(process)) for process in PROCESSES]
+
+
+def kafka_acls_text() -> str:
+    """Return the rights at Kafka as options of `kafka-acls.sh`, one right per line."""
+    return "".join(f"{acl.command}\n" for acl in kafka_acls())
+
+
+def mongo_roles_text(database: str) -> str:
+    """Return the roles at MongoDB as a JSON list, one role per line."""
+    return "[" + ",\n ".join(json.dumps(one) for one in mongo_roles(database)) + "]\n"
 
 
 def user_of(process: str) -> str:

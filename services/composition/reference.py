@@ -1,4 +1,4 @@
-"""Generates the pages of settings, metrics and log events in `deploy/docs/` from the code.
+"""Generates files from the code: settings, metrics and log events in `deploy/docs/`, and what manifests decide.
 
 `python -m services.composition.reference` writes them. `--check` only lists stale pages, and exits with status 1 if
 there are any.
@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from schemas.export import differing, markdown_table, write_or_check
+from services.composition.derived_files import derived_files
 from shared.domain.operations.setting_names import OTHERS, variable
 from shared.observability.metrics import Metrics
 from shared.settings import Settings
@@ -62,7 +63,7 @@ and place, not its text. `…` means further fields, which differ from line to l
 
 
 def pages() -> dict[Path, str]:
-    """Return the content of every generated page.
+    """Return the content of every generated file.
 
     Raises `ValueError` if events and meanings don't agree.
     """
@@ -71,6 +72,7 @@ def pages() -> dict[Path, str]:
         _DOCS / "settings.md": _SETTINGS + settings_table(),
         _DOCS / "metrics.md": _METRICS + metrics_table(),
         _DOCS / "log-events.md": _LOG_EVENTS + log_table(list(log_calls(_ROOT)), meanings),
+        **derived_files(),
     }
 
 

@@ -1,44 +1,39 @@
-"""The workers by name; the only place that knows them all."""
+"""The registry: every package of `services` whose module `worker` has a `MANIFEST`, in the funnel's order."""
 
-from services.assignment import worker as assignment
-from services.capture import store as capture_store
-from services.capture import worker as capture
-from services.conversion import worker as conversion
-from services.engagement import worker as engagement
-from services.erasure import worker as erasure
-from services.gateway.auth import key_store as gateway_store
-from services.insights import rollup_store, timeline_store
-from services.insights import worker as insights
-from services.nurture import store as nurture_store
-from services.nurture import worker as nurture
-from services.prediction import store as prediction_store
-from services.prediction import worker as prediction
-from services.qualification import worker as qualification
-from services.scoring import store as scoring_store
-from services.scoring import worker as scoring
-from shared.consuming.worker import Build
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import iter_modules
+
+import services
+from services.gateway.auth import key_store
+from shared.consuming.worker import Build, Manifest
 from shared.leads import documents, pending_store
 from shared.mongo.storage import Storage
 
-_MODULES = (capture, scoring, assignment, engagement, qualification, nurture, conversion, erasure, insights, prediction)
 
-WORKERS: dict[str, Build] = {module.NAME: module.build for module in _MODULES}
+def _manifests() -> Iterator[Manifest]:
+    for package in iter_modules(services.__path__, f"{services.__name__}."):
+        if package.ispkg and find_spec(f"{package.name}.worker"):
+            yield import_module(f"{package.name}.worker").MANIFEST
 
-TOPICS_OF: dict[str, tuple[str, ...]] = {module.NAME: tuple(t.name for t in module.TOPICS) for module in _MODULES}
+
+MANIFESTS: tuple[Manifest, ...] = tuple(sorted(_manifests(), key=lambda one: (one.stage, one.name)))
+
+WORKERS: dict[str, Build] = {one.name: one.build for one in MANIFESTS}
+"""How to build each worker, by name."""
+
+TOPICS_OF: dict[str, tuple[str, ...]] = {one.name: tuple(topic.name for topic in one.topics) for one in MANIFESTS}
 """The topics that each worker reads."""
 
 
 async def create_indexes(storage: Storage) -> None:
     """Create the indexes that are missing, and nothing else."""
-    for owner in (
-        documents,
-        pending_store,
-        capture_store,
-        scoring_store,
-        nurture_store,
-        gateway_store,
-        rollup_store,
-        timeline_store,
-        prediction_store,
+    of_workers = [create for one in MANIFESTS for create in one.create_indexes]
+    for create in (
+        documents.create_indexes,
+        pending_store.create_indexes,
+        key_store.create_indexes,
+        *of_workers,
     ):
-        await owner.create_indexes(storage)
+        await create(storage)

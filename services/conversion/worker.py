@@ -8,11 +8,12 @@ from schemas.lead import Lead
 from schemas.outputs import LeadConverted
 from schemas.topics import CONVERT, CONVERTED
 from services.conversion.domain import decide
-from shared.consuming.worker import Runtime, Worker
+from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.domain.statuses import Move, objection
 from shared.kafka.events import Outgoing, Received, Result, emit
 from shared.leads.commands import CommandPolicy, Ruling, carry_out_commands
 from shared.leads.pending import LEAD_EXISTS
+from shared.leads.rights import COMMANDED
 from shared.mongo.storage import Document
 
 NAME = "conversion"
@@ -51,3 +52,13 @@ def _announce(lead: Document, received: Received, _note: Mapping[str, Any]) -> S
     )
     at = lead["convertedAt"]
     return [emit(CONVERTED, converted, cause=received.cause, key=lead["_id"], source=_SOURCE, at=at)]
+
+
+MANIFEST = Manifest(
+    name=NAME,
+    says="makes a qualified lead one opportunity",
+    stage=70,
+    topics=TOPICS,
+    build=build,
+    rights=COMMANDED,
+)

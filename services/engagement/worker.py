@@ -12,13 +12,15 @@ from services.engagement import store
 from services.engagement.domain.decide import Triggers, change_caused_by, engagement_activity
 from services.engagement.domain.versions import Version
 from shared.config import Reloading
-from shared.consuming.worker import Runtime, Worker
+from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.domain.activity_documents import activity
 from shared.domain.identity.normal_forms import email_key
 from shared.domain.moments import truncate_to_ms
 from shared.kafka.events import Outgoing, Received, Result, Unknown, emit
 from shared.leads.documents import leads_by_email, names_in, read_leads
 from shared.leads.pending import LEAD_EXISTS
+from shared.leads.rights import CONFIGURED, PENDING
+from shared.mongo import names as c
 from shared.mongo.retries import retry_on_conflict
 from shared.mongo.storage import Document
 
@@ -117,3 +119,13 @@ def _event(
     received: Received, topic: Topic, payload: RescoreRequested | LeadTriggered | LeadUpdated, at: datetime
 ) -> Outgoing:
     return emit(topic, payload, cause=received.cause, key=payload.lead_id, source=_SOURCE, at=at)
+
+
+MANIFEST = Manifest(
+    name=NAME,
+    says="counts activities and engagements, finds triggers",
+    stage=40,
+    topics=TOPICS,
+    build=build,
+    rights={c.LEADS: "find update", c.ACTIVITIES: "find insert update remove", **PENDING, **CONFIGURED},
+)

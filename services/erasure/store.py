@@ -1,11 +1,10 @@
-"""Erasure's reads and writes: every collection that has data of a lead; see `places`."""
+"""Erasure's reads and writes: every collection that has data of a lead; see `shared.mongo.names`."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from services.erasure.domain.decide import Document, Erasure, plan_erasures
-from services.erasure.domain.places import PLACES, ErasureAction
 from shared.domain.listing import PERSONAL
 from shared.domain.provenance import erased_row
 from shared.leads.documents import read_leads
@@ -17,6 +16,12 @@ _ANSWER_COMMANDS = frozenset({"conversion", "erasure", "qualification"})
 _NAMES_A_WRITE = 500
 # `_purge` leaves these out: leads need a guard, claims are shared, and an erasure may itself be a pending event.
 _NOT_PURGED = (collections.LEADS, collections.IDENTITIES, collections.PENDING_EVENTS)
+PURGED = tuple(
+    one
+    for one in collections.COLLECTIONS
+    if one.action is collections.ErasureAction.DELETED and one.name not in _NOT_PURGED
+)
+"""The collections that an erasure deletes from by the lead's id alone."""
 
 
 async def record_verdicts(storage: Storage, verdicts: Sequence[Document]) -> bool:
@@ -119,9 +124,8 @@ async def _end_pending_events(storage: Storage, began: Mapping[str, datetime]) -
 
 async def _purge(storage: Storage, lead_ids: Sequence[str]) -> None:
     stripped = {"$unset": dict.fromkeys(PERSONAL, "")}
-    places = [one for one in PLACES if one.action is ErasureAction.DELETED and one.collection not in _NOT_PURGED]
     await asyncio.gather(
-        *(storage.delete_all(place.collection, {str(place.by): {"$in": lead_ids}}) for place in places),
+        *(storage.delete_all(one.name, {str(one.by): {"$in": lead_ids}}) for one in PURGED),
         # A lead's row keeps what it counts as, until insights subtracts it.
         storage.change(collections.LEAD_ROWS, [Change(one, {}, stripped) for one in lead_ids]),
     )

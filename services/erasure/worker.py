@@ -7,11 +7,13 @@ from schemas.reasons import RejectionReason
 from schemas.topics import ERASE, ERASED, REJECTED
 from services.erasure import store
 from services.erasure.domain.decide import KnownLeads, decide_verdict, not_found
-from shared.consuming.worker import Runtime, Worker
+from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.kafka.events import Outgoing, Received, Unknown, emit
 from shared.leads.documents import leads_by_email, names_in, older_names_in, read_leads
 from shared.leads.erasure_markers import erased
 from shared.leads.pending import LEAD_EXISTS
+from shared.leads.rights import PENDING
+from shared.mongo import names as c
 from shared.mongo.names import COMMANDS
 from shared.mongo.retries import retry_on_conflict
 from shared.mongo.storage import Document
@@ -85,3 +87,22 @@ def _event(received: Received, row: Document) -> Outgoing:
         detail=row["detail"],
     )
     return emit(REJECTED, rejected, cause=received.cause, key=lead_id, source=_SOURCE, at=at)
+
+
+MANIFEST = Manifest(
+    name=NAME,
+    says="takes a lead's personal data out of every collection",
+    stage=80,
+    topics=TOPICS,
+    build=build,
+    rights={
+        **PENDING,
+        c.COMMANDS: "find insert update",
+        c.LEADS: "find remove",
+        c.CAPTURES: "find insert update",
+        c.IDENTITIES: "find update remove",
+        c.ERASURE_MARKERS: "find insert update",
+        c.LEAD_ROWS: "update",
+        **{one.name: "remove" for one in store.PURGED},
+    },
+)

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from schemas import topics
+from services.insights import rollup_store, timeline_store
 from services.insights.rollup_store import Watermark, count_leads, heartbeat
 from services.insights.timeline_store import drop_expired, place_events
 from shared.clock import pause
-from shared.consuming.worker import Runtime, Worker
+from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.domain.moments import truncate_to_ms
 from shared.kafka.events import Received, Result
+from shared.mongo import names as c
 
 NAME = "insights"
 TOPICS = tuple(topic for topic in topics.TOPICS.values() if NAME in topic.consumers)
@@ -44,3 +46,18 @@ def build(runtime: Runtime) -> Worker:
             await pause(stopping, _HEARTBEAT_S)
 
     return Worker(NAME, TOPICS, handle, (live,), ignores_invalid=True)
+
+
+MANIFEST = Manifest(
+    name=NAME,
+    says="counts leads, keeps timelines",
+    stage=90,
+    topics=TOPICS,
+    build=build,
+    rights={
+        **dict.fromkeys((c.LEADS, c.CAPTURES, c.ACTIVITIES, c.COMMANDS, c.IDENTITIES), "find"),
+        **dict.fromkeys((c.INSIGHTS, c.ROLLUPS, c.LEAD_ROWS), "find insert update"),
+        **dict.fromkeys((c.TIMELINE, c.TIMELINE_PENDING), "find insert remove"),
+    },
+    create_indexes=(rollup_store.create_indexes, timeline_store.create_indexes),
+)

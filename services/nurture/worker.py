@@ -25,12 +25,14 @@ from services.nurture.domain.enrolment import (
 from services.nurture.domain.steps import SENT, reason_to_end
 from services.nurture.scheduler import Scheduler, actions_of
 from shared.config import Reloading
-from shared.consuming.worker import Runtime, Worker
+from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.domain.consent.contact_permission import MAILED, ConsentPolicy, may
 from shared.domain.consent.statements import EMAIL
 from shared.domain.ids import derive
 from shared.kafka.events import Outgoing, Received, emit
 from shared.leads.documents import read_leads
+from shared.leads.rights import CONFIGURED
+from shared.mongo import names as c
 from shared.mongo.names import ENROLMENTS, LEADS, STEPS
 from shared.mongo.retries import retry_on_conflict
 from shared.mongo.storage import Document, Storage
@@ -205,3 +207,14 @@ def _find_requests(
 
 def _enrolment_cause(received: Received, why: str) -> EnrolmentCause:
     return EnrolmentCause(received.key, received.event.id, received.cause.correlation_id, why)
+
+
+MANIFEST = Manifest(
+    name=NAME,
+    says="enrols leads in sequences, publishes due steps",
+    stage=60,
+    topics=TOPICS,
+    build=build,
+    rights={c.LEADS: "find", **dict.fromkeys((c.ENROLMENTS, c.STEPS), "find insert update remove"), **CONFIGURED},
+    create_indexes=(store.create_indexes,),
+)

@@ -7,8 +7,9 @@ from schemas import topics
 from services.prediction import store
 from services.prediction.predicting import Predictor
 from services.prediction.retraining import Retraining
-from shared.consuming.worker import Runtime, Worker
+from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.kafka.events import Received, Result
+from shared.mongo import names as c
 from shared.mongo.leases import DuePoller
 from shared.mongo.names import PREDICTIONS
 
@@ -32,3 +33,17 @@ def build(runtime: Runtime) -> Worker:
         return ()
 
     return Worker(NAME, TOPICS, handle, (retraining.run,), (alarm,), ignores_invalid=True)
+
+
+MANIFEST = Manifest(
+    name=NAME,
+    says="predicts conversions, trains models",
+    stage=100,
+    topics=TOPICS,
+    build=build,
+    rights={
+        **dict.fromkeys((c.LEADS, c.CAPTURES, c.ACTIVITIES, c.TIMELINE, c.INSIGHTS, c.ROLLUPS), "find"),
+        **dict.fromkeys((c.PREDICTIONS, c.MODELS), "find insert update remove"),
+    },
+    create_indexes=(store.create_indexes,),
+)

@@ -9,13 +9,14 @@ from schemas.lead import Lead
 from schemas.outputs import LeadDisqualified, LeadQualified, LeadUpdated
 from schemas.topics import DISQUALIFIED, QUALIFIED, QUALIFY, UPDATE, UPDATED
 from services.qualification.domain import decide
-from shared.consuming.worker import Runtime, Worker
+from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.domain.consent.statements import paths
 from shared.domain.moments import truncate_to_ms
 from shared.domain.statuses import Move, objection
 from shared.kafka.events import Outgoing, Received, Result, emit
 from shared.leads.commands import CommandPolicy, Ruling, carry_out_commands
 from shared.leads.pending import LEAD_EXISTS
+from shared.leads.rights import COMMANDED
 from shared.mongo.storage import Document
 
 NAME = "qualification"
@@ -96,3 +97,13 @@ def _announce_update(lead: Document, received: Received, note: Mapping[str, Any]
     changed = {path: change for path, change in note.items() if path != "consent"} | paths(note.get("consent", {}))
     updated = LeadUpdated(lead_id=lead["_id"], changed=changed, by=command.requested_by, reason=command.reason)
     return [emit(UPDATED, updated, cause=received.cause, key=lead["_id"], source=_SOURCE, at=at)]
+
+
+MANIFEST = Manifest(
+    name=NAME,
+    says="carries out the commands qualify and update",
+    stage=50,
+    topics=TOPICS,
+    build=build,
+    rights=COMMANDED,
+)

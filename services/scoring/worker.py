@@ -8,6 +8,7 @@ import structlog
 
 from schemas.lead import Lead
 from schemas.topics import ASSIGNED, CONVERTED, CREATED, DISQUALIFIED, MERGED, QUALIFIED, RESCORE, SCORED, UPDATED
+from services.scoring import store
 from services.scoring.domain import decide as domain
 from services.scoring.domain.decide import Decision, RuleSet, decide, rule_set
 from services.scoring.domain.evidence import to_stored
@@ -15,9 +16,11 @@ from services.scoring.published_cache import PublishedCache
 from services.scoring.rescore_requests import AgedScores
 from services.scoring.rescoring import Rescoring
 from shared.config import Reloading
-from shared.consuming.worker import Runtime, Worker
+from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.kafka.events import Cause, Outgoing, Received, emit
 from shared.leads.documents import read_leads
+from shared.leads.rights import CONFIGURED
+from shared.mongo import names as c
 from shared.mongo.names import LEADS
 from shared.mongo.retries import retry_on_conflict
 from shared.mongo.storage import Change, Document
@@ -142,3 +145,14 @@ def _reason(received: Received) -> str:
     if received.record.topic == RESCORE.name:
         return str(received.payload.reason)
     return received.record.topic.rpartition(".")[2]
+
+
+MANIFEST = Manifest(
+    name=NAME,
+    says="scores a lead after each change",
+    stage=20,
+    topics=TOPICS,
+    build=build,
+    rights={c.LEADS: "find update", c.RESCORING: "find insert update", **CONFIGURED},
+    create_indexes=(store.create_indexes,),
+)

@@ -1,7 +1,7 @@
 """What a worker is: a name, the topics it reads, and what it does with a batch."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,3 +76,22 @@ class Runtime:
 
 
 Build = Callable[[Runtime], Worker]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What the product knows of a worker before it runs.
+
+    The registry, the rights, the compose files and the pages come from it.
+    """
+
+    name: str
+    says: str
+    """What the worker does, after its name."""
+    stage: int
+    """The worker's place in the funnel. Lists of workers have this order."""
+    topics: tuple[Topic, ...]
+    build: Build
+    rights: Mapping[str, str]
+    """The MongoDB actions that the worker needs, by collection."""
+    create_indexes: tuple[Callable[[Storage], Awaitable[None]], ...] = ()

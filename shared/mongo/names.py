@@ -1,4 +1,11 @@
-"""The names of collections; `services/erasure/domain/places.py` has their personal data."""
+"""The registry of collections: their names, owners, and what an erasure does with a lead's data in them.
+
+A new collection must be in `COLLECTIONS`: a test fails if one is missing. Topics have data of a lead too: Kafka deletes
+a record when the retention of its topic ends, and no sooner (`schemas/topics.py`).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
 
 LEADS = "leads"
 CAPTURES = "captures"
@@ -24,3 +31,79 @@ USERS = "people"
 SESSIONS = "sessions"
 REPLAYS = "replays"
 CONFIGURATION = "configuration"
+
+
+class ErasureAction(StrEnum):
+    """What an erasure does with a lead's documents in a collection."""
+
+    DELETED = "deleted"
+    STRIPPED = "stripped to what a redelivery, or its leaving the count, is recognised by"
+    KEPT = "kept, for it holds no personal data"
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A collection: the service that owns it, what it `holds` of a lead, and the erasure's `action`.
+
+    The owner creates the documents and their indexes; "shared": several services do, by the functions of `shared`.
+    `by` is the field that names the lead; None if the collection names none.
+    """
+
+    name: str
+    owner: str
+    holds: str
+    by: str | None
+    action: ErasureAction
+
+
+COLLECTIONS = (
+    Collection(LEADS, "capture", "the lead document", "_id", ErasureAction.DELETED),
+    Collection(
+        IDENTITIES, "capture", "e-mail addresses; hashed phone + company + name", "leadIds", ErasureAction.DELETED
+    ),
+    Collection(CAPTURES, "capture", "each capture, and what differed from the lead", "leadId", ErasureAction.STRIPPED),
+    Collection(ACTIVITIES, "engagement", "what was done and said, in words", "leadId", ErasureAction.DELETED),
+    Collection(ENROLMENTS, "nurture", "what it was enrolled in, and why", "leadId", ErasureAction.DELETED),
+    Collection(STEPS, "nurture", "rendered messages and their recipients", "leadId", ErasureAction.DELETED),
+    Collection(
+        PENDING_EVENTS,
+        "shared",
+        "events that wait for it, as they came; commands end at once",
+        "name",
+        ErasureAction.DELETED,
+    ),
+    Collection(TIMELINE, "insights", "which events touched it, in words and numbers", "leadId", ErasureAction.DELETED),
+    Collection(LEAD_ROWS, "insights", "words that it is found by; what it counts as", "_id", ErasureAction.STRIPPED),
+    Collection(
+        TIMELINE_PENDING, "insights", "events that name no known lead yet, by their ids", None, ErasureAction.KEPT
+    ),
+    Collection(
+        INSIGHTS, "insights", "rows on their way, until the lead's erasure is counted", None, ErasureAction.KEPT
+    ),
+    Collection(ROLLUPS, "insights", "numbers of leads", None, ErasureAction.KEPT),
+    Collection(PREDICTIONS, "prediction", "how likely it converts, and by which facts", "_id", ErasureAction.DELETED),
+    Collection(
+        MODELS, "prediction", "what predictions are computed by: numbers, names of industries", None, ErasureAction.KEPT
+    ),
+    Collection(COMMANDS, "shared", "verdicts by the lead's id", "leadId", ErasureAction.KEPT),
+    Collection(
+        ERASURE_MARKERS,
+        "erasure",
+        "that it was erased: its id, peppered hashes of its names, what was refused there, how many shared an e-mail;"
+        " a hash of the pepper",
+        "leadId",
+        ErasureAction.KEPT,
+    ),
+    Collection(OWNERS, "assignment", "numbers of open leads", None, ErasureAction.KEPT),
+    Collection(KEYS, "gateway", "hashes of the channels' keys", None, ErasureAction.KEPT),
+    Collection(
+        RATES, "gateway", "requests a minute by key and by hash of an address, for minutes", None, ErasureAction.KEPT
+    ),
+    Collection(USERS, "gateway", "who works with leads: names, roles, hashes of passwords", None, ErasureAction.KEPT),
+    Collection(
+        SESSIONS, "gateway", "hashes of their sessions' tokens, used sign-in links, for days", None, ErasureAction.KEPT
+    ),
+    Collection(REPLAYS, "gateway", "which dead letters a user replayed, and when", None, ErasureAction.KEPT),
+    Collection(CONFIGURATION, "shared", "which configuration files are refused, and why", None, ErasureAction.KEPT),
+    Collection(RESCORING, "scoring", "how far scoring is with changed rules", None, ErasureAction.KEPT),
+)

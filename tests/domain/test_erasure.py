@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from services.capture.domain.erasure import resurrected_leads
+from services.composition.permissions import GATEWAY, OPERATIONS, PROCESSES, mongo_actions
 from services.erasure.domain.decide import Erasure, KnownLeads, decide_verdict, names_of_lead, not_found, plan_erasures
-from services.erasure.domain.places import PLACES
 from shared.mongo import names as collections
 from tests.builders import NOW, lead
 
@@ -18,8 +18,19 @@ def known(**fields: Any) -> KnownLeads:
 
 
 def test_every_collection_has_its_place_in_the_registry() -> None:
-    named = {value for name, value in vars(collections).items() if name.isupper()}
-    assert named == {place.collection for place in PLACES}
+    named = {value for name, value in vars(collections).items() if name.isupper() and isinstance(value, str)}
+    assert named == {one.name for one in collections.COLLECTIONS}
+
+
+@pytest.mark.parametrize("collection", collections.COLLECTIONS, ids=lambda one: str(one.name))
+def test_the_owner_of_a_collection_may_insert_there(collection: collections.Collection) -> None:
+    if collection.owner == "shared":
+        inserting = [process for process in PROCESSES if "insert" in mongo_actions(process).get(collection.name, ())]
+        assert len(inserting) > 1
+    else:
+        # The gateway's keys and users are made by its commands.
+        of_owner = {"gateway": (GATEWAY, OPERATIONS)}.get(collection.owner, (collection.owner,))
+        assert any("insert" in mongo_actions(process).get(collection.name, ()) for process in of_owner)
 
 
 @pytest.mark.parametrize(

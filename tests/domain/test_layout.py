@@ -30,6 +30,7 @@ NOT_DECISIONS = {
     "shared.kafka.decoding": "Kafka's bytes",
     "shared.kafka.events": "Kafka's records",
     "shared.leads.suspicions": "Kafka's records",
+    "shared.leads.rights": "MongoDB's rights",
     "shared.mongo.names": "MongoDB's names",
     "shared.observability.error_places": "texts of the log",
 }

@@ -106,7 +106,7 @@ def test_who_prepares_the_servers_may_rewrite_claims_and_change_no_lead_and_no_o
 
 
 def test_every_right_is_for_a_topic_group_or_collection_that_there_is() -> None:
-    named = {value for name, value in vars(names).items() if name.isupper()}
+    named = {one.name for one in names.COLLECTIONS}
     for process in PROCESSES:
         rights = list(acls(process))
         assert len(rights) == len(set(rights))

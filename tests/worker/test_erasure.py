@@ -32,9 +32,18 @@ from schemas.topics import (
 )
 from services.composition.process import run_workers
 from services.erasure import store
-from services.erasure.domain.places import PLACES
 from shared.leads.erasure_markers import erased
-from shared.mongo.names import CAPTURES, COMMANDS, ERASURE_MARKERS, IDENTITIES, LEAD_ROWS, LEADS, OWNERS, PREDICTIONS
+from shared.mongo.names import (
+    CAPTURES,
+    COLLECTIONS,
+    COMMANDS,
+    ERASURE_MARKERS,
+    IDENTITIES,
+    LEAD_ROWS,
+    LEADS,
+    OWNERS,
+    PREDICTIONS,
+)
 from shared.settings import Settings
 from tests.builders import data, event
 from tests.harness import DEADLINE_S, Bench, bench, lead_id, told, until, until_told
@@ -113,9 +122,9 @@ async def test_nothing_of_an_erased_lead_is_left_in_any_collection(
             await until(settled, "no owner and no figure counts it any more")
         after = await _dump(on)
         figure(f"open leads before: {owned}; collections: {', '.join(after)}")
-        assert {place.collection for place in PLACES} >= set(after)
+        assert {one.name for one in COLLECTIONS} >= set(after)
         assert [name for name, text in after.items() if CANARY in text] == []
-        referring = {place.collection for place in PLACES if f'"{who}"' in after.get(place.collection, "")}
+        referring = {one.name for one in COLLECTIONS if f'"{who}"' in after.get(one.name, "")}
         assert referring == {CAPTURES, COMMANDS, LEAD_ROWS, ERASURE_MARKERS}
 
 
