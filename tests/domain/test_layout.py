@@ -1,6 +1,7 @@
 """The tree's layout: where a module may lie, and how many lie together (`services/README.md#anatomy`)."""
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,10 +9,15 @@ from pathlib import Path
 import pytest
 from grimp import ImportGraph, build_graph
 
+from services.gateway.dashboard.palette import palette
+from services.gateway.dashboard.routes import FOLDER
+
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = ("services", "shared", "schemas", "deploy")
 MODULES_MAX = 14
 """Python files of one folder; `__init__.py` and `__main__.py` are not counted."""
+SHEET_LINES_MAX = 250
+SHEETS = {file.relative_to(ROOT).as_posix(): file.read_text() for file in (ROOT / "services").rglob("*.css")}
 
 IO = {
     "aiokafka", "asyncio", "bson", "cyclopts", "fastapi", "faststream", "fcntl", "getpass", "jinja2", "logging",
@@ -21,6 +27,7 @@ IO = {
 """A module that imports one of these, or a module that does, decides nothing by itself."""
 
 NOT_DECISIONS = {
+    "services.gateway.dashboard.palette": "what a style sheet has",
     "services.gateway.leads.prediction_responses": "the models of answers",
     "services.scoring.published_cache": "what a process remembers",
     "shared.consuming.circuit_breaker": "what a process remembers",
@@ -93,3 +100,21 @@ def test_a_name_stands_for_one_class_or_function(kind: tuple[type[Definition], .
     trees = [ast.parse(file.read_text()) for file in _modules(*PRODUCT)]
     counts = Counter(one.name for tree in trees for one in tree.body if isinstance(one, kind))
     assert {name for name, count in counts.items() if count > 1 and not name.startswith("_")} == recurring
+
+
+def test_a_style_sheet_is_short() -> None:
+    lengths = {name: len(text.splitlines()) for name, text in SHEETS.items()}
+    assert {name: lines for name, lines in lengths.items() if lines > SHEET_LINES_MAX} == {}
+
+
+def test_the_dashboard_links_all_its_style_sheets() -> None:
+    linked = re.findall(r'href="/dashboard/([^"]+\.css)"', (FOLDER / "index.html").read_text())
+    assert sorted(linked) == sorted(file.relative_to(FOLDER).as_posix() for file in FOLDER.rglob("*.css"))
+
+
+def test_one_style_sheet_has_the_palette() -> None:
+    colours = {colour for one in palette() for colour in (one.light, one.dark)} - {"#ffffff"}  # paper is white too
+    assert len(colours) > len(palette())
+    assert [name for name, text in SHEETS.items() if any(colour in text for colour in colours)] == [
+        "services/gateway/dashboard/static/core/tokens.css"
+    ]

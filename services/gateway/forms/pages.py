@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 
 from schemas.lead import CompanySize
+from services.gateway.dashboard.palette import SHEETS
 
 WORD_MAX = 200
 """Most characters of a text in an event (schemas/README.md#values)."""
@@ -180,7 +181,7 @@ _LABELS = {field.name: field.label for field in _FIELDS} | dict(CONSENTS)
 _ADVICE = {field.name: field.wrong or field.missing for field in _FIELDS} | {"contact": _UNREACHABLE}
 
 _environment = Environment(
-    loader=FileSystemLoader(_FOLDER),
+    loader=FileSystemLoader([_FOLDER, SHEETS]),
     autoescape=True,
     undefined=StrictUndefined,
     auto_reload=False,
@@ -188,11 +189,6 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 _environment.globals.update(sections=SECTIONS, consents=CONSENTS)
-
-
-@cache
-def _form_css() -> str:
-    return (_FOLDER / "form.css").read_text()
 
 
 @cache
@@ -242,7 +238,7 @@ def form_script(view: FormView) -> str:
         "sites": view.sites,
         "labels": _LABELS,
         "advice": _ADVICE,
-        "css": _form_css(),
+        "css": _rendered("sheets.jinja"),
         "form": _rendered("card.html", view=view, level=2),
         "thanks": _rendered("thanked.html", level=2),
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from services.gateway.dashboard.palette import palette
 from services.gateway.report.domain.content import Report
 from services.gateway.report.domain.drawing import PLOT_PX, ROW_PX
 from services.gateway.report.domain.formatting import MISSING
@@ -19,12 +20,12 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.globals.update(plot_px=PLOT_PX, row_px=ROW_PX, missing=MISSING)
+_environment.globals.update(plot_px=PLOT_PX, row_px=ROW_PX, missing=MISSING, palette=palette())
 
 
 def render_report(report: Report, *, paper: bool) -> str:
     """Return the report for a screen, or for `paper`: A4, black on white, tables included."""
-    style = _environment.get_template("report.css").render(report=report)
+    style = _environment.get_template("sheets.jinja").render(report=report)
     # The policy allows only this style, by its hash.
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
