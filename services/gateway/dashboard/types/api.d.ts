@@ -73,7 +73,7 @@ export interface components {
         ConfigurationState: {
             refused: components["schemas"]["RefusedFile"][];
         };
-        /** @description What the person allowed: mail to their address, calls to their phone; and when they said so. */
+        /** @description What the person allowed, mail and calls, and when they said so. */
         Consent: {
             email?: boolean | null | string;
             phone?: boolean | null | string;
@@ -165,7 +165,7 @@ export interface components {
             feature: string;
             value: number | string | null;
         };
-        /** @description A lead, as events and MongoDB have it. `score` is missing until the first one is computed. */
+        /** @description A lead, as events and MongoDB have it. `score` is missing until the first one. */
         Lead: {
             id: string;
             source: components["schemas"]["Source"];
@@ -452,7 +452,7 @@ export interface components {
             count: number;
         };
         /**
-         * @description Where a lead stands.
+         * @description The status of a lead.
          * @enum {string}
          */
         Status: "new" | "contacted" | "qualified" | "unqualified" | "converted" | "lost";
