@@ -10,6 +10,7 @@ from schemas.outputs import LeadDisqualified, LeadQualified, LeadUpdated
 from schemas.topics import DISQUALIFIED, QUALIFIED, QUALIFY, UPDATE, UPDATED
 from services.qualification.domain import decide
 from shared.consuming.worker import Manifest, Runtime, Worker
+from shared.domain.bant import bant_score
 from shared.domain.consent.statements import paths
 from shared.domain.moments import truncate_to_ms
 from shared.domain.statuses import Move, objection
@@ -64,7 +65,7 @@ def _activity(received: Received, lead_id: str, at: datetime) -> Document | None
 
 def _announce_qualify(lead: Document, received: Received, _note: Mapping[str, Any]) -> Sequence[Outgoing]:
     bant = received.payload.bant
-    method, score = ("bant", decide.bant_score(bant)) if bant else ("progressive", None)
+    method, score = ("bant", bant_score(bant)) if bant else ("progressive", None)
     fit = decide.move_of(bant) is Move.FIT
     payload = (LeadQualified if fit else LeadDisqualified)(lead=Lead.of(lead), method=method, bant_score=score)
     topic, at = (QUALIFIED if fit else DISQUALIFIED), lead["updatedAt"]

@@ -27,6 +27,7 @@ from services.assignment.domain.decide import (
 from services.conversion.domain import decide as conversion
 from services.qualification.domain import decide as qualification
 from shared.config import load_config
+from shared.domain.bant import bant_score
 from shared.domain.identity.normal_forms import NOT_GIVEN
 from shared.kafka.events import Cause, emit
 from shared.settings import Settings
@@ -76,7 +77,7 @@ FULL: dict[str, Any] = {
 )
 def test_bant_gives_25_each_and_qualifies_from_75(missing: tuple[str, ...], score: int, status: str) -> None:
     bant = Bant.model_validate({name: value for name, value in FULL.items() if name not in missing})
-    assert qualification.bant_score(bant) == score
+    assert bant_score(bant) == score
     assert qualification.qualify_by_bant(lead(), bant, asked())["status"] == status
     activity = qualification.qualification_activity("c", "lead-1", bant, "sam", NOW)
     assert (activity["description"], activity["outcome"]) == (f"BANT qualification completed - Score: {score}", status)
@@ -84,7 +85,7 @@ def test_bant_gives_25_each_and_qualifies_from_75(missing: tuple[str, ...], scor
 
 @pytest.mark.parametrize("urgency", ["within_quarter", "future"])
 def test_a_need_that_can_wait_counts_nothing(urgency: str) -> None:
-    assert qualification.bant_score(Bant.model_validate({"timeline": {"urgency": urgency}})) == 0
+    assert bant_score(Bant.model_validate({"timeline": {"urgency": urgency}})) == 0
 
 
 def test_progressive_qualification_merges_requirements_and_loses_none() -> None:

@@ -10,15 +10,12 @@ from typing import Any
 
 from schemas.base import WORDS_MAX
 from schemas.commands import Bant, BantTimeline, ConsentStatement, UpdateLead
-from schemas.lead import Urgency
 from shared.domain.activity_documents import activity
+from shared.domain.bant import QUALIFIED_FROM, bant_score
 from shared.domain.consent.statements import Restated, Statement, restate
 from shared.domain.ids import derive
 from shared.domain.statuses import Move, after
 
-POINTS_EACH = 25
-QUALIFIED_FROM = 75
-_SOON = frozenset({Urgency.IMMEDIATE, Urgency.WITHIN_MONTH})
 _LISTS = ("decisionMakers", "painPoints")
 
 
@@ -85,20 +82,6 @@ def _is_newer(asked: QualificationRequest, order: Sequence[str] | None) -> bool:
 def move_of(bant: Bant | None) -> Move:
     """Return the lead's move: fit, unless the BANT score is too low."""
     return Move.UNFIT if bant and bant_score(bant) < QUALIFIED_FROM else Move.FIT
-
-
-def bant_score(bant: Bant) -> int:
-    """Return 0…100: 25 each for budget, decision maker, pain point, and need within a month.
-
-    The budget must be confirmed.
-    """
-    met = (
-        bant.budget is not None and bool(bant.budget.confirmed),
-        bant.authority is not None and bool(bant.authority.is_decision_maker),
-        bant.need is not None and bool(bant.need.pain_points),
-        bant.timeline is not None and bant.timeline.urgency in _SOON,
-    )
-    return POINTS_EACH * sum(met)
 
 
 def requirements_of(bant: Bant) -> dict[str, Any]:
