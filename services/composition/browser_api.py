@@ -9,12 +9,15 @@ from typing import Any
 from services.gateway import app
 from services.gateway.analytics import routes as analytics
 from services.gateway.configuration import routes as configuration
+from services.gateway.dashboard.domain.page_vocabulary import Vocabulary
 from services.gateway.dead_letters import routes as dead_letters
 from services.gateway.leads import prediction_routes
 from services.gateway.leads import routes as leads
 
 _UNUSED: Any = None
 """Routes need their parts only when they answer."""
+_TEMPLATE = "#/components/schemas/{model}"
+_VOCABULARY = {"$ref": _TEMPLATE.format(model=Vocabulary.__name__)}
 _REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
 
 
@@ -22,8 +25,9 @@ def answers() -> dict[str, Any]:
     """Return an OpenAPI document of schemas only. `Answers` has every JSON answer to GET by its path."""
     whole = _gateway()
     read = dict(_read(whole["paths"]))
-    schemas = whole["components"]["schemas"]
-    named = {name: schemas[name] for name in sorted(_named(read, schemas))}
+    words = Vocabulary.model_json_schema(ref_template=_TEMPLATE)
+    schemas = whole["components"]["schemas"] | words.pop("$defs") | {Vocabulary.__name__: words}
+    named = {name: schemas[name] for name in sorted(_named([read, _VOCABULARY], schemas))}
     every = {"type": "object", "required": list(read), "properties": read}
     return {
         "openapi": whole["openapi"],

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
+from jinja2.utils import htmlsafe_json_dumps
 
 from services.gateway.auth.domain.principals import HttpProblem
+from services.gateway.dashboard.domain.page_vocabulary import vocabulary
 from services.gateway.web.context import RequestContext
 
 FOLDER = Path(__file__).parent / "static"
@@ -19,6 +21,8 @@ POLICY = (
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _PAGE = "index.html"
+_VOCABULARY = b"VOCABULARY"
+"""What the page has in place of the words and rules."""
 _MEDIA = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -46,6 +50,8 @@ def files() -> Mapping[str, StaticFile]:
 
 def _read(path: Path) -> StaticFile:
     content = path.read_bytes()
+    if path.name == _PAGE:
+        content = content.replace(_VOCABULARY, htmlsafe_json_dumps(vocabulary().wire()).encode())
     tag = f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'
     return StaticFile(content, gzip.compress(content, 6, mtime=0), _MEDIA[path.suffix], tag)
 

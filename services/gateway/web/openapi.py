@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from schemas.activities import Activity
 from schemas.topics import ACTIVITIES, CAPTURED, CONVERT, ENGAGEMENTS, QUALIFY, UPDATE, Topic
+from services.gateway.auth.domain.principals import Scope
 from services.gateway.auth.domain.users import COOKIE, Role
 from services.gateway.web.middleware import PROBLEM
 
@@ -135,7 +136,7 @@ ME: dict[str, Any] = {
     "properties": {
         "name": {"type": "string"},
         "role": {"type": "string", "enum": [role.value for role in Role]},
-        "scopes": {"type": "array", "items": {"type": "string"}},
+        "scopes": {"type": "array", "items": {"type": "string", "enum": [scope.value for scope in Scope]}},
     },
 }
 

@@ -1,31 +1,79 @@
 // What a user may do with a lead: when, by which form, as which command. The server checks all of it again.
 import { companyOf, named, personOf } from "./format.js";
+import { vocabulary } from "./vocabulary.js";
 
-const ACTIVITIES = ["call", "email", "meeting", "demo", "proposal", "follow_up"];
-const URGENCIES = ["immediate", "within_month", "within_quarter", "future"];
 const STAGES = ["qualification", "proposal", "negotiation"];
+/** @param {string} text */
 const lines = (text) => text.split("\n").map((one) => one.trim()).filter(Boolean);
-const among = (...statuses) => (lead) => statuses.includes(lead.status);
+
+/** @typedef {Schemas["Move"]} Move */
+
+/**
+ * Whether the server would carry out a move of this lead's status.
+ *
+ * @type {(move: Move) => (lead: Lead) => boolean}
+ */
+const allows = (move) => ({ status }) => vocabulary.moves[move]?.[status] !== undefined;
+
+/**
+ * Whether the move would also change the status.
+ *
+ * @type {(move: Move) => (lead: Lead) => boolean}
+ */
+const changes = (move) => (lead) => allows(move)(lead) && vocabulary.moves[move]?.[lead.status] !== lead.status;
+
+/**
+ * @param {Lead} lead
+ * @param {string} rest
+ */
 const path = (lead, rest = "") => `/v1/leads/${encodeURIComponent(lead.id)}${rest}`;
 
-// Leaves out empty values, at any depth.
+/** @param {unknown} value */
+const isEmpty = (value) => value === "" || value === null || value === undefined || (typeof value === "object" && Object.keys(value).length === 0);
+
+/**
+ * Leaves out empty values, at any depth.
+ *
+ * @param {Record<string, unknown>} values
+ * @returns {Record<string, unknown>}
+ */
 function given(values) {
   const kept = Object.entries(values).map(([name, value]) => {
     const isObject = value !== null && typeof value === "object" && !Array.isArray(value);
-    return [name, isObject ? given(value) : value];
-  }).filter(([, value]) => !(value === "" || value === null || value === undefined || value?.length === 0 || (typeof value === "object" && !Array.isArray(value) && Object.keys(value).length === 0)));
-  return Object.fromEntries(kept);
+    return /** @type {[string, unknown]} */ ([name, isObject ? given(/** @type {Record<string, unknown>} */ (value)) : value]);
+  });
+  return Object.fromEntries(kept.filter(([, value]) => !isEmpty(value)));
 }
 
+/** @param {string} text */
 const amount = (text) => (text === "" ? null : Number(text));
+/** @param {FormValues} values */
 const byBant = (values) => values.method === "bant";
+/** @param {FormValues} values */
 const progressively = (values) => values.method !== "bant";
 
-function bantScore(values) {
-  const soon = values.urgency === "immediate" || values.urgency === "within_month";
-  return 25 * [values.confirmed, values.isDecisionMaker, lines(values.painPoints).length > 0, soon].filter(Boolean).length;
+/**
+ * What the server will say of these values.
+ *
+ * @param {FormValues} values
+ */
+function verdict(values) {
+  const { criteria, qualifiedFrom } = vocabulary.bant;
+  const bant = qualification(values).bant ?? {};
+  const score = criteria.reduce((sum, { part, field, points, values: some }) => sum + (met(bant[part]?.[field], some) ? points : 0), 0);
+  return `BANT ${score} of 100: ${score >= qualifiedFrom ? "qualified" : `not qualified (${qualifiedFrom} needed)`}.`;
 }
 
+/**
+ * @param {unknown} value
+ * @param {string[]} some
+ */
+const met = (value, some) => (some.length ? some.includes(String(value)) : Boolean(value));
+
+/**
+ * @param {FormValues} values
+ * @returns {{requirements?: object, bant?: Record<string, Record<string, unknown>>}}
+ */
 function qualification(values) {
   const painPoints = lines(values.painPoints);
   if (progressively(values)) {
@@ -42,16 +90,21 @@ function qualification(values) {
   };
 }
 
+/** @type {(word: string) => [value: string, text: string]} */
+const option = (word) => [word, named(word)];
+
+/** @type {Record<string, [value: string, text: string][]>} */
 const OPTIONS = {
-  urgency: [["", "Not known"], ...URGENCIES.map((one) => [one, named(one)])],
-  activities: ACTIVITIES.map((one) => [one, named(one)]),
+  urgency: [["", "Not known"], ...vocabulary.urgencies.map(option)],
+  activities: vocabulary.activityTypes.map(option),
   methods: [["requirements", "By requirements: qualifies at once"], ["bant", "By BANT: four questions decide"]],
 };
 
+/** @type {Action[]} */
 export const ACTIONS = [
   {
     name: "qualify", label: "Qualify", scope: "leads:write", main: ["new", "contacted", "unqualified"],
-    when: among("new", "contacted", "unqualified", "qualified"), outcomes: ["leads.qualified", "leads.disqualified"],
+    when: allows("found fit"), outcomes: ["leads.qualified", "leads.disqualified"],
     form: (lead) => ({
       title: `Qualify ${personOf(lead)}`,
       action: "Qualify",
@@ -66,12 +119,12 @@ export const ACTIONS = [
         { name: "currentSolution", label: "Current solution" },
         { name: "decisionMakers", label: "Decision makers", type: "textarea", rows: 2, hint: "One per line." },
       ],
-      changed: (values) => byBant(values) && `BANT ${bantScore(values)} of 100: ${bantScore(values) >= 75 ? "qualified" : "not qualified (75 needed)"}.`,
+      changed: (values) => byBant(values) && verdict(values),
     }),
     command: (lead, values) => ({ method: "POST", path: path(lead, "/qualify"), body: qualification(values) }),
   },
   {
-    name: "convert", label: "Convert", scope: "leads:write", main: ["qualified"], when: among("qualified"), outcomes: ["leads.converted"],
+    name: "convert", label: "Convert", scope: "leads:write", main: ["qualified"], when: allows("convert"), outcomes: ["leads.converted"],
     form: (lead) => ({
       title: `Convert ${personOf(lead)} to an opportunity`,
       text: "Empty fields are filled from the lead.",
@@ -96,7 +149,7 @@ export const ACTIONS = [
       title: `Log an activity with ${personOf(lead)}`,
       action: "Log activity",
       fields: [
-        { name: "type", label: "Kind", type: "select", required: true, options: OPTIONS.activities },
+        { name: "type", label: "Kind", type: "select", required: true, options: OPTIONS.activities, value: "call" },
         { name: "description", label: "What was done", type: "textarea", required: true },
         { name: "outcome", label: "Outcome" },
         { name: "completed", label: "Done", type: "checkbox", checked: true, hint: "Only completed activities of the last 30 days count for the score." },
@@ -108,7 +161,7 @@ export const ACTIONS = [
     }),
   },
   {
-    name: "contacted", label: "Mark contacted", scope: "leads:write", when: among("new", "unqualified"), outcomes: ["leads.updated"],
+    name: "contacted", label: "Mark contacted", scope: "leads:write", when: changes("set contacted"), outcomes: ["leads.updated"],
     form: () => ({ title: "Mark as contacted?", text: "Use this for a contact outside this app. Logging an activity marks the lead by itself.", action: "Mark contacted" }),
     command: (lead) => ({ method: "PATCH", path: path(lead), body: { status: "contacted" } }),
   },
@@ -123,7 +176,7 @@ export const ACTIONS = [
     command: (lead, { assignedTo }) => ({ method: "PATCH", path: path(lead), body: { assignedTo } }),
   },
   {
-    name: "lost", label: "Close as lost", scope: "leads:write", when: among("new", "contacted", "qualified", "unqualified"), outcomes: ["leads.updated"],
+    name: "lost", label: "Close as lost", scope: "leads:write", when: changes("set lost"), outcomes: ["leads.updated"],
     form: (lead) => ({
       title: `Close ${personOf(lead)} as lost`,
       text: "Nurturing stops. The lead can be reopened.",
@@ -134,7 +187,7 @@ export const ACTIONS = [
     command: (lead, { reason }) => ({ method: "PATCH", path: path(lead), body: { status: "lost", reason } }),
   },
   {
-    name: "reopen", label: "Reopen", scope: "leads:write", main: ["lost"], when: among("lost"), outcomes: ["leads.updated"],
+    name: "reopen", label: "Reopen", scope: "leads:write", main: ["lost"], when: ({ status }) => status === "lost", outcomes: ["leads.updated"],
     form: (lead) => ({
       title: `Reopen ${personOf(lead)}`,
       action: "Reopen",
@@ -161,4 +214,8 @@ export const ACTIONS = [
   },
 ];
 
+/**
+ * @param {WholeLead} lead
+ * @param {Me} me
+ */
 export const actionsFor = (lead, me) => ACTIONS.filter((one) => me.scopes.includes(one.scope) && one.when(lead));

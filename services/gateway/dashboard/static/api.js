@@ -1,4 +1,8 @@
-// Calls the gateway, and says in plain sentences what went wrong.
+/**
+ * Calls the gateway, and says in plain sentences what went wrong.
+ *
+ * @type {Record<number, string>}
+ */
 const SENTENCES = {
   400: "The request could not be understood. Load the page again.",
   403: "Your role does not allow this. Ask an administrator if you need it.",
@@ -12,6 +16,10 @@ const FAULTY = "Something went wrong on our side. Try again in a moment.";
 const UNREACHABLE = "The server can't be reached. Check your connection, then try again.";
 
 export class Problem extends Error {
+  /**
+   * @param {number} status 0: there was no answer
+   * @param {{detail?: string, errors?: {path: string, message: string}[]}} problem
+   */
   constructor(status, { detail = "", errors = [] } = {}) {
     super(SENTENCES[status] ?? (status ? FAULTY : UNREACHABLE));
     this.status = status;
@@ -20,10 +28,24 @@ export class Problem extends Error {
   }
 }
 
+/** @param {{path: string, message: string}} fault */
 const faultText = ({ path, message }) => `${path}: ${message}.`.replace("..", ".");
 
+/** @param {unknown} error */
+export const isAborted = (error) => error instanceof DOMException && error.name === "AbortError";
+
+/** @param {unknown} error */
+export const statusOf = (error) => (error instanceof Problem ? error.status : null);
+
+/** @param {unknown} error */
 export const sentence = (error) => (error instanceof Problem ? error.message : FAULTY);
 
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {{body?: unknown, signal?: AbortSignal, headers?: Record<string, string>}} more
+ * @returns {Promise<any>} what JSON holds; the callers give it a type
+ */
 async function call(method, path, { body, signal, headers = {} } = {}) {
   let answer;
   try {
@@ -35,7 +57,7 @@ async function call(method, path, { body, signal, headers = {} } = {}) {
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (isAborted(error)) throw error;
     throw new Problem(0);
   }
   if (answer.status === 401) return leave();
@@ -44,20 +66,42 @@ async function call(method, path, { body, signal, headers = {} } = {}) {
   return result;
 }
 
-// The session has ended. The promise stays open, so that no page shows an error while it leaves.
+/**
+ * The session has ended. The promise stays open, so that no page shows an error while it leaves.
+ *
+ * @returns {Promise<never>}
+ */
 function leave() {
   location.assign("/signin");
   return new Promise(() => {});
 }
 
+/**
+ * @template {string} Address
+ * @param {Address} path
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Answer<Address>>}
+ */
 export const get = (path, signal) => call("GET", path, { signal });
 
-export const post = (path, body, headers) => call("POST", path, { body, headers });
+/**
+ * @param {string} path
+ * @param {unknown} body
+ */
+export const post = (path, body) => call("POST", path, { body });
 
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {unknown} body
+ * @param {string} id
+ * @returns {Promise<{eventId: string}>}
+ */
 export const send = (method, path, body, id) => call(method, path, { body, headers: { "idempotency-key": id } });
 
+/** @param {QueryValues} values */
 export function query(values) {
-  const given = Object.entries(values).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  const given = Object.entries(values).flatMap(([name, value]) => (value === "" || value === null || value === undefined ? [] : [[name, String(value)]]));
   return given.length ? `?${new URLSearchParams(given)}` : "";
 }
 

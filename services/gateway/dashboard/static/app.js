@@ -1,7 +1,7 @@
 // Starts the page: who is signed in, navigation, theme, live connection, and one mounted page at a time.
 import { get, sentence } from "./api.js";
 import { watchConfiguration } from "./configuration.js";
-import { button, clear, debounce, h, icon, say } from "./dom.js";
+import { button, byId, clear, debounce, h, icon, say } from "./dom.js";
 import { named } from "./format.js";
 import * as lead from "./lead.js";
 import * as leads from "./leads.js";
@@ -10,18 +10,20 @@ import { Live } from "./live.js";
 import * as overview from "./overview.js";
 import { href, start } from "./router.js";
 
+/** @type {{page: string, label: string, scope: Scope, module: (id: string | null) => {mount: (here: Here) => () => void}}[]} */
 const PAGES = [
   { page: "overview", label: "Overview", scope: "analytics:read", module: () => overview },
   { page: "leads", label: "Leads", scope: "leads:read", module: (id) => (id === null ? leads : lead) },
   { page: "letters", label: "Dead letters", scope: "deadletters:manage", module: () => letters },
 ];
+/** @type {Record<Theme, [picture: string, label: string]>} */
 const THEMES = { system: ["system", "Theme: same as the system"], light: ["sun", "Theme: light"], dark: ["moon", "Theme: dark"] };
 const LOST_MS = 5000;
-const main = document.getElementById("main");
+const main = byId("main");
 
 async function boot() {
   themeSwitch();
-  document.getElementById("skip").addEventListener("click", (event) => {
+  byId("skip").addEventListener("click", (event) => {
     event.preventDefault();
     main.focus();
   });
@@ -32,13 +34,15 @@ async function boot() {
   }
 }
 
+/** @param {Me} me */
 function begin(me) {
   const allowed = PAGES.filter((one) => me.scopes.includes(one.scope));
   const links = allowed.map((one) => h("a", { href: href(one.page), "data-page": one.page }, one.label));
-  clear(document.getElementById("nav"), links);
+  clear(byId("nav"), links);
   who(me);
   const live = new Live(linkState());
-  watchConfiguration(me, live, document.getElementById("configuration"));
+  watchConfiguration(me, live, byId("configuration"));
+  /** @type {(() => void) | null} */
   let leave = null;
   let first = true;
   start((place) => {
@@ -61,21 +65,27 @@ function begin(me) {
   });
 }
 
+/** @param {string} text */
 function title(text) {
   document.title = `${text} · Kitchen Pantry CRM`;
 }
 
+/** @param {Me} me */
 function who(me) {
   clear(
-    document.getElementById("who"),
+    byId("who"),
     h("p", { class: "who-name" }, h("strong", {}, me.name), h("span", {}, named(me.role))),
     h("form", { method: "post", action: "/signout" }, h("button", { class: "button quiet sign-out" }, icon("leave"), h("span", {}, "Sign out"))),
   );
 }
 
-// The state of the live connection. A short break is normal: the server ends each stream after some minutes.
+/**
+ * The state of the live connection. A short break is normal: the server ends each stream after some minutes.
+ *
+ * @returns {(state: "live" | "lost") => void}
+ */
 function linkState() {
-  const place = document.getElementById("link-state");
+  const place = byId("link-state");
   let lost = false;
   const tellLost = debounce(() => {
     lost = true;
@@ -83,6 +93,7 @@ function linkState() {
     say("Live updates stopped. Reconnecting.");
     get("/v1/me").catch(() => {}); // an ended session goes to the sign-in page
   }, LOST_MS);
+  /** @type {(state: string, text: string) => void} */
   const show = (state, text) => {
     place.hidden = false;
     place.dataset.state = state;
@@ -101,8 +112,8 @@ function linkState() {
 }
 
 function themeSwitch() {
-  const place = document.getElementById("theme");
-  const names = Object.keys(THEMES);
+  const place = byId("theme");
+  const names = /** @type {Theme[]} */ (Object.keys(THEMES));
   const show = () => {
     const [picture, label] = THEMES[window.pantryTheme.current()];
     clear(place, icon(picture), h("span", { class: "out-of-sight" }, label));
@@ -116,6 +127,10 @@ function themeSwitch() {
   show();
 }
 
+/**
+ * @param {unknown} error
+ * @param {() => unknown} again
+ */
 function failure(error, again) {
   return h("div", { class: "card state", role: "alert" }, h("h1", {}, "The dashboard can't start"), h("p", {}, sentence(error)), button("Try again", again, { kind: "primary" }));
 }

@@ -2,8 +2,10 @@
 import { h } from "./dom.js";
 import { named } from "./format.js";
 
+/** @param {string} status */
 export const statusBadge = (status) => h("span", { class: "badge", "data-status": status }, named(status));
 
+/** @param {number | null | undefined} score */
 export function scoreMeter(score) {
   if (score === undefined || score === null) return h("span", { class: "soft", title: "Not scored yet" }, "–");
   return h(

@@ -5,10 +5,12 @@ const LIBRARY = "/dashboard/vendor/echarts.common.min.js";
 const TOKENS = ["ink", "soft", "edge", "card", "bar", "bar-quiet"];
 const paper = matchMedia("print");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
+/** @type {Promise<Charts> | undefined} */
 let library;
 
+/** @returns {Promise<Charts>} */
 function loaded() {
-  library ??= new Promise((done, fail) => {
+  library ??= new Promise((/** @type {(charts: Charts) => void} */ done, fail) => {
     const script = h("script", { src: LIBRARY, on: { load: () => done(window.echarts), error: fail } });
     document.head.append(script);
   }).catch((error) => {
@@ -22,6 +24,7 @@ function loaded() {
 function palette() {
   const probe = h("span", {});
   document.body.append(probe);
+  /** @type {Colours} */
   const colours = {};
   for (const token of TOKENS) {
     probe.style.color = `var(--${token})`;
@@ -31,6 +34,7 @@ function palette() {
   return colours;
 }
 
+/** @param {Colours} colours */
 function base(colours) {
   return {
     animation: !still.matches,
@@ -51,18 +55,30 @@ function base(colours) {
   };
 }
 
-// The tooltip: one head, and a line for each value.
+/**
+ * The tooltip: one head, and a line for each value.
+ *
+ * @param {string} head
+ * @param {...[name: string, value: string]} lines
+ */
 export function tip(head, ...lines) {
   return h("div", { class: "tip" }, h("strong", {}, head), lines.map(([name, value]) => h("div", {}, h("span", {}, name), h("b", {}, value))));
 }
 
 // A chart with its text alternatives: a summary sentence, and the same numbers as a table.
 export class ChartCard {
+  /** @type {Chart | null} */
   #chart = null;
+  /** @type {Figure | null} */
   #figure = null;
   #asTable = false;
+  /** @type {() => void} */
   #stop;
 
+  /**
+   * @param {string} title
+   * @param {{tall?: boolean, className?: string}} look
+   */
   constructor(title, { tall = false, className = "" } = {}) {
     this.plot = h("div", { class: `plot${tall ? " tall" : ""}`, role: "img" });
     this.table = h("div", { class: "scroller", hidden: true, tabindex: 0, role: "region", "aria-label": `${title}: table` });
@@ -92,7 +108,11 @@ export class ChartCard {
     };
   }
 
-  // `figure`: summary, head, rows, option(colours), and perhaps note, legend and nothing (a sentence instead of a chart).
+  /**
+   * `figure`: summary, head, rows, option(colours), and perhaps note, legend and nothing (a sentence instead of a chart).
+   *
+   * @param {Figure} figure
+   */
   show(figure) {
     this.#figure = figure;
     setText(this.summary, figure.summary);
@@ -104,24 +124,24 @@ export class ChartCard {
     clear(this.table, tableOf(this.title, figure));
     this.toggle.hidden = Boolean(figure.nothing);
     this.plot.classList.toggle("lying", Boolean(figure.lines));
-    if (figure.lines) this.plot.style.setProperty("--rows", figure.lines);
+    if (figure.lines) this.plot.style.setProperty("--rows", String(figure.lines));
     this.#visibility();
     this.#draw();
   }
 
   #turn() {
     this.#asTable = !this.#asTable;
-    setText(this.toggle.lastChild, this.#asTable ? "Chart" : "Table");
+    setText(/** @type {Node} */ (this.toggle.lastChild), this.#asTable ? "Chart" : "Table");
     this.toggle.setAttribute("aria-label", `Show ${this.title} as a ${this.#asTable ? "chart" : "table"}`);
     this.#visibility();
     this.#draw();
   }
 
   #visibility() {
-    const nothing = Boolean(this.#figure.nothing);
+    const nothing = Boolean(this.#figure?.nothing);
     this.plot.hidden = this.#asTable || nothing;
     this.table.hidden = !this.#asTable || nothing;
-    this.legend.hidden = this.#asTable || nothing || !this.#figure.legend;
+    this.legend.hidden = this.#asTable || nothing || !this.#figure?.legend;
   }
 
   async #draw() {
@@ -151,10 +171,22 @@ export class ChartCard {
   }
 }
 
+/**
+ * @param {ReturnType<typeof base>} common
+ * @param {ReturnType<Figure["option"]>} own
+ */
 const merged = (common, own) => ({ ...own, tooltip: { ...common.tooltip, ...own.tooltip } });
 
+/**
+ * @param {string} caption
+ * @param {Figure} figure
+ */
 export function tableOf(caption, { head, rows }) {
-  const cell = (value, n) => h(n ? "td" : "th", n ? { class: "figure" } : { scope: "row" }, String(value));
+  /**
+   * @param {string} value
+   * @param {number} n
+   */
+  const cell = (value, n) => h(n ? "td" : "th", n ? { class: "figure" } : { scope: "row" }, value);
   return h(
     "table",
     { class: "plain" },

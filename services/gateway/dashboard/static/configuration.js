@@ -9,6 +9,11 @@ const EVERY_MS = 30_000;
 const PAUSE_MS = 10_000;
 const SHOWN = 3;
 
+/**
+ * @param {Me} me
+ * @param {import("./live.js").Live} live
+ * @param {HTMLElement} place
+ */
 export function watchConfiguration(me, live, place) {
   if (!me.scopes.includes(SCOPE)) return;
   let known = "[]";
@@ -29,12 +34,17 @@ export function watchConfiguration(me, live, place) {
   document.addEventListener("visibilitychange", load);
 }
 
+/**
+ * @param {HTMLElement} place
+ * @param {Schemas["RefusedFile"][]} refused
+ */
 function show(place, refused) {
   clear(place, refused.map(notice));
   place.hidden = !refused.length;
   say(refused.length ? `Refused: ${refused.map((one) => one.file).join(", ")}.` : "Every configuration file is in use.");
 }
 
+/** @param {Schemas["RefusedFile"]} refused */
 function notice({ file, worker, since, processes, faults, more }) {
   const rest = faults.length - SHOWN + more;
   const by = processes === 1 ? `The ${worker} worker` : `${counted(processes, "process", "processes")} of the ${worker} worker`;

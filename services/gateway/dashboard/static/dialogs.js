@@ -6,6 +6,7 @@ let counter = 0;
 
 // A field: {name, label, type, required, hint, options, value, list, when(values)}.
 export class Field {
+  /** @param {FieldSpec} spec */
   constructor(spec) {
     this.spec = spec;
     this.id = `field-${(counter += 1)}`;
@@ -13,7 +14,7 @@ export class Field {
     this.fault = h("p", { class: "fault", id: `${this.id}-fault`, hidden: true });
     const label = h("label", { for: this.id }, spec.label, spec.required ? null : h("span", { class: "soft optional" }, spec.type === "checkbox" ? "" : " (optional)"));
     const hint = spec.hint && h("p", { class: "hint", id: `${this.id}-hint` }, spec.hint);
-    const list = spec.list?.length && h("datalist", { id: `${this.id}-list` }, spec.list.map((one) => h("option", { value: one })));
+    const list = spec.list?.length ? h("datalist", { id: `${this.id}-list` }, spec.list.map((one) => h("option", { value: one }))) : null;
     this.control.setAttribute("aria-describedby", [hint && `${this.id}-hint`, `${this.id}-fault`].filter(Boolean).join(" "));
     this.element = spec.type === "checkbox"
       ? h("div", { class: "field check" }, this.control, label, hint, this.fault)
@@ -21,14 +22,14 @@ export class Field {
   }
 
   get value() {
-    return this.spec.type === "checkbox" ? this.control.checked : this.control.value.trim();
+    return this.control.type === "checkbox" ? /** @type {HTMLInputElement} */ (this.control).checked : this.control.value.trim();
   }
 
   // Returns whether it may be sent; shows beside the field what is wrong.
   check() {
     const { required, label, validate } = this.spec;
     const missing = required && this.value === "" ? `${label} is required.` : null;
-    const wrong = missing ?? (this.control.validity.valid ? null : this.control.validationMessage) ?? validate?.(this.value) ?? null;
+    const wrong = missing ?? (this.control.validity.valid ? null : this.control.validationMessage) ?? validate?.(String(this.value)) ?? null;
     this.fault.textContent = wrong ?? "";
     this.fault.hidden = !wrong;
     if (wrong) this.control.setAttribute("aria-invalid", "true");
@@ -37,12 +38,17 @@ export class Field {
   }
 }
 
+/**
+ * @param {FieldSpec} spec
+ * @param {string} id
+ */
 function control(spec, id) {
   const common = { id, name: spec.name, "aria-required": spec.required ? "true" : null };
   if (spec.type === "textarea") return h("textarea", { ...common, rows: spec.rows ?? 3, maxlength: spec.max ?? 2000, value: spec.value ?? "" });
   if (spec.type === "select") {
-    const made = h("select", common, spec.options.map(([value, text]) => h("option", { value }, text)));
-    made.value = spec.value ?? spec.options[0][0];
+    const options = spec.options ?? [];
+    const made = h("select", common, options.map(([value, text]) => h("option", { value }, text)));
+    made.value = String(spec.value ?? options[0][0]);
     return made;
   }
   if (spec.type === "checkbox") return h("input", { ...common, type: "checkbox", checked: spec.checked });
@@ -50,9 +56,15 @@ function control(spec, id) {
   return h("input", { ...common, type: spec.type ?? "text", list, min: spec.min, step: spec.step, maxlength: spec.max ?? 200, autocomplete: "off", value: spec.value ?? "" });
 }
 
-// Asks; `submit(values)` sends and may raise a `Problem`, which the dialog shows. Resolves once closed.
+/**
+ * Asks; `submit(values)` sends and may raise a `Problem`, which the dialog shows. Resolves once closed.
+ *
+ * @param {Question & {submit: (values: FormValues) => Promise<unknown>}} question
+ * @returns {Promise<boolean>}
+ */
 export function ask({ title, text, fields = [], action, danger = false, submit, changed = null }) {
   const made = fields.map((spec) => new Field(spec));
+  /** @returns {FormValues} */
   const values = () => Object.fromEntries(made.map((one) => [one.spec.name, one.value]));
   const alert = h("div", { class: "dialog-alert", role: "alert" });
   const aside = h("p", { class: "aside", "aria-live": "polite", hidden: true });
@@ -75,6 +87,7 @@ export function ask({ title, text, fields = [], action, danger = false, submit, 
     if (sentence_ && aside.textContent !== sentence_) aside.textContent = sentence_;
   }
 
+  /** @param {Event} event */
   async function sending(event) {
     event.preventDefault();
     if (go.disabled) return;

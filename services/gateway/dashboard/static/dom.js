@@ -1,6 +1,7 @@
 // All elements of the page are made here: data becomes text, never markup.
 const SVG = "http://www.w3.org/2000/svg";
 
+/** @type {Record<string, string>} */
 const ICONS = {
   sun: "M12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6 7 7M17 17l1.4 1.4M5.6 18.4 7 17M17 7l1.4-1.4M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8",
   moon: "M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5",
@@ -20,29 +21,45 @@ const ICONS = {
   wait: "M12 7v5l3 2M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18",
 };
 
-// Sets attributes. `on` has listeners; `style` uses the CSSOM, which the page's policy allows.
+/**
+ * Sets attributes. `on` has listeners; `style` uses the CSSOM, which the page's policy allows.
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Attributes} attributes
+ * @param {...Child} children
+ */
 export function h(tag, attributes, ...children) {
   const element = document.createElement(tag);
-  set(element, attributes ?? {});
-  element.append(...children.flat(Infinity).filter((one) => one !== null && one !== undefined && one !== false));
+  set(element, attributes);
+  element.append(...nodes(children));
   return element;
 }
 
+/**
+ * @param {Child[]} children
+ * @returns {(Node | string)[]}
+ */
+function nodes(children) {
+  return children.flatMap((one) => (Array.isArray(one) ? nodes(one) : one ? [one] : []));
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {Attributes} attributes
+ */
 function set(element, attributes) {
-  for (const [name, value] of Object.entries(attributes)) {
+  const { on = {}, style = {}, ...plain } = attributes;
+  for (const [event, listener] of Object.entries(on)) element.addEventListener(event, /** @type {EventListener} */ (listener));
+  for (const [property, setting] of Object.entries(style)) element.style.setProperty(property, setting);
+  for (const [name, value] of Object.entries(plain)) {
     if (value === null || value === undefined || value === false) continue;
-    if (name === "on") {
-      for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
-    } else if (name === "style") {
-      for (const [property, setting] of Object.entries(value)) element.style.setProperty(property, setting);
-    } else if (name === "value") {
-      element.value = value;
-    } else {
-      element.setAttribute(name, value === true ? "" : value);
-    }
+    if (name === "value") Object.assign(element, { value });
+    else element.setAttribute(name, value === true ? "" : String(value));
   }
 }
 
+/** @param {string} name */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   for (const [key, value] of Object.entries({ viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" })) {
@@ -54,6 +71,11 @@ export function icon(name) {
   return svg;
 }
 
+/**
+ * @param {string} label
+ * @param {() => unknown} onClick
+ * @param {{kind?: string, icon?: string | null, [name: string]: unknown}} [more]
+ */
 export function button(label, onClick, { kind = "", icon: name = null, ...attributes } = {}) {
   return h(
     "button",
@@ -63,20 +85,51 @@ export function button(label, onClick, { kind = "", icon: name = null, ...attrib
   );
 }
 
-// Sets text only if it differs: an unchanged node keeps its selection and focus, and stays silent.
+/**
+ * Sets text only if it differs: an unchanged node keeps its selection and focus, and stays silent.
+ *
+ * @param {Node} element
+ * @param {string} text
+ */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/**
+ * @param {Element} element
+ * @param {...Child} children
+ */
 export function clear(element, ...children) {
-  element.replaceChildren(...children.flat(Infinity).filter(Boolean));
+  element.replaceChildren(...nodes(children));
 }
 
+/**
+ * The element inside `place` that has the focus.
+ *
+ * @param {Element} place
+ */
+export function focusedIn(place) {
+  const focused = document.activeElement;
+  return focused instanceof HTMLElement && place.contains(focused) ? focused : null;
+}
+
+/**
+ * An element of index.html.
+ *
+ * @param {string} id
+ */
+export const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
 let silence;
 
-// Announces a sentence to screen readers.
+/**
+ * Announces a sentence to screen readers.
+ *
+ * @param {string} sentence
+ */
 export function say(sentence) {
-  const place = document.getElementById("said");
+  const place = byId("said");
   clearTimeout(silence);
   place.textContent = "";
   requestAnimationFrame(() => {
@@ -87,17 +140,27 @@ export function say(sentence) {
   }, 10_000);
 }
 
+/**
+ * @param {() => void} run
+ * @param {number} milliseconds
+ */
 export function debounce(run, milliseconds) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  const later = (...given) => {
+  const later = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => run(...given), milliseconds);
+    timer = setTimeout(run, milliseconds);
   };
   later.cancel = () => clearTimeout(timer);
   return later;
 }
 
-// Runs `task` at most once in so many milliseconds, never twice at once, and again after a call meanwhile.
+/**
+ * Runs `task` at most once in so many milliseconds, never twice at once, and again after a call meanwhile.
+ *
+ * @param {() => Promise<void>} task
+ * @param {number} milliseconds
+ */
 export function paced(task, milliseconds) {
   let wanted = false;
   let running = false;

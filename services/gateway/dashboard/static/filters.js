@@ -1,19 +1,27 @@
 // The filters above the leads. The page's address has their values.
 import { get } from "./api.js";
-import { button, debounce, h } from "./dom.js";
+import { button, debounce, h, setText } from "./dom.js";
 import { named, ownerName } from "./format.js";
+import { vocabulary } from "./vocabulary.js";
 
-export const STATUSES = ["new", "contacted", "qualified", "unqualified", "converted", "lost"];
-export const SOURCES = ["website", "email", "phone", "referral", "trade_show", "social_media"];
 const SCORES = ["10", "25", "50", "70", "90"];
 const NAMES = ["q", "status", "source", "assignedTo", "minScore"];
 const TYPING_MS = 250;
 
+/**
+ * @param {URLSearchParams} query
+ * @returns {Record<string, string>}
+ */
 export const filtersOf = (query) => Object.fromEntries(NAMES.map((name) => [name, query.get(name) ?? ""]));
 
+/** @param {Record<string, string>} filters */
 export const isFiltered = (filters) => NAMES.some((name) => filters[name]);
 
-// The owners of leads, to choose from. A user without the right to read figures gets none.
+/**
+ * The owners of leads, to choose from. A user without the right to read figures gets none.
+ *
+ * @param {Me} me
+ */
 export async function owners(me) {
   if (!me.scopes.includes("analytics:read")) return [];
   const { byOwner } = await get("/v1/analytics/leads?timeframe=quarter").catch(() => ({ byOwner: {} }));
@@ -21,10 +29,18 @@ export async function owners(me) {
 }
 
 export class Filters {
+  /** @type {(HTMLInputElement | HTMLSelectElement)[]} */
   #controls;
+  /** @type {() => void} */
   #changed;
 
-  // `changed(filters)` is called with all of them, once typing has paused.
+  /**
+   * `changed(filters)` is called with all of them, once typing has paused.
+   *
+   * @param {Record<string, string>} filters
+   * @param {Me} me
+   * @param {(filters: Record<string, string>) => void} changed
+   */
   constructor(filters, me, changed) {
     this.#changed = () => {
       this.#count();
@@ -38,8 +54,8 @@ export class Filters {
     const owner = choice("assignedTo", "Owner", [...new Set(["(none)", filters.assignedTo])].filter(Boolean).map((one) => [one, ownerName(one)]));
     this.#controls = [
       search,
-      choice("status", "Status", STATUSES.map((one) => [one, named(one)])),
-      choice("source", "Source", SOURCES.map((one) => [one, named(one)])),
+      choice("status", "Status", vocabulary.statuses.map((one) => [one, named(one)])),
+      choice("source", "Source", vocabulary.sources.map((one) => [one, named(one)])),
       owner,
       choice("minScore", "Score", SCORES.map((one) => [one, `${one} or more`])),
     ];
@@ -59,6 +75,7 @@ export class Filters {
     owners(me).then((names) => fill(owner, names));
   }
 
+  /** @returns {Record<string, string>} */
   get values() {
     return Object.fromEntries(this.#controls.map((one) => [one.name, one.value.trim()]));
   }
@@ -76,20 +93,31 @@ export class Filters {
 
   #count() {
     const set = this.#controls.slice(1).filter((one) => one.value).length;
-    this.toggle.lastChild.textContent = set ? `Filters (${set})` : "Filters";
+    setText(/** @type {Node} */ (this.toggle.lastChild), set ? `Filters (${set})` : "Filters");
     this.clear.hidden = !isFiltered(this.values);
     for (const control of this.#controls.slice(1)) control.classList.toggle("set", Boolean(control.value));
   }
 }
 
+/**
+ * @param {string} name
+ * @param {string} label
+ * @param {[value: string, text: string][]} options
+ */
 function choice(name, label, options) {
   return h("select", { name, id: `filter-${name}`, "data-label": label }, h("option", { value: "" }, "Any"), options.map(option));
 }
 
+/** @param {[value: string, text: string]} pair */
 const option = ([value, text]) => h("option", { value }, text);
 
+/** @param {HTMLElement} control */
 const labelled = (control) => h("div", { class: "choice" }, h("label", { for: control.id }, control.dataset.label), control);
 
+/**
+ * @param {HTMLSelectElement} control
+ * @param {string[]} names
+ */
 function fill(control, names) {
   const there = new Set([...control.options].map((one) => one.value));
   control.append(...names.filter((one) => !there.has(one)).map((one) => option([one, one])));

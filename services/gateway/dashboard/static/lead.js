@@ -1,6 +1,6 @@
 // One lead: the person, the score, the timeline, the next steps, and the actions.
 import { ActionBar } from "./actionbar.js";
-import { get } from "./api.js";
+import { get, isAborted, statusOf } from "./api.js";
 import { scoreMeter, statusBadge } from "./badges.js";
 import { clear, h, icon } from "./dom.js";
 import { owners } from "./filters.js";
@@ -16,27 +16,48 @@ const REFRESH_MS = 1500;
 
 // A panel that is drawn again only when its content has changed.
 class Slot {
+  /** @type {string | null} */
   #key = null;
 
+  /**
+   * @param {string} name
+   * @param {Child} [waiting]
+   */
   constructor(name, waiting) {
     this.element = h("div", { class: `slot slot-${name}` }, waiting);
   }
 
+  /**
+   * @param {unknown} key
+   * @param {() => Child} make
+   */
   show(key, make) {
     const text = JSON.stringify(key ?? null);
     if (text === this.#key) return;
     this.#key = text;
     const open = [...this.element.querySelectorAll("details[open] > summary")].map((one) => one.textContent);
     clear(this.element, make());
-    for (const one of this.element.querySelectorAll("details > summary")) if (open.includes(one.textContent)) one.parentElement.open = true;
+    for (const one of this.element.querySelectorAll("details > summary")) if (open.includes(one.textContent)) /** @type {HTMLDetailsElement} */ (one.parentElement).open = true;
   }
 }
 
-export function mount({ root, id, query, me, live, title }) {
+/** @param {Here} here */
+export function mount({ root, id: given, query, me, live, title }) {
+  const id = given ?? "";
   title("Lead");
   const aborting = new AbortController();
   const path = `/v1/leads/${encodeURIComponent(id)}`;
-  const ask = (rest) => get(`${path}${rest}`, aborting.signal);
+  /**
+   * @template {"" | "/score" | "/nurture" | "/prediction"} Rest
+   * @param {Rest} rest
+   * @returns {Promise<Answer<`/v1/leads/${string}${Rest}`>>}
+   */
+  const ask = (rest) => /** @type {Promise<Answer<`/v1/leads/${string}${typeof rest}`>>} */ (get(`${path}${rest}`, aborting.signal));
+  const score = () => ask("/score").catch((error) => {
+    if (statusOf(error) === 404) return null; // no score yet
+    throw error;
+  });
+  /** @param {string} name */
   const waiting = (name) => card(name, skeleton(3, `Loading ${name.toLowerCase()}`));
   const slots = {
     head: new Slot("head", h("div", {}, h("h1", { tabindex: -1 }, "Lead"), skeleton(2, "Loading the lead"))),
@@ -45,6 +66,7 @@ export function mount({ root, id, query, me, live, title }) {
     nurture: new Slot("nurture", waiting("Next nurture steps")), activities: new Slot("activities"), consent: new Slot("consent"),
   };
   const timeline = new Timeline(id, query.get("event"));
+  /** @type {string[]} */
   let names = [];
   owners(me).then((found) => { names = found; });
   let gone = false;
@@ -62,6 +84,7 @@ export function mount({ root, id, query, me, live, title }) {
     );
   }
 
+  /** @param {boolean} quietly */
   async function load(quietly) {
     if (gone) return;
     let lead;
@@ -70,13 +93,14 @@ export function mount({ root, id, query, me, live, title }) {
       loadedList()?.patch(plain(lead));
       show(lead);
     } catch (error) {
-      if (error.name !== "AbortError" && !quietly) fail(error);
-      if (error.name !== "AbortError" && quietly && error.status === 404) erased();
+      if (!isAborted(error) && !quietly) fail(error);
+      if (quietly && statusOf(error) === 404) erased();
       return;
     }
-    await Promise.all([part("/score", slots.score, scorePanel, "Why this score"), part("/nurture", slots.nurture, nurturePanel, "Next nurture steps"), predicted(lead), timeline.load(aborting.signal)]);
+    await Promise.all([part(score, slots.score, scorePanel, "Why this score"), part(() => ask("/nurture"), slots.nurture, nurturePanel, "Next nurture steps"), predicted(lead), timeline.load(aborting.signal)]);
   }
 
+  /** @param {WholeLead} lead */
   function show(lead) {
     title(personOf(lead));
     slots.head.show([lead.contact, lead.company, lead.status, lead.score, lead.assignedTo, lead.convertedAt], () => heading(lead));
@@ -87,29 +111,39 @@ export function mount({ root, id, query, me, live, title }) {
     bar.show(lead);
   }
 
-  async function part(rest, slot, panel, name) {
+  /**
+   * @template Part
+   * @param {() => Promise<Part>} read
+   * @param {Slot} slot
+   * @param {(answer: Part) => Child} panel
+   * @param {string} name
+   */
+  async function part(read, slot, panel, name) {
     try {
-      const answer = await ask(rest);
+      const answer = await read();
       slot.show(answer, () => panel(answer));
     } catch (error) {
-      if (error.name === "AbortError") return;
-      if (error.status === 404 && rest === "/score") slot.show(null, () => panel(null));
-      else slot.show([error.status], () => card(name, failed(error, () => part(rest, slot, panel, name))));
+      if (!isAborted(error)) slot.show([statusOf(error)], () => card(name, failed(error, () => part(read, slot, panel, name))));
     }
   }
 
-  // Only an open lead has a prediction, some moments after its capture.
+  /**
+   * Only an open lead has a prediction, some moments after its capture.
+   *
+   * @param {WholeLead} lead
+   */
   async function predicted({ status }) {
     try {
       const answer = ["converted", "lost"].includes(status) ? null : await ask("/prediction");
       slots.prediction.show(answer, () => answer && predictionPanel(answer));
     } catch (error) {
-      if (error.status === 404) slots.prediction.show(null, () => null);
+      if (statusOf(error) === 404) slots.prediction.show(null, () => null);
     }
   }
 
+  /** @param {unknown} error */
   function fail(error) {
-    const missing = error.status === 404;
+    const missing = statusOf(error) === 404;
     const title_ = missing ? "Lead not found" : "The lead could not be loaded";
     clear(place, h("h1", { tabindex: -1, class: "out-of-sight" }, title_), h("div", { class: "card" }, missing ? empty(title_, "It may have been erased.") : failed(error, () => { build(); load(false); }, title_)));
   }
@@ -118,7 +152,7 @@ export function mount({ root, id, query, me, live, title }) {
     gone = true;
     loadedList()?.drop(id);
     clear(place, h("h1", { tabindex: -1, class: "out-of-sight" }, "Erased"), h("div", { class: "card", role: "status" }, empty("This lead is erased", "Its personal data was deleted everywhere.")));
-    place.querySelector("h1").focus();
+    place.querySelector("h1")?.focus();
   }
 
   build();
@@ -129,14 +163,24 @@ export function mount({ root, id, query, me, live, title }) {
   };
 }
 
-// A lead in the list's form, without the fields that only this page has.
+/**
+ * A lead in the list's form, without the fields that only this page has.
+ *
+ * @param {WholeLead} lead
+ * @returns {Lead}
+ */
 function plain({ activities, qualification, ...lead }) {
   return lead;
 }
 
+/** @param {WholeLead} lead */
 function heading(lead) {
   const about = [lead.contact.title, lead.company?.name ? companyOf(lead) : null].filter(Boolean).join(", ");
   const opportunity = lead.convertedAt && `Converted ${when(lead.convertedAt)}, opportunity ${lead.convertedToOpportunityId}`;
+  /**
+   * @param {string} name
+   * @param {Child} value
+   */
   const fact = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
   return [
     h("div", { class: "lead-title" }, h("h1", { tabindex: -1 }, personOf(lead)), statusBadge(lead.status)),

@@ -11,6 +11,7 @@ import { VirtualRows } from "./virtual.js";
 const COLUMNS = ["Lead", "Company", "Status", "Score", "Source", "Owner", "Captured"];
 const REFRESH_MS = 3000;
 
+/** @param {Here} here */
 export function mount({ root, query, me, live, title }) {
   title("Leads");
   let list = listFor(filtersOf(query));
@@ -66,7 +67,7 @@ export function mount({ root, query, me, live, title }) {
     table.removeAttribute("aria-busy");
     table.hidden = nothing;
     state.hidden = !nothing;
-    table.setAttribute("aria-rowcount", list.ended ? list.leads.length + 1 : -1);
+    table.setAttribute("aria-rowcount", String(list.ended ? list.leads.length + 1 : -1));
     clear(state, nothing ? nothingThere() : null);
     setText(count, list.error && nothing ? "" : summary(list));
     virtual.show(list.leads);
@@ -112,9 +113,18 @@ export function mount({ root, query, me, live, title }) {
   };
 }
 
+/** @param {import("./store.js").LeadList} list */
 const summary = (list) => (list.ended ? counted(list.leads.length, "lead") : `${number(list.leads.length)} leads loaded, more available`);
 
+/**
+ * @param {Lead} lead
+ * @param {number} index
+ */
 function row(lead, index) {
+  /**
+   * @param {string} name
+   * @param {...Child} content
+   */
   const cell = (name, ...content) => h("div", { role: "cell", class: `cell-${name}` }, content);
   return h(
     "div",

@@ -1,27 +1,29 @@
 // Dead letters: records that no worker could use, with the reason; an admin corrects and replays them.
 import { get, post, query as search } from "./api.js";
 import { ask } from "./dialogs.js";
-import { button, clear, h, icon, say, setText } from "./dom.js";
+import { button, clear, focusedIn, h, icon, say, setText } from "./dom.js";
 import { counted, named, number, when } from "./format.js";
 import { keptFresh } from "./live.js";
 import { href, remember } from "./router.js";
 import { empty, failed, skeleton } from "./states.js";
+import { vocabulary } from "./vocabulary.js";
 
-const REASONS = ["invalid_data", "not_json", "not_cloudevent", "unsupported_version", "too_large", "lead_not_found", "handler_failed"];
 const PAGE = 50;
 const MOST = 200;
 const REFRESH_MS = 2000;
 const COUNTS_MS = 30000;
 const COUNTS_SHOWN = 8;
 
+/** @param {Here} here */
 export function mount({ root, id, query, live, title }) {
   title("Dead letters");
   let reason = query.get("reason") ?? "";
   let limit = PAGE;
   let chosen = id;
+  /** @type {DeadLetter[]} */
   let letters = [];
   const count = h("p", { class: "soft" }, "Loading…");
-  const filter = h("select", { id: "reason", on: { change: filtered } }, h("option", { value: "" }, "Any"), REASONS.map((one) => h("option", { value: one }, named(one))));
+  const filter = h("select", { id: "reason", on: { change: filtered } }, h("option", { value: "" }, "Any"), vocabulary.deadLetterReasons.map((one) => h("option", { value: one }, named(one))));
   filter.value = reason;
   const list = h("ul", { class: "letters" });
   const state = h("div", { class: "card" }, skeleton(5, "Loading dead letters"));
@@ -39,6 +41,7 @@ export function mount({ root, id, query, live, title }) {
     }
   }
 
+  /** @param {boolean} quietly */
   async function load(quietly) {
     try {
       const answer = await get(`/v1/deadletters${search({ limit, reason })}`);
@@ -55,13 +58,14 @@ export function mount({ root, id, query, live, title }) {
     }
   }
 
+  /** @param {boolean} more */
   function show(more) {
     setText(count, more ? `The newest ${number(letters.length)}, more available` : counted(letters.length, "dead letter"));
     state.hidden = letters.length > 0;
     clear(state, letters.length ? null : reason ? empty("None with this reason") : empty("No dead letters", "Every record was handled."));
-    const focused = list.contains(document.activeElement) ? document.activeElement.dataset.id : null;
+    const focused = focusedIn(list)?.dataset.id;
     clear(list, letters.map((one) => item(one, one.id === chosen, reason)));
-    if (focused) list.querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    if (focused) /** @type {HTMLElement | null} */ (list.querySelector(`[data-id="${CSS.escape(focused)}"]`))?.focus({ preventScroll: true });
     const further = more && limit < MOST ? button("Load more", () => { limit = Math.min(MOST, limit + PAGE); load(false); }) : null;
     clear(foot, further ?? (more ? h("p", { class: "soft" }, `Only the newest ${MOST} are shown. The command pantry deadletter list shows all.`) : null));
     open();
@@ -89,13 +93,17 @@ export function mount({ root, id, query, live, title }) {
     load(false);
   }
 
-  // A choice keeps the list's position, and changes the address, so that the back button works.
+  /**
+   * A choice keeps the list's position, and changes the address, so that the back button works.
+   *
+   * @param {MouseEvent} event
+   */
   function choose(event) {
-    const link = event.target.closest("a[data-id]");
+    const link = /** @type {HTMLAnchorElement | null} */ (/** @type {Element} */ (event.target).closest("a[data-id]"));
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     history.pushState(null, "", link.href);
-    chosen = link.dataset.id;
+    chosen = link.dataset.id ?? null;
     for (const one of list.querySelectorAll("a")) {
       if (one === link) one.setAttribute("aria-current", "true");
       else one.removeAttribute("aria-current");
@@ -114,8 +122,13 @@ export function mount({ root, id, query, live, title }) {
   };
 }
 
+/**
+ * @param {HTMLElement} card
+ * @param {Schemas["DeadLetterCounts"]} answer
+ */
 function showCounts(card, { examined, counts }) {
   card.hidden = counts.length === 0;
+  /** @param {Schemas["DeadLetterCount"]} one */
   const line = (one) => h("li", {}, h("strong", {}, number(one.letters)), ` ${named(one.reason)} from ${one.source || "an unknown source"}`);
   const rest = counts.length > COUNTS_SHOWN ? h("p", { class: "soft" }, `And ${number(counts.length - COUNTS_SHOWN)} more kinds.`) : null;
   clear(
@@ -127,6 +140,11 @@ function showCounts(card, { examined, counts }) {
   );
 }
 
+/**
+ * @param {DeadLetter} letter
+ * @param {boolean} isOpen
+ * @param {string} reason
+ */
 function item(letter, isOpen, reason) {
   return h(
     "li",
@@ -141,8 +159,18 @@ function item(letter, isOpen, reason) {
   );
 }
 
+/**
+ * @param {DeadLetter} letter
+ * @param {string} reason
+ * @param {() => void} replayed
+ */
 function letterCard(letter, reason, replayed) {
-  const fact = (name, value) => value !== null && value !== undefined && value !== "" && [h("dt", {}, name), h("dd", {}, value)];
+  /**
+   * @param {string} name
+   * @param {string | null | undefined} value
+   * @returns {Child}
+   */
+  const fact = (name, value) => value && [h("dt", {}, name), h("dd", {}, value)];
   const note = h("p", { class: "soft", "aria-live": "polite" });
   const text = h("textarea", { id: "record", class: "raw", rows: Math.min(24, Math.max(8, letter.value.split("\n").length + 2)), spellcheck: "false", "aria-describedby": "record-note", value: letter.value, readonly: !letter.isText });
   note.id = "record-note";
@@ -151,7 +179,7 @@ function letterCard(letter, reason, replayed) {
   const go = button("Replay…", () => confirm(letter, text.value === came ? null : text.value, replayed), { kind: "primary" });
   const judge = () => {
     const changed = text.value !== came;
-    setText(go.lastChild, changed ? "Replay corrected…" : "Replay…");
+    setText(/** @type {Node} */ (go.lastChild), changed ? "Replay corrected…" : "Replay…");
     setText(note, letter.isText ? `${changed ? "Changed. " : ""}${fault(text.value)}` : "This record is not text. You can replay it unchanged, but not edit it here.");
     reset.hidden = !changed;
   };
@@ -164,7 +192,7 @@ function letterCard(letter, reason, replayed) {
     h("a", { class: "back letter-back", href: href("letters", null, { reason }) }, icon("back"), "All dead letters"),
     h("div", { class: "card-head" }, h("h2", { id: "letter-title", tabindex: -1 }, named(letter.reason)), letter.replayedAt ? h("span", { class: "badge", "data-status": "replayed" }, "Replayed") : null),
     h("p", {}, letter.detail),
-    h("dl", { class: "facts pairs" }, fact("Failed", when(letter.failedAt)), fact("Topic", letter.topic), fact("Consumer", letter.consumer), fact("Attempts", number(letter.attempts)), fact("Key", letter.key), fact("Size", `${number(letter.size)} bytes`), fact("Id", letter.id), letter.replayedAt && fact("Replayed", `${when(letter.replayedAt)}${letter.replayedBy ? ` by ${letter.replayedBy}` : ""}`)),
+    h("dl", { class: "facts pairs" }, fact("Failed", when(letter.failedAt)), fact("Topic", letter.topic), fact("Consumer", letter.consumer), fact("Attempts", typeof letter.attempts === "number" ? number(letter.attempts) : null), fact("Key", letter.key), fact("Size", `${number(letter.size)} bytes`), fact("Id", letter.id), letter.replayedAt && fact("Replayed", `${when(letter.replayedAt)}${letter.replayedBy ? ` by ${letter.replayedBy}` : ""}`)),
     h("label", { for: "record", class: "raw-label" }, letter.isText ? "The record as it came. Correct it here" : "The record as it came"),
     text,
     note,
@@ -172,15 +200,21 @@ function letterCard(letter, reason, replayed) {
   );
 }
 
+/** @param {string} value */
 function fault(value) {
   try {
     JSON.parse(value);
     return "It is valid JSON.";
   } catch (error) {
-    return `It is not valid JSON: ${error.message}.`;
+    return `It is not valid JSON: ${/** @type {Error} */ (error).message}.`;
   }
 }
 
+/**
+ * @param {DeadLetter} letter
+ * @param {string | null} value
+ * @param {() => void} replayed
+ */
 async function confirm(letter, value, replayed) {
   const corrected = value !== null;
   const again = letter.replayedAt ? " It was replayed before. An event that was already handled changes nothing." : "";

@@ -4,19 +4,27 @@ import { paced } from "./dom.js";
 const RETRY_MS = [1000, 2000, 5000, 10_000, 30_000];
 
 export class Live {
+  /** @type {Set<() => void>} */
   #listeners = new Set();
+  /** @type {(state: "live" | "lost") => void} */
   #onState;
-  #source = null;
+  /** @type {EventSource} */
+  #source;
   #failures = 0;
   #wasOpen = false;
 
+  /** @param {(state: "live" | "lost") => void} onState */
   constructor(onState) {
     this.#onState = onState;
-    this.#open();
-    addEventListener("online", () => this.#source.readyState === EventSource.CLOSED && this.#open());
+    this.#source = this.#open();
+    addEventListener("online", () => this.#source.readyState === EventSource.CLOSED && this.#reopen());
   }
 
-  // Calls `listener` at each change; returns a function that ends this.
+  /**
+   * Calls `listener` at each change; returns a function that ends this.
+   *
+   * @param {() => void} listener
+   */
   listen(listener) {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -27,11 +35,16 @@ export class Live {
   }
 
   #open() {
-    this.#source?.close();
-    this.#source = new EventSource("/v1/live");
-    this.#source.addEventListener("open", () => this.#opened());
-    this.#source.addEventListener("changed", () => this.#tell());
-    this.#source.addEventListener("error", () => this.#failed());
+    const source = new EventSource("/v1/live");
+    source.addEventListener("open", () => this.#opened());
+    source.addEventListener("changed", () => this.#tell());
+    source.addEventListener("error", () => this.#failed());
+    return source;
+  }
+
+  #reopen() {
+    this.#source.close();
+    this.#source = this.#open();
   }
 
   #opened() {
@@ -47,11 +60,17 @@ export class Live {
     this.#failures += 1;
     this.#onState("lost");
     // After a refusal the browser doesn't try again by itself.
-    if (this.#source.readyState === EventSource.CLOSED) setTimeout(() => this.#open(), wait);
+    if (this.#source.readyState === EventSource.CLOSED) setTimeout(() => this.#reopen(), wait);
   }
 }
 
-// Loads now, and quietly after each change, at most once in this time, until `stop`.
+/**
+ * Loads now, and quietly after each change, at most once in this time, until `stop`.
+ *
+ * @param {Live} live
+ * @param {(quietly: boolean) => Promise<void>} load
+ * @param {number} milliseconds
+ */
 export function keptFresh(live, load, milliseconds) {
   load(false);
   const refresh = paced(() => load(true), milliseconds);

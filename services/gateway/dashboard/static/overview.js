@@ -1,7 +1,7 @@
 // The overview: key figures, charts, owners, and how fresh the figures are.
-import { get, sentence } from "./api.js";
+import { get, isAborted, sentence } from "./api.js";
 import { ChartCard } from "./charts.js";
-import { clear, h, icon, say, setText } from "./dom.js";
+import { clear, focusedIn, h, icon, say, setText } from "./dom.js";
 import { countsFigure, funnelFigure, scoresFigure, seriesFigure, sourcesFigure, timesFigure } from "./figures.js";
 import { changeOf, clockTime, counted, dayOf, decimal, hours, named, number, ownerName, percent, seconds, sentenceCase, when } from "./format.js";
 import { keptFresh } from "./live.js";
@@ -9,13 +9,17 @@ import { modelCard } from "./model.js";
 import { href, remember } from "./router.js";
 import { failed, skeleton } from "./states.js";
 
+/** @type {Record<Timeframe, string>} */
 const FRAMES = { week: "Week", month: "Month", quarter: "Quarter" };
 const REFRESH_MS = 2000;
 const SPOKEN_MS = 60_000;
 
+/** @param {Here} here */
 export function mount({ root, query, live, title }) {
   title("Overview");
-  let frame = FRAMES[query.get("timeframe")] ? query.get("timeframe") : "month";
+  const wanted = query.get("timeframe") ?? "";
+  let frame = /** @type {Timeframe} */ (wanted in FRAMES ? wanted : "month");
+  /** @type {ReturnType<typeof built> | null} */
   let view = null;
   let spoken = Date.now();
   let aborting = new AbortController();
@@ -26,6 +30,7 @@ export function mount({ root, query, live, title }) {
     body,
   );
 
+  /** @param {boolean} quietly */
   async function load(quietly) {
     aborting.abort();
     aborting = new AbortController();
@@ -35,14 +40,24 @@ export function mount({ root, query, live, title }) {
       if (!view) clear(body, h("div", { class: "tiles" }, Array.from({ length: 5 }, () => h("div", { class: "card" }, skeleton(2)))), h("div", { class: "card" }, skeleton(6)));
     }
     try {
-      const asked = [`/v1/analytics/leads?timeframe=${frame}`, `/v1/analytics/conversions?timeframe=${frame}`, "/v1/model"];
-      const [leads, conversions, model] = await Promise.all(asked.map((path) => get(path, aborting.signal)));
+      const { signal } = aborting;
+      const [leads, conversions, model] = await Promise.all([
+        get(`/v1/analytics/leads?timeframe=${frame}`, signal),
+        get(`/v1/analytics/conversions?timeframe=${frame}`, signal),
+        get("/v1/model", signal),
+      ]);
       show(leads, conversions, model, quietly);
     } catch (error) {
-      if (error.name !== "AbortError") fail(error, quietly);
+      if (!isAborted(error)) fail(error, quietly);
     }
   }
 
+  /**
+   * @param {Schemas["LeadAnalytics"]} leads
+   * @param {Schemas["ConversionAnalytics"]} conversions
+   * @param {Schemas["ModelCard"]} model
+   * @param {boolean} quietly
+   */
   function show(leads, conversions, model, quietly) {
     if (!view) {
       view = built();
@@ -57,6 +72,10 @@ export function mount({ root, query, live, title }) {
     }
   }
 
+  /**
+   * @param {unknown} error
+   * @param {boolean} quietly
+   */
   function fail(error, quietly) {
     body.removeAttribute("aria-busy");
     if (quietly && view) {
@@ -69,6 +88,7 @@ export function mount({ root, query, live, title }) {
     clear(body, h("div", { class: "card" }, failed(error, () => load(false), "The figures could not be loaded")));
   }
 
+  /** @param {Timeframe} next */
   function choose(next) {
     frame = next;
     remember(href("overview", null, { timeframe: frame }));
@@ -83,14 +103,22 @@ export function mount({ root, query, live, title }) {
   };
 }
 
+/**
+ * @param {Timeframe} chosen
+ * @param {(next: Timeframe) => void} choose
+ */
 function frames(chosen, choose) {
-  const options = Object.entries(FRAMES).map(([value, label]) =>
+  const options = /** @type {[Timeframe, string][]} */ (Object.entries(FRAMES)).map(([value, label]) =>
     h("label", {}, h("input", { type: "radio", name: "timeframe", value, checked: value === chosen, on: { change: () => choose(value) } }), h("span", {}, label)),
   );
   return h("fieldset", { class: "segments no-print" }, h("legend", { class: "out-of-sight" }, "Timeframe"), options);
 }
 
-// The freshness of the figures, in words.
+/**
+ * The freshness of the figures, in words.
+ *
+ * @param {Schemas["LeadAnalytics"]} answer
+ */
 function fresh({ asOf, rollup, from, to }) {
   const range = `${dayOf(from)} – ${dayOf(to)}`;
   const upTo = asOf ? `Updated ${today(asOf) ? clockTime(asOf) : when(asOf)}` : "No figures yet";
@@ -104,11 +132,16 @@ function fresh({ asOf, rollup, from, to }) {
   return [h("span", {}, range), h("span", { class: "fresh", "data-state": state }, h("span", { class: "pulse" }), text)];
 }
 
+/**
+ * @param {Schemas["Rollup"]} rollup
+ * @param {string} upTo
+ */
 function awaySince({ since }, upTo) {
   if (!since) return `${upTo} · The insights worker has not started`;
   return `${upTo} · No updates since ${today(since) ? clockTime(since) : when(since)}`;
 }
 
+/** @param {string} moment */
 const today = (moment) => new Date(moment).toDateString() === new Date().toDateString();
 
 function built() {
@@ -127,6 +160,11 @@ function built() {
   const element = h("div", { class: "overview-in" }, h("div", { class: "tiles" }, tiles.map((one) => one.element)), h("div", { class: "charts" }, Object.values(cards).map((one) => one.element), statuses.element, owners, predictions));
   return {
     element,
+    /**
+     * @param {Schemas["LeadAnalytics"]} leads
+     * @param {Schemas["ConversionAnalytics"]} conversions
+     * @param {Schemas["ModelCard"]} model
+     */
     show(leads, conversions, model) {
       showTiles(tiles, leads, conversions);
       cards.series.show(seriesFigure(leads));
@@ -145,13 +183,24 @@ function built() {
   };
 }
 
+/** @param {string} label */
 function tile(label) {
   const value = h("dd", { class: "tile-value" });
   const note = h("dd", { class: "tile-note soft" });
   return { element: h("dl", { class: "card tile" }, h("dt", {}, label), value, note), value, note };
 }
 
+/**
+ * @param {ReturnType<typeof tile>[]} tiles
+ * @param {Schemas["LeadAnalytics"]} leads
+ * @param {Schemas["ConversionAnalytics"]} conversions
+ */
 function showTiles([total, velocity, rate, score, time], leads, conversions) {
+  /**
+   * @param {ReturnType<typeof tile>} tile
+   * @param {string} text
+   * @param {...Child} small
+   */
   const put = ({ value, note }, text, ...small) => {
     setText(value, text);
     clear(note, small);
@@ -164,18 +213,24 @@ function showTiles([total, velocity, rate, score, time], leads, conversions) {
   put(score, leads.averageScore === null ? "–" : decimal(leads.averageScore), leads.unscored ? `${number(leads.unscored)} not scored yet` : "of 100");
   const median = conversions.medianTimeToConversion;
   const average = conversions.averageTimeToConversion;
-  put(time, median === null ? "–" : sentenceCase(hours(median)), median === null ? "none converted yet" : `average ${hours(average)}`);
+  put(time, median === null ? "–" : sentenceCase(hours(median)), median === null ? "none converted yet" : `average ${hours(average ?? median)}`);
 }
 
+/** @param {number | null} change */
 function trend(change) {
   if (change === null) return null;
   const [name, word] = change > 0.5 ? ["up", "up"] : change < -0.5 ? ["down", "down"] : ["level", "level"];
   return h("span", { class: `trend ${word}` }, icon(name), h("span", { class: "out-of-sight" }, `${word} `), changeOf(change), " ");
 }
 
+/**
+ * @param {HTMLElement} place
+ * @param {Schemas["LeadAnalytics"]["byOwner"]} byOwner
+ */
 function showOwners(place, byOwner) {
   const rows = Object.entries(byOwner).sort(([, a], [, b]) => b.open - a.open);
   const most = Math.max(1, ...rows.map(([, one]) => one.open));
+  /** @param {[string, Schemas["Owned"]]} entry */
   const line = ([name, one]) =>
     h(
       "tr",
@@ -186,7 +241,7 @@ function showOwners(place, byOwner) {
       h("td", { class: "figure" }, number(one.converted), one.total ? h("span", { class: "soft rate" }, ` ${percent((100 * one.converted) / one.total)}`) : null),
     );
   const head = h("tr", {}, ["Owner", "Open", "All", "Converted"].map((text, n) => h("th", { scope: "col", class: n ? "figure" : null }, text)));
-  const focused = place.contains(document.activeElement) ? document.activeElement.textContent : null;
+  const focused = focusedIn(place)?.textContent;
   clear(
     place,
     h("div", { class: "card-head" }, h("h2", { id: "owners-title" }, "Owners’ load")),

@@ -2,15 +2,29 @@
 import { sentence } from "./api.js";
 import { button, h } from "./dom.js";
 
+/**
+ * @param {number} lines
+ * @param {string} label
+ */
 export function skeleton(lines = 3, label = "Loading") {
   const bars = Array.from({ length: lines }, () => h("span", { class: "bone" }));
   return h("div", { class: "skeleton", role: "status" }, h("span", { class: "out-of-sight" }, `${label}…`), bars);
 }
 
+/**
+ * @param {string} title
+ * @param {string} [text]
+ * @param {...Child} more
+ */
 export function empty(title, text, ...more) {
   return h("div", { class: "state" }, h("p", { class: "state-title" }, title), text && h("p", { class: "soft" }, text), more);
 }
 
+/**
+ * @param {unknown} error
+ * @param {() => unknown} again
+ * @param {string} title
+ */
 export function failed(error, again, title = "This could not be loaded") {
   return h(
     "div",

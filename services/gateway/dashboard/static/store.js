@@ -1,17 +1,23 @@
 // The loaded leads of one set of filters. They stay loaded while another page is open.
-import { get, query } from "./api.js";
+import { get, isAborted, query } from "./api.js";
+
+/** @typedef {Record<string, string>} Filters */
 
 export const PAGE = 100;
 
 export class LeadList {
+  /** @type {Lead[]} */
   leads = [];
+  /** @type {string | null} */
   cursor = null;
   loaded = false;
+  /** @type {unknown} */
   error = null;
   scroll = 0;
   #aborting = new AbortController();
   #busy = false;
 
+  /** @param {Filters} filters */
   constructor(filters) {
     this.filters = filters;
     this.key = JSON.stringify(filters);
@@ -29,6 +35,7 @@ export class LeadList {
     this.#aborting.abort();
   }
 
+  /** @param {string | null} cursor */
   #page(cursor) {
     return get(`/v1/leads${query({ ...this.filters, cursor, limit: PAGE })}`, this.#aborting.signal);
   }
@@ -45,7 +52,7 @@ export class LeadList {
       this.cursor = nextCursor;
       this.loaded = true;
     } catch (error) {
-      if (error.name !== "AbortError") this.error = error;
+      if (!isAborted(error)) this.error = error;
     } finally {
       this.#busy = false;
     }
@@ -62,6 +69,10 @@ export class LeadList {
     }
   }
 
+  /**
+   * @param {Lead[]} page
+   * @param {string | null} nextCursor
+   */
   #overlay(page, nextCursor) {
     const first = this.leads[0]?.id;
     const last = this.leads.findIndex((one) => one.id === page.at(-1)?.id);
@@ -75,24 +86,35 @@ export class LeadList {
     return Math.max(0, this.leads.findIndex((one) => one.id === first));
   }
 
-  // Returns the present object if nothing in it changed: its row stays as it is.
+  /**
+   * Returns the present object if nothing in it changed: its row stays as it is.
+   *
+   * @param {Lead} lead
+   */
   #same(lead) {
     const old = this.leads.find((one) => one.id === lead.id);
     return old && JSON.stringify(old) === JSON.stringify(lead) ? old : lead;
   }
 
+  /** @param {Lead} lead */
   patch(lead) {
     this.leads = this.leads.map((one) => (one.id === lead.id ? lead : one));
   }
 
+  /** @param {string} id */
   drop(id) {
     this.leads = this.leads.filter((one) => one.id !== id);
   }
 }
 
+/** @type {LeadList | null} */
 let current = null;
 
-// The list for these filters: the loaded one, or a new one.
+/**
+ * The list for these filters: the loaded one, or a new one.
+ *
+ * @param {Filters} filters
+ */
 export function listFor(filters) {
   const fresh = new LeadList(filters);
   if (current?.key !== fresh.key) {

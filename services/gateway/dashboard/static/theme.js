@@ -3,6 +3,7 @@
   const KEY = "pantry-theme";
   const root = document.documentElement;
 
+  /** @returns {Theme} */
   function stored() {
     try {
       const value = localStorage.getItem(KEY);
@@ -12,6 +13,7 @@
     }
   }
 
+  /** @param {Theme} theme */
   function choose(theme) {
     root.dataset.theme = theme;
     try {
@@ -24,7 +26,7 @@
   }
 
   root.dataset.theme = stored();
-  window.pantryTheme = { current: () => root.dataset.theme, choose };
+  window.pantryTheme = { current: () => /** @type {Theme} */ (root.dataset.theme), choose };
   for (const query of ["(prefers-color-scheme: dark)", "print"]) {
     matchMedia(query).addEventListener("change", () => window.dispatchEvent(new Event("themechange")));
   }

@@ -1,19 +1,33 @@
 // A list of any length; only the visible rows are in the page. All rows have one height.
+import { focusedIn } from "./dom.js";
+
 const OVERSCAN = 8;
 const PRINTED_MAX = 1000;
 
 export class VirtualRows {
+  /** @type {HTMLElement} */
   #place;
+  /** @type {(item: Lead, index: number) => HTMLElement} */
   #row;
+  /** @type {(event: KeyboardEvent) => void} */
   #keys;
+  /** @type {() => void} */
   #onEnd;
+  /** @type {Lead[]} */
   #items = [];
+  /** @type {Map<number, HTMLElement>} */
   #shown = new Map(); // index → element
   #frame = 0;
   #height = 64;
   #printing = false;
 
-  // `row(item, index)` makes an element of one line. `onEnd` is called near the end of the list.
+  /**
+   * `row(item, index)` makes an element of one line. `onEnd` is called near the end of the list.
+   *
+   * @param {HTMLElement} place
+   * @param {(item: Lead, index: number) => HTMLElement} row
+   * @param {() => void} onEnd
+   */
   constructor(place, row, onEnd) {
     this.#place = place;
     this.#row = row;
@@ -43,7 +57,11 @@ export class VirtualRows {
     return this.#height;
   }
 
-  // Sets the items. A row whose item changed is created again.
+  /**
+   * Sets the items. A row whose item changed is created again.
+   *
+   * @param {Lead[]} items
+   */
   show(items) {
     const before = this.#items;
     this.#items = items;
@@ -61,6 +79,10 @@ export class VirtualRows {
     removeEventListener("afterprint", this.after);
   }
 
+  /**
+   * @param {number} index
+   * @param {HTMLElement} element
+   */
   #replace(index, element) {
     const focused = element.contains(document.activeElement);
     element.remove();
@@ -93,6 +115,7 @@ export class VirtualRows {
     this.#place.style.height = `${this.#items.length * this.#height}px`;
     const [first, last] = this.#range();
     const kept = this.#focused();
+    /** @param {number} index */
     const wanted = (index) => (index >= first && index < last) || index === kept;
     for (const [index, element] of this.#shown) {
       if (!wanted(index) || index >= this.#items.length) {
@@ -105,10 +128,11 @@ export class VirtualRows {
     if (last >= this.#items.length && !this.#printing) this.#onEnd();
   }
 
+  /** @param {number} index */
   #make(index) {
     const element = this.#row(this.#items[index], index);
     element.style.transform = `translateY(${index * this.#height}px)`;
-    element.dataset.index = index;
+    element.dataset.index = String(index);
     this.#shown.set(index, element);
     return element;
   }
@@ -116,18 +140,18 @@ export class VirtualRows {
   // Rows are in order in the page, for the keyboard and screen readers. Rows in place are not moved.
   #order() {
     let next = this.#place.firstChild;
-    for (const index of [...this.#shown.keys()].sort((a, b) => a - b)) {
-      const element = this.#shown.get(index);
+    for (const [, element] of [...this.#shown].sort(([a], [b]) => a - b)) {
       if (element === next) next = next.nextSibling;
       else this.#place.insertBefore(element, next);
     }
   }
 
   #focused() {
-    const row = document.activeElement?.closest?.("[data-index]");
-    return row && this.#place.contains(row) ? Number(row.dataset.index) : -1;
+    const row = /** @type {HTMLElement | null | undefined} */ (focusedIn(this.#place)?.closest("[data-index]"));
+    return row ? Number(row.dataset.index) : -1;
   }
 
+  /** @param {KeyboardEvent} event */
   #move(event) {
     const at = this.#focused();
     const page = Math.max(1, Math.floor(innerHeight / this.#height) - 2);
@@ -138,6 +162,7 @@ export class VirtualRows {
     this.focus(Math.max(0, Math.min(end, goal)));
   }
 
+  /** @param {number} index */
   focus(index) {
     const top = this.#place.getBoundingClientRect().top + index * this.#height;
     const room = [140, innerHeight - this.#height - 24]; // below the sticky head, above the edge
@@ -147,10 +172,11 @@ export class VirtualRows {
       this.#make(index);
       this.#order();
     }
-    this.#shown.get(index).querySelector("a")?.focus({ preventScroll: true });
+    this.#shown.get(index)?.querySelector("a")?.focus({ preventScroll: true });
     this.#draw();
   }
 
+  /** @param {boolean} on */
   #print(on) {
     this.#printing = on;
     this.#draw();

@@ -14,7 +14,7 @@ export interface components {
                 name: string;
                 /** @enum {string} */
                 role: "viewer" | "sales" | "admin";
-                scopes: string[];
+                scopes: ("captures:write" | "activities:write" | "engagements:write" | "leads:write" | "leads:erase" | "leads:read" | "analytics:read" | "deadletters:manage")[];
             };
             "/v1/leads/{lead_id}/score": components["schemas"]["LeadScore"];
             "/v1/leads/{lead_id}/timeline": components["schemas"]["Timeline"];
@@ -27,6 +27,11 @@ export interface components {
             "/v1/deadletters/counts": components["schemas"]["DeadLetterCounts"];
             "/v1/configuration": components["schemas"]["ConfigurationState"];
         };
+        /**
+         * @description What a person did with or for a lead.
+         * @enum {string}
+         */
+        ActivityType: "email" | "call" | "meeting" | "demo" | "proposal" | "follow_up";
         /** @description The newest version of a lead's activity; `at` is when it was stated. */
         ActivityView: {
             id: string;
@@ -48,6 +53,18 @@ export interface components {
             from: number;
             to: number;
             count: number;
+        };
+        /** @description A field of BANT that gives points: by any value that is true, or by one of `values`. */
+        BantCriterion: {
+            part: string;
+            field: string;
+            points: number;
+            values: string[];
+        };
+        /** @description How BANT is scored. A lead with `qualified_from` points is qualified. */
+        BantRule: {
+            criteria: components["schemas"]["BantCriterion"][];
+            qualifiedFrom: number;
         };
         /** @description Leads predicted up to this probability: count, average prediction, converted share. */
         CalibrationBin: {
@@ -134,6 +151,13 @@ export interface components {
             letters: components["schemas"]["DeadLetterView"][];
             more: boolean;
         };
+        /**
+         * @description Why no handler can use a record: header `x-reason` of `leads.deadletter`.
+         *
+         *     Words may be added; readers accept any.
+         * @enum {string}
+         */
+        DeadLetterReason: "not_json" | "not_cloudevent" | "invalid_data" | "unsupported_version" | "too_large" | "lead_not_found" | "handler_failed";
         /** @description A dead letter. `value` has invalid UTF-8 replaced; `size` is in bytes. */
         DeadLetterView: {
             id: string;
@@ -294,6 +318,11 @@ export interface components {
             logLoss: number;
             calibrationError: number;
         };
+        /**
+         * @description A move of a lead's status, by a command or an event.
+         * @enum {string}
+         */
+        Move: "captured again" | "first contact" | "found fit" | "found unfit" | "set contacted" | "set lost" | "set new" | "convert";
         /** @description A step of an enrolment. `will_not_go`: why a scheduled step will not be published now. */
         NurtureStep: {
             sequenceId: string;
@@ -501,11 +530,35 @@ export interface components {
             converted: number;
             censored: number;
         };
+        /**
+         * @description How soon a lead needs a solution.
+         * @enum {string}
+         */
+        Urgency: "immediate" | "within_month" | "within_quarter" | "future";
         /** @description Leads per day in the window and in the one before; change in per cent, None without any. */
         Velocity: {
             perDay: number;
             previousPerDay: number;
             changePercent: number | null;
+        };
+        /**
+         * @description What the page's scripts know of the contract.
+         *
+         *     `inputs`: the topics of what others send. `moves`: the status after a move, by each status that allows it.
+         */
+        Vocabulary: {
+            statuses: components["schemas"]["Status"][];
+            sources: components["schemas"]["Source"][];
+            activityTypes: components["schemas"]["ActivityType"][];
+            urgencies: components["schemas"]["Urgency"][];
+            deadLetterReasons: components["schemas"]["DeadLetterReason"][];
+            inputs: string[];
+            moves: {
+                [key: string]: {
+                    [key: string]: components["schemas"]["Status"];
+                };
+            };
+            bant: components["schemas"]["BantRule"];
         };
     };
     responses: never;

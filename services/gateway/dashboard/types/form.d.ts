@@ -13,3 +13,10 @@ interface FormSettings {
 }
 
 declare const SETTINGS: FormSettings;
+
+interface Window {
+  /** Browsers that demand Trusted Types have this. */
+  trustedTypes?: {
+    createPolicy(name: string, rules: { createHTML: (html: string) => string }): { createHTML(html: string): string };
+  };
+}

@@ -8,8 +8,9 @@
   const NOT_HERE = "Not sent. This form is not active on this page. Please let the owner of the site know.";
   const OUTDATED = "Not sent. Please copy what you typed, reload this page and try again.";
 
-  const script = document.currentScript;
-  let last = { content: null, id: null };
+  const script = /** @type {HTMLScriptElement} */ (document.currentScript);
+  /** @type {{content: string | null, id: string}} */
+  let last = { content: null, id: "" };
 
   // If a page's policy lists allowed Trusted Types, "pantry-form" must be in the list.
   const policy = window.trustedTypes && window.trustedTypes.createPolicy("pantry-form", { createHTML: (html) => html });
@@ -25,11 +26,17 @@
   show(settings.form);
   script.after(host);
 
-  const form = pantry.querySelector("form");
-  const button = form.querySelector("button");
+  const form = /** @type {HTMLFormElement} */ (pantry.querySelector("form"));
+  const button = /** @type {HTMLButtonElement} */ (form.querySelector("button"));
   form.noValidate = true; // faults are shown in one place, in the gateway's words
   form.addEventListener("submit", submit);
 
+  /**
+   * @template {keyof HTMLElementTagNameMap} Tag
+   * @param {Tag} tag
+   * @param {string} name
+   * @param {string} text
+   */
   function element(tag, name, text = "") {
     const made = document.createElement(tag);
     made.className = name;
@@ -45,6 +52,7 @@
     );
   }
 
+  /** @param {string} html */
   function show(html) {
     pantry.innerHTML = policy ? policy.createHTML(html) : html;
   }
@@ -62,6 +70,7 @@
     }
   }
 
+  /** @param {Event} event */
   async function submit(event) {
     event.preventDefault();
     if (button.disabled) return;
@@ -77,6 +86,7 @@
     await judge(answer);
   }
 
+  /** @param {string} content */
   async function post(content) {
     // A changed form is a new message. The same one counts once, however often it is sent.
     if (content !== last.content) last = { content, id: unique() };
@@ -99,13 +109,14 @@
     return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   }
 
+  /** @param {Response | null} answer */
   async function judge(answer) {
     if (answer && answer.ok) {
       finish();
     } else if (answer && answer.status === 422) {
       const problem = await answer.json().catch(() => ({}));
       const errors = problem.errors || [];
-      report(CHECK, errors.map(({ path, message }) => ({ path, said: sentence(path, message) })));
+      report(CHECK, errors.map((/** @type {{path: string, message: string}} */ { path, message }) => ({ path, said: sentence(path, message) })));
     } else if (!answer || answer.status >= 500 || AGAIN.includes(answer.status)) {
       report(UNSENT, []);
     } else if (answer.status === 403) {
@@ -123,13 +134,13 @@
       return;
     }
     show(settings.thanks);
-    pantry.querySelector("[role=status]").focus();
+    /** @type {HTMLElement} */ (pantry.querySelector("[role=status]")).focus();
   }
 
   function lead() {
     const entries = new FormData(form);
     const { company, contact, consent } = nested(entries);
-    const painPoints = entries.getAll("requirements.painPoints").map((text) => text.trim()).filter(Boolean);
+    const painPoints = entries.getAll("requirements.painPoints").map((text) => String(text).trim()).filter(Boolean);
     return {
       company,
       contact,
@@ -142,11 +153,17 @@
     };
   }
 
+  /**
+   * @param {FormData} entries
+   * @returns {Record<string, Record<string, string>>}
+   */
   function nested(entries) {
+    /** @type {Record<string, Record<string, string>>} */
     const parts = {};
     for (const [name, value] of entries) {
       const [part, field] = name.split(".");
-      if (field && value.trim()) parts[part] = { ...parts[part], [field]: value.trim() };
+      const text = String(value).trim();
+      if (field && text) parts[part] = { ...parts[part], [field]: text };
     }
     return parts;
   }
@@ -160,19 +177,30 @@
     };
   }
 
-  function gaps() {
-    const empty = (field) => !field.value.trim();
-    return [...form.elements]
-      .filter((field) => field.dataset.missing && empty(field))
-      .filter(({ dataset }) => !dataset.either || empty(form.elements[dataset.either]))
-      .map(({ name, dataset }) => ({ path: name, said: dataset.missing }));
+  // The form's elements. Those that a visitor fills in have a text as value.
+  function fields() {
+    return /** @type {HTMLInputElement[]} */ ([...form.elements]);
   }
 
+  function gaps() {
+    /** @param {HTMLInputElement} field */
+    const empty = (field) => !field.value.trim();
+    return fields()
+      .filter((field) => field.dataset.missing && empty(field))
+      .filter(({ dataset }) => !dataset.either || empty(/** @type {HTMLInputElement} */ (form.elements.namedItem(dataset.either))))
+      .map(({ name, dataset }) => ({ path: name, said: dataset.missing ?? "" }));
+  }
+
+  /** @param {boolean} waiting */
   function wait(waiting) {
     button.disabled = waiting;
     button.textContent = waiting ? "Sending…" : "Send";
   }
 
+  /**
+   * @param {string} heading
+   * @param {{path: string, said: string}[]} faults
+   */
   function report(heading, faults) {
     const notice = element("div", "notice");
     notice.setAttribute("role", "alert");
@@ -180,20 +208,26 @@
     const list = element("ul", "");
     list.append(...faults.map(({ path, said }) => item(fieldOf(path), said)));
     notice.append(element("p", "notice-title", heading), ...(faults.length ? [list] : []));
-    form.querySelector(".lead").after(notice);
+    form.querySelector(".lead")?.after(notice);
     notice.focus();
   }
 
+  /** @param {string} path */
   function fieldOf(path) {
     // A fault of a whole part is shown beside its main field; a fault of a list's entry beside the list.
-    const either = [...form.elements].find(({ name, dataset }) => dataset.either && name.startsWith(`${path}.`));
-    return either || [...form.elements].find(({ id }) => id && id === nameOf(path));
+    const either = fields().find(({ name, dataset }) => dataset.either && name.startsWith(`${path}.`));
+    return either || fields().find(({ id }) => id && id === nameOf(path));
   }
 
+  /** @param {string} path */
   function nameOf(path) {
     return path.split(".").slice(0, 2).join(".");
   }
 
+  /**
+   * @param {HTMLElement | undefined} field
+   * @param {string} text
+   */
   function item(field, text) {
     const entry = element("li", "", field ? "" : text);
     if (!field) return entry;
@@ -208,17 +242,25 @@
     return entry;
   }
 
+  /**
+   * @param {string} path
+   * @param {string} message
+   */
   function sentence(path, message) {
     const label = settings.labels[nameOf(path)];
     const said = label ? `${label}: ${message}` : message.charAt(0).toUpperCase() + message.slice(1);
     return settings.advice[nameOf(path)] || said;
   }
 
+  /**
+   * @param {HTMLElement} field
+   * @param {string} text
+   */
   function mark(field, text) {
     if (field.hasAttribute("aria-invalid")) return;
     const note = element("p", "fault", text);
     note.id = `${field.id}-fault`;
-    field.closest(".field, .check").append(note);
+    field.closest(".field, .check")?.append(note);
     field.setAttribute("aria-invalid", "true");
     field.setAttribute("aria-describedby", [note.id, field.getAttribute("aria-describedby")].filter(Boolean).join(" "));
   }
@@ -226,7 +268,7 @@
   function clear() {
     form.querySelectorAll(".notice, .fault").forEach((notice) => notice.remove());
     form.querySelectorAll("[aria-invalid]").forEach((field) => {
-      const hints = field.getAttribute("aria-describedby").split(" ").slice(1);
+      const hints = (field.getAttribute("aria-describedby") ?? "").split(" ").slice(1);
       field.removeAttribute("aria-invalid");
       field.removeAttribute("aria-describedby");
       if (hints.length) field.setAttribute("aria-describedby", hints.join(" "));
