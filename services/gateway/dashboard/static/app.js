@@ -1,14 +1,14 @@
 // Starts the page: who is signed in, navigation, theme, live connection, and one mounted page at a time.
-import { get, sentence } from "./api.js";
-import { watchConfiguration } from "./configuration.js";
-import { button, byId, clear, debounce, h, icon, say } from "./dom.js";
-import { named } from "./format.js";
-import * as lead from "./lead.js";
-import * as leads from "./leads.js";
-import * as letters from "./letters.js";
-import { Live } from "./live.js";
-import * as overview from "./overview.js";
-import { href, start } from "./router.js";
+import { get, sentence } from "./core/api.js";
+import { watchConfiguration } from "./components/configuration.js";
+import { button, byId, clear, debounce, h, icon, say } from "./core/dom.js";
+import { named } from "./core/format.js";
+import * as lead from "./pages/lead.js";
+import * as leads from "./pages/leads.js";
+import * as letters from "./pages/letters.js";
+import { Live } from "./core/live.js";
+import * as overview from "./pages/overview.js";
+import { href, start } from "./core/router.js";
 
 /** @type {{page: string, label: string, scope: Scope, module: (id: string | null) => {mount: (here: Here) => () => void}}[]} */
 const PAGES = [

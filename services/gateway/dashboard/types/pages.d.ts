@@ -44,7 +44,7 @@ interface Here {
   id: string | null;
   query: URLSearchParams;
   me: Me;
-  live: import("../static/live").Live;
+  live: import("../static/core/live").Live;
   root: HTMLElement;
   title: (text: string) => void;
 }

@@ -1,6 +1,6 @@
 """Numbers, times and names as English text for a report. Pure, independent of the locale.
 
-The dashboard formats the same values in the browser's language (`dashboard/format.js`).
+The dashboard formats the same values in the browser's language (`dashboard/core/format.js`).
 """
 
 import unicodedata

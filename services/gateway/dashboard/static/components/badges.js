@@ -1,6 +1,6 @@
 // Badges that several pages show: a lead's status and its score.
-import { h } from "./dom.js";
-import { named } from "./format.js";
+import { h } from "../core/dom.js";
+import { named } from "../core/format.js";
 
 /** @param {string} status */
 export const statusBadge = (status) => h("span", { class: "badge", "data-status": status }, named(status));

@@ -1,10 +1,10 @@
 // All events of a lead, newest first, each with links to its cause and its effects.
-import { get, isAborted } from "./api.js";
-import { button, clear, focusedIn, h } from "./dom.js";
-import { ago, named, when } from "./format.js";
-import { href } from "./router.js";
+import { get, isAborted } from "../core/api.js";
+import { button, clear, focusedIn, h } from "../core/dom.js";
+import { ago, named, when } from "../core/format.js";
+import { href } from "../core/router.js";
 import { empty, failed, skeleton } from "./states.js";
-import { vocabulary } from "./vocabulary.js";
+import { vocabulary } from "../core/vocabulary.js";
 
 export class Timeline {
   /** @type {TimelineEvent[]} */

@@ -1,12 +1,12 @@
 // The leads: search, filters, and a list that stays quick with ten thousand of them.
-import { statusBadge, scoreMeter } from "./badges.js";
-import { button, clear, h, paced, say, setText } from "./dom.js";
-import { Filters, filtersOf, isFiltered } from "./filters.js";
-import { ago, companyOf, counted, named, number, personOf, when } from "./format.js";
-import { href, remember } from "./router.js";
-import { empty, failed, skeleton } from "./states.js";
-import { listFor } from "./store.js";
-import { VirtualRows } from "./virtual.js";
+import { statusBadge, scoreMeter } from "../components/badges.js";
+import { button, clear, h, paced, say, setText } from "../core/dom.js";
+import { Filters, filtersOf, isFiltered } from "../components/filters.js";
+import { ago, companyOf, counted, named, number, personOf, when } from "../core/format.js";
+import { href, remember } from "../core/router.js";
+import { empty, failed, skeleton } from "../components/states.js";
+import { listFor } from "../core/store.js";
+import { VirtualRows } from "../components/virtual.js";
 
 const COLUMNS = ["Lead", "Company", "Status", "Score", "Source", "Owner", "Captured"];
 const REFRESH_MS = 3000;
@@ -113,7 +113,7 @@ export function mount({ root, query, me, live, title }) {
   };
 }
 
-/** @param {import("./store.js").LeadList} list */
+/** @param {import("../core/store.js").LeadList} list */
 const summary = (list) => (list.ended ? counted(list.leads.length, "lead") : `${number(list.leads.length)} leads loaded, more available`);
 
 /**

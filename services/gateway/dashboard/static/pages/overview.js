@@ -1,13 +1,13 @@
 // The overview: key figures, charts, owners, and how fresh the figures are.
-import { get, isAborted, sentence } from "./api.js";
-import { ChartCard } from "./charts.js";
-import { clear, focusedIn, h, icon, say, setText } from "./dom.js";
-import { countsFigure, funnelFigure, scoresFigure, seriesFigure, sourcesFigure, timesFigure } from "./figures.js";
-import { changeOf, clockTime, counted, dayOf, decimal, hours, named, number, ownerName, percent, seconds, sentenceCase, when } from "./format.js";
-import { keptFresh } from "./live.js";
-import { modelCard } from "./model.js";
-import { href, remember } from "./router.js";
-import { failed, skeleton } from "./states.js";
+import { get, isAborted, sentence } from "../core/api.js";
+import { ChartCard } from "../components/charts.js";
+import { clear, focusedIn, h, icon, say, setText } from "../core/dom.js";
+import { countsFigure, funnelFigure, scoresFigure, seriesFigure, sourcesFigure, timesFigure } from "../components/figures.js";
+import { changeOf, clockTime, counted, dayOf, decimal, hours, named, number, ownerName, percent, seconds, sentenceCase, when } from "../core/format.js";
+import { keptFresh } from "../core/live.js";
+import { modelCard } from "../components/model.js";
+import { href, remember } from "../core/router.js";
+import { failed, skeleton } from "../components/states.js";
 
 /** @type {Record<Timeframe, string>} */
 const FRAMES = { week: "Week", month: "Month", quarter: "Quarter" };

@@ -1,7 +1,7 @@
 // The panels beside a lead's timeline: pure functions from the server's answers to elements.
-import { h } from "./dom.js";
+import { h } from "../core/dom.js";
 import { evidenceOf } from "./evidence.js";
-import { ago, counted, dateOf, money, named, number, roughly, sentenceCase, when } from "./format.js";
+import { ago, counted, dateOf, money, named, number, roughly, sentenceCase, when } from "../core/format.js";
 import { empty } from "./states.js";
 
 /**

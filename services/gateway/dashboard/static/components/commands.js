@@ -1,5 +1,5 @@
 // Sends a command, and watches the lead's timeline until it shows the outcome.
-import { get, send, sentence, statusOf } from "./api.js";
+import { get, send, sentence, statusOf } from "../core/api.js";
 
 /** @typedef {{state: "done" | "rejected" | "unknown", text: string}} Outcome */
 
@@ -23,7 +23,7 @@ export async function take({ method, path, body }, id) {
  * @param {string} leadId
  * @param {Action} command
  * @param {string} eventId
- * @param {import("./live.js").Live} live
+ * @param {import("../core/live.js").Live} live
  */
 export async function outcome(leadId, command, eventId, live) {
   const until = Date.now() + PATIENCE_MS;
@@ -68,7 +68,7 @@ export function verdict(events, command, eventId) {
 }
 
 /**
- * @param {import("./live.js").Live} live
+ * @param {import("../core/live.js").Live} live
  * @returns {Promise<void>}
  */
 function pause(live) {

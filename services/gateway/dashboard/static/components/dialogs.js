@@ -1,6 +1,6 @@
 // Forms in a modal dialog: fields from a list, faults beside them. Typed values stay if sending fails.
-import { sentence } from "./api.js";
-import { button, clear, h } from "./dom.js";
+import { sentence } from "../core/api.js";
+import { button, clear, h } from "../core/dom.js";
 
 let counter = 0;
 

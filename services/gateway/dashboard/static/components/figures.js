@@ -1,6 +1,6 @@
 // Turns the figures of /v1/analytics into charts, tables and sentences. Pure: it touches no element.
 import { tip } from "./charts.js";
-import { counted, dayOf, decimal, hours, named, number, percent, span, weekdayOf } from "./format.js";
+import { counted, dayOf, decimal, hours, named, number, percent, span, weekdayOf } from "../core/format.js";
 
 export const FEW = 30; // below so many leads a rate says little
 const NAMES_MAX = 9;

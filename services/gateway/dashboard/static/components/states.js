@@ -1,6 +1,6 @@
 // Placeholders for data: a skeleton while it loads, a sentence if there is none, a button after an error.
-import { sentence } from "./api.js";
-import { button, h } from "./dom.js";
+import { sentence } from "../core/api.js";
+import { button, h } from "../core/dom.js";
 
 /**
  * @param {number} lines

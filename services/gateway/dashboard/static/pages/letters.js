@@ -1,12 +1,12 @@
 // Dead letters: records that no worker could use, with the reason; an admin corrects and replays them.
-import { get, post, query as search } from "./api.js";
-import { ask } from "./dialogs.js";
-import { button, clear, focusedIn, h, icon, say, setText } from "./dom.js";
-import { counted, named, number, when } from "./format.js";
-import { keptFresh } from "./live.js";
-import { href, remember } from "./router.js";
-import { empty, failed, skeleton } from "./states.js";
-import { vocabulary } from "./vocabulary.js";
+import { get, post, query as search } from "../core/api.js";
+import { ask } from "../components/dialogs.js";
+import { button, clear, focusedIn, h, icon, say, setText } from "../core/dom.js";
+import { counted, named, number, when } from "../core/format.js";
+import { keptFresh } from "../core/live.js";
+import { href, remember } from "../core/router.js";
+import { empty, failed, skeleton } from "../components/states.js";
+import { vocabulary } from "../core/vocabulary.js";
 
 const PAGE = 50;
 const MOST = 200;

@@ -1,5 +1,5 @@
 // A list of any length; only the visible rows are in the page. All rows have one height.
-import { focusedIn } from "./dom.js";
+import { focusedIn } from "../core/dom.js";
 
 const OVERSCAN = 8;
 const PRINTED_MAX = 1000;

@@ -1,8 +1,8 @@
 // The filters above the leads. The page's address has their values.
-import { get } from "./api.js";
-import { button, debounce, h, setText } from "./dom.js";
-import { named, ownerName } from "./format.js";
-import { vocabulary } from "./vocabulary.js";
+import { get } from "../core/api.js";
+import { button, debounce, h, setText } from "../core/dom.js";
+import { named, ownerName } from "../core/format.js";
+import { vocabulary } from "../core/vocabulary.js";
 
 const SCORES = ["10", "25", "50", "70", "90"];
 const NAMES = ["q", "status", "source", "assignedTo", "minScore"];

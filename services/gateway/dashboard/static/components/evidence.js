@@ -1,5 +1,5 @@
 // The evidence of a rule's points, in words.
-import { counted, named, number, sentenceCase, when } from "./format.js";
+import { counted, named, number, sentenceCase, when } from "../core/format.js";
 
 const MOMENT = /^\d{4}-\d\d-\d\dT/;
 const WORD = /^[a-z]+(_[a-z]+)*$/;

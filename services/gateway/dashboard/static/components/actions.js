@@ -1,6 +1,6 @@
 // What a user may do with a lead: when, by which form, as which command. The server checks all of it again.
-import { companyOf, named, personOf } from "./format.js";
-import { vocabulary } from "./vocabulary.js";
+import { companyOf, named, personOf } from "../core/format.js";
+import { vocabulary } from "../core/vocabulary.js";
 
 const STAGES = ["qualification", "proposal", "negotiation"];
 /** @param {string} text */

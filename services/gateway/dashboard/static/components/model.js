@@ -1,6 +1,6 @@
 // The model behind the predictions, and how reliable it is.
-import { h, icon } from "./dom.js";
-import { ago, counted, dateOf, decimal, named, number, percent, sentenceCase } from "./format.js";
+import { h, icon } from "../core/dom.js";
+import { ago, counted, dateOf, decimal, named, number, percent, sentenceCase } from "../core/format.js";
 
 /** @type {Record<Schemas["Training"]["status"], string>} */
 const OUTCOMES = {

@@ -1,5 +1,5 @@
 // Charts: Apache ECharts, loaded when the first one is wanted, in the page's own colours, as SVG.
-import { button, clear, h, setText } from "./dom.js";
+import { button, clear, h, setText } from "../core/dom.js";
 
 const LIBRARY = "/dashboard/vendor/echarts.common.min.js";
 const TOKENS = ["ink", "soft", "edge", "card", "bar", "bar-quiet"];

@@ -1,8 +1,8 @@
 // Shows admins the refused configuration files, above every page.
-import { get } from "./api.js";
-import { clear, h, icon, say } from "./dom.js";
-import { counted, when } from "./format.js";
-import { keptFresh } from "./live.js";
+import { get } from "../core/api.js";
+import { clear, h, icon, say } from "../core/dom.js";
+import { counted, when } from "../core/format.js";
+import { keptFresh } from "../core/live.js";
 
 const SCOPE = "deadletters:manage";
 const EVERY_MS = 30_000;
@@ -11,7 +11,7 @@ const SHOWN = 3;
 
 /**
  * @param {Me} me
- * @param {import("./live.js").Live} live
+ * @param {import("../core/live.js").Live} live
  * @param {HTMLElement} place
  */
 export function watchConfiguration(me, live, place) {

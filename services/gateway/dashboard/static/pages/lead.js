@@ -1,16 +1,16 @@
 // One lead: the person, the score, the timeline, the next steps, and the actions.
-import { ActionBar } from "./actionbar.js";
-import { get, isAborted, statusOf } from "./api.js";
-import { scoreMeter, statusBadge } from "./badges.js";
-import { clear, h, icon } from "./dom.js";
-import { owners } from "./filters.js";
-import { companyOf, named, personOf, when } from "./format.js";
-import { keptFresh } from "./live.js";
-import { activitiesPanel, card, consentPanel, contactPanel, nurturePanel, predictionPanel, requirementsPanel, scorePanel } from "./panels.js";
-import { href } from "./router.js";
-import { empty, failed, skeleton } from "./states.js";
-import { loadedList } from "./store.js";
-import { Timeline } from "./timeline.js";
+import { ActionBar } from "../components/actionbar.js";
+import { get, isAborted, statusOf } from "../core/api.js";
+import { scoreMeter, statusBadge } from "../components/badges.js";
+import { clear, h, icon } from "../core/dom.js";
+import { owners } from "../components/filters.js";
+import { companyOf, named, personOf, when } from "../core/format.js";
+import { keptFresh } from "../core/live.js";
+import { activitiesPanel, card, consentPanel, contactPanel, nurturePanel, predictionPanel, requirementsPanel, scorePanel } from "../components/panels.js";
+import { href } from "../core/router.js";
+import { empty, failed, skeleton } from "../components/states.js";
+import { loadedList } from "../core/store.js";
+import { Timeline } from "../components/timeline.js";
 
 const REFRESH_MS = 1500;
 

@@ -1,9 +1,9 @@
 // The buttons of a lead, and the results of its commands.
-import { freshId, sentence } from "./api.js";
+import { freshId, sentence } from "../core/api.js";
 import { actionsFor } from "./actions.js";
 import { take, outcome } from "./commands.js";
 import { ask } from "./dialogs.js";
-import { button, clear, focusedIn, h, icon } from "./dom.js";
+import { button, clear, focusedIn, h, icon } from "../core/dom.js";
 
 /** @type {Record<string, string>} */
 const SIGNS = { sent: "wait", done: "check", rejected: "alert", unknown: "wait" };
@@ -14,7 +14,7 @@ export class ActionBar {
   /**
    * `changed()` is called when an outcome is known; `erased()` when the lead is gone.
    *
-   * @param {{me: Me, live: import("./live.js").Live, owners: () => string[], changed: () => void, erased: () => void}} parts
+   * @param {{me: Me, live: import("../core/live.js").Live, owners: () => string[], changed: () => void, erased: () => void}} parts
    */
   constructor({ me, live, owners, changed, erased }) {
     this.me = me;
