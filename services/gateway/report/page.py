@@ -20,7 +20,7 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.globals.update(plot_px=PLOT_PX, row_px=ROW_PX, missing=MISSING, palette=palette())
+_environment.globals.update(plot_px=PLOT_PX, row_px=ROW_PX, missing=MISSING, palette=palette)
 
 
 def render_report(report: Report, *, paper: bool) -> str:
