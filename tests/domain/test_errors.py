@@ -14,6 +14,7 @@ import shared
 from shared import errors
 from shared.errors import PantryError, Permanent, Transient
 from shared.kafka.broker_errors import BrokerUnavailable, RecordRefused, broker_errors
+from shared.observability.error_places import where
 
 
 def _classes() -> Iterator[type[BaseException]]:
@@ -61,6 +62,14 @@ def test_an_error_about_a_record_is_permanent() -> None:
     with pytest.raises(RecordRefused, match="MessageSizeTooLargeError") as caught, broker_errors():
         raise MessageSizeTooLargeError
     assert isinstance(caught.value, Permanent)
+
+
+def test_a_log_names_the_client_s_error_and_its_line_and_never_its_text() -> None:
+    with pytest.raises(BrokerUnavailable) as caught, broker_errors():
+        raise KafkaConnectionError("ana@example.com")
+    assert re.fullmatch(
+        rf"BrokerUnavailable \(KafkaConnectionError\) at {re.escape(__name__)}:\d+", where(caught.value)
+    )
 
 
 def test_a_bug_keeps_its_class() -> None:
