@@ -16,8 +16,9 @@ import structlog
 
 from shared.clock import Clock, pause
 from shared.config import Reloading
+from shared.domain.stored.untyped import Document
 from shared.mongo.names import CONFIGURATION
-from shared.mongo.storage import Document, Storage, Unavailable
+from shared.mongo.storage import Storage, Unavailable
 from shared.observability.error_places import where
 from shared.observability.metrics import Metrics
 

@@ -12,9 +12,9 @@ from services.capture.store import read_view, save
 from shared.domain.identity import older_forms
 from shared.domain.identity.normal_forms import Identity, identity_of
 from shared.domain.identity.older_forms import older_claims
-from shared.mongo.names import IDENTITIES
 from shared.mongo.storage import Storage
 from tests.builders import NOW, capture
+from tests.collection_names import IDENTITIES
 
 PEPPER = "salt"
 REGION = "US"

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from services.assignment.domain.decide import Assignment, LoadChange, assign_lead, is_unsettled, load_ledger
+from shared.domain.stored.untyped import Document
 from shared.mongo.names import LEADS, OWNERS
-from shared.mongo.storage import Change, Document, Storage
+from shared.mongo.storage import Change, Storage
 
 _SEEN_MAX = 500
 

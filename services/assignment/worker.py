@@ -18,13 +18,13 @@ from services.assignment.domain.decide import (
 )
 from shared.config import Reloading
 from shared.consuming.worker import Manifest, Runtime, Worker
+from shared.domain.stored.untyped import Document
 from shared.kafka.events import Outgoing, Received, emit
 from shared.leads.documents import read_leads
 from shared.leads.erasure_markers import erased
 from shared.leads.rights import CONFIGURED
 from shared.mongo import names as c
 from shared.mongo.retries import retry_on_conflict
-from shared.mongo.storage import Document
 
 NAME = "assignment"
 TOPICS = (SCORED, CONVERTED, UPDATED, ERASED)

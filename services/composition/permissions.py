@@ -18,7 +18,9 @@ PROCESSES = (*TOPICS_OF, GATEWAY, OPERATIONS, SETUP)
 (`pantry topics apply`, `pantry indexes apply`)."""
 
 _ANY = ""
-_READS_LEADS = dict.fromkeys((c.LEADS, c.ACTIVITIES, c.STEPS, c.INSIGHTS, c.ROLLUPS, c.PREDICTIONS), "find")
+_READS_LEADS: Mapping[str, str] = dict.fromkeys(
+    (c.LEADS, c.ACTIVITIES, c.STEPS, c.INSIGHTS, c.ROLLUPS, c.PREDICTIONS), "find"
+)
 
 _ACTIONS: Mapping[str, Mapping[str, str]] = {
     **{one.name: one.rights for one in MANIFESTS},

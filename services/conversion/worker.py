@@ -10,11 +10,11 @@ from schemas.topics import CONVERT, CONVERTED
 from services.conversion.domain import decide
 from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.domain.statuses import Move, objection
+from shared.domain.stored.untyped import Document
 from shared.kafka.events import Outgoing, Received, Result, emit
 from shared.leads.commands import CommandPolicy, Ruling, carry_out_commands
 from shared.leads.pending import LEAD_EXISTS
 from shared.leads.rights import COMMANDED
-from shared.mongo.storage import Document
 
 NAME = "conversion"
 TOPICS = (CONVERT, *LEAD_EXISTS)

@@ -7,9 +7,10 @@ from itertools import groupby
 from services.engagement.domain.decide import count_on_lead
 from services.engagement.domain.versions import RowPlan, Version, count_key, counted_row, plan_rows, row_ids_of
 from shared.domain.causes import CauseKind, may_have_forgotten
+from shared.domain.stored.untyped import Document
 from shared.leads.documents import add_activities, change_leads, read_leads, revised
 from shared.mongo.names import ACTIVITIES
-from shared.mongo.storage import Change, Document, Storage
+from shared.mongo.storage import Change, Storage
 
 
 async def save_versions(storage: Storage, versions: Sequence[Version], now: datetime) -> RowPlan | None:

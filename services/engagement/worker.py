@@ -16,13 +16,13 @@ from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.domain.activity_documents import activity
 from shared.domain.identity.normal_forms import email_key
 from shared.domain.moments import truncate_to_ms
+from shared.domain.stored.untyped import Document
 from shared.kafka.events import Outgoing, Received, Result, Unknown, emit
 from shared.leads.documents import leads_by_email, names_in, read_leads
 from shared.leads.pending import LEAD_EXISTS
 from shared.leads.rights import CONFIGURED, PENDING
 from shared.mongo import names as c
 from shared.mongo.retries import retry_on_conflict
-from shared.mongo.storage import Document
 
 NAME = "engagement"
 TOPICS = (ACTIVITIES, ENGAGEMENTS, *LEAD_EXISTS)

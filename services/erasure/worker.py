@@ -8,6 +8,7 @@ from schemas.topics import ERASE, ERASED, REJECTED
 from services.erasure import store
 from services.erasure.domain.decide import KnownLeads, decide_verdict, not_found
 from shared.consuming.worker import Manifest, Runtime, Worker
+from shared.domain.stored.untyped import Document
 from shared.kafka.events import Outgoing, Received, Unknown, emit
 from shared.leads.documents import leads_by_email, names_in, older_names_in, read_leads
 from shared.leads.erasure_markers import erased
@@ -16,7 +17,6 @@ from shared.leads.rights import PENDING
 from shared.mongo import names as c
 from shared.mongo.names import COMMANDS
 from shared.mongo.retries import retry_on_conflict
-from shared.mongo.storage import Document
 
 NAME = "erasure"
 TOPICS = (ERASE, *LEAD_EXISTS)

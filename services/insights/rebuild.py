@@ -14,10 +14,11 @@ from zoneinfo import ZoneInfo
 from services.insights.domain.rollup_changes import SECTIONS, add_counts, rollup_row
 from services.insights.rollup_store import SHARDS, apply_shards, begin_shards, count_leads, heartbeat, shard_of
 from shared.domain.rollups import META, bucket_id, flattened
+from shared.domain.stored.untyped import Document
 from shared.errors import Stop
 from shared.mongo.names import INSIGHTS, LEAD_ROWS, LEADS, ROLLUPS
 from shared.mongo.retries import retry_on_conflict
-from shared.mongo.storage import Change, Document, Storage
+from shared.mongo.storage import Change, Storage
 
 _PAGE = 1_000
 REPORTED_MAX = 20

@@ -23,9 +23,10 @@ from aiokafka.partitioner import murmur2
 from services.insights.domain.rollup_changes import SECTIONS, ShardUpdate, shard_updates
 from shared.domain.listing import PERSONAL
 from shared.domain.rollups import META, NAMED, bucket_id
+from shared.domain.stored.untyped import Document
 from shared.mongo.names import INSIGHTS, LEAD_ROWS, LEADS, ROLLUPS
 from shared.mongo.retries import retry_on_conflict
-from shared.mongo.storage import Change, Document, Storage, Unavailable
+from shared.mongo.storage import Change, Storage, Unavailable
 
 SHARDS = 12
 """One per partition of a topic, divided alike: processes rarely share a shard."""

@@ -12,9 +12,10 @@ from schemas import topics
 from services.insights.domain.timeline import DETAILS, activity_id, leads_of_effects, timeline_row
 from shared.domain.activity_documents import row_id
 from shared.domain.identity.normal_forms import email_key
+from shared.domain.stored.untyped import Document
 from shared.kafka.events import Received
 from shared.leads.documents import leads_by_email
-from shared.mongo.names import ACTIVITIES, CAPTURES, COMMANDS, LEADS, TIMELINE, TIMELINE_PENDING
+from shared.mongo.names import ACTIVITIES, CAPTURES, COMMANDS, LEADS, TIMELINE, TIMELINE_PENDING, CollectionName
 from shared.mongo.storage import Storage
 
 # As long as the worker that handles an event can still read it.
@@ -53,7 +54,7 @@ async def place_events(storage: Storage, received: Sequence[Received], now: date
 
 async def _stored_leads(storage: Storage, inputs: Sequence[Received]) -> dict[str, str]:
     """Return the leads of these inputs by the inputs' keys, as far as workers stored them."""
-    asked: dict[str, list[str]] = {}
+    asked: dict[CollectionName[Document], list[str]] = {}
     for one in inputs:
         asked.setdefault(_ANSWERS[one.record.topic], []).append(one.key)
     found = await asyncio.gather(*(storage.read(place, keys, fields=("leadId",)) for place, keys in asked.items()))

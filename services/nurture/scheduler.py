@@ -11,12 +11,12 @@ from schemas.topics import ACTIONS
 from services.nurture import store
 from services.nurture.domain.steps import decide_step, fault_in
 from shared.consuming.worker import Runtime
+from shared.domain.stored.untyped import Document
 from shared.kafka.events import Cause, Outgoing, emit
 from shared.leads.documents import read_leads
 from shared.mongo import leases
 from shared.mongo.leases import DuePoller
 from shared.mongo.names import STEPS
-from shared.mongo.storage import Document
 from shared.policies import policy_of
 
 _BATCH = 100

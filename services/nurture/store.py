@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 
 from services.nurture.domain.enrolment import EnrolmentPlan, enrolment_id, recover
 from services.nurture.domain.steps import CANCELLED, SCHEDULED, SENT, SKIPPED, StepDecision
+from shared.domain.stored.untyped import Document
 from shared.mongo.names import ENROLMENTS, STEPS
-from shared.mongo.storage import Change, Document, Storage
+from shared.mongo.storage import Change, Storage
 
 _OF_PREVIOUS = ("stepId", "state", "wakeAt", "decidedAt", "lastSentAt", "previousId")
 

@@ -29,13 +29,14 @@ from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.domain.consent.contact_permission import MAILED, ConsentPolicy, may
 from shared.domain.consent.statements import EMAIL
 from shared.domain.ids import derive
+from shared.domain.stored.untyped import Document
 from shared.kafka.events import Outgoing, Received, emit
 from shared.leads.documents import read_leads
 from shared.leads.rights import CONFIGURED
 from shared.mongo import names as c
 from shared.mongo.names import ENROLMENTS, LEADS, STEPS
 from shared.mongo.retries import retry_on_conflict
-from shared.mongo.storage import Document, Storage
+from shared.mongo.storage import Storage
 from shared.policies import policy_of
 
 NAME = "nurture"

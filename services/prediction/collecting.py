@@ -9,8 +9,9 @@ from services.prediction import store
 from services.prediction.domain.learning.features import Vector, vector
 from services.prediction.domain.learning.labels import Life, converted_in_time, is_outcome_known, landmark
 from shared.domain.statuses import OPEN
+from shared.domain.stored.untyped import Document
 from shared.mongo.names import LEADS, PREDICTIONS
-from shared.mongo.storage import Document, Storage
+from shared.mongo.storage import Storage
 
 EXAMPLES_MAX = 100_000
 """The most examples, the newest ones: older ones say less, and memory is limited."""

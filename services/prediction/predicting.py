@@ -15,9 +15,10 @@ from services.prediction.domain.training_job import again_at
 from shared.consuming.worker import Runtime
 from shared.domain.model_documents import HEURISTIC, STANDING
 from shared.domain.statuses import OPEN
+from shared.domain.stored.untyped import Document
 from shared.mongo.leases import acquire_lease
 from shared.mongo.names import PREDICTIONS
-from shared.mongo.storage import Change, Document
+from shared.mongo.storage import Change
 from shared.observability.error_places import where
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from shared.clock import pause, run_until
 from shared.consuming.worker import Runtime
 from shared.domain.model_documents import TRAINING
 from shared.domain.rollups import META, bucket_id, day_bucket
+from shared.domain.stored.untyped import Document
 from shared.mongo.names import INSIGHTS, ROLLUPS
-from shared.mongo.storage import Document
 
 _LOOK_S = 30.0
 

@@ -8,9 +8,10 @@ from typing import Any
 from services.prediction.domain.learning import condensing
 from services.prediction.domain.learning.features import History
 from shared.domain.model_documents import PROGRESS, STANDING, model_id
-from shared.mongo.names import ACTIVITIES, CAPTURES, LEADS, MODELS, PREDICTIONS, TIMELINE
+from shared.domain.stored.untyped import Document
+from shared.mongo.names import ACTIVITIES, CAPTURES, LEADS, MODELS, PREDICTIONS, TIMELINE, CollectionName
 from shared.mongo.retries import retry_on_conflict
-from shared.mongo.storage import Change, Document, Storage
+from shared.mongo.storage import Change, Storage
 
 _LEAD_FIELDS = ("source", "status", "score", "company", "contact", "context", "createdAt")
 _CAPTURE_FIELDS = ("leadId", "capturedAt", "knownAt", "channel", "filled")
@@ -46,7 +47,11 @@ async def load_histories(storage: Storage, as_of: Mapping[str, datetime]) -> dic
 
 
 async def _condensed(
-    storage: Storage, collection: str, fields: Sequence[str], condense: _Condense, as_of: Mapping[str, datetime]
+    storage: Storage,
+    collection: CollectionName[Document],
+    fields: Sequence[str],
+    condense: _Condense,
+    as_of: Mapping[str, datetime],
 ) -> dict[str, list[Mapping[str, Any]]]:
     """Return these leads' condensed rows, read in pages: a lead can have any number of rows."""
     kept: list[Mapping[str, Any]] = []

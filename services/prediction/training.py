@@ -17,10 +17,11 @@ from services.prediction.collecting import Collected, collect
 from services.prediction.domain.judging.promotion import promote, run_as_shadow
 from services.prediction.domain.training_job import job_result
 from shared.domain.model_documents import HEURISTIC, STANDING, TRAINING, model_id
+from shared.domain.stored.untyped import Document
 from shared.errors import Permanent
 from shared.mongo.names import MODELS
 from shared.mongo.retries import retry_on_conflict
-from shared.mongo.storage import Document, Storage
+from shared.mongo.storage import Storage
 
 _log = structlog.get_logger()
 

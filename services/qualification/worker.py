@@ -14,11 +14,11 @@ from shared.domain.bant import bant_score
 from shared.domain.consent.statements import paths
 from shared.domain.moments import truncate_to_ms
 from shared.domain.statuses import Move, objection
+from shared.domain.stored.untyped import Document
 from shared.kafka.events import Outgoing, Received, Result, emit
 from shared.leads.commands import CommandPolicy, Ruling, carry_out_commands
 from shared.leads.pending import LEAD_EXISTS
 from shared.leads.rights import COMMANDED
-from shared.mongo.storage import Document
 
 NAME = "qualification"
 TOPICS = (QUALIFY, UPDATE, *LEAD_EXISTS)

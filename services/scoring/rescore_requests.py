@@ -17,10 +17,10 @@ from schemas.topics import RESCORE
 from services.scoring import store
 from shared.consuming.worker import Runtime
 from shared.domain.ids import derive
+from shared.domain.stored.untyped import Document
 from shared.kafka.events import Cause, Outgoing, emit
 from shared.mongo.leases import DuePoller
 from shared.mongo.names import LEADS
-from shared.mongo.storage import Document
 from shared.observability.error_places import where
 
 PAGE = 200

@@ -13,7 +13,7 @@ from services.scoring.rescore_requests import PAGE, POLL_S, RescoreRequests
 from shared.clock import pause
 from shared.config import Reloading
 from shared.consuming.worker import Runtime
-from shared.mongo.storage import Document
+from shared.domain.stored.untyped import Document
 
 _CHECK_S = 2.0
 # Once all leads have the current rules, only a process with an older file can change that.

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from services.scoring.domain import rescoring_job
+from shared.domain.stored.untyped import Document
 from shared.mongo.names import LEADS, RESCORING
 from shared.mongo.retries import retry_on_conflict
-from shared.mongo.storage import Change, Document, Storage
+from shared.mongo.storage import Change, Storage
 
 AGES_AT = "scoring.agesAt"
 _RULE_SET = "scoring.ruleSet"
@@ -42,7 +42,7 @@ async def find_under_other_rules(storage: Storage, version: str, most: int) -> l
     return []
 
 
-def _others(version: str) -> list[Mapping[str, Any]]:
+def _others(version: str) -> list[Mapping[str, object]]:
     # An index serves "less" and "greater"; "not equal" would read the whole index.
     return [{_RULE_SET: {"$lt": version}}, {_RULE_SET: {"$gt": version}}]
 

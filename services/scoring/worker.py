@@ -17,13 +17,14 @@ from services.scoring.rescore_requests import AgedScores
 from services.scoring.rescoring import Rescoring
 from shared.config import Reloading
 from shared.consuming.worker import Manifest, Runtime, Worker
+from shared.domain.stored.untyped import Document
 from shared.kafka.events import Cause, Outgoing, Received, emit
 from shared.leads.documents import read_leads
 from shared.leads.rights import CONFIGURED
 from shared.mongo import names as c
 from shared.mongo.names import LEADS
 from shared.mongo.retries import retry_on_conflict
-from shared.mongo.storage import Change, Document
+from shared.mongo.storage import Change
 
 NAME = "scoring"
 TOPICS = (CREATED, MERGED, QUALIFIED, DISQUALIFIED, CONVERTED, UPDATED, ASSIGNED, RESCORE)

@@ -24,11 +24,12 @@ from shared.consuming.worker import Runtime
 from shared.domain.activity_documents import tally
 from shared.domain.causes import CauseKind, Memory, remember, remembered
 from shared.domain.size import GROWTH_ROOM, convertible, slim
+from shared.domain.stored.untyped import Document
 from shared.kafka.events import Deferred, Outgoing, Received, TooLarge, Unknown, emit
 from shared.leads.documents import add_activities, change_leads, close_causes, read_leads, revised
 from shared.mongo.names import COMMANDS
 from shared.mongo.retries import retry_on_conflict
-from shared.mongo.storage import Change, Document, Storage
+from shared.mongo.storage import Change, Storage
 
 _MAY_PASS = frozenset(
     {RejectionReason.LEAD_NOT_QUALIFIED, RejectionReason.LEAD_LOST, RejectionReason.INVALID_TRANSITION}

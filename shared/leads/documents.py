@@ -5,8 +5,9 @@ from typing import Any
 
 from shared.domain.identity.normal_forms import email_key
 from shared.domain.identity.older_forms import older_emails
-from shared.mongo.names import ACTIVITIES, IDENTITIES, LEADS
-from shared.mongo.storage import Change, Document, Storage
+from shared.domain.stored.untyped import Document
+from shared.mongo.names import ACTIVITIES, IDENTITIES, LEADS, CollectionName
+from shared.mongo.storage import Change, Storage
 
 
 async def read_leads(storage: Storage, lead_ids: Iterable[str]) -> dict[str, Document]:
@@ -71,7 +72,7 @@ async def change_leads(storage: Storage, changes: Sequence[Change]) -> bool:
     return await storage.change(LEADS, changes)
 
 
-async def close_causes(storage: Storage, collection: str, keys: Iterable[str], mark: str) -> None:
+async def close_causes(storage: Storage, collection: CollectionName[Any], keys: Iterable[str], mark: str) -> None:
     """Mark the rows of causes before their leads forget them (`shared.domain.causes`)."""
     await storage.change(collection, [Change(key, {mark: False}, {"$set": {mark: True}}) for key in keys])
 

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from shared.consuming.circuit_breaker import CircuitOpen
 from shared.domain.identity.older_forms import older_names
 from shared.domain.ids import derive
+from shared.domain.stored.untyped import Document
 from shared.mongo.names import ERASURE_MARKERS, IDENTITIES
 from shared.mongo.retries import retry_on_conflict
-from shared.mongo.storage import Change, Document, Storage
+from shared.mongo.storage import Change, Storage
 
 PEPPER = "pepper"
 """The id of the row with the pepper's hash; no marker has it."""

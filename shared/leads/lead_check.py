@@ -10,11 +10,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from schemas.lead import Lead
+from shared.domain.stored.untyped import Document
 from shared.leads.documents import revised
-from shared.mongo.names import ACTIVITIES, CAPTURES, COMMANDS, LEADS, TIMELINE
-from shared.mongo.storage import Change, Document, Storage
+from shared.mongo.names import ACTIVITIES, CAPTURES, COMMANDS, LEADS, TIMELINE, CollectionName
+from shared.mongo.storage import Change, Storage
 
-PLACES = (LEADS, CAPTURES, ACTIVITIES, COMMANDS, TIMELINE)
+PLACES: tuple[CollectionName[Any], ...] = (LEADS, CAPTURES, ACTIVITIES, COMMANDS, TIMELINE)
 """The collections that keep free parts: objects whose fields the producer names."""
 
 
@@ -22,7 +23,7 @@ PLACES = (LEADS, CAPTURES, ACTIVITIES, COMMANDS, TIMELINE)
 class Finding:
     """A document whose `paths` need other names, or a lead that can't be shown (`why`)."""
 
-    collection: str
+    collection: CollectionName[Any]
     id: str
     paths: tuple[str, ...] = ()
     why: str | None = None
@@ -62,7 +63,7 @@ def _renamed(name: str) -> str:
     return "_" + plain.removeprefix("$") if plain.startswith("$") or not plain else plain
 
 
-def inspect(collection: str, document: Document) -> Finding | None:
+def inspect(collection: CollectionName[Any], document: Document) -> Finding | None:
     """Return what is wrong with a stored document, or None. Quotes no value."""
     paths = tuple(bad_names(document))
     why = _unshowable(document) if collection == LEADS else None
@@ -91,7 +92,7 @@ async def check_leads(storage: Storage, *, repairing: bool) -> AsyncIterator[tup
                 yield finding, done
 
 
-async def repair(storage: Storage, collection: str, document: Document) -> bool:
+async def repair(storage: Storage, collection: CollectionName[Any], document: Document) -> bool:
     """Rename the bad names in this document; False if another writer changed it first."""
     fields = {name: repaired(value) for name, value in document.items() if any(bad_names(value))}
     if collection == LEADS:

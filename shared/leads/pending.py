@@ -12,6 +12,7 @@ from schemas.topics import CREATED, MERGED
 from shared.consuming.isolation import Failed, Isolation
 from shared.consuming.processor import RecordProcessor, count_handled, resolve_unknown
 from shared.domain.operations.failure_limits import Handled
+from shared.domain.stored.untyped import Document
 from shared.kafka.decoding import FailedRecord, decode
 from shared.kafka.events import Deferred, Received, Record, Result, Unknown
 from shared.leads.documents import known_names, names_in, names_of, read_leads
@@ -20,7 +21,7 @@ from shared.leads.pending_store import PendingStore, record_of
 from shared.leads.status_watch import StatusWatch
 from shared.mongo.leases import DuePoller
 from shared.mongo.names import PENDING_EVENTS
-from shared.mongo.storage import Document, Storage
+from shared.mongo.storage import Storage
 
 LEAD_EXISTS = (CREATED, MERGED)
 """The topics that announce a lead, or a new name of one."""

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from shared.domain.ids import derive
+from shared.domain.stored.untyped import Document
 from shared.kafka.events import Deferred, Record, Unknown
 from shared.mongo import leases
 from shared.mongo.names import PENDING_EVENTS
-from shared.mongo.storage import Change, Document, Storage
+from shared.mongo.storage import Change, Storage
 
 _PAGE = 200
 # A new lead releases its pending events at once. This finds leads that got another address.

@@ -12,14 +12,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.clock import Clock
-from shared.mongo.storage import Change, Document, Storage
+from shared.domain.stored.untyped import Document
+from shared.mongo.names import CollectionName
+from shared.mongo.storage import Change, Storage
 
 # A poller sleeps no longer: another process may store a row and crash before it wakes this one.
 _LONGEST_SLEEP_S = 5.0
 
 
 async def find(
-    storage: Storage, collection: str, now: datetime, most: int, query: Mapping[str, Any] | None = None
+    storage: Storage,
+    collection: CollectionName[Document],
+    now: datetime,
+    most: int,
+    query: Mapping[str, object] | None = None,
 ) -> list[Document]:
     """Return up to `most` due rows, oldest first. An index must serve `query` and `wakeAt`."""
     wanted = {**(query or {}), "wakeAt": {"$lte": now}}
@@ -28,11 +34,11 @@ async def find(
 
 async def acquire_lease(  # noqa: PLR0913 - what, when, for how long
     storage: Storage,
-    collection: str,
+    collection: CollectionName[Document],
     now: datetime,
     lease: timedelta,
     most: int,
-    query: Mapping[str, Any] | None = None,
+    query: Mapping[str, object] | None = None,
 ) -> list[Document]:
     """Lease up to `most` due rows; return those that no other process took first."""
     rows = await find(storage, collection, now, most, query)
@@ -55,9 +61,9 @@ class DuePoller:
         self,
         storage: Storage,
         clock: Clock,
-        collection: str,
+        collection: CollectionName[Any],
         take: Callable[[], Awaitable[int]],
-        query: Mapping[str, Any] | None = None,
+        query: Mapping[str, object] | None = None,
         field: str = "wakeAt",
     ) -> None:
         self._storage, self._clock, self._collection, self._field = storage, clock, collection, field

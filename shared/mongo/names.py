@@ -4,33 +4,47 @@ A new collection must be in `COLLECTIONS`: a test fails if one is missing. Topic
 a record when the retention of its topic ends, and no sooner (`schemas/topics.py`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Generic, TypeVar
 
-LEADS = "leads"
-CAPTURES = "captures"
-IDENTITIES = "identities"
-ACTIVITIES = "activities"
-COMMANDS = "commands"
-OWNERS = "owners"
-ENROLMENTS = "enrolments"
-STEPS = "nurture_steps"
-PENDING_EVENTS = "orphans"
-RESCORING = "rescoring"
-ERASURE_MARKERS = "tombstones"
-INSIGHTS = "insights"
-ROLLUPS = "rollups"
-LEAD_ROWS = "lead_rows"
-TIMELINE = "timeline"
-TIMELINE_PENDING = "unplaced"
-PREDICTIONS = "predictions"
-MODELS = "models"
-KEYS = "api_keys"
-RATES = "rate_limits"
-USERS = "people"
-SESSIONS = "sessions"
-REPLAYS = "replays"
-CONFIGURATION = "configuration"
+from shared.domain.stored.untyped import Document
+
+D = TypeVar("D", bound=Mapping[str, object])
+"""The type of a collection's documents."""
+
+
+class CollectionName(str, Generic[D]):
+    """The name of a collection with documents of type `D`."""
+
+    __slots__ = ()
+
+
+LEADS = CollectionName[Any]("leads")
+CAPTURES = CollectionName[Document]("captures")
+IDENTITIES = CollectionName[Document]("identities")
+ACTIVITIES = CollectionName[Document]("activities")
+COMMANDS = CollectionName[Document]("commands")
+OWNERS = CollectionName[Document]("owners")
+ENROLMENTS = CollectionName[Document]("enrolments")
+STEPS = CollectionName[Document]("nurture_steps")
+PENDING_EVENTS = CollectionName[Document]("orphans")
+RESCORING = CollectionName[Document]("rescoring")
+ERASURE_MARKERS = CollectionName[Document]("tombstones")
+INSIGHTS = CollectionName[Document]("insights")
+ROLLUPS = CollectionName[Document]("rollups")
+LEAD_ROWS = CollectionName[Document]("lead_rows")
+TIMELINE = CollectionName[Document]("timeline")
+TIMELINE_PENDING = CollectionName[Document]("unplaced")
+PREDICTIONS = CollectionName[Document]("predictions")
+MODELS = CollectionName[Document]("models")
+KEYS = CollectionName[Document]("api_keys")
+RATES = CollectionName[Document]("rate_limits")
+USERS = CollectionName[Document]("people")
+SESSIONS = CollectionName[Document]("sessions")
+REPLAYS = CollectionName[Document]("replays")
+CONFIGURATION = CollectionName[Document]("configuration")
 
 
 class ErasureAction(StrEnum):
@@ -49,7 +63,7 @@ class Collection:
     `by` is the field that names the lead; None if the collection names none.
     """
 
-    name: str
+    name: CollectionName[Any]
     owner: str
     holds: str
     by: str | None

@@ -28,10 +28,10 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 
 from shared.config import ConfigError
+from shared.domain.stored.untyped import Document
 from shared.errors import Transient
 from shared.mongo.connection import Mongo
-
-Document = dict[str, Any]
+from shared.mongo.names import CollectionName, D
 
 _DUPLICATE_KEY, _FORBIDDEN = 11000, 13
 # The embedded database compares each document with the whole list: slices make 500 documents four times as fast.
@@ -84,8 +84,8 @@ class Change:
     """A compare-and-set: applies `update` to document `id` only while `guard` matches it."""
 
     id: str
-    guard: Mapping[str, Any]
-    update: Mapping[str, Any]
+    guard: Mapping[str, object]
+    update: Mapping[str, Mapping[str, object]]
 
 
 @asynccontextmanager
@@ -154,7 +154,7 @@ class Storage:
         self._client.close()
 
     @property
-    def write_concern(self) -> Mapping[str, Any]:
+    def write_concern(self) -> Mapping[str, object]:
         """What a write waits for, as MongoDB's options `w` and `j`."""
         return dict(self._database.write_concern.document)
 
@@ -177,14 +177,19 @@ class Storage:
             await self._database.command("ping")
 
     async def read(
-        self, collection: str, ids: Iterable[str], fields: Sequence[str] | None = None
-    ) -> dict[str, Document]:
-        """Return the documents with these ids, by id, as far as they exist."""
-        return {document["_id"]: document for document in await self.find_in(collection, "_id", ids, fields=fields)}
+        self, collection: CollectionName[D], ids: Iterable[str], fields: Sequence[str] | None = None
+    ) -> dict[str, D]:
+        """Return the documents with these ids, by id, as far as they exist.
+
+        With `fields`, a document lacks all others, whatever its type says.
+        """
+        return {
+            str(document["_id"]): document for document in await self.find_in(collection, "_id", ids, fields=fields)
+        }
 
     async def find_in(
-        self, collection: str, field: str, values: Iterable[str], *, fields: Sequence[str] | None = None
-    ) -> list[Document]:
+        self, collection: CollectionName[D], field: str, values: Iterable[str], *, fields: Sequence[str] | None = None
+    ) -> list[D]:
         """Return the documents whose `field` has any of these values. An index must serve `field`."""
         wanted = list(dict.fromkeys(values))
         slices = [wanted[start : start + _VALUES_A_READ] for start in range(0, len(wanted), _VALUES_A_READ)]
@@ -193,20 +198,20 @@ class Storage:
 
     async def find(
         self,
-        collection: str,
-        query: Mapping[str, Any],
+        collection: CollectionName[D],
+        query: Mapping[str, object],
         *,
         fields: Sequence[str] | None = None,
         sort: Sequence[tuple[str, int]] = (),
         limit: int = 0,
-    ) -> list[Document]:
+    ) -> list[D]:
         """Return the documents that match `query`; `limit` 0: all. An index must serve `query`."""
         async with _sorted_errors():
             shown = dict.fromkeys(fields, 1) if fields else None
             cursor = self._database[collection].find(query, shown, sort=list(sort) or None, limit=limit)
             return list(await cursor.to_list(None))
 
-    async def insert_new(self, collection: str, documents: Sequence[Document]) -> set[str]:
+    async def insert_new(self, collection: CollectionName[D], documents: Sequence[D]) -> set[str]:
         """Insert documents; return the ids that existed before, which stay untouched."""
         if not documents:
             return set()
@@ -217,10 +222,10 @@ class Storage:
             faults = _write_faults(unavailable)
             if not faults or any(fault["code"] != _DUPLICATE_KEY for fault in faults):
                 raise
-            return {documents[fault["index"]]["_id"] for fault in faults}
+            return {str(documents[fault["index"]]["_id"]) for fault in faults}
         return set()
 
-    async def put(self, collection: str, documents: Sequence[Document]) -> None:
+    async def put(self, collection: CollectionName[D], documents: Sequence[D]) -> None:
         """Store each document under its id; replace one that exists."""
         if documents:
             async with _sorted_errors():
@@ -228,7 +233,7 @@ class Storage:
                     [ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in documents], ordered=False
                 )
 
-    async def replace(self, collection: str, documents: Sequence[tuple[Mapping[str, Any], Document]]) -> bool:
+    async def replace(self, collection: CollectionName[D], documents: Sequence[tuple[Mapping[str, object], D]]) -> bool:
         """Replace each document whose guard matches; return whether all guards did."""
         if not documents:
             return True
@@ -247,7 +252,9 @@ class Storage:
             )
         return bool(result.matched_count == len(changes))
 
-    async def change_all(self, collection: str, query: Mapping[str, Any], update: Mapping[str, Any]) -> int:
+    async def change_all(
+        self, collection: str, query: Mapping[str, object], update: Mapping[str, Mapping[str, object]]
+    ) -> int:
         """Apply `update` to all documents that match `query`, by an index; return their number."""
         async with _sorted_errors():
             result = await self._database[collection].update_many(query, update)
@@ -260,7 +267,7 @@ class Storage:
             async with _sorted_errors():
                 await self._database[collection].bulk_write([DeleteOne({"_id": one}) for one in wanted], ordered=False)
 
-    async def delete_guarded(self, collection: str, guards: Mapping[str, Mapping[str, Any]]) -> bool:
+    async def delete_guarded(self, collection: str, guards: Mapping[str, Mapping[str, object]]) -> bool:
         """Delete each document whose guard (by id) matches; return whether all guards did."""
         if not guards:
             return True
@@ -269,14 +276,14 @@ class Storage:
             result = await self._database[collection].bulk_write(deletions, ordered=False)
         return bool(result.deleted_count == len(guards))
 
-    async def delete_all(self, collection: str, query: Mapping[str, Any]) -> int:
+    async def delete_all(self, collection: str, query: Mapping[str, object]) -> int:
         """Delete all documents that match `query`, by an index; return how many."""
         async with _sorted_errors():
             return int((await self._database[collection].delete_many(query)).deleted_count)
 
     async def pages_in(
-        self, collection: str, field: str, values: Iterable[str], *, fields: Sequence[str] | None = None
-    ) -> AsyncIterator[list[Document]]:
+        self, collection: CollectionName[D], field: str, values: Iterable[str], *, fields: Sequence[str] | None = None
+    ) -> AsyncIterator[list[D]]:
         """Yield the documents of `find_in` in pages: one value may have any number of documents."""
         wanted, shown = list(dict.fromkeys(values)), dict.fromkeys(fields, 1) if fields else None
         for start in range(0, len(wanted), _VALUES_A_READ):
@@ -288,13 +295,13 @@ class Storage:
 
     async def scan(
         self,
-        collection: str,
-        query: Mapping[str, Any] | None = None,
+        collection: CollectionName[D],
+        query: Mapping[str, object] | None = None,
         *,
         after: str = "",
         fields: Sequence[str] | None = None,
         page: int = 200,
-    ) -> AsyncIterator[list[Document]]:
+    ) -> AsyncIterator[list[D]]:
         """Yield all documents that match `query`, in pages, by id, from behind `after`. For jobs.
 
         No index needs to serve `query`.
@@ -306,24 +313,26 @@ class Storage:
             while documents := await cursor.to_list(page):
                 yield documents
 
-    async def collections(self) -> list[str]:
+    async def collections(self) -> list[CollectionName[Document]]:
         """Return the names of the collections that exist."""
         async with _sorted_errors():
-            return sorted(await self._database.list_collection_names())
+            return [CollectionName(name) for name in sorted(await self._database.list_collection_names())]
 
-    async def count(self, collection: str, query: Mapping[str, Any] | None = None) -> int:
+    async def count(self, collection: str, query: Mapping[str, object] | None = None) -> int:
         """Return how many documents match. For commands and tests, not for handlers."""
         async with _sorted_errors():
             return int(await self._database[collection].count_documents(query or {}))
 
-    async def count_up_to(self, collection: str, query: Mapping[str, Any], most: int) -> int:
+    async def count_up_to(self, collection: str, query: Mapping[str, object], most: int) -> int:
         """Return how many documents match `query`, `most` at most. An index must serve `query`."""
         if most < 1:
             return 0  # for the server, a limit of 0 is an error or no limit
         async with _sorted_errors():
             return int(await self._database[collection].count_documents(query, limit=most))
 
-    async def earliest(self, collection: str, field: str, query: Mapping[str, Any]) -> datetime | None:
+    async def earliest(
+        self, collection: CollectionName[Any], field: str, query: Mapping[str, object]
+    ) -> datetime | None:
         """Return the least `field` of matching documents. An index must serve `query` and `field`."""
         found = await self.find(collection, query, fields=(field,), sort=((field, 1),), limit=1)
         value: Any = found[0] if found else {}
@@ -343,7 +352,7 @@ class Storage:
         async with _sorted_errors():
             return str(await self._database[collection].create_index(list(keys), sparse=sparse, **more))
 
-    async def set_role(self, role: Mapping[str, Any]) -> None:
+    async def set_role(self, role: Document) -> None:
         """Create the role of this `createRole`, or replace the privileges of an existing one."""
         name, privileges = role["createRole"], {part: role[part] for part in ("privileges", "roles")}
         async with _sorted_errors():

@@ -29,8 +29,8 @@ from services.insights.rollup_store import Watermark, count_leads
 from shared.clock import system_clock
 from shared.domain.ids import derive
 from shared.domain.rollups import bucket_id
-from shared.mongo.names import LEAD_ROWS, LEADS, ROLLUPS
 from shared.mongo.storage import Change, Storage
+from tests.collection_names import LEAD_ROWS, LEADS, ROLLUPS
 from tests.gateway import gateway_process, new_key
 from tests.harness import Bench, bench
 

@@ -24,11 +24,12 @@ from aiokafka import AIOKafkaProducer
 
 from deploy.local import LocalServers
 from schemas.topics import CAPTURED, CREATED, ENROLLED, REJECTED, SCORED, Topic
-from shared.mongo.names import CAPTURES, ENROLMENTS, IDENTITIES, LEADS, STEPS
-from shared.mongo.storage import Document
+from shared.domain.stored.untyped import Document
+from shared.mongo.names import CollectionName
 from shared.observability.log_setup import configure
 from shared.settings import Settings
 from tests.builders import data, event
+from tests.collection_names import CAPTURES, ENROLMENTS, IDENTITIES, LEADS, STEPS
 from tests.harness import Bench, bench, stop
 
 _STAGES = (("capture", CREATED), ("scoring", SCORED), ("nurture", ENROLLED))
@@ -62,7 +63,7 @@ def _database(on: Bench) -> int | None:
 
 _Documents = Callable[[Mapping[str, Any]], Mapping[str, Sequence[Document]]]
 """Of a capture's event, the documents to store, by collection."""
-_Write = Callable[[str, Sequence[Document]], Awaitable[object]]
+_Write = Callable[[CollectionName[Document], Sequence[Document]], Awaitable[object]]
 """How to store documents in a collection."""
 
 
@@ -94,7 +95,7 @@ async def bare(on: Bench, count: int, name: str, documents: _Documents, write: _
                 made = [documents(json.loads(record.value or b"")) for record in records]
                 found = {collection for one in made for collection in one}
                 writes = [(of, [document for one in made for document in one.get(of, ())]) for of in found]
-                await asyncio.gather(*[write(f"{name}.{of}", some) for of, some in writes])
+                await asyncio.gather(*[write(CollectionName(f"{name}.{of}"), some) for of, some in writes])
                 sent = [await producer.send(REJECTED.name, record.value, key=record.key) for record in records]
                 await asyncio.gather(*sent)
                 done += len(records)

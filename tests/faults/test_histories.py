@@ -34,8 +34,9 @@ import pytest
 from deploy.local import Backend, LocalServers
 from schemas import topics
 from schemas.topics import Topic
+from shared.domain.stored.untyped import Document
 from shared.mongo.connection import Mongo
-from shared.mongo.storage import Document, Storage
+from shared.mongo.storage import Storage
 from tests.builders import NOW, data
 from tests.harness import lead_id
 from tests.model.rig import Rig

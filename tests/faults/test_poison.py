@@ -25,8 +25,8 @@ from services.composition import process as composition
 from services.composition.process import run_workers
 from services.composition.workers import TOPICS_OF, WORKERS
 from shared.kafka.reading import lag
-from shared.mongo.names import COMMANDS, LEADS, STEPS, TIMELINE
 from tests.builders import data, event
+from tests.collection_names import COMMANDS, LEADS, STEPS, TIMELINE
 from tests.faults.poison import FAILURES, poison, with_bug
 from tests.harness import DEADLINE_S, Bench, bench, capture_key, lead_id, until, until_ready
 

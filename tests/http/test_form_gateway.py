@@ -13,7 +13,8 @@ from starlette.routing import Route
 from deploy.local import LocalServers
 from schemas.topics import CAPTURED
 from services.gateway.auth.domain.principals import KeyKind
-from shared.mongo.storage import Document
+from shared.domain.stored.untyped import Document
+from tests.collection_names import LEADS
 from tests.gateway import events, gateway, new_key
 from tests.harness import Bench, bench, until
 from tests.http.forms import TYPED, fill, opened, send, served
@@ -45,7 +46,7 @@ async def _lead(on: Bench) -> Document:
         return await on.count("leads") == 1
 
     await until(there, "the lead")
-    (lead,) = await on.storage.find("leads", {})
+    (lead,) = await on.storage.find(LEADS, {})
     return lead
 
 

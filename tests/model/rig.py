@@ -23,16 +23,17 @@ from services.composition.workers import TOPICS_OF, WORKERS, create_indexes
 from shared.consuming.consumer import BatchConsumer
 from shared.consuming.processor import RecordProcessor
 from shared.consuming.worker import Runtime, Worker
+from shared.domain.stored.untyped import Document
 from shared.errors import Transient
 from shared.kafka.client import Publisher
 from shared.kafka.events import Outgoing, Received, Record, Result
 from shared.leads.pending import PendingProcessor
 from shared.leads.pending_store import PendingStore
-from shared.mongo.names import PENDING_EVENTS
-from shared.mongo.storage import Document, Storage
+from shared.mongo.storage import Storage
 from shared.observability.metrics import Metrics
 from shared.settings import Settings
 from tests.builders import NOW, event
+from tests.collection_names import PENDING_EVENTS
 
 SETTINGS = Settings(erasure_pepper=SecretStr("salt"))
 SOURCE = "/tests"

@@ -25,6 +25,7 @@ from shared.kafka.events import Outgoing, Record
 from shared.mongo.connection import Mongo
 from shared.mongo.storage import Storage
 from tests.builders import NOW, event
+from tests.collection_names import CAPTURES, IDENTITIES, LEADS
 from tests.harness import bench, capture_key, until
 from tests.model.alphabet import Card, Facts, Model, cards, letters, told_of
 from tests.model.rig import SETTINGS
@@ -86,15 +87,15 @@ class _Run:
 
     async def compare(self, storage: Storage) -> None:
         """What is stored of this run is what the model has."""
-        leads = await storage.read("leads", self.model.leads)
+        leads = await storage.read(LEADS, self.model.leads)
         assert {one["_id"]: letters(one) for one in leads.values()} == {
             one.id: one.shows for one in self.model.leads.values()
         }, self.name
-        rows = await storage.read("captures", [capture_key(_SOURCE, one.event_id) for one in self.cards])
+        rows = await storage.read(CAPTURES, [capture_key(_SOURCE, one.event_id) for one in self.cards])
         captures = {capture_key(_SOURCE, one): lead.id for lead in self.model.leads.values() for one in lead.captures}
         assert {key: row["leadId"] for key, row in rows.items()} == captures
         claims = {f"email:{email}.{self.name}@example.com": owner for email, owner in self.model.owners.items()}
-        held = await storage.read("identities", claims)
+        held = await storage.read(IDENTITIES, claims)
         assert {claim: row["leadIds"] for claim, row in held.items()} == {c: [owner] for c, owner in claims.items()}
 
 

@@ -14,8 +14,8 @@ from schemas.topics import (
     TRIGGERED,
     UPDATED,
 )
-from shared.mongo.names import LEADS, PENDING_EVENTS
 from tests.builders import data, event
+from tests.collection_names import LEADS, PENDING_EVENTS
 from tests.gateway import Caller
 from tests.harness import Bench, until, until_told
 

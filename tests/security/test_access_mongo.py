@@ -25,14 +25,16 @@ from services.gateway.app import front
 from shared import config_reports
 from shared.clock import system_clock
 from shared.domain.operations.server_rights import role
+from shared.domain.stored.untyped import Document
 from shared.leads import commands, erasure_markers, pending_store
 from shared.leads import documents as leads
 from shared.mongo import storage as storage_module
 from shared.mongo.connection import Mongo
-from shared.mongo.names import IDENTITIES
+from shared.mongo.names import CollectionName
 from shared.mongo.storage import Storage, Unavailable
 from shared.service import WorkerProcess
 from tests.builders import data
+from tests.collection_names import IDENTITIES
 from tests.gateway import NOTHING_TO_REWRITE, SECRET, Caller, command, new_key, typed
 from tests.harness import Bench, bench
 from tests.older import store_of_before
@@ -48,6 +50,7 @@ from tests.security.secured import (
     mongo_settings,
 )
 
+_PLACE = CollectionName[Document]("a")
 _FREE = {"hello", "ping", "endSessions", "saslStart", "saslContinue", "killCursors"}
 """What the driver says of its own accord, and no right is needed for."""
 
@@ -178,7 +181,7 @@ async def test_a_database_with_logins_lets_nobody_in_without_one_and_each_user_d
                 for process in PROCESSES:
                     await root.set_role(role(user_of(process), DATABASE, mongo_actions(process)))
             make_users(url)
-            await root.put("a", [{"_id": "there"}])
+            await root.put(_PLACE, [{"_id": "there"}])
         await _strangers_are_refused(url, files, certified(tmp_path / "others").ca)
         for process in PROCESSES:
             async with stored(_user(user_of(process), url)) as mine:
@@ -200,14 +203,14 @@ def _user(user: str, url: str) -> Mongo:
     return Mongo(url, user, PASSWORDS[user])
 
 
-async def _done(storage: Storage, no_rights: Mapping[str, Any]) -> set[str]:
+async def _done(storage: Storage, no_rights: Document) -> set[str]:
     """What this user gets done. The embedded database asks which action it is, and not on which collection."""
     attempts: dict[str, Callable[[], Awaitable[Any]]] = {
-        "find": lambda: storage.find("a", {}),
-        "insert": lambda: storage.insert_new("a", [{"_id": "new"}]),
-        "update": lambda: storage.change_all("a", {"_id": "there"}, {"$set": {"seen": True}}),
-        "remove": lambda: storage.delete("a", ["new"]),
-        "createIndex": lambda: storage.create_index("a", [("seen", 1)]),
+        "find": lambda: storage.find(_PLACE, {}),
+        "insert": lambda: storage.insert_new(_PLACE, [{"_id": "new"}]),
+        "update": lambda: storage.change_all(_PLACE, {"_id": "there"}, {"$set": {"seen": True}}),
+        "remove": lambda: storage.delete(_PLACE, ["new"]),
+        "createIndex": lambda: storage.create_index(_PLACE, [("seen", 1)]),
         "listCollections": storage.collections,
         "createRole": lambda: storage.set_role(no_rights),
         "dropDatabase": storage.drop,
@@ -236,6 +239,6 @@ async def _strangers_are_refused(url: str, files: Certificates, other_ca: Path) 
     for stranger, told in strangers:
         async with stored(stranger) as storage:
             with pytest.raises(Unavailable, match=told):
-                await storage.find("a", {})
+                await storage.find(_PLACE, {})
     async with stored(right) as storage:
-        assert await storage.read("a", ["there"])
+        assert await storage.read(_PLACE, ["there"])

@@ -23,8 +23,8 @@ from services.nurture.domain.templates import BODY_MAX, SUBJECT_MAX, find_templa
 from services.nurture.scheduler import action_of
 from shared.config import ConfigError, load_config
 from shared.domain.consent.contact_permission import MAILED, ConsentPolicy
-from shared.mongo.names import LEADS, STEPS
 from tests.builders import NOW, event, lead
+from tests.collection_names import LEADS, STEPS
 from tests.gateway import typed
 from tests.harness import bench, until_told
 from tests.security.sources import BOMBS, ENDS, FAIL_FOR_SOME, SSTI

@@ -17,7 +17,9 @@ from bson import json_util
 
 from schemas.topics import TOPICS
 from services.composition.workers import TOPICS_OF
+from shared.domain.stored.untyped import Document
 from shared.kafka.events import Record
+from shared.mongo.names import CollectionName
 from tests.harness import Bench
 
 _FORM = json_util.CANONICAL_JSON_OPTIONS.with_options(tz_aware=True)
@@ -83,7 +85,7 @@ async def taken(on: Bench) -> Dump:
     return Dump({name: rows for name, rows in documents.items() if rows}, list(records.values()), committed)
 
 
-async def _documents(on: Bench, collection: str) -> AsyncIterator[dict[str, Any]]:
+async def _documents(on: Bench, collection: CollectionName[Document]) -> AsyncIterator[Document]:
     async for page in on.storage.scan(collection):
         for one in page:
             yield one
@@ -108,7 +110,7 @@ async def committed_by(on: Bench, group: str, topics: Sequence[str]) -> dict[Top
 async def restored(on: Bench, dump: Dump) -> None:
     """Put all of it on these servers, which hold topics and indexes and nothing else."""
     for name, documents in dump.documents.items():
-        await on.storage.put(name, documents)
+        await on.storage.put(CollectionName(name), documents)
     await _publish(on, dump.records)
     for group, offsets in dump.committed.items():
         await _commit(on, group, offsets)

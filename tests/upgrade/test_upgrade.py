@@ -42,10 +42,10 @@ from shared.domain.identity.older_forms import older_claims
 from shared.domain.identity.suspicion import pair_event_id
 from shared.kafka.events import Record
 from shared.leads.lead_check import check_leads
-from shared.mongo.names import ACTIVITIES as STORED_ACTIVITIES
-from shared.mongo.names import CAPTURES, IDENTITIES, LEADS, PENDING_EVENTS, STEPS
 from shared.service import WorkerProcess
 from tests.builders import data, event
+from tests.collection_names import ACTIVITIES as STORED_ACTIVITIES
+from tests.collection_names import CAPTURES, IDENTITIES, LEADS, PENDING_EVENTS, STEPS
 from tests.gateway import NOTHING_TO_REWRITE, typed
 from tests.harness import Bench, bench, capture_key, lead_id, until
 from tests.older import store_of_before

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from schemas import topics
+from shared.domain.stored.untyped import Document
 from shared.mongo.connection import Mongo
-from shared.mongo.storage import Document, Storage
+from shared.mongo.storage import Storage
 from tests.builders import NOW, data
+from tests.collection_names import ACTIVITIES, LEADS
 from tests.harness import lead_id
 from tests.model.rig import Accident, Rig
 
@@ -57,10 +59,10 @@ class _Case:
         await self.rig.run("engagement", numbers, Accident(dies_at) if dies_at else None)
 
     async def rows(self) -> list[Document]:
-        return await self.rig.storage.find("activities", {"leadId": WHO})
+        return await self.rig.storage.find(ACTIVITIES, {"leadId": WHO})
 
     async def lead(self) -> Document:
-        return (await self.rig.storage.read("leads", [WHO]))[WHO]
+        return (await self.rig.storage.read(LEADS, [WHO]))[WHO]
 
     async def counts(self) -> tuple[dict[str, int], int]:
         stats = (await self.lead())["activityStats"]
@@ -159,7 +161,7 @@ async def test_rows_of_an_earlier_release_are_recognised_when_their_events_come_
     (row,) = await case.rows()
     old = {name: row[name] for name in ("leadId", "type", "description", "completedAt", "createdBy", "at", "knownAt")}
     await case.rig.storage.delete("activities", [row["_id"]])
-    await case.rig.storage.put("activities", [{"_id": row["eventKey"], **old, "tallied": True}])
+    await case.rig.storage.put(ACTIVITIES, [{"_id": row["eventKey"], **old, "tallied": True}])
     await case.turn(number)
     assert len(await case.rows()) == 1
     assert await case.counts() == ({"meeting": 1}, 1)

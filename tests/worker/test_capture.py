@@ -11,6 +11,7 @@ import pytest
 from deploy.local import Backend, LocalServers
 from schemas.topics import CREATED, MERGED
 from tests.builders import data, event
+from tests.collection_names import CAPTURES, LEADS
 from tests.harness import Bench, bench, capture_key, stop, until
 
 EACH = 5
@@ -59,8 +60,8 @@ async def test_five_captures_of_each_person_by_three_processes_one_killed_midway
                 worker.kill()
         figure(f"killed at {killed_at} of {len(captures)} captures on {local.servers.broker}")
 
-        leads = await on.storage.find("leads", {})
-        rows = await on.storage.find("captures", {})
+        leads = await on.storage.find(LEADS, {})
+        rows = await on.storage.find(CAPTURES, {})
         assert len(leads) == people
         assert len({lead["contact"]["email"].strip().casefold() for lead in leads}) == people
         assert {row["_id"] for row in rows} == {capture_key("/scanners/7", event_id) for event_id, _ in captures}

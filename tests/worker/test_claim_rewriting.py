@@ -25,9 +25,9 @@ from shared.domain.identity.suspicion import pair_event_id
 from shared.kafka.events import Outgoing
 from shared.leads.documents import leads_by_email
 from shared.mongo.connection import Mongo
-from shared.mongo.names import CAPTURES, COMMANDS, IDENTITIES, LEADS
 from shared.mongo.storage import Storage
 from tests.builders import NOW, data
+from tests.collection_names import CAPTURES, COMMANDS, IDENTITIES, LEADS
 from tests.harness import Killed, Mortal
 from tests.older import PEPPER, REGION, of_today, older_identity, store_of_before, take
 
@@ -324,7 +324,8 @@ async def _found(storage: Storage, payload: dict[str, Any]) -> set[str]:
     """The leads that a capture of today with these texts finds."""
     one = of_today("look", payload)
     names, older = claims_of([one]), older_of([one])
-    view = view_of_claims(names, older, await storage.read(IDENTITIES, [*names, *older]))
+    stored = await storage.read(IDENTITIES, [*names, *older])
+    view = view_of_claims(names, older, dict(stored))
     return {lead for name in names for lead in view.claims[name]}
 
 

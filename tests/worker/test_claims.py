@@ -17,11 +17,14 @@ from services.erasure.store import erase
 from shared.domain.identity.normal_forms import identity_of
 from shared.domain.identity.older_forms import older_claims
 from shared.domain.ids import derive
+from shared.domain.stored.untyped import Document
 from shared.leads.documents import leads_by_email
 from shared.leads.erasure_markers import erased, marker_id
 from shared.mongo.connection import Mongo
+from shared.mongo.names import CollectionName
 from shared.mongo.storage import Storage
 from tests.builders import NOW, capture, data
+from tests.collection_names import CAPTURES, COMMANDS, ERASURE_MARKERS, IDENTITIES, LEADS
 
 
 @pytest.fixture
@@ -32,11 +35,11 @@ def mongo(tmp_path: Path) -> Iterator[Mongo]:
 
 async def test_a_capture_that_was_applied_to_a_lead_which_is_gone_does_not_stick(mongo: Mongo) -> None:
     storage, one = Storage(mongo, "gone"), capture("c")
-    await storage.put("captures", [{"_id": "c", "leadId": "gone", "ordinal": 1, "outcome": "created", "applied": True}])
+    await storage.put(CAPTURES, [{"_id": "c", "leadId": "gone", "ordinal": 1, "outcome": "created", "applied": True}])
     plan = decide([one], await read_view(storage, [one], (), "salt"), NOW, "US")
     assert await save(storage, plan, "salt")
-    (lead,) = await storage.find("leads", {})
-    assert (await storage.read("captures", ["c"]))["c"]["leadId"] == lead["_id"]
+    (lead,) = await storage.find(LEADS, {})
+    assert (await storage.read(CAPTURES, ["c"]))["c"]["leadId"] == lead["_id"]
     again = decide([one], await read_view(storage, [one], (), "salt"), NOW, "US")
     assert (again.redecided, again.inserts, again.sets) == ([], {}, {})
     await asyncio.to_thread(storage.close)
@@ -51,7 +54,7 @@ class _Lagging:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
 
-    async def read(self, collection: str, ids: Any, **more: Any) -> Any:
+    async def read(self, collection: CollectionName[Document], ids: Any, **more: Any) -> Any:
         if collection == "identities" and self.lags:
             return {}
         return await self._storage.read(collection, ids, **more)
@@ -72,9 +75,9 @@ async def test_a_claim_that_is_not_found_on_reading_back_is_nobodys_own(mongo: M
 async def test_a_join_of_a_claim_that_was_released_meanwhile_is_decided_anew(mongo: Mongo) -> None:
     storage = Storage(mongo, "joins")
     assert not await save(storage, CapturePlan(joins=[("pcn:released", "mine")]), "salt")
-    await storage.put("identities", [{"_id": "pcn:held", "leadIds": ["another's"]}])
+    await storage.put(IDENTITIES, [{"_id": "pcn:held", "leadIds": ["another's"]}])
     assert await save(storage, CapturePlan(joins=[("pcn:held", "mine")]), "salt")
-    assert (await storage.read("identities", ["pcn:held"]))["pcn:held"]["leadIds"] == ["another's", "mine"]
+    assert (await storage.read(IDENTITIES, ["pcn:held"]))["pcn:held"]["leadIds"] == ["another's", "mine"]
     await asyncio.to_thread(storage.close)
 
 
@@ -82,12 +85,12 @@ async def _erased_while_one_waits(storage: Storage, name: str) -> CapturePlan:
     """The plan of a capture that read a reserved lead, which was then stored by its own capture and erased."""
     first, slow = capture("first"), capture(name)
     lead_id = derive("lead", "first")
-    await storage.put("identities", [{"_id": "email:ana@example.com", "leadIds": [lead_id]}])
+    await storage.put(IDENTITIES, [{"_id": "email:ana@example.com", "leadIds": [lead_id]}])
     plan = decide([slow], await read_view(storage, [slow], (), "salt"), NOW, "US")
     assert list(plan.inserts) == [lead_id]
     assert await save(storage, decide([first], await read_view(storage, [first], (), "salt"), NOW, "US"), "salt")
     row = {"_id": "er", "leadId": lead_id, "at": NOW + timedelta(seconds=1)}
-    await storage.put("commands", [row])
+    await storage.put(COMMANDS, [row])
     assert await erase(storage, [row], "US", "salt")
     return plan
 
@@ -96,23 +99,23 @@ async def test_a_slow_process_does_not_bring_an_erased_lead_back_under_its_reser
     storage = Storage(mongo, "slow")
     plan = await _erased_while_one_waits(storage, "slow")
     assert not await save(storage, plan, "salt"), "it was erased: all is to be decided anew"
-    assert await storage.find("leads", {}) == []
+    assert await storage.find(LEADS, {}) == []
     again = [capture("slow")]
     assert await save(storage, decide(again, await read_view(storage, again, (), "salt"), NOW, "US"), "salt")
-    assert await storage.find("leads", {}) == []
-    assert (await storage.read("captures", ["slow"]))["slow"]["erased"]
+    assert await storage.find(LEADS, {}) == []
+    assert (await storage.read(CAPTURES, ["slow"]))["slow"]["erased"]
     await asyncio.to_thread(storage.close)
 
 
 async def test_what_a_killed_process_stored_after_an_erasure_goes_when_its_capture_comes_again(mongo: Mongo) -> None:
     storage = Storage(mongo, "killed")
     plan = await _erased_while_one_waits(storage, "killed")
-    await storage.insert_new("captures", plan.rows)
-    await storage.insert_new("leads", list(plan.inserts.values()))
+    await storage.insert_new(CAPTURES, plan.rows)
+    await storage.insert_new(LEADS, list(plan.inserts.values()))
     again = [capture("killed")]
     assert await save(storage, decide(again, await read_view(storage, again, (), "salt"), NOW, "US"), "salt")
-    assert await storage.find("leads", {}) == []
-    assert (await storage.read("captures", ["killed"]))["killed"]["erased"]
+    assert await storage.find(LEADS, {}) == []
+    assert (await storage.read(CAPTURES, ["killed"]))["killed"]["erased"]
     await asyncio.to_thread(storage.close)
 
 
@@ -134,10 +137,10 @@ async def test_two_processes_at_an_email_s_bound_leave_it_with_its_marks_and_its
     assert not await save(storage, plans[1], "salt"), "the claim is full: all is to be decided anew"
     for one in [*people[2:], *people]:
         await _taken(storage, one, few)
-    (claim,) = await storage.find("identities", {})
+    (claim,) = await storage.find(IDENTITIES, {})
     assert (claim["leadIds"], len(claim["names"])) == ([derive("lead", "c0")], 3)
     assert not {"First0", "Reyes"} & set(str(claim["names"]).split("'"))
-    assert {lead["captureCount"] for lead in await storage.find("leads", {})} == {2, 1}
+    assert {lead["captureCount"] for lead in await storage.find(LEADS, {})} == {2, 1}
     assert await storage.count("leads") == 4
     await asyncio.to_thread(storage.close)
 
@@ -150,10 +153,10 @@ async def test_an_erasure_forgets_the_marks_with_the_claim_and_knows_it_in_every
     (row,) = (await _taken(storage, one, IdentityRules())).rows
     # As an earlier release left it: claims of the lead and of its capture in that form.
     older = [{"_id": form, "leadIds": [row["leadId"]]} for form in one.older]
-    await storage.put("identities", older)
-    await storage.put("captures", [row | {"claims": [one["_id"] for one in older]}])
+    await storage.put(IDENTITIES, older)
+    await storage.put(CAPTURES, [row | {"claims": [one["_id"] for one in older]}])
     command = {"_id": "er", "leadId": row["leadId"], "at": NOW + timedelta(seconds=1)}
-    await storage.put("commands", [command])
+    await storage.put(COMMANDS, [command])
     assert await erase(storage, [command], "US", "salt")
     assert await storage.count("identities") == 0
     stones = await erased(storage, identity.claims, "salt")
@@ -167,7 +170,7 @@ async def test_an_erasure_of_before_the_upgrade_holds_for_a_late_capture_in_any_
     storage, typed = Storage(mongo, "before"), data(email="Ana@xn--bcher-kva.example")
     identity = identity_of(typed, "US")
     stone = {"_id": marker_id("email:ana@xn--bcher-kva.example", "salt"), "leadId": "gone", "at": NOW}
-    await storage.put("tombstones", [stone])
+    await storage.put(ERASURE_MARKERS, [stone])
     late = Capture("late", "/forms", "late", NOW, typed, identity, older_claims(identity, typed, "US"))
     assert (await _taken(storage, late, IdentityRules())).outcomes[0].lead is None
     assert (await erased(storage, ["email:ana@b\u00fccher.example"], "salt")).keys() == {identity.email_claim}
@@ -176,9 +179,9 @@ async def test_an_erasure_of_before_the_upgrade_holds_for_a_late_capture_in_any_
 
 async def test_an_event_finds_by_any_form_of_an_email_the_lead_whose_claim_is_in_an_older_one(mongo: Mongo) -> None:
     storage = Storage(mongo, "leads_by_email")
-    await storage.put("identities", [{"_id": "email:ana@xn--bcher-kva.example", "leadIds": ["l"]}])
+    await storage.put(IDENTITIES, [{"_id": "email:ana@xn--bcher-kva.example", "leadIds": ["l"]}])
     asked = ["Ana@B\u00dcCHER.example", "ana@xn--bcher-kva.example", None, "bo@example.com"]
     assert await leads_by_email(storage, asked) == {"ana@b\u00fccher.example": "l"}
-    await storage.put("identities", [{"_id": "email:ana@b\u00fccher.example", "leadIds": ["today's"]}])
+    await storage.put(IDENTITIES, [{"_id": "email:ana@b\u00fccher.example", "leadIds": ["today's"]}])
     assert await leads_by_email(storage, asked) == {"ana@b\u00fccher.example": "today's"}
     await asyncio.to_thread(storage.close)

@@ -9,7 +9,7 @@ from deploy.local import LocalServers
 from services.gateway.auth.domain.users import Role
 from shared.clock import system_clock
 from shared.config_reports import FAULTS_MAX
-from shared.mongo.names import CONFIGURATION
+from tests.collection_names import CONFIGURATION
 from tests.gateway import Caller, gateway, new_key, session_of
 from tests.harness import bench, until
 

@@ -7,8 +7,8 @@ from deploy.local import LocalServers
 from schemas.topics import CREATED, ENGAGEMENTS, ENROLLED, ERASE, ERASED, MERGED, SCORED, TRIGGERED, UPDATE, UPDATED
 from services.cli.commands.nurture import explanation_of
 from shared.domain.consent.contact_permission import ConsentPolicy
-from shared.mongo.names import CAPTURES, LEADS
 from tests.builders import NOW, data, event
+from tests.collection_names import ACTIVITIES, CAPTURES, ERASURE_MARKERS, LEADS
 from tests.gateway import gateway, new_key
 from tests.harness import Bench, bench, lead_id, told, until, until_told
 
@@ -47,7 +47,7 @@ async def test_the_newest_statement_holds_and_each_change_is_told(local: LocalSe
         changes = await _consents(on)
         (lead,) = await on.storage.find(LEADS, {})
         (row,) = await on.storage.find(CAPTURES, {"id": "c5"})
-        (kept,) = await on.storage.find("activities", {"type": "follow_up"})
+        (kept,) = await on.storage.find(ACTIVITIES, {"type": "follow_up"})
     assert {"consent.email": {"from": True, "to": False}} in changes
     assert {"consent.email": {"from": False, "to": False}} in changes, "sales lifts no refusal"
     assert {"consent.email": {"from": False, "to": True}} in changes
@@ -98,7 +98,7 @@ async def test_a_refusal_outlives_an_erasure_and_a_statement_from_before_it_is_v
         await on.publish([event(again, event_id="c2", time=later)])
         await until_told(on, CREATED, 2)
         (lead,) = await on.storage.find(LEADS, {})
-        stones = await on.storage.find("tombstones", {"refused": {"$ne": []}})
+        stones = await on.storage.find(ERASURE_MARKERS, {"refused": {"$ne": []}})
     assert lead["consent"]["email"] is False, "nothing lifts a bounce"
     assert lead["consent"].get("phone") is None, "what was said before the erasure is void"
     assert "ana@example.com" not in str(stones)

@@ -11,9 +11,9 @@ from shared.consuming.worker import Runtime
 from shared.kafka.client import Publisher
 from shared.kafka.decoding import decode
 from shared.kafka.events import Outgoing, Received
-from shared.mongo.names import LEADS, STEPS
 from shared.mongo.storage import Change
 from tests.builders import data, event
+from tests.collection_names import LEADS, STEPS
 from tests.harness import Bench, bench, lead_id, until
 
 _CONVERTED = {"status": "converted", "convertedAt": system_clock(), "convertedToOpportunityId": "opp-1"}

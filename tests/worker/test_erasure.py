@@ -33,9 +33,11 @@ from schemas.topics import (
 from services.composition.process import run_workers
 from services.erasure import store
 from shared.leads.erasure_markers import erased
-from shared.mongo.names import (
+from shared.mongo.names import COLLECTIONS
+from shared.settings import Settings
+from tests.builders import data, event
+from tests.collection_names import (
     CAPTURES,
-    COLLECTIONS,
     COMMANDS,
     ERASURE_MARKERS,
     IDENTITIES,
@@ -44,8 +46,6 @@ from shared.mongo.names import (
     OWNERS,
     PREDICTIONS,
 )
-from shared.settings import Settings
-from tests.builders import data, event
 from tests.harness import DEADLINE_S, Bench, bench, lead_id, told, until, until_told
 
 SALES = {"requestedBy": "sam"}

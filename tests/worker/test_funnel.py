@@ -21,6 +21,7 @@ from schemas.topics import (
 )
 from shared.domain.ids import derive
 from tests.builders import data, event
+from tests.collection_names import LEADS, OWNERS
 from tests.harness import Bench, bench, until
 
 COPIES = 5
@@ -59,7 +60,7 @@ async def test_events_delivered_five_times_in_any_order_leave_what_one_delivery_
     async with bench(local) as on, on.running():
         await on.publish(captures)
         await _until_count(on, ENROLLED, people)
-        leads = {lead["contact"]["email"]: lead["_id"] for lead in await on.storage.find("leads", {})}
+        leads = {lead["contact"]["email"]: lead["_id"] for lead in await on.storage.find(LEADS, {})}
         ids = [leads[f"p{n}@example.com"] for n in range(people)]
         activity = {
             "type": "call",
@@ -74,7 +75,7 @@ async def test_events_delivered_five_times_in_any_order_leave_what_one_delivery_
         await on.publish(_times([event({"leadId": i, **needs}, QUALIFY, f"q{i}") for i in ids], rng), QUALIFY)
 
         async def settled() -> bool:
-            done = await on.storage.find("leads", {"status": "qualified", "captureCount": 2})
+            done = await on.storage.find(LEADS, {"status": "qualified", "captureCount": 2})
             called = [one for one in done if one.get("activityStats", {}).get("counts") == {"call": 1}]
             return len(called) == people
 
@@ -92,7 +93,7 @@ async def test_events_delivered_five_times_in_any_order_leave_what_one_delivery_
 
 
 async def _check(on: Bench, ids: list[str]) -> None:
-    documents = await on.storage.read("leads", ids)
+    documents = await on.storage.read(LEADS, ids)
     for lead_id, lead in documents.items():
         assert lead["status"] == "converted"
         assert lead["convertedToOpportunityId"] == derive("opportunity", lead_id)
@@ -121,7 +122,7 @@ async def test_owners_open_leads_are_counted_without_error(local: LocalServers) 
         await _until_count(on, ASSIGNED, 40)
 
         async def counted() -> bool:
-            owners = await on.storage.find("owners", {})
+            owners = await on.storage.find(OWNERS, {})
             return bool(sum(owner["open"] for owner in owners) == 40)
 
         await until(counted, "40 open leads on the owners' accounts")

@@ -19,6 +19,7 @@ from services.gateway.auth.domain.signing import Signer
 from shared import service
 from shared.clock import system_clock
 from tests.builders import data
+from tests.collection_names import LEADS, RATES
 from tests.gateway import SECRET, Answer, Caller, events, gateway, gateway_at, new_key, signed
 from tests.harness import bench, until
 
@@ -73,7 +74,7 @@ async def test_a_plain_form_post_becomes_a_lead_with_its_consent_and_leads_back_
             return await on.count("leads") == 1
 
         await until(there, "the lead")
-        (lead,) = await on.storage.find("leads", {})
+        (lead,) = await on.storage.find(LEADS, {})
         assert (lead["consent"]["email"], lead["consent"]["phone"]) == (True, False)
         assert datetime.now(UTC) - lead["consent"]["capturedAt"] < timedelta(minutes=5)
         (captured,) = await events(on, CAPTURED)
@@ -207,7 +208,7 @@ async def test_a_limit_holds_over_all_gateway_processes_together(local: LocalSer
             assert refused.headers["Retry-After"] == "59"
             now[0] += timedelta(seconds=60)
             assert sum(answer.status == 202 for answer in await burst()) == 60
-        rows = await on.storage.find("rate_limits", {})
+        rows = await on.storage.find(RATES, {})
         assert rows
         assert not any("127.0.0.1" in json.dumps(row, default=str) for row in rows), "an address is a person's"
 

@@ -20,7 +20,7 @@ from services.ingest.domain.capture_events import Invalid
 from shared.kafka.broker_errors import BrokerUnavailable, RecordRefused
 from shared.kafka.client import Publisher
 from shared.kafka.events import Outgoing
-from shared.mongo.storage import Document, Storage
+from shared.mongo.storage import Storage
 from shared.observability.metrics import Metrics
 
 RECORD = Outgoing("leads.captured", b"key", b"x" * 1_000)
@@ -166,7 +166,7 @@ class HangingStorage(Storage):
     def __init__(self, key: ApiKey) -> None:
         self._key, self.hangs = key, False
 
-    async def scan(self, *_: Any, **__: Any) -> AsyncIterator[list[Document]]:
+    async def scan(self, *_: Any, **__: Any) -> AsyncIterator[list[Any]]:
         await self._answer()
         yield [{"_id": self._key.name, **self._key.model_dump(by_alias=True, exclude={"name"})}]
 

@@ -8,8 +8,8 @@ from schemas.base import CloudEvent
 from schemas.outputs import LeadSuspected
 from schemas.topics import SUSPECTED
 from shared.domain.identity.suspicion import pair_event_id
-from shared.mongo.names import IDENTITIES, TIMELINE
 from tests.builders import data
+from tests.collection_names import IDENTITIES, TIMELINE
 from tests.gateway import NOTHING_TO_REWRITE, command, typed
 from tests.harness import DEADLINE_S, Bench, bench, until
 from tests.older import store_of_before

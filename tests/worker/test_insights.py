@@ -33,10 +33,11 @@ from shared.clock import system_clock
 from shared.domain.rollups import META
 from shared.kafka.decoding import decode
 from shared.kafka.events import Received, Record, emit
-from shared.mongo.names import ACTIVITIES as ACTIVITIES_DONE
-from shared.mongo.names import CAPTURES, INSIGHTS, LEAD_ROWS, LEADS, ROLLUPS, TIMELINE, TIMELINE_PENDING
+from shared.mongo.names import CollectionName
 from shared.mongo.storage import Storage
 from tests.builders import data, event, lead
+from tests.collection_names import ACTIVITIES as ACTIVITIES_DONE
+from tests.collection_names import CAPTURES, INSIGHTS, LEAD_ROWS, LEADS, ROLLUPS, TIMELINE, TIMELINE_PENDING
 from tests.harness import Bench, Killed, Mortal, bench, lead_id, until, until_told
 
 UTC = ZoneInfo("UTC")
@@ -283,7 +284,9 @@ async def test_what_a_killed_process_placed_of_an_erased_lead_goes_when_its_even
         class Late(Mortal):
             """Held up before its first write, until the lead is erased; killed right after it."""
 
-            async def insert_new(self, collection: str, documents: list[dict[str, Any]]) -> None:
+            async def insert_new(
+                self, collection: CollectionName[dict[str, Any]], documents: list[dict[str, Any]]
+            ) -> None:
                 await on.storage.delete(LEADS, [who])
                 await on.storage.delete(ACTIVITIES_DONE, [key])
                 await on.storage.insert_new(collection, documents)

@@ -13,9 +13,9 @@ from services.gateway.leads import queries
 from services.prediction import store as prediction
 from services.prediction.domain.learning.features import vector
 from shared.domain.consent.contact_permission import ConsentPolicy
-from shared.mongo.names import ACTIVITIES, CAPTURES, COMMANDS, ERASURE_MARKERS, IDENTITIES, LEADS, TIMELINE
 from shared.mongo.storage import Storage
 from tests.builders import NOW, lead
+from tests.collection_names import ACTIVITIES, CAPTURES, COMMANDS, ERASURE_MARKERS, IDENTITIES, LEADS, TIMELINE
 from tests.harness import bench
 
 BOUND_MIB = 64

@@ -10,9 +10,9 @@ from deploy.local import LocalServers
 from schemas.base import flaw_in
 from schemas.topics import CAPTURED, CREATED
 from shared.leads.lead_check import bad_names, check_leads, inspect, repair, repaired
-from shared.mongo.names import ACTIVITIES, CAPTURES, LEADS
 from shared.mongo.storage import Change
 from tests.builders import data, event, lead
+from tests.collection_names import ACTIVITIES, CAPTURES, LEADS
 from tests.faults.malformed import EXTENDED_JSON
 from tests.gateway import gateway, new_key
 from tests.harness import PANTRY, bench, lead_id, until, until_told

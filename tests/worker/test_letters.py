@@ -17,6 +17,7 @@ from services.gateway.dead_letters.domain import review
 from shared.kafka.events import Outgoing, Record, dead_letter
 from shared.kafka.reading import publishing, read_newest, read_one
 from tests.builders import data, event
+from tests.collection_names import REPLAYS
 from tests.gateway import Answer, Caller, gateway, mistake, new_key, session_of
 from tests.harness import Bench, bench, until
 
@@ -95,7 +96,7 @@ async def test_what_failed_is_seen_mended_and_handled(local: LocalServers) -> No
         (letter,) = (await caller.call("GET", "/v1/deadletters?reason=invalid_data", session=session)).json["letters"]
         assert letter["replayedBy"] == "robin.admin"
         assert datetime.now(UTC) - datetime.fromisoformat(letter["replayedAt"]) < timedelta(minutes=5)
-        assert "Blue Fork" not in json.dumps(await on.storage.find("replays", {}), default=str)
+        assert "Blue Fork" not in json.dumps(await on.storage.find(REPLAYS, {}), default=str)
 
 
 async def test_a_letter_goes_back_byte_for_byte_and_only_where_it_came_from(local: LocalServers) -> None:
@@ -113,8 +114,8 @@ async def test_a_letter_goes_back_byte_for_byte_and_only_where_it_came_from(loca
         for id_ in ("0:3000", "9:0", "-1:0", "0:-1", f"0:{'9' * 18}", f"0:{'9' * 19}", "0", "0:0:0", "a:b", "²:0"):
             assert (await caller.post(f"/v1/deadletters/{quote(id_)}/replay", {}, key=key)).status == 404, id_
         # A letter of before, whose place another one has now: the embedded broker begins anew.
-        (row,) = await on.storage.find("replays", {})
-        await on.storage.put("replays", [{**row, "failedAt": "2020-01-01T00:00:00+00:00"}])
+        (row,) = await on.storage.find(REPLAYS, {})
+        await on.storage.put(REPLAYS, [{**row, "failedAt": "2020-01-01T00:00:00+00:00"}])
         assert not any("replayedBy" in one for one in (await _list(caller, key)).json["letters"])
 
 

@@ -23,9 +23,9 @@ from schemas.topics import (
     UPDATE,
     UPDATED,
 )
-from shared.mongo.names import LEADS
 from shared.mongo.storage import Change
 from tests.builders import data, event, lead
+from tests.collection_names import LEADS
 from tests.harness import bench, lead_id, told, until, until_told
 
 SALES = {"requestedBy": "sam"}
@@ -47,7 +47,7 @@ async def test_behaviour_triggers_enrols_and_an_unsubscription_is_honoured(local
             return await on.count("nurture_steps", {"state": "scheduled"}) == 0
 
         await until(ended, "no step left to come")
-        (lead,) = await on.storage.find("leads", {})
+        (lead,) = await on.storage.find(LEADS, {})
         (updated,) = await told(on, UPDATED)
         (triggered,) = await told(on, TRIGGERED)
     assert triggered == {"leadId": lead["_id"], "trigger": "high_intent_detected", "action": "clicked_pricing"}
@@ -73,7 +73,7 @@ async def test_what_sales_says_of_a_lead_moves_it_by_the_table_or_is_rejected(lo
         rejected = await until_told(on, REJECTED, 2)
         await on.publish([event({**who, **SALES, "status": "new", "assignedTo": "kim"}, UPDATE, "u3")], UPDATE)
         updated = await until_told(on, UPDATED, 3)
-        (lead,) = await on.storage.find("leads", {})
+        (lead,) = await on.storage.find(LEADS, {})
     assert {(one["commandId"], one["reason"]) for one in rejected} == {("u2", "lead_lost"), ("v1", "lead_lost")}
     assert [one["changed"].get("status") for one in updated] == [
         {"from": "new", "to": "contacted"},
@@ -104,7 +104,7 @@ async def test_events_that_come_before_their_lead_wait_and_are_taken_in_in_order
             return await on.count("orphans") == 0 and await on.count("commands", {"done": True}) == 2
 
         await until(taken_in, "all of them taken in")
-        (lead,) = await on.storage.find("leads", {})
+        (lead,) = await on.storage.find(LEADS, {})
         qualified = await told(on, QUALIFIED)
         assert await told(on, REJECTED) == await told(on, DEADLETTER) == []
     assert lead["activityStats"]["counts"] == {"call": 1, "email": 1}
@@ -198,7 +198,7 @@ async def test_two_commands_at_the_same_moment_are_judged_one_after_the_other(lo
             return await on.count("commands", {"done": True, "reason": None}) == 60
 
         await until(all_done, "30 qualified, and 30 lost or converted")
-        leads = await on.storage.read("leads", ids)
+        leads = await on.storage.read(LEADS, ids)
         converted_ids = {one["lead"]["id"] for one in await told(on, CONVERTED)}
         lost_ids = {one["leadId"] for one in await told(on, UPDATED)}
     assert converted_ids | lost_ids == set(ids)

@@ -12,9 +12,11 @@ import pytest
 
 from schemas import topics
 from shared.domain.causes import REMEMBERED_MAX
+from shared.domain.stored.untyped import Document
 from shared.mongo.connection import Mongo
-from shared.mongo.storage import Document, Storage
+from shared.mongo.storage import Storage
 from tests.builders import data
+from tests.collection_names import CAPTURES, LEADS
 from tests.harness import capture_key, lead_id
 from tests.model.rig import Accident, Rig
 
@@ -63,7 +65,7 @@ async def _killed_then_followed(rig: Rig, worker: str, firsts: Sequence[int], re
 
 
 async def _leads(rig: Rig) -> list[Document]:
-    leads = await rig.storage.read("leads", [lead_id(f"lead-{n}") for n in range(_STEPS)])
+    leads = await rig.storage.read(LEADS, [lead_id(f"lead-{n}") for n in range(_STEPS)])
     return [leads[lead_id(f"lead-{n}")] for n in range(_STEPS)]
 
 
@@ -83,7 +85,7 @@ async def test_a_capture_that_hundreds_overtook_is_merged_once_with_all_that_it_
     assert {(lead["contact"].get("title"), lead["captureCount"]) for lead in leads} == {("Chef", _AFTER + 2)}
     assert [lead["contact"].get("phone") for lead in leads] == phones
     assert max(len(lead["decided"]) for lead in leads) <= REMEMBERED_MAX
-    rows = await rig.storage.find("captures", {"leadId": leads[0]["_id"]})
+    rows = await rig.storage.find(CAPTURES, {"leadId": leads[0]["_id"]})
     assert sorted(row["ordinal"] for row in rows) == list(range(1, _AFTER + 3))
 
     lost = [await _say(rig, f"lost-{n}", topics.UPDATE, _asked(n, status="lost")) for n in range(_STEPS)]
@@ -162,7 +164,7 @@ async def test_two_hundred_events_of_every_kind_later_the_same_capture_changes_n
     for worker, numbers in events.items():
         for start in range(0, len(numbers), 20):
             await rig.run(worker, numbers[start : start + 20])
-    before = await rig.storage.read("leads", [lead_id("lead-0")])
+    before = await rig.storage.read(LEADS, [lead_id("lead-0")])
     lead = before[lead_id("lead-0")]
     assert (lead["status"], lead["captureCount"], lead["assignedTo"]) == ("lost", _HISTORY + 1, f"kim-{_HISTORY - 1}")
     assert lead["activityStats"]["counts"] == {"call": _HISTORY}
@@ -170,15 +172,15 @@ async def test_two_hundred_events_of_every_kind_later_the_same_capture_changes_n
         await rig.run(worker, [number])
     for worker, numbers in events.items():
         await rig.run(worker, numbers)
-    assert await rig.storage.read("leads", [lead_id("lead-0")]) == before
+    assert await rig.storage.read(LEADS, [lead_id("lead-0")]) == before
     await rig.close()
 
 
 async def test_a_slow_process_changes_no_row_that_is_said_to_be_applied(mongo: Mongo) -> None:
     storage = Storage(mongo, "memory")
     key = capture_key("/tests", "one")
-    await storage.put("captures", [{"_id": key, "leadId": "a", "applied": True}])
+    await storage.put(CAPTURES, [{"_id": key, "leadId": "a", "applied": True}])
     open_ = {"applied": {"$ne": True}}
-    assert not await storage.replace("captures", [(open_, {"_id": key, "leadId": "b", "applied": False})])
-    assert (await storage.read("captures", [key]))[key] == {"_id": key, "leadId": "a", "applied": True}
+    assert not await storage.replace(CAPTURES, [(open_, {"_id": key, "leadId": "b", "applied": False})])
+    assert (await storage.read(CAPTURES, [key]))[key] == {"_id": key, "leadId": "a", "applied": True}
     await asyncio.to_thread(storage.close)

@@ -10,8 +10,8 @@ import pytest
 
 from deploy.local import LocalServers
 from schemas.topics import CONVERT, CONVERTED, ERASE, QUALIFY, REJECTED, UPDATE, UPDATED, Topic
-from shared.mongo.names import COMMANDS, LEADS, PENDING_EVENTS
 from tests.builders import data, event, lead
+from tests.collection_names import COMMANDS, LEADS, PENDING_EVENTS
 from tests.harness import DEADLINE_S, Bench, bench, lead_id, told, until, until_told
 
 SALES = {"requestedBy": "sam"}

@@ -24,6 +24,7 @@ from services.gateway.auth.domain.users import Role
 from services.gateway.auth.passwords import hash_of
 from shared.clock import system_clock
 from tests.builders import data
+from tests.collection_names import RATES, USERS
 from tests.gateway import (
     SECRET,
     Answer,
@@ -145,7 +146,7 @@ async def test_guessing_ends_after_ten_attempts_a_minute_on_all_processes_togeth
         assert (right.status, right.headers["Retry-After"]) == (429, "60")
         names = [(await _try(one, "192.0.2.1", name=f"n{n // 5}")).status for n in range(25)]
         assert names == [401] * 20 + [429] * 5, "an address may not try one name after the other for ever"
-        rows = json.dumps(await on.storage.find("rate_limits", {}), default=str)
+        rows = json.dumps(await on.storage.find(RATES, {}), default=str)
         assert "kim" not in rows, "what is typed as a name may be anything"
 
 
@@ -423,5 +424,5 @@ async def test_up_prints_a_link_that_signs_its_first_user_in_on_a_terminal_alone
             answer = await sign_in(caller, token=token)
             me = await caller.call("GET", "/v1/me", session=cookie_of(answer))
             assert me.json["role"] == "admin"
-        (admin,) = await on.storage.find("people", {})
+        (admin,) = await on.storage.find(USERS, {})
         assert (admin["_id"], "password" in admin) == ("admin", False)

@@ -8,9 +8,9 @@ from deploy.local import LocalServers
 from schemas.topics import ENGAGEMENTS, ERASE, UPDATE
 from services.prediction import predicting
 from services.prediction.domain.learning.features import History, Vector, vector
-from shared.mongo.names import PREDICTIONS
-from shared.mongo.storage import Document
+from shared.domain.stored.untyped import Document
 from tests.builders import data, event
+from tests.collection_names import PREDICTIONS
 from tests.gateway import gateway, new_key
 from tests.harness import Bench, bench, lead_id, until
 

@@ -16,8 +16,8 @@ from services.gateway.analytics.queries import Figures
 from services.insights.rollup_store import count_leads, heartbeat
 from shared.clock import system_clock
 from shared.domain.rollups import WINDOWS
-from shared.mongo.names import LEADS
 from tests.builders import NOW
+from tests.collection_names import LEADS
 from tests.gateway import Caller, gateway, new_key
 from tests.harness import Bench, bench
 from tests.report import leads

@@ -21,8 +21,8 @@ from services.nurture.domain.enrolment import EnrolmentCause, EnrolmentRequest, 
 from services.nurture.domain.sequences import Sequences
 from shared.config import load_config
 from shared.domain.consent.contact_permission import ConsentPolicy
-from shared.mongo.names import ENROLMENTS, LEADS, STEPS
 from tests.builders import event, lead
+from tests.collection_names import ENROLMENTS, LEADS, STEPS
 from tests.harness import Bench, bench, stop, until
 
 SHIPPED_FILE = Path("deploy/config/sequences.yaml")

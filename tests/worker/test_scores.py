@@ -25,9 +25,9 @@ from shared.consuming.processor import RecordProcessor
 from shared.consuming.worker import Runtime
 from shared.kafka.client import Publisher
 from shared.kafka.events import Outgoing, Record
-from shared.mongo.names import LEADS, RESCORING
 from shared.service import WorkerProcess
 from tests.builders import data, event, lead
+from tests.collection_names import LEADS, RESCORING
 from tests.harness import Bench, bench, until
 
 RULES = """\

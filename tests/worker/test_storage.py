@@ -5,10 +5,14 @@ import pytest
 from bson.datetime_ms import DatetimeMS
 
 from deploy.local import LocalServers
+from shared.domain.stored.untyped import Document
 from shared.mongo.connection import Mongo
+from shared.mongo.names import CollectionName
 from shared.mongo.storage import READING, Change, Storage
+from tests.collection_names import LEADS
 
 COUNT = 100
+_ODD = CollectionName[Document]("odd")
 
 
 @pytest.mark.parametrize(
@@ -37,7 +41,7 @@ async def test_what_was_acknowledged_survives_the_sigkill_of_the_database(own: L
         pytest.skip("a database that somebody else runs is not ours to kill")
     ids = [str(number) for number in range(COUNT)]
     for round_ in range(3):
-        storage, name = Storage(Mongo(own.servers.mongo_url), "test"), f"round{round_}"
+        storage, name = Storage(Mongo(own.servers.mongo_url), "test"), CollectionName[Document](f"round{round_}")
         await storage.insert_new(name, [{"_id": id_, "state": "inserted"} for id_ in ids])
         await storage.change(name, [Change(id_, {"state": "inserted"}, {"$set": {"state": "changed"}}) for id_ in ids])
         await storage.put(name, [{"_id": "replaced"}])
@@ -53,15 +57,15 @@ async def test_what_was_acknowledged_survives_the_sigkill_of_the_database(own: L
 
 async def test_what_the_driver_takes_for_more_than_it_is_comes_back_as_it_was_stored(local: LocalServers) -> None:
     reference = {"$ref": "a", "$id": "b"}
-    stored = [
+    stored: list[Document] = [
         {"_id": "one", "context": {"x": reference}},
         {"_id": "two", "context": {"x": [{"$ref": "a", "$id": reference, "$db": "c", "more": reference}]}},
         {"_id": "three", "context": {"x": {"$ref": 1, "$id": 2}, "y": {"$id": "alone"}}},
     ]
     storage = Storage(Mongo(local.servers.mongo_url), "test")
     try:
-        await storage.insert_new("odd", stored)
-        found = await storage.read("odd", ["one", "two", "three"])
+        await storage.insert_new(_ODD, stored)
+        found = await storage.read(_ODD, ["one", "two", "three"])
     finally:
         storage.close()
     assert found == {one["_id"]: one for one in stored}
@@ -75,6 +79,6 @@ def test_a_date_of_no_calendar_and_bytes_that_are_no_text_fail_no_page_of_others
 
 async def test_documents_are_counted_up_to_a_bound_and_a_bound_of_none_counts_none(local: LocalServers) -> None:
     storage = Storage(Mongo(local.servers.mongo_url), "test")
-    await storage.insert_new("leads", [{"_id": str(number)} for number in range(3)])
+    await storage.insert_new(LEADS, [{"_id": str(number)} for number in range(3)])
     assert [await storage.count_up_to("leads", {}, most) for most in (0, 2, 3, 9)] == [0, 2, 3, 3]
     storage.close()

@@ -11,8 +11,8 @@ from schemas.commands import OPPORTUNITY_BYTES
 from schemas.topics import CONVERT, CONVERTED, DEADLETTER, QUALIFIED, QUALIFY, REJECTED
 from services.conversion.domain import decide
 from shared.domain.size import LEAD_BYTES_MAX, convertible, encoded_size, lead_size
-from shared.mongo.names import ACTIVITIES, COMMANDS, LEADS
 from tests.builders import NOW, event, lead
+from tests.collection_names import ACTIVITIES, COMMANDS, LEADS
 from tests.harness import Bench, bench, capture_key, told, until, until_told
 
 SALES = {"requestedBy": "sam"}

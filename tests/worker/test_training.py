@@ -20,10 +20,10 @@ from shared.clock import system_clock
 from shared.consuming.worker import Runtime
 from shared.domain.activity_documents import activity
 from shared.domain.model_documents import TRAINING
+from shared.domain.stored.untyped import Document
 from shared.errors import UsageError
-from shared.mongo.names import ACTIVITIES, CAPTURES, LEADS, MODELS, PREDICTIONS
-from shared.mongo.storage import Document
 from tests.builders import lead
+from tests.collection_names import ACTIVITIES, CAPTURES, LEADS, MODELS, PREDICTIONS
 from tests.gateway import gateway, new_key
 from tests.harness import Bench, Killed, Mortal, bench, until
 

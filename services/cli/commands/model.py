@@ -21,8 +21,9 @@ from services.prediction.domain.learning.lead_table import Unfit, read_lead_tabl
 from services.prediction.training import FitFailed, train
 from shared.clock import system_clock
 from shared.domain.model_documents import PROGRESS, STANDING, TRAINING
+from shared.domain.stored.untyped import Document
 from shared.errors import UsageError
-from shared.mongo.storage import Document, Storage
+from shared.mongo.storage import Storage
 from shared.settings import Settings
 
 model_app = cyclopts.App(name="model", help="Train, compare and promote the models that predict conversions.")

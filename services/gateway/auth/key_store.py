@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 from services.gateway.auth.domain.principals import ApiKey
+from shared.domain.stored.untyped import Document
 from shared.mongo.names import CONFIGURATION, KEYS, RATES, REPLAYS, SESSIONS
-from shared.mongo.storage import Change, Document, Storage
+from shared.mongo.storage import Change, Storage
 
 # How long the database keeps a counter after its minute: clocks of two processes may differ by this much.
 _KEPT = timedelta(minutes=5)

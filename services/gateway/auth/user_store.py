@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 from services.gateway.auth.domain.users import LINK_AGE, Link, Session, User
+from shared.domain.stored.untyped import Document
 from shared.mongo.names import SESSIONS, USERS
-from shared.mongo.storage import Change, Document, Storage
+from shared.mongo.storage import Change, Storage
 
 # The database knows a used link this much longer than any clock accepts it.
 _REMEMBERED = timedelta(hours=1)

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.domain.model_documents import HEURISTIC, PROGRESS, STANDING, TRAINING, model_id
+from shared.domain.stored.untyped import Document
 from shared.mongo.names import MODELS, PREDICTIONS
-from shared.mongo.storage import Document, Storage
+from shared.mongo.storage import Storage
 
 _FIELDS = ("version", "at", "method", "window", "converted", "metrics", "status", "why", "served.evidence")
 _NUMBERS = ("served.examples", "served.baseRate", "served.horizonDays")

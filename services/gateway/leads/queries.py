@@ -22,8 +22,9 @@ from shared.domain.activity_documents import row_id
 from shared.domain.consent.contact_permission import ConsentPolicy, may, why_not
 from shared.domain.consent.statements import CHANNELS
 from shared.domain.listing import Question, moment_key
+from shared.domain.stored.untyped import Document
 from shared.mongo.names import ACTIVITIES, LEAD_ROWS, LEADS, STEPS, TIMELINE
-from shared.mongo.storage import Document, Storage
+from shared.mongo.storage import Storage
 
 _ACTIVITIES_MAX = 100
 _ACTIVITY_FIELDS = (

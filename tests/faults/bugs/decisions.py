@@ -16,8 +16,8 @@ from shared.consuming.worker import Handler, Runtime
 from shared.domain.statuses import after, objection
 from shared.kafka.events import Outgoing, Received, emit
 from shared.leads.documents import read_leads
-from shared.mongo.names import ACTIVITIES, LEADS, ROLLUPS
 from shared.mongo.storage import Change
+from tests.collection_names import ACTIVITIES, LEADS, ROLLUPS
 from tests.faults.bugs.planting import bug, changing, handling, inserting, reading, telling, without
 from tests.swapping import swap
 
@@ -82,7 +82,7 @@ def forgets_the_bant() -> None:
     """A BANT is judged and not stored."""
 
     def forgetful(change: Change) -> Change:
-        kept = change.update.get("$set", {}).get("qualification")
+        kept: Any = change.update.get("$set", {}).get("qualification")
         return _with_fields(change, qualification=_without(kept, "bant", "bantScore", "bantOrder")) if kept else change
 
     changing(LEADS, forgetful)
@@ -164,7 +164,7 @@ def counts_leads_twice() -> None:
     """A lead is added to the figures twice."""
 
     def twice(change: Change) -> Change:
-        added = change.update.get("$inc", {})
+        added: Mapping[str, Any] = change.update.get("$inc", {})
         doubled = {"$inc": {path: 2 * amount for path, amount in added.items()}} if added else {}
         return replace(change, update={**change.update, **doubled})
 

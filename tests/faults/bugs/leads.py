@@ -9,8 +9,8 @@ from services.capture.domain import decide
 from services.capture.domain.merge import differences
 from shared.domain.identity import normal_forms
 from shared.kafka.events import Outgoing
-from shared.mongo.names import ACTIVITIES, CAPTURES
 from shared.mongo.storage import Storage
+from tests.collection_names import ACTIVITIES, CAPTURES
 from tests.faults.bugs.planting import bug, inserting, leaving, publishing, telling
 from tests.swapping import swap
 

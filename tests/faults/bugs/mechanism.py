@@ -21,8 +21,8 @@ from shared.domain.ids import derive
 from shared.kafka import decoding
 from shared.kafka.client import Publisher
 from shared.kafka.events import Outgoing, Received, Unknown
-from shared.mongo.names import CAPTURES, IDENTITIES, LEADS
 from shared.mongo.storage import Change, Storage, Unavailable
+from tests.collection_names import CAPTURES, IDENTITIES, LEADS
 from tests.faults.bugs.planting import bug, changing, handling, publishing, telling
 from tests.faults.edges import on_batch, on_publish, on_write
 from tests.swapping import swap

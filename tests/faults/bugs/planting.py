@@ -8,9 +8,10 @@ from typing import Any
 from schemas.topics import Topic
 from services.composition.workers import WORKERS
 from shared.consuming.worker import Handler, Runtime, Worker
+from shared.domain.stored.untyped import Document
 from shared.kafka.client import Publisher
 from shared.kafka.events import Outgoing
-from shared.mongo.storage import Change, Document, Storage
+from shared.mongo.storage import Change, Storage
 from tests.faults.edges import on_publish, on_write
 from tests.swapping import swap
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from schemas.topics import ACTIONS, ENROLLED
-from shared.mongo.names import STEPS
+from tests.collection_names import STEPS
 from tests.faults.bugs.planting import bug, inserting, telling, without
 
 
