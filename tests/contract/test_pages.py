@@ -26,7 +26,7 @@ PAGES = sorted(path for path in FILES if path.suffix == ".md")
 CODE = sorted(path for path in FILES if path.suffix in {".py", ".js", ".json", ".yaml", ".toml", ".html"})
 CODE.remove(Path(__file__).relative_to(Path.cwd()))
 
-_FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _ELSEWHERE = re.compile(r"[a-z][a-z+.-]*:")
