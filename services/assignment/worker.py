@@ -37,23 +37,21 @@ def build(runtime: Runtime) -> Worker:
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
         first = {one.payload.lead_id: one for one in received if _is_first_score(one)}
-        leads: dict[str, Document] = {}
-
-        async def attempt() -> bool:
-            leads.clear()
-            leads.update(await read_leads(storage, {str(one.lead_id) for one in received}))
+        async for _ in retry_on_conflict():
+            leads = await read_leads(storage, {str(one.lead_id) for one in received})
             now, load = runtime.clock(), await store.read_loads(storage, rules.current.owners)
             chosen = choose_owners([leads[lead] for lead in first if lead in leads], rules.current, load)
             given = [(leads[lead], first[lead].key, choice) for lead, choice in chosen.items()]
             moved_on = [lead for lead in leads.values() if lead["_id"] not in chosen and is_unsettled(lead)]
-            # After a write, read the leads again: they have what this attempt wrote, as in a redelivery.
+            # After a write, read the leads again: they have what this round wrote, as in a redelivery.
             wrote = await store.save_owners(storage, given, now) and await store.settle_ledgers(storage, moved_on, now)
-            return wrote and not (given or moved_on)
-
-        await retry_on_conflict(attempt)
+            if wrote and not (given or moved_on):
+                break
         left = await _erased_loads(runtime, received)
         moved = [change for lead in leads.values() for change in load_changes(lead)] + left
-        await retry_on_conflict(lambda: store.count_loads(storage, moved))
+        async for _ in retry_on_conflict():
+            if await store.count_loads(storage, moved):
+                break
         owned = [lead for lead_id in first if (lead := leads.get(lead_id)) and _caused(lead, first[lead_id])]
         return [_event(lead, first[lead["_id"]]) for lead in owned]
 

@@ -115,20 +115,16 @@ class Rewriter:
     async def _rewrite(self, names: Sequence[str]) -> None:
         if not names:
             return
-        plans: list[Rewriting] = []
-
-        async def attempt() -> bool:
+        async for _ in retry_on_conflict():
             plan, targets, leads = await self._plan(names)
-            plans[:] = [plan]
             if not await self._publish(plan.pairs, leads):
                 self.publish = None
-                return False
-            return await self._write(plan, targets)
-
-        await retry_on_conflict(attempt)
-        self.done.rewritten += len(plans[0].rewritten)
-        self.done.unpublished |= plans[0].unpublished
-        self.done.kept.update(plans[0].kept)
+                continue
+            if await self._write(plan, targets):
+                break
+        self.done.rewritten += len(plan.rewritten)
+        self.done.unpublished |= plan.unpublished
+        self.done.kept.update(plan.kept)
 
     async def _plan(self, names: Sequence[str]) -> tuple[Rewriting, Mapping[str, Document], Mapping[str, Document]]:
         """Return the plan for these claims, the stored current claims, and the leads of both."""

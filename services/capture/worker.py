@@ -39,19 +39,14 @@ def build(runtime: Runtime) -> Worker:
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
         causes = {one.key: one for one in received}
         captures = [_capture(one, region) for one in causes.values()]
-        outcomes: list[Outcome] = []
-        shared: list[str] = []
-
-        async def attempt() -> bool:
+        async for _ in retry_on_conflict():
             rules = IdentityRules(placeholders.current, settings.shared_identifier_max)
             plan = await _plan(runtime, captures, region, pepper, rules)
-            outcomes[:], shared[:] = plan.outcomes, plan.shared
-            return await store.save(runtime.storage, plan, pepper)
-
-        await retry_on_conflict(attempt)
-        _log_erased(outcomes)
-        _report_shared(runtime, shared)
-        return [event for outcome in outcomes for event in _events(outcome, causes[outcome.capture.key])]
+            if await store.save(runtime.storage, plan, pepper):
+                break
+        _log_erased(plan.outcomes)
+        _report_shared(runtime, plan.shared)
+        return [event for outcome in plan.outcomes for event in _events(outcome, causes[outcome.capture.key])]
 
     return Worker(NAME, TOPICS, handle, files=(placeholders,), lanes=2)
 

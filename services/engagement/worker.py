@@ -39,15 +39,13 @@ def build(runtime: Runtime) -> Worker:
         lead_of = await _find_leads(runtime, list(unique.values()))
         versions = [_version(one, lead_of[key], triggers.current) for key, one in unique.items() if key in lead_of]
         rows: dict[str, Document] = {}
-
-        async def attempt() -> bool:
+        async for _ in retry_on_conflict():
             plan = await store.save_versions(storage, versions, clock())
             if plan is None or not await store.count_on_leads(storage, plan.of.values(), clock(), region):
-                return False
+                continue
             rows.update(plan.of)
-            return plan.complete
-
-        await retry_on_conflict(attempt)
+            if plan.complete:
+                break
         leads = await read_leads(storage, lead_of.values())
         lost = [one for key, one in unique.items() if lead_of.get(key) not in leads]
         known = [(unique[key], row, leads[row["leadId"]]) for key, row in rows.items() if row["leadId"] in leads]

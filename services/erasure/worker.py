@@ -29,19 +29,15 @@ def build(runtime: Runtime) -> Worker:
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing | Unknown]:
         commands = {one.key: one for one in received}
-        verdicts: dict[str, Document] = {}
-
-        async def attempt() -> bool:
-            verdicts.clear()
+        async for _ in retry_on_conflict():
             known = await _read_known(runtime, list(commands.values()))
-            verdicts.update(_verdicts(runtime, commands, known))
+            verdicts = _verdicts(runtime, commands, known)
             fresh = [row for key, row in verdicts.items() if key not in known.verdicts]
             if not await store.record_verdicts(runtime.storage, fresh):
-                return False
+                continue
             pending = [row for row in verdicts.values() if not row["done"]]
-            return await store.erase(runtime.storage, pending, region, pepper)
-
-        await retry_on_conflict(attempt)
+            if await store.erase(runtime.storage, pending, region, pepper):
+                break
         unknown = [Unknown(one, max(names_in(one.payload))) for key, one in commands.items() if key not in verdicts]
         return [*unknown, *(_event(commands[key], row) for key, row in verdicts.items())]
 

@@ -58,28 +58,26 @@ async def _by_shard(pages: AsyncIterator[list[Document]]) -> AsyncIterator[list[
 
 async def _begin(storage: Storage, zone: ZoneInfo) -> int:
     await heartbeat(storage, zone)
-    generation = 0
-
-    async def attempt() -> bool:
-        nonlocal generation
+    async for _ in retry_on_conflict():
         meta = (await storage.read(INSIGHTS, [META]))[META]
-        generation = meta["building"] + 1
+        generation: int = meta["building"] + 1
         begun = {"building": generation, "zone": zone.key}
-        return await storage.change(INSIGHTS, [Change(META, {"building": meta["building"]}, {"$set": begun})])
-
-    await retry_on_conflict(attempt)
-    shards = [f"shard:{number:02d}" for number in range(SHARDS)]
-    await retry_on_conflict(lambda: _move(storage, shards, generation))
+        if await storage.change(INSIGHTS, [Change(META, {"building": meta["building"]}, {"$set": begun})]):
+            break
+    await _move_shards(storage, generation)
     return generation
 
 
-async def _move(storage: Storage, shards: list[str], generation: int) -> bool:
-    """Move these shards to this generation, after applying their pending updates."""
-    await begin_shards(storage, shards, generation)
-    found = await storage.read(INSIGHTS, shards)
-    await apply_shards(storage, [row for row in found.values() if row["pending"]])
-    behind = [row for row in found.values() if row["generation"] < generation]
-    return await storage.change(INSIGHTS, [_moved(row, generation) for row in behind])
+async def _move_shards(storage: Storage, generation: int) -> None:
+    """Move all shards to this generation, after applying their pending updates."""
+    shards = [f"shard:{number:02d}" for number in range(SHARDS)]
+    async for _ in retry_on_conflict():
+        await begin_shards(storage, shards, generation)
+        found = await storage.read(INSIGHTS, shards)
+        await apply_shards(storage, [row for row in found.values() if row["pending"]])
+        behind = [row for row in found.values() if row["generation"] < generation]
+        if await storage.change(INSIGHTS, [_moved(row, generation) for row in behind]):
+            break
 
 
 def _moved(row: Document, generation: int) -> Change:

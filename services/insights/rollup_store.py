@@ -53,21 +53,18 @@ def shard_of(lead_id: str) -> str:
 async def count_leads(storage: Storage, lead_ids: Iterable[str], zone: ZoneInfo, news: Watermark | None = None) -> None:
     """Count these leads in their current state; `news` is the event time to record."""
     of = {lead_id: shard_of(lead_id) for lead_id in lead_ids}
-    if of:
-        await retry_on_conflict(lambda: _attempt(storage, of, zone, news))
-
-
-async def _attempt(storage: Storage, of: Mapping[str, str], zone: ZoneInfo, news: Watermark | None) -> bool:
-    shards = await prepare_shards(storage, sorted(set(of.values())), zone)
-    leads, rows = await asyncio.gather(
-        storage.read(LEADS, of, fields=SECTIONS), storage.read(LEAD_ROWS, of, fields=_ROW_FIELDS)
-    )
-    planned = shard_updates(shards, of, leads, rows, zone)
-    # A shard that another process changed is decided again. The others are stored and will be applied.
-    if not await storage.change(INSIGHTS, [_taken(step, shards[step.shard], news) for step in planned]):
-        return False
+    if not of:
+        return
+    async for _ in retry_on_conflict():
+        shards = await prepare_shards(storage, sorted(set(of.values())), zone)
+        leads, rows = await asyncio.gather(
+            storage.read(LEADS, of, fields=SECTIONS), storage.read(LEAD_ROWS, of, fields=_ROW_FIELDS)
+        )
+        planned = shard_updates(shards, of, leads, rows, zone)
+        # A shard that another process changed is decided again. The others are stored and will be applied.
+        if await storage.change(INSIGHTS, [_taken(step, shards[step.shard], news) for step in planned]):
+            break
     await apply_shards(storage, [step.document for step in planned])
-    return True
 
 
 def _taken(step: ShardUpdate, as_read: Document, news: Watermark | None) -> Change:

@@ -106,7 +106,7 @@ async def _enrol(runtime: Runtime, wanted: Sequence[_CausedRequest], sequences: 
     done: dict[str, EnrolmentPlan] = {}
     policy, zone = policy_of(runtime.settings), runtime.settings.zone
 
-    async def attempt() -> bool:
+    async for _ in retry_on_conflict():
         existing = await runtime.storage.read(ENROLMENTS, requests)
         live = await store.find_live(
             runtime.storage, [one for one in existing.values() if has_new_causes(one, requests[one["_id"]])]
@@ -123,10 +123,9 @@ async def _enrol(runtime: Runtime, wanted: Sequence[_CausedRequest], sequences: 
             for id_, some in requests.items()
         ]
         stored = await store.save_enrolments(runtime.storage, plans)
-        done.update({one.enrolment["_id"]: one for one in stored or ()})
-        return stored is not None
-
-    await retry_on_conflict(attempt)
+        if stored is not None:
+            done = {one.enrolment["_id"]: one for one in stored}
+            break
     return await _round_events(runtime, wanted, done)
 
 

@@ -160,15 +160,11 @@ async def change_models(storage: Storage, decide: Callable[[Document], Document]
     Raises what `decide` raises. One row names all models, and its revision guards it: a reader sees the models before
     the change or after it.
     """
-    new: Document = {}
-
-    async def attempt() -> bool:
-        nonlocal new
+    async for _ in retry_on_conflict():
         standing = await read_row(storage, STANDING)
         new = {**decide(standing), "revision": standing.get("revision", 0) + 1}
-        return await swap_row(storage, STANDING, {"revision": standing.get("revision")}, new)
-
-    await retry_on_conflict(attempt)
+        if await swap_row(storage, STANDING, {"revision": standing.get("revision")}, new):
+            break
     return new
 
 

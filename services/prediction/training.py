@@ -89,17 +89,12 @@ def _encode_task(task: Mapping[str, Any]) -> bytes:
 
 async def _enter(storage: Storage, model: Document, now: datetime) -> int:
     """Store a model under the next free version. Return the version."""
-    version = 0
-
-    async def attempt() -> bool:
-        nonlocal version
+    async for _ in retry_on_conflict():
         newest = await store.list_models(storage, fields=("version",))
-        version = max((one["version"] for one in newest), default=0) + 1
-        return not await storage.insert_new(
-            MODELS, [{**model, "_id": model_id(version), "version": version, "at": now}]
-        )
-
-    await retry_on_conflict(attempt)
+        version: int = max((one["version"] for one in newest), default=0) + 1
+        entry = {**model, "_id": model_id(version), "version": version, "at": now}
+        if not await storage.insert_new(MODELS, [entry]):
+            break
     return version
 
 

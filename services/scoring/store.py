@@ -64,14 +64,13 @@ async def read_job(storage: Storage) -> Document | None:
 
 async def make_current(storage: Storage, version: str, now: datetime) -> None:
     """Make `version` the current rule set from `now` on, unless it is already."""
-
-    async def attempt() -> bool:
-        row, new = await read_job(storage), rescoring_job.new_job(version, now)
-        if row is None:
-            return not await storage.insert_new(RESCORING, [new])
-        return row["version"] == version or await replace_job(storage, row, new)
-
-    await retry_on_conflict(attempt)
+    new = rescoring_job.new_job(version, now)
+    async for _ in retry_on_conflict():
+        row = await read_job(storage)
+        if row is None and not await storage.insert_new(RESCORING, [new]):
+            break
+        if row is not None and (row["version"] == version or await replace_job(storage, row, new)):
+            break
 
 
 async def count_outdated(storage: Storage, row: Document) -> Document:

@@ -68,8 +68,7 @@ async def _score(
     }
     left = set(by_lead)
     decided: dict[str, Decision] = {}
-
-    async def attempt() -> bool:
+    async for _ in retry_on_conflict():
         for lead_id in left:
             decided.pop(lead_id, None)
         read = await read_leads(runtime.storage, left - carried.keys())
@@ -77,11 +76,10 @@ async def _score(
         decided.update(fresh)
         carried.clear()
         changes = [Change(one.lead_id, one.guard, one.update) for one in fresh.values() if one.update]
-        # A decision without a write is final. After a conflict, the next attempt reads all other leads again.
+        # A decision without a write is final. After a conflict, the next round reads all other leads again.
         left.intersection_update(change.id for change in changes)
-        return await runtime.storage.change(LEADS, changes)
-
-    await retry_on_conflict(attempt)
+        if await runtime.storage.change(LEADS, changes):
+            break
     return list(decided.values())
 
 
@@ -131,7 +129,7 @@ def _carried_lead(received: Sequence[Received]) -> Document:
     """Return a new lead from its event, which saves the read; it has no activities yet.
 
     A worker that changes the lead requests another score. If that score comes first, the guard (no score yet) fails,
-    and the second attempt reads the lead.
+    and the second round reads the lead.
     """
     lead = received[-1].payload.lead
     return {**to_stored(lead.model_dump(by_alias=True, exclude_none=True, exclude={"score"})), "_id": lead.id}

@@ -12,7 +12,7 @@ Crash after the lead's write → the lead remembers the command → the redelive
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -81,15 +81,19 @@ class _Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class _Known:
+    """What is stored about some commands: their leads by id, their ledger rows by key."""
+
+    leads: Mapping[str, Document]
+    rows: Mapping[str, Document]
+
+
+@dataclass(frozen=True, slots=True)
 class _Wave:
-    """What one attempt decided on commands of different leads: verdicts and deferred commands."""
+    """What one round decided on commands of different leads: verdicts and deferred commands."""
 
-    verdicts: list[_Verdict] = field(default_factory=list)
-    deferred: list[Deferred] = field(default_factory=list)
-
-    def clear(self) -> None:
-        self.verdicts.clear()
-        self.deferred.clear()
+    verdicts: Sequence[_Verdict]
+    deferred: Sequence[Deferred]
 
 
 CommandPolicies = Mapping[str, CommandPolicy]
@@ -113,38 +117,41 @@ async def carry_out_commands(
 async def _carry_out_wave(
     runtime: Runtime, wave: Sequence[Received], policies: CommandPolicies, source: str
 ) -> list[Outgoing | Unknown | Deferred]:
-    found = _Wave()
-
-    async def attempt() -> bool:
-        found.clear()
-        return await _attempt(runtime, wave, policies, found)
-
-    await retry_on_conflict(attempt)
-    leads = await read_leads(runtime.storage, (one.payload.lead_id for one in wave))
+    storage, patient = runtime.storage, runtime.settings.command_patience > 0
+    async for _ in retry_on_conflict():
+        now = runtime.clock()
+        stored = await _read_known(storage, wave)
+        found = _judge_wave(wave, stored, policies, now, patient=patient)
+        new_rows = [one.row() for one in found.verdicts if one.received.key not in stored.rows]
+        if await storage.insert_new(COMMANDS, new_rows):
+            continue
+        if await _write(storage, found.verdicts, stored, policies):
+            break
+    leads = await read_leads(storage, (one.payload.lead_id for one in wave))
     known = {one.received.key for one in found.verdicts} | {one.received.key for one in found.deferred}
     unknown = [Unknown(one, f"lead:{one.payload.lead_id}") for one in wave if one.key not in known]
     events = [event for verdict in found.verdicts for event in _events(verdict, leads, policies, source)]
     return [*unknown, *found.deferred, *events]
 
 
-async def _attempt(runtime: Runtime, wave: Sequence[Received], policies: CommandPolicies, found: _Wave) -> bool:
-    storage, now = runtime.storage, runtime.clock()
+async def _read_known(storage: Storage, wave: Sequence[Received]) -> _Known:
     # Reads leads before rows: if a lead has forgotten a command, its row says that it was carried out.
     leads = await read_leads(storage, (one.payload.lead_id for one in wave))
-    rows = await storage.read(COMMANDS, (one.key for one in wave))
+    return _Known(leads, await storage.read(COMMANDS, (one.key for one in wave)))
+
+
+def _judge_wave(
+    wave: Sequence[Received], stored: _Known, policies: CommandPolicies, now: datetime, *, patient: bool
+) -> _Wave:
+    """Judge the commands whose lead or row is known; `patient`: defer those that may pass. Pure."""
+    leads, rows = stored.leads, stored.rows
     known = [one for one in wave if one.payload.lead_id in leads or one.key in rows or one.final]
-    all_ = [_judge(one, rows.get(one.key), leads.get(one.payload.lead_id), policies, now) for one in known]
-    patient = runtime.settings.command_patience > 0
-    deferred = [one for one in all_ if patient and _may_pass(one)]
-    judged = [one for one in all_ if not (patient and _may_pass(one))]
-    new_rows = [verdict.row() for verdict in judged if verdict.received.key not in rows]
-    if await storage.insert_new(COMMANDS, new_rows):
-        return False
-    if not await _write(storage, judged, rows, leads, policies):
-        return False
-    found.verdicts.extend(judged)
-    found.deferred.extend(Deferred(one.received, leads[one.received.payload.lead_id]["status"]) for one in deferred)
-    return True
+    judged = [_judge(one, rows.get(one.key), leads.get(one.payload.lead_id), policies, now) for one in known]
+    deferred = [one for one in judged if patient and _may_pass(one)]
+    return _Wave(
+        [one for one in judged if not (patient and _may_pass(one))],
+        [Deferred(one.received, leads[one.received.payload.lead_id]["status"]) for one in deferred],
+    )
 
 
 def _may_pass(verdict: _Verdict) -> bool:
@@ -189,20 +196,14 @@ def _oversize(lead: Document, received: Received, after: Document, ruling: Rulin
     return ""
 
 
-async def _write(
-    storage: Storage,
-    judged: Sequence[_Verdict],
-    rows: Mapping[str, Document],
-    leads: Mapping[str, Document],
-    policies: CommandPolicies,
-) -> bool:
+async def _write(storage: Storage, judged: Sequence[_Verdict], stored: _Known, policies: CommandPolicies) -> bool:
     """Carry out the open verdicts, then mark them done; False if another writer interfered."""
     undone = [verdict for verdict in judged if not verdict.done]
     accepted = [verdict for verdict in undone if verdict.ruling.reason is None]
     activities, changes = [], []
     forgotten: list[str] = []
     for verdict in accepted:
-        lead = leads[verdict.received.payload.lead_id]
+        lead = stored.leads[verdict.received.payload.lead_id]
         activity = policies[verdict.received.record.topic].activity(verdict.received, lead["_id"], verdict.at)
         activities += [activity] if activity else []
         if verdict.ruling.set is not None:
@@ -213,7 +214,7 @@ async def _write(
     if not await change_leads(storage, changes):
         return False
     await add_activities(storage, [{**activity, "tallied": True} for activity in activities])
-    final = [replace(verdict, done=True).row() for verdict in undone if _needs_update(verdict, rows)]
+    final = [replace(verdict, done=True).row() for verdict in undone if _needs_update(verdict, stored.rows)]
     await storage.change(COMMANDS, [Change(row.pop("_id"), {"done": False}, {"$set": row}) for row in final])
     return True
 

@@ -78,8 +78,7 @@ async def release(storage: Storage, leaving: Iterable[tuple[str, str]]) -> None:
     by_claim: dict[str, set[str]] = {}
     for claim, lead_id in leaving:
         by_claim.setdefault(claim, set()).add(lead_id)
-
-    async def attempt() -> bool:
+    async for _ in retry_on_conflict():
         rows = await storage.read(IDENTITIES, by_claim)
         before = {
             claim: row["leadIds"] for claim, row in rows.items() if not by_claim[claim].isdisjoint(row["leadIds"])
@@ -88,6 +87,5 @@ async def release(storage: Storage, leaving: Iterable[tuple[str, str]]) -> None:
         # A reader takes a claim's first lead. So a claim without a lead is deleted, never stored empty.
         empty = {claim: {"leadIds": before[claim]} for claim, rest in left.items() if not rest}
         shared = [Change(c, {"leadIds": before[c]}, {"$set": {"leadIds": rest}}) for c, rest in left.items() if rest]
-        return all([await storage.delete_guarded(IDENTITIES, empty), await storage.change(IDENTITIES, shared)])
-
-    await retry_on_conflict(attempt)
+        if all([await storage.delete_guarded(IDENTITIES, empty), await storage.change(IDENTITIES, shared)]):
+            break

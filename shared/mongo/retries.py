@@ -1,9 +1,10 @@
 """Repeats compare-and-set writes until no other writer interferes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 import structlog
 
@@ -30,15 +31,35 @@ def few_rounds(*, when: bool) -> Iterator[None]:
         _rounds.reset(token)
 
 
-async def retry_on_conflict(attempt: Callable[[], Awaitable[bool]]) -> None:
-    """Repeat `attempt` (read, decide, write by compare-and-set) until it returns True.
+def retry_on_conflict() -> AsyncIterator[int]:
+    """Return rounds to read, decide and write by compare-and-set; break once all is written.
 
-    An attempt that finds its own earlier write must take it as done. Raises `Contention` after too many rounds.
+        async for _ in retry_on_conflict():
+            found = await read()
+            if await write(decide(found)):
+                break
+
+    A round that finds an earlier round's write must take it as done. Raises `Contention` after too many rounds.
     """
-    rounds = _rounds.get()
-    for round_ in range(rounds):
-        if await attempt():
-            return
-        structlog.get_logger().debug("write.contended", round=round_)
-        await asyncio.sleep(0.002 * round_)
-    raise Contention(f"{rounds} rounds of read and write all met another writer")
+    return _Rounds(_rounds.get())
+
+
+@dataclass(slots=True)
+class _Rounds:
+    """An iterator, not a generator: one that the caller leaves early has nothing to close."""
+
+    most: int
+    begun: int = 0
+
+    def __aiter__(self) -> "_Rounds":
+        return self
+
+    async def __anext__(self) -> int:
+        round_ = self.begun
+        if round_:
+            structlog.get_logger().debug("write.contended", round=round_ - 1)
+            await asyncio.sleep(0.002 * (round_ - 1))
+        if round_ == self.most:
+            raise Contention(f"{self.most} rounds of read and write all met another writer")
+        self.begun += 1
+        return round_

@@ -170,9 +170,37 @@ async def test_parts_of_a_batch_are_tried_for_few_rounds_of_conflict_and_an_item
     assert [rounds for size, rounds in allowed if size == 1] == [50] * 4
 
 
-async def test_few_rounds_of_conflict_end_soon() -> None:
-    async def loses() -> bool:
-        return False
+async def _lose_rounds() -> list[int]:
+    return [round_ async for round_ in retry_on_conflict()]
 
-    with few_rounds(when=True), pytest.raises(Contention, match="8 rounds"):
-        await retry_on_conflict(loses)
+
+@pytest.mark.parametrize("rounds", [8, 50])
+async def test_rounds_of_conflict_end(rounds: int) -> None:
+    with few_rounds(when=rounds == 8), pytest.raises(Contention, match=f"^{rounds} rounds"):
+        await _lose_rounds()
+
+
+async def test_rounds_of_conflict_pause_longer_each_time_and_not_after_the_write(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    async for round_ in retry_on_conflict():
+        if round_ == 3:
+            break
+    assert pauses == [0.0, 0.002, 0.004]
+
+
+async def test_rounds_that_an_error_ends_leave_no_task_that_closes_them() -> None:
+    async def fails() -> None:
+        async for _ in retry_on_conflict():
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await fails()
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
