@@ -8,17 +8,16 @@ from datetime import timedelta
 from typing import Any, Self, cast
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
-from faststream.kafka.annotations import KafkaMessage
-from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
+from faststream.kafka.message import KafkaAckableMessage
 
 from shared.clock import Clock, pause, system_clock
 from shared.config import Reloading
 from shared.config_reports import ConfigReports
 from shared.consuming.circuit_breaker import CircuitBreaker, CircuitOpen
-from shared.consuming.consumer import BatchConsumer
+from shared.consuming.consumer import Batch, BatchConsumer
 from shared.consuming.invalid_records import InvalidRecords
 from shared.consuming.isolation import Isolation, Stopping
 from shared.consuming.processor import RecordProcessor
@@ -49,7 +48,6 @@ _PROBE_S = 10.0
 _GATEWAY = "gateway"
 
 _log = structlog.get_logger()
-Batch = Sequence[ConsumerRecord[Any, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,8 +277,13 @@ class WorkerProcess:
             self._pending.get(worker.name),
             self._build_isolation(worker, lambda: self._mark_advanced(worker.name)),
             self._progress[worker.name],
+            has_stopped=lambda: worker.name in self._tripped,
             on_tripped=lambda why: self._trip(worker.name, why),
         )
+
+        async def parse(batch: Batch) -> KafkaAckableMessage:
+            return _message(batch, cast("AIOKafkaConsumer", subscriber.consumer))
+
         subscriber = self.broker.subscriber(
             *(topic.name for topic in worker.topics),
             group_id=worker.group,
@@ -291,17 +294,10 @@ class WorkerProcess:
             batch_timeout_ms=_POLL_MS,
             session_timeout_ms=self._settings.session_timeout_ms,
             heartbeat_interval_ms=max(250, self._settings.session_timeout_ms // 4),
-            parser=_parse,
+            parser=parse,
             decoder=_decode,
         )
-
-        @subscriber
-        async def take(message: KafkaMessage) -> None:
-            if worker.name not in self._tripped:  # another process gets what this one fetches while it leaves
-                await consumer.process(
-                    cast("Batch", message.raw_message), cast("AIOKafkaConsumer", subscriber.consumer)
-                )
-
+        subscriber(consumer.process)
         return subscriber
 
     def _trip(self, name: str, why: CircuitOpen) -> None:
@@ -371,7 +367,7 @@ def _loops(worker: Worker) -> list[Background]:
     return [*worker.background, *(file.watch for file in worker.files), *(poller.run for poller in worker.pollers)]
 
 
-async def _parse(batch: tuple[ConsumerRecord[Any, Any], ...]) -> KafkaAckableMessage:
+def _message(batch: Batch, consumer: AIOKafkaConsumer) -> KafkaAckableMessage:
     """Return the raw batch. FastStream's own parser fails on headers that aren't text."""
     return KafkaAckableMessage(
         body=[record.value or b"" for record in batch],
@@ -380,7 +376,7 @@ async def _parse(batch: tuple[ConsumerRecord[Any, Any], ...]) -> KafkaAckableMes
         correlation_id=None,
         headers={},
         batch_headers=[],
-        consumer=FAKE_CONSUMER,
+        consumer=consumer,
     )
 
 

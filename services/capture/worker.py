@@ -10,7 +10,7 @@ from schemas.topics import CAPTURED, CREATED, MERGED, UPDATED
 from services.capture import store
 from services.capture.domain.decide import decide
 from services.capture.domain.identifying import IdentityRules
-from services.capture.domain.plan import Capture, CapturePlan, Document, Outcome
+from services.capture.domain.plan import Capture, Document, Outcome
 from shared.config import Reloading
 from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.domain.consent.statements import paths
@@ -41,7 +41,13 @@ def build(runtime: Runtime) -> Worker:
         captures = [_capture(one, region) for one in causes.values()]
         async for _ in retry_on_conflict():
             rules = IdentityRules(placeholders.current, settings.shared_identifier_max)
-            plan = await _plan(runtime, captures, region, pepper, rules)
+            further: set[str] = set()
+            while True:  # a plan may make claims that were not read: read those too, and decide again
+                view = await store.read_view(runtime.storage, captures, further, pepper)
+                plan = decide(captures, view, runtime.clock(), region, rules)
+                if not plan.unread:
+                    break
+                further |= plan.unread
             if await store.save(runtime.storage, plan, pepper):
                 break
         _log_erased(plan.outcomes)
@@ -49,19 +55,6 @@ def build(runtime: Runtime) -> Worker:
         return [event for outcome in plan.outcomes for event in _events(outcome, causes[outcome.capture.key])]
 
     return Worker(NAME, TOPICS, handle, files=(placeholders,), lanes=2)
-
-
-async def _plan(
-    runtime: Runtime, captures: Sequence[Capture], region: str, pepper: str, rules: IdentityRules
-) -> CapturePlan:
-    """Decide on all captures; read further claims until the plan makes no unread claim."""
-    further: set[str] = set()
-    while True:
-        view = await store.read_view(runtime.storage, captures, further, pepper)
-        plan = decide(captures, view, runtime.clock(), region, rules)
-        if not plan.unread:
-            return plan
-        further |= plan.unread
 
 
 def _capture(received: Received, region: str) -> Capture:

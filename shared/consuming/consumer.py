@@ -12,16 +12,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from zlib import crc32
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
+from faststream.kafka.annotations import KafkaMessage
 
 from shared.clock import pause
 from shared.consuming.circuit_breaker import CircuitOpen
-from shared.consuming.isolation import HOLD_S, Failed, Isolation, Passed, Stopping
+from shared.consuming.isolation import HOLD_S, Failed, Isolation, Stopping
 from shared.consuming.pending_events import PendingEvents
 from shared.consuming.processor import RecordProcessor, count_handled
 from shared.consuming.progress import BatchProgress
@@ -35,6 +36,7 @@ from shared.observability.metrics import Metrics
 _LANE_MIN = 50
 
 _log = structlog.get_logger()
+Batch = tuple[ConsumerRecord[Any, Any], ...]
 
 
 @dataclass(slots=True)
@@ -67,6 +69,8 @@ class BatchConsumer:
     pending: PendingEvents | None = None
     isolation: Isolation = field(default_factory=Isolation)
     progress: BatchProgress = field(default_factory=BatchProgress)
+    has_stopped: Callable[[], bool] = lambda: False
+    """Whether the worker has stopped for good."""
     on_tripped: Callable[[CircuitOpen], None] = lambda _: None
     """Called when the circuit breaker opens: the worker has to stop."""
 
@@ -74,11 +78,22 @@ class BatchConsumer:
     def _name(self) -> str:
         return self.processor.worker.name
 
-    async def process(self, batch: Sequence[ConsumerRecord[Any, Any]], consumer: AIOKafkaConsumer) -> None:
+    async def process(self, message: KafkaMessage) -> None:
         """Handle a fetched batch: commit what has its outcome, rewind the rest. Never raises."""
-        records = [_record(raw) for raw in batch]
+        if self.has_stopped():
+            return  # another process gets what this one fetches while it leaves
+        records = [_record(raw) for raw in cast("Batch", message.raw_message)]
+        consumer, outcomes = cast("AIOKafkaConsumer", message.consumer), None
         self.progress.take(records)
-        outcomes = await self._process_records(records)
+        try:
+            outcomes = await self._handle_in_parts(records)
+        except Stopping:
+            pass
+        except CircuitOpen as error:
+            self.on_tripped(error)
+        except Exception as error:  # noqa: BLE001 - if it left here, the next batch would commit past this one
+            _log.error("batch.rewound", worker=self._name, records=len(records), error=type(error).__name__)
+            await pause(self.isolation.stopping, self.isolation.retry_max_s)
         self.isolation.on_try()
         if outcomes:
             await _commit(consumer, records[: outcomes.done], self._name)
@@ -87,51 +102,37 @@ class BatchConsumer:
         _rewind(consumer, left)
         self.progress.end(left)
 
-    async def _process_records(self, records: Sequence[Record]) -> "Outcomes | None":
-        """Handle a batch; return what may be committed of it, or None."""
-        try:
-            outcomes = await self._isolate(records)
-            outcomes.counts += await self.isolation.retry(lambda: self._send_dead_letters(outcomes))
-        except Stopping:
-            return None
-        except CircuitOpen as error:
-            self.on_tripped(error)
-            return None
-        except Exception as error:  # noqa: BLE001 - if it left here, the next batch would commit past this one
-            _log.error("batch.rewound", worker=self._name, records=len(records), error=type(error).__name__)
-            await pause(self.isolation.stopping, self.isolation.retry_max_s)
-            return None
-        return outcomes
-
-    async def _isolate(self, records: Sequence[Record]) -> Outcomes:
+    async def _handle_in_parts(self, records: Sequence[Record]) -> Outcomes:
         """Handle these records, in parts if need be, until all are done or `HOLD_S` is over.
 
-        Raises the error if none of them is done.
+        Return what may be committed. Raises the error if none of them is done.
         """
         outcomes = Outcomes()
         try:
-            async for outcome in self.isolation.each(records, self.handle_once):
-                self._add_outcome(outcome, outcomes)
-                if time.monotonic() > outcomes.started + HOLD_S:
-                    break
+            for part in self.isolation.parts(records):
+                async with part.trying():
+                    outcomes.add(await self.handle_once(part.items))
+                if part.failed:
+                    self._set_aside(part.failed, outcomes)
+                if part.done:
+                    self.progress.advance()
+                    if time.monotonic() > outcomes.started + HOLD_S:
+                        break
         except (Stopping, CircuitOpen):
             raise
         except Exception as error:
             if not outcomes.done:
                 raise
             _log.error("batch.rewound", worker=self._name, records=len(records) - outcomes.done, error=where(error))
+        outcomes.counts += await self.isolation.retry(lambda: self._send_dead_letters(outcomes))
         return outcomes
 
-    def _add_outcome(self, outcome: "Passed[Record, Outcomes] | Failed[Record]", outcomes: Outcomes) -> None:
-        """Add the outcome of some records. Raises `CircuitOpen` before any dead letter is sent."""
-        if isinstance(outcome, Failed):
-            fault, counts = self.processor.failure(outcome)
-            outcomes.add(Outcomes(1, Counter(), [fault], counts))
-            self.processor.breaker.check(outcomes.handled, outcomes.checked)
-            outcomes.checked = len(outcomes.handled)
-        else:
-            outcomes.add(outcome.result)
-        self.progress.advance()
+    def _set_aside(self, failed: Failed[Record], outcomes: Outcomes) -> None:
+        """Add a record that failed alone. Raises `CircuitOpen` before any dead letter is sent."""
+        fault, counts = self.processor.failure(failed)
+        outcomes.add(Outcomes(1, Counter(), [fault], counts))
+        self.processor.breaker.check(outcomes.handled, outcomes.checked)
+        outcomes.checked = len(outcomes.handled)
 
     async def handle_once(self, records: Sequence[Record]) -> Outcomes:
         """Handle these records once, and publish the events that they cause.
@@ -142,7 +143,11 @@ class BatchConsumer:
         received, invalid = self.processor.decode(inputs)
         if self.pending:
             await self.pending.release([record for record in records if self._is_arrival(record)], received)
-        waiting, refused = await self._process_lanes(received)
+        lanes = _lanes(received, self.processor.worker.lanes)
+        if len(lanes) == 1:
+            waiting, refused = await self._handle_lane(lanes[0])
+        else:
+            waiting, refused = await self._handle_side_by_side(lanes)
         faults = [*invalid, *refused]
         arrived, passed = len(records) - len(inputs), len(inputs) - waiting - len(faults)
         counts = Counter(handled=passed, waiting=waiting, arrivals=arrived)
@@ -151,10 +156,9 @@ class BatchConsumer:
     async def _send_dead_letters(self, outcomes: Outcomes) -> Counter[str]:
         return await self.processor.send_to_dead_letter(outcomes.faults, outcomes.handled)
 
-    async def _process_lanes(self, received: Sequence[Received]) -> tuple[int, list[FailedRecord]]:
-        lanes = [self._process_lane(lane) for lane in _lanes(received, self.processor.worker.lanes)]
+    async def _handle_side_by_side(self, lanes: Sequence[Sequence[Received]]) -> tuple[int, list[FailedRecord]]:
         # All lanes end before this raises an error: the caller may try the batch again at once.
-        done = await asyncio.gather(*lanes, return_exceptions=True)
+        done = await asyncio.gather(*map(self._handle_lane, lanes), return_exceptions=True)
         waiting, refused = 0, []
         for one in done:
             if isinstance(one, BaseException):
@@ -163,9 +167,9 @@ class BatchConsumer:
             refused += one[1]
         return waiting, refused
 
-    async def _process_lane(self, received: Sequence[Received]) -> tuple[int, list[FailedRecord]]:
+    async def _handle_lane(self, received: Sequence[Received]) -> tuple[int, list[FailedRecord]]:
         """Handle and publish; return how many events are pending, and the faults."""
-        results = await self.processor.handle(received)
+        results = await self.processor.worker.handle(received)
         waiting = sum(isinstance(one, Unknown | Deferred) for one in results)
         if self.pending:
             results = await self.pending.split(results)

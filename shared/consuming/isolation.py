@@ -8,7 +8,8 @@ While a server doesn't answer, it waits and counts no try: no record is given up
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -38,24 +39,12 @@ class Stopping(Stop):
 
 
 @dataclass(frozen=True, slots=True)
-class Passed(Generic[Item, Result]):
-    """These items passed together, with this result."""
-
-    items: Sequence[Item]
-    result: Result
-
-
-@dataclass(frozen=True, slots=True)
 class Failed(Generic[Item]):
     """This item failed alone. `attempts` counts the tries that included it."""
 
     item: Item
     error: BaseException
     attempts: int
-
-
-_Attempt = Callable[[Sequence[Item]], Awaitable[Result]]
-_Outcome = Passed[Item, Result] | Failed[Item]
 
 
 async def _yes() -> bool:
@@ -106,32 +95,26 @@ class Isolation:
     """Called before each try."""
     on_wait: Callable[[], None] = lambda: None
     """Called after a try that does not count because a server is away."""
-    _most: int = Bisection().most
+    most: int = Bisection().most
+    """How many records to try at once."""
 
-    async def each(
-        self, items: Sequence[Item], attempt: _Attempt[Item, Result]
-    ) -> AsyncIterator[_Outcome[Item, Result]]:
-        """Try `attempt` on all items, in order and in parts. It may get an item more than once.
+    def parts(self, items: Sequence[Item]) -> "Iterator[BatchPart[Item]]":
+        """Yield parts to try, in the items' order, until each item passed or failed alone.
 
-        Raises `Stopping` and `CircuitOpen`, and the last error when a part neither passed nor failed within `HOLD_S`.
+            for part in isolation.parts(items):
+                async with part.trying():
+                    await handle(part.items)
+
+        A part that fails comes again, or in halves. So an item may be handled more than once.
         """
-        start, tries, search = 0, [0] * len(items), Bisection(self._most)
-        outcome: _Outcome[Item, Result]
+        start, failures, search = 0, [0] * len(items), Bisection(self.most)
         while start < len(items):
             size = search.size(len(items) - start)
-            part = items[start : start + size]
-            result = await self._try_part(part, attempt, cut=search.suspect > 0)
-            if isinstance(result, Failed):
-                tries[start : start + size] = [one + result.attempts for one in tries[start : start + size]]
-            if isinstance(result, Failed) and size > 1:
-                search = search.failed(size)
-                continue
-            if isinstance(result, Failed):
-                search, outcome = search.set_aside(), Failed(part[0], result.error, tries[start])
-            else:
-                search, outcome = search.passed(size), result
-            start, self._most = start + size, search.most
-            yield outcome
+            part = BatchPart(items[start : start + size], self, search, failures[start])
+            while part.next is None:
+                yield part
+            failures[start : start + size] = [one + part.failures for one in failures[start : start + size]]
+            search, start = part.next, start + (size if part.done else 0)
 
     async def retry(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         """Repeat `attempt` until it passes. Raises `Stopping`, and its error after `HOLD_S`."""
@@ -143,36 +126,14 @@ class Isolation:
             except Stop:
                 raise
             except Exception as error:
-                await self._failed(error, 0, tries)
+                await self.count(error, 0, tries)
                 if tries.is_late:
                     raise
                 seconds = tries.pause_s(error, self.retry_max_s)
-            await self._pause(seconds)
+            await self.wait(seconds)
 
-    async def _try_part(
-        self, part: Sequence[Item], attempt: _Attempt[Item, Result], *, cut: bool
-    ) -> Passed[Item, Result] | Failed[Sequence[Item]]:
-        """Repeat `attempt` on this part until it passes, or has failed too often."""
-        alone = len(part) == 1
-        tries = _Tries(alone, len(_PAUSES_ALONE_S) + 1 if alone else 1 if cut else _TRIES_TOGETHER)
-        while True:
-            self.on_try()
-            try:
-                with few_rounds(when=cut and not alone):
-                    return Passed(part, await attempt(part))
-            except Stop:
-                raise
-            except (Exception, asyncio.CancelledError) as error:
-                _unless_cancelled(error)
-                if await self._failed(error, len(part), tries):
-                    return Failed(part, error, tries.failures)
-                if tries.is_late:
-                    raise
-                seconds = tries.pause_s(error, self.retry_max_s)
-            await self._pause(seconds)
-
-    async def _failed(self, error: BaseException, records: int, tries: _Tries) -> bool:
-        """Log a failed try; return whether it was the last."""
+    async def count(self, error: BaseException, records: int, tries: _Tries) -> bool:
+        """Log and count a failed try; return whether it was the last."""
         answers = await self.servers_answer()
         text = f"{type(error).__name__}: {error}" if isinstance(error, Unavailable) else where(error)
         _log.warning("batch.failed" if answers else "batch.retrying", worker=self.worker, records=records, error=text)
@@ -180,14 +141,79 @@ class Isolation:
             self.on_wait()
         return tries.count(error, answers=answers)
 
-    async def _pause(self, seconds: float) -> None:
+    async def wait(self, seconds: float) -> None:
+        """Pause before the next try. Raises `Stopping`."""
         await pause(self.stopping, seconds)
         if self.stopping.is_set():
             raise Stopping
 
 
+@dataclass(slots=True)
+class BatchPart(Generic[Item]):
+    """Items to try together, and what became of them."""
+
+    items: Sequence[Item]
+    _isolation: Isolation
+    _search: Bisection
+    _failures_before: int
+    """How often its first item failed in larger parts."""
+    next: Bisection | None = None
+    """How the search goes on; None while this part is to be tried again."""
+    done: bool = False
+    """Whether the items have their outcome: they passed, or the only one failed."""
+    failed: Failed[Item] | None = None
+    """The item that failed alone."""
+    _tries: _Tries = field(init=False)
+    _pause_s: float | None = None
+
+    def __post_init__(self) -> None:
+        alone, cut = len(self.items) == 1, self._search.suspect > 0
+        self._tries = _Tries(alone, len(_PAUSES_ALONE_S) + 1 if alone else 1 if cut else _TRIES_TOGETHER)
+
+    @property
+    def failures(self) -> int:
+        """How many tries failed."""
+        return self._tries.failures
+
+    @asynccontextmanager
+    async def trying(self) -> AsyncIterator[None]:
+        """Try the items in the body; keep its error.
+
+        Raises `Stop`, a cancellation of this task, and the error of a part that took longer than `HOLD_S`.
+        """
+        if self._pause_s is not None:
+            await self._isolation.wait(self._pause_s)
+        self._isolation.on_try()
+        try:
+            with few_rounds(when=self._search.suspect > 0 and not self._tries.alone):
+                yield
+        except Stop:
+            raise
+        except (Exception, asyncio.CancelledError) as error:
+            _unless_cancelled(error)
+            if await self._isolation.count(error, len(self.items), self._tries):
+                self._give_up(error)
+            elif self._tries.is_late:
+                raise
+            else:
+                self._pause_s = self._tries.pause_s(error, self._isolation.retry_max_s)
+        else:
+            self._end(self._search.passed(len(self.items)))
+
+    def _give_up(self, error: BaseException) -> None:
+        if self._tries.alone:
+            self.failed = Failed(self.items[0], error, self._failures_before + self.failures)
+            self._end(self._search.set_aside())
+        else:
+            self.next = self._search.failed(len(self.items))
+
+    def _end(self, search: Bisection) -> None:
+        self.next, self.done = search, True
+        self._isolation.most = search.most
+
+
 def _unless_cancelled(error: BaseException) -> None:
-    """Raise a cancellation of this task. A cancellation that an `attempt` leaks is an error."""
+    """Raise a cancellation of this task. A cancellation that a handler leaks is an error."""
     task = asyncio.current_task()
     if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
         raise error

@@ -1,4 +1,4 @@
-"""Takes records through one worker: decode, handle, publish, dead letter."""
+"""What surrounds a worker's handler: decode, publish, dead letter."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -42,15 +42,9 @@ class RecordProcessor:
         decoded = [decode(record, self.region) for record in records]
         received = [replace(one, final=final) for one in decoded if isinstance(one, Received)]
         invalid = [one for one in decoded if isinstance(one, FailedRecord)]
-        return received, [] if self.worker.ignores_invalid else invalid
-
-    async def handle(self, received: Sequence[Received]) -> Sequence[Result]:
-        """Return the results of the worker's handler. Raises what the handler raises."""
-        if not received:
-            return ()
         for one in received:
             _log.debug("event.received", worker=self.worker.name, type=one.event.type, **one.ids)
-        return await self.worker.handle(received)
+        return received, [] if self.worker.ignores_invalid else invalid
 
     async def publish(self, results: Sequence[Result]) -> list[FailedRecord]:
         """Publish the events among these results; return the faults for `send_to_dead_letter`."""

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import ClassVar
 
 import structlog
@@ -103,7 +102,10 @@ class PendingProcessor:
 
     async def _give_up(self, unknown: Sequence[Unknown], why: str = "") -> list[Result]:
         """Handle these events as final: they may not wait."""
-        return resolve_unknown(await self.processor.handle([replace(one.received, final=True) for one in unknown]), why)
+        if not unknown:
+            return []
+        final = [replace(one.received, final=True) for one in unknown]
+        return resolve_unknown(await self.processor.worker.handle(final), why)
 
     async def look(self) -> int:
         """Handle due rows whose lead exists, end those whose time is up; return how many were due."""
@@ -130,19 +132,24 @@ class PendingProcessor:
     async def _end(self, rows: Sequence[Document], *, final: bool) -> set[str]:
         """Handle these rows; return the ids of those that no longer wait as before."""
         ended: set[str] = set()
-        async for tried in self.isolation.each(rows, partial(self._handle, final=final)):
-            if isinstance(tried, Failed):
-                fault, counts = self.processor.failure(Failed(record_of(tried.item), tried.error, tried.attempts))
-                outcome = _Outcome({tried.item["_id"]}, set(), [fault], counts)
-            else:
-                outcome = tried.result
-            ended |= await self._finish(outcome, final=final)
+        for part in self.isolation.parts(rows):
+            async with part.trying():
+                outcome = await self._handle(part.items, final=final)
+            if part.failed:
+                outcome = self._failure(part.failed)
+            if part.done:
+                ended |= await self._finish(outcome, final=final)
         return ended
+
+    def _failure(self, failed: Failed[Document]) -> _Outcome:
+        row = failed.item
+        fault, counts = self.processor.failure(Failed(record_of(row), failed.error, failed.attempts))
+        return _Outcome({row["_id"]}, set(), [fault], counts)
 
     async def _handle(self, rows: Sequence[Document], *, final: bool) -> _Outcome:
         """Handle these events once, and publish the events that they cause."""
         received, invalid = self.processor.decode([record_of(row) for row in rows], final=final)
-        results = await self.processor.handle(received)
+        results = await self.processor.worker.handle(received) if received else ()
         deferred = {self.store.id_of(one): one for one in results if isinstance(one, Deferred)}
         # If the lead was erased in between, its events go on waiting.
         still_unknown = {self.store.id_of(one) for one in results if isinstance(one, Unknown) and not final}

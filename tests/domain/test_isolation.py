@@ -67,8 +67,13 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def _through(count: int, handler: Handler, one: Isolation | None = None) -> list[Failed[int]]:
-    each = (one or Isolation()).each(range(count), handler)
-    return [told async for told in each if isinstance(told, Failed)]
+    failed = []
+    for part in (one or Isolation()).parts(range(count)):
+        async with part.trying():
+            await handler(part.items)
+        if part.failed:
+            failed.append(part.failed)
+    return failed
 
 
 @pytest.mark.parametrize("error", KINDS, ids=lambda error: type(error).__name__)
@@ -204,3 +209,95 @@ async def test_rounds_that_an_error_ends_leave_no_task_that_closes_them() -> Non
         await fails()
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def _rounds() -> int:
+    return retries._rounds.get()
+
+
+async def test_a_loop_that_ends_early_keeps_what_it_learned_and_leaves_nothing_to_close() -> None:
+    one, handler = Isolation(), FakeHandler({0: ValueError()})
+    for part in one.parts(range(16)):
+        async with part.trying():
+            await handler(part.items)
+        if part.done:
+            break
+    assert (part.failed and part.failed.item, one.most) == (0, 1)
+    assert next(one.parts(range(16))).items == range(1), "the next batch begins with one item"
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert _rounds() == 50
+
+
+async def test_an_error_behind_the_tried_body_is_the_callers_own() -> None:
+    tried = FakeHandler({})
+
+    async def publishes() -> None:
+        for part in Isolation().parts(range(4)):
+            async with part.trying():
+                await tried(part.items)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await publishes()
+    assert tried.parts == [[0, 1, 2, 3]], "it was not tried again"
+
+
+async def test_an_error_of_the_check_of_the_servers_ends_the_loop_with_the_first_error_as_its_context() -> None:
+    async def breaks() -> bool:
+        raise LookupError
+
+    with pytest.raises(LookupError) as caught:
+        await _through(4, FakeHandler({0: ValueError()}), Isolation(servers_answer=breaks))
+    assert isinstance(caught.value.__context__, ValueError)
+    assert _rounds() == 50
+
+
+@pytest.mark.parametrize("error", [KeyError(), CircuitOpen("too many"), asyncio.CancelledError()])
+async def test_the_rounds_of_conflict_are_few_only_while_a_part_is_tried(error: BaseException) -> None:
+    seen: list[int] = []
+
+    async def fails(part: Sequence[int]) -> int:
+        if len(part) < 8:
+            seen.append(_rounds())
+            raise error
+        raise ValueError
+
+    one = Isolation()
+    try:
+        for part in one.parts(range(8)):
+            assert _rounds() == 50
+            async with part.trying():
+                await fails(part.items)
+            assert _rounds() == 50
+    except CircuitOpen:
+        pass
+    assert seen[0] == 8
+    assert _rounds() == 50
+
+
+async def test_a_cancellation_while_the_servers_are_asked_ends_it() -> None:
+    asked = asyncio.Event()
+
+    async def hangs() -> bool:
+        asked.set()
+        await asyncio.Event().wait()
+        return True
+
+    task = asyncio.ensure_future(_through(8, FakeHandler({0: ValueError()}), Isolation(servers_answer=hangs)))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_the_process_may_stop_between_two_tries() -> None:
+    one, handler = Isolation(), FakeHandler({5: Unavailable("AutoReconnect code=None")})
+    part = next(one.parts(range(8)))
+    async with part.trying():
+        await handler(part.items)
+    one.stopping.set()
+    with pytest.raises(Stopping):
+        await part.trying().__aenter__()
+    assert not part.done
+    assert len(handler.parts) == 1

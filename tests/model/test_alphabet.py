@@ -57,7 +57,7 @@ class _Capture:
         records = [Record(CAPTURED.name, 0, number, b"", value) for number, value in enumerate(values)]
         received, faults = self._passage.decode(records)
         assert not faults
-        results = await self._passage.handle(received)
+        results = await self._passage.worker.handle(received)
         return told_of([json.loads(one.value or b"") for one in results if isinstance(one, Outgoing)])
 
 

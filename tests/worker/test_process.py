@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,13 +128,13 @@ async def test_with_an_ops_port_health_and_metrics_answer_there_and_nowhere_else
 
 
 async def test_work_on_rows_that_wait_does_not_hide_a_silent_consumer(local: LocalServers) -> None:
-    async def passes(rows: Sequence[int]) -> int:
-        return len(rows)
-
     async with bench(local) as on:
         service = WorkerProcess(on.settings, on.to, [WORKERS["conversion"]])
         service.metrics.lag.labels("conversion").set(5)
         service._advanced["conversion"] = time.time() - 120
-        assert [one async for one in service._pending["conversion"].isolation.each([1], passes)]
+        for part in service._pending["conversion"].isolation.parts([1]):
+            async with part.trying():
+                pass
+            assert part.done
         assert await service.stuck() == {"conversion": "no progress for 120 s"}
         service.storage.close()

@@ -259,7 +259,7 @@ async def test_a_change_that_a_killed_process_stored_is_told_by_whoever_scores_t
         for number in range(3):
             asked = event({"leadId": "lead-1", "reason": "asked"}, RESCORE, str(number))
             received, _ = passage.decode([Record(RESCORE.name, 0, number, b"lead-1", asked)])
-            await passage.publish(await passage.handle(received))
+            await passage.publish(await passage.worker.handle(received))
         (told,) = [json.loads(one.value or b"") for one in await on.records(SCORED)]
     assert (told["causationid"], told["data"]["score"], told["data"]["reason"]) == ("planted", 10, "created")
 

@@ -39,9 +39,10 @@ def commits_before_it_writes() -> None:
     """Offsets are committed as soon as a batch is fetched."""
 
     def make(take: Any) -> Any:
-        async def early(self: BatchConsumer, batch: Sequence[Any], consumer: Any) -> None:
-            await consumer.commit({TopicPartition(one.topic, one.partition): one.offset + 1 for one in batch})
-            await take(self, batch, consumer)
+        async def early(self: BatchConsumer, message: Any) -> None:
+            following = {TopicPartition(one.topic, one.partition): one.offset + 1 for one in message.raw_message}
+            await message.consumer.commit(following)
+            await take(self, message)
 
         return early
 
