@@ -1,10 +1,8 @@
 """The gateway: HTTP in front of the input topics (schemas/README.md#http)."""
 
-from collections.abc import MutableMapping
-from typing import Any
-
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.types import Receive, Scope, Send
 
 from services.gateway.accounts import routes as people_routes
 from services.gateway.analytics import routes as analytics_routes
@@ -19,7 +17,7 @@ from services.gateway.forms import routes as form_routes
 from services.gateway.leads import prediction_routes
 from services.gateway.leads import routes as read_routes
 from services.gateway.web.context import RequestContext
-from services.gateway.web.middleware import ContextMiddleware, Receive, Send, answer_problems
+from services.gateway.web.middleware import ContextMiddleware, answer_problems
 from services.gateway.web.openapi import document
 from services.gateway.web.publisher import BoundedPublisher
 from services.gateway.web.query_parameters import check_parameters
@@ -70,7 +68,7 @@ def front(runtime: Runtime, metrics: Metrics, probes: App) -> Front:
         build_app(gateway, read, predicted, analytics, dead_letters, configuration), metrics, settings.http_body_max
     )
 
-    async def answer(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         is_probe = scope["type"] == "http" and scope["path"].startswith(_PROBES)
         # On a separate port, probes and metrics stay private.
         await (probes if is_probe and settings.ops_port is None else app)(scope, receive, send)

@@ -9,6 +9,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+from shared.domain.stored.access_documents import (
+    ApiKeyDocument,
+    RateDocument,
+    ReplayDocument,
+    SessionDocument,
+    UserDocument,
+)
 from shared.domain.stored.untyped import Document
 
 D = TypeVar("D", bound=Mapping[str, object])
@@ -39,11 +46,11 @@ TIMELINE = CollectionName[Document]("timeline")
 TIMELINE_PENDING = CollectionName[Document]("unplaced")
 PREDICTIONS = CollectionName[Document]("predictions")
 MODELS = CollectionName[Document]("models")
-KEYS = CollectionName[Document]("api_keys")
-RATES = CollectionName[Document]("rate_limits")
-USERS = CollectionName[Document]("people")
-SESSIONS = CollectionName[Document]("sessions")
-REPLAYS = CollectionName[Document]("replays")
+KEYS = CollectionName[ApiKeyDocument]("api_keys")
+RATES = CollectionName[RateDocument]("rate_limits")
+USERS = CollectionName[UserDocument]("people")
+SESSIONS = CollectionName[SessionDocument]("sessions")
+REPLAYS = CollectionName[ReplayDocument]("replays")
 CONFIGURATION = CollectionName[Document]("configuration")
 
 

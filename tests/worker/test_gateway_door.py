@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
+from starlette.types import Message
 
 from services.gateway.auth.authenticator import Authenticator
 from services.gateway.auth.domain import key_lifecycle
@@ -14,7 +15,7 @@ from services.gateway.auth.domain.principals import ApiKey, HttpProblem, KeyKind
 from services.gateway.auth.domain.signing import Signer
 from services.gateway.web import middleware
 from services.gateway.web import publisher as door
-from services.gateway.web.middleware import ContextMiddleware, Message
+from services.gateway.web.middleware import ContextMiddleware
 from services.gateway.web.publisher import BoundedPublisher
 from services.ingest.domain.capture_events import Invalid
 from shared.kafka.broker_errors import BrokerUnavailable, RecordRefused

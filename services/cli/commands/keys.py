@@ -2,7 +2,7 @@
 
 import secrets
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import cyclopts
 from cyclopts import Parameter
@@ -15,6 +15,7 @@ from services.cli.common import console, explain_fault, gateway_secret_of
 from services.cli.database import with_storage
 from services.gateway.auth import key_store
 from services.gateway.auth.domain import key_lifecycle, principals
+from services.gateway.auth.domain.key_lifecycle import KeyOptions
 from services.gateway.auth.domain.principals import ApiKey, KeyKind
 from services.gateway.auth.domain.signing import Signer
 from shared.clock import system_clock
@@ -73,14 +74,16 @@ def issue_key(  # noqa: PLR0913 - what a key can be given
 
     """
     secret = "1" if kind is KeyKind.WEBHOOK else secrets.token_urlsafe(24)
-    more: dict[str, Any] = {
+    more: KeyOptions = {
         "origins": tuple(map(_origin, origin)),
         "redirects": redirect,
         "title": title,
         "wording": wording,
+        "per_minute": per_minute,
+        "needs_token": needs_token,
     }
-    more |= {"per_minute": per_minute, "needs_token": needs_token}
-    more |= {"per_address": per_address} if per_address else {}
+    if per_address:
+        more["per_address"] = per_address
     try:
         key = key_lifecycle.new_key(name, kind, secret, system_clock(), scopes=scope, sources=source, **more)
     except ValueError as error:

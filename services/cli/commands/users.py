@@ -4,7 +4,7 @@ import getpass
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import cyclopts
 from cyclopts import Parameter
@@ -16,7 +16,7 @@ from services.cli.database import with_storage
 from services.gateway.auth import user_store
 from services.gateway.auth.domain import users
 from services.gateway.auth.domain.signing import Signer
-from services.gateway.auth.domain.users import Role, User
+from services.gateway.auth.domain.users import Role, User, UserChange
 from services.gateway.auth.passwords import hash_of
 from shared.clock import system_clock
 from shared.errors import UsageError
@@ -150,7 +150,7 @@ async def dashboard_link(storage: Storage, secret: str | None, base: str) -> str
     return f"{_address(first, secret, base)}  ({note})"
 
 
-def _change(name: str, fields: Callable[[], dict[str, Any]]) -> None:
+def _change(name: str, fields: Callable[[], UserChange]) -> None:
     async def change(storage: Storage) -> None:
         old = await _named(storage, name)
         # Ask for the password only now, when the user is known to exist.

@@ -1,9 +1,11 @@
 """Storage of API keys and of the used part of each rate limit."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from services.gateway.auth.domain.principals import ApiKey
-from shared.domain.stored.untyped import Document
+from shared.domain.stored.access_documents import ApiKeyDocument, RateCount, RateDocument
 from shared.mongo.names import CONFIGURATION, KEYS, RATES, REPLAYS, SESSIONS
 from shared.mongo.storage import Change, Storage
 
@@ -11,7 +13,7 @@ from shared.mongo.storage import Change, Storage
 _KEPT = timedelta(minutes=5)
 
 
-def _key(document: Document) -> ApiKey:
+def _key(document: ApiKeyDocument) -> ApiKey:
     return ApiKey.model_validate({**document, "name": document["_id"]})
 
 
@@ -28,7 +30,9 @@ async def find_key(storage: Storage, name: str) -> ApiKey | None:
 
 async def create_key(storage: Storage, new: ApiKey) -> bool:
     """Store a new key. Return False if a key has this name, even a revoked one."""
-    return not await storage.insert_new(KEYS, [{"_id": new.name, **_fields(new)}])
+    # The model has the document's fields, but its dump has no type.
+    document = cast("ApiKeyDocument", {"_id": new.name, **_fields(new)})
+    return not await storage.insert_new(KEYS, [document])
 
 
 async def replace_key(storage: Storage, old: ApiKey, new: ApiKey) -> bool:
@@ -37,7 +41,7 @@ async def replace_key(storage: Storage, old: ApiKey, new: ApiKey) -> bool:
     return await storage.change(KEYS, [Change(old.name, guard, {"$set": _fields(new)})])
 
 
-def _fields(of: ApiKey) -> Document:
+def _fields(of: ApiKey) -> Mapping[str, object]:
     fields = of.model_dump(by_alias=True, exclude={"name"}, exclude_none=True)
     return {**fields, "secrets": [one.model_dump(by_alias=True, exclude_none=True) for one in of.secrets]}
 
@@ -52,9 +56,10 @@ async def take_requests(storage: Storage, who: str, minute: int, most: int, want
         if await storage.change(RATES, [Change(who, spare, {"$inc": {"used": wanted}})]):
             return wanted
         row = (await storage.read(RATES, [who])).get(who)
-        fresh = {"minute": minute, "used": wanted, "expiresAt": _expiry(minute)}
+        fresh: RateCount = {"minute": minute, "used": wanted, "expiresAt": _expiry(minute)}
         if row is None:
-            if not await storage.insert_new(RATES, [{"_id": who, **fresh}]):
+            first: RateDocument = {"_id": who, **fresh}
+            if not await storage.insert_new(RATES, [first]):
                 return wanted
         elif row["minute"] < minute:
             if await storage.change(RATES, [Change(who, {"minute": row["minute"]}, {"$set": fresh})]):

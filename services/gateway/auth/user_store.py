@@ -1,9 +1,11 @@
 """Storage of users, sessions and used sign-in links."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import cast
 
 from services.gateway.auth.domain.users import LINK_AGE, Link, Session, User
-from shared.domain.stored.untyped import Document
+from shared.domain.stored.access_documents import SessionDocument, UserDocument
 from shared.mongo.names import SESSIONS, USERS
 from shared.mongo.storage import Change, Storage
 
@@ -11,11 +13,11 @@ from shared.mongo.storage import Change, Storage
 _REMEMBERED = timedelta(hours=1)
 
 
-def _person(document: Document) -> User:
+def _person(document: UserDocument) -> User:
     return User.model_validate({**document, "name": document["_id"]})
 
 
-def _fields(of: User) -> Document:
+def _fields(of: User) -> Mapping[str, object]:
     return of.model_dump(by_alias=True, exclude={"name"}, exclude_none=True)
 
 
@@ -32,7 +34,9 @@ async def find_user(storage: Storage, name: str) -> User | None:
 
 async def create_user(storage: Storage, new: User) -> bool:
     """Store a new user. Return False if a user has this name, even a disabled one."""
-    return not await storage.insert_new(USERS, [{"_id": new.name, **_fields(new)}])
+    # The model has the document's fields, but its dump has no type.
+    document = cast("UserDocument", {"_id": new.name, **_fields(new)})
+    return not await storage.insert_new(USERS, [document])
 
 
 async def replace_user(storage: Storage, old: User, new: User) -> bool:
@@ -42,7 +46,14 @@ async def replace_user(storage: Storage, old: User, new: User) -> bool:
 
 async def create_session(storage: Storage, new: Session) -> None:
     """Store a new session."""
-    await storage.insert_new(SESSIONS, [{"_id": new.id, **new.model_dump(by_alias=True, exclude={"id"})}])
+    document: SessionDocument = {
+        "_id": new.id,
+        "person": new.person,
+        "epoch": new.epoch,
+        "createdAt": new.created_at,
+        "expiresAt": new.expires_at,
+    }
+    await storage.insert_new(SESSIONS, [document])
 
 
 async def find_session(storage: Storage, id_: str) -> Session | None:
@@ -69,5 +80,5 @@ async def is_link_used(storage: Storage, link: Link) -> bool:
 
 async def use_link(storage: Storage, link: Link) -> bool:
     """Mark a link as used. Return False if it was used before."""
-    mark = {"_id": link.id, "expiresAt": link.made_at + LINK_AGE + _REMEMBERED}
+    mark: SessionDocument = {"_id": link.id, "expiresAt": link.made_at + LINK_AGE + _REMEMBERED}
     return not await storage.insert_new(SESSIONS, [mark])

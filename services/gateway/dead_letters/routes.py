@@ -1,9 +1,9 @@
 """Dead letters: show records that no handler could use, and replay them, fixed if needed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
@@ -51,12 +51,12 @@ class DeadLetterReader:
             cut = await read_newest(self._kafka, DEADLETTER.name, most, found.see)
         return found.dead_letters(cut)
 
-    async def counts(self) -> dict[str, Any]:
+    async def counts(self) -> DeadLetterCounts:
         """Return the newest dead letters by source and reason. Raises `HttpProblem` (503)."""
         found = review.Counts()
         async with self._turn():
             await read_newest(self._kafka, DEADLETTER.name, review.EXAMINED_MAX // DEADLETTER.partitions, found.see)
-        return found.document()
+        return found.answer()
 
     async def one(self, id_: str) -> DeadLetterRecord:
         """Return the dead letter of this id. Raises `HttpProblem` (404, 503)."""
@@ -93,7 +93,7 @@ def routes(gateway: RequestContext, storage: Storage, kafka: Kafka) -> APIRouter
         await gateway.admit(request, Scope.DEAD_LETTERS)
         found, more = await reading.newest(limit, reason)
         replays = await storage.read(REPLAYS, [dead_letter.id for dead_letter in found])
-        views = [review.describe_dead_letter(dead_letter, replays.get(dead_letter.id)) for dead_letter in found]
+        views = [review.describe_dead_letter(dead_letter, replays.get(dead_letter.id)).wire() for dead_letter in found]
         return etag_response(request, {"letters": views, "more": more})
 
     @router.get("/v1/deadletters/counts", **describe_model(_TAG, DeadLetterCounts))
@@ -103,7 +103,7 @@ def routes(gateway: RequestContext, storage: Storage, kafka: Kafka) -> APIRouter
         Scope `deadletters:manage`.
         """
         await gateway.admit(request, Scope.DEAD_LETTERS)
-        return etag_response(request, await reading.counts())
+        return etag_response(request, (await reading.counts()).wire())
 
     @router.post("/v1/deadletters/{letter_id}/replay", **describe_command(_REPLAYED, _TAG, _MENDED))
     async def replay(request: Request, letter_id: str) -> Response:
@@ -124,7 +124,7 @@ def routes(gateway: RequestContext, storage: Storage, kafka: Kafka) -> APIRouter
     return router
 
 
-def _fixed_value(body: dict[str, Any]) -> str | None:
+def _fixed_value(body: Mapping[str, object]) -> str | None:
     value = body.get("value")
     if value is None or isinstance(value, str):
         return value

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
@@ -57,7 +56,7 @@ class Field:
     either: str | None = None
     options: tuple[tuple[str, str], ...] = ()
 
-    def attributes(self, hint: str | None) -> Mapping[str, Any]:
+    def attributes(self, hint: str | None) -> Mapping[str, str | int | None]:
         """Return the attributes of the field's control, which `hint` describes."""
         typed = not self.options
         return {
@@ -196,7 +195,7 @@ def _form_js() -> str:
     return (_FOLDER / "form.js").read_text()
 
 
-def _rendered(template: str, **values: Any) -> str:
+def _rendered(template: str, **values: object) -> str:
     return _environment.get_template(template).render(values)
 
 

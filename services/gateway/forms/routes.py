@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 import structlog
 from fastapi import APIRouter, Request
@@ -100,7 +99,7 @@ async def _programmatic(gateway: RequestContext, request: Request) -> Response:
     return await gateway.accept(request, CAPTURED, sender, data, id_)
 
 
-def _check(gateway: RequestContext, key: ApiKey, token: Any, trap: Any, data: Mapping[str, Any]) -> str | None:
+def _check(gateway: RequestContext, key: ApiKey, token: object, trap: object, data: Mapping[str, object]) -> str | None:
     """Return the event's id for a form of ours. Raises `Invalid` for a bot."""
     given = str(token or "")
     rendered = gateway.signer.rendered_at(key.name, given) if given else None

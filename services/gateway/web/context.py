@@ -4,8 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
-from typing import Any
+from typing import TypedDict
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
@@ -29,8 +28,38 @@ from shared.domain.ids import loggable_id
 from shared.kafka.events import Outgoing
 
 JSON = "application/json"
-Rejection = dict[str, Any]
-"""The part of a batch's answer about one record that can't be used."""
+
+
+class FaultPart(TypedDict):
+    """A fault of a record, as a batch's answer has it."""
+
+    path: str
+    message: str
+
+
+class Rejection(TypedDict):
+    """The part of a batch's answer about one record that can't be used."""
+
+    line: int
+    errors: list[FaultPart]
+
+
+class WarningPart(TypedDict):
+    """A value of a batch that was not stored as sent."""
+
+    line: int
+    column: str
+    message: str
+
+
+class BatchNotices(TypedDict, total=False):
+    """What a batch's answer says besides its accepted and rejected records."""
+
+    warnings: list[WarningPart]
+    remarks: list[str]
+
+
+_NOTHING: BatchNotices = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +134,7 @@ class RequestContext:
         )
 
     async def accept(
-        self, request: Request, topic: Topic, key: Principal, data: Mapping[str, Any], id_: str | None = None
+        self, request: Request, topic: Topic, key: Principal, data: Mapping[str, object], id_: str | None = None
     ) -> JSONResponse:
         """Publish one event, and answer once Kafka has acknowledged it."""
         id_ = chosen_event_id(request) or id_ or str(uuid.uuid4())
@@ -115,7 +144,7 @@ class RequestContext:
         return JSONResponse({"eventId": id_}, 202)
 
     async def accept_all(
-        self, request: Request, made: Sequence[BatchRecord | Rejection], more: Mapping[str, Any] = MappingProxyType({})
+        self, request: Request, made: Sequence[BatchRecord | Rejection], more: BatchNotices = _NOTHING
     ) -> Response:
         """Publish a batch's valid records and report the others. Answers 422 if none is valid.
 
@@ -154,6 +183,6 @@ def address_of(request: Request) -> str | None:
     return request.client.host if request.client else None
 
 
-def add_log_facts(request: Request, **facts: Any) -> None:
+def add_log_facts(request: Request, **facts: object) -> None:
     """Add facts to the request's log line: ids and counts, never personal data."""
     request.state.facts = {**getattr(request.state, "facts", {}), **facts}

@@ -1,7 +1,6 @@
 """JSON answers that a browser may keep and must revalidate by ETag."""
 
 import hashlib
-from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -10,7 +9,7 @@ from pydantic_core import to_json
 _HEADERS = {"Cache-Control": "no-cache, private"}
 
 
-def etag_response(request: Request, content: Any) -> Response:
+def etag_response(request: Request, content: object) -> Response:
     """Return the content, or 304 if the reader has the same version."""
     # Another program may have stored a type that JSON lacks: it becomes text instead of a failure.
     body = to_json(content, serialize_unknown=True, inf_nan_mode="null")

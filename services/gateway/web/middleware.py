@@ -5,14 +5,14 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Iterable
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive, Scope, Send
 
 from services.gateway.auth.domain.principals import HttpProblem
 from services.ingest.domain.capture_events import Fault, Invalid
@@ -21,10 +21,6 @@ from shared.http.health import App
 from shared.mongo.storage import Unavailable
 from shared.observability.error_places import where
 from shared.observability.metrics import Metrics
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 PROBLEM = "application/problem+json"
 HELD_MAX = 64 * 1024 * 1024
@@ -61,9 +57,9 @@ _TITLES = {
 }
 
 
-def problem(status: int, detail: str | None = None, headers: dict[str, str] | None = None, **more: Any) -> Response:
+def problem(status: int, detail: str | None = None, headers: dict[str, str] | None = None, **more: object) -> Response:
     """Return the answer to a refused request (RFC 9457)."""
-    body = {"title": _TITLES.get(status, "Refused"), "status": status}
+    body: dict[str, object] = {"title": _TITLES.get(status, "Refused"), "status": status}
     body |= {name: value for name, value in {"detail": detail, **more}.items() if value is not None}
     return Response(json.dumps(body), status, headers, PROBLEM)
 
@@ -119,7 +115,7 @@ class ContextMiddleware:
         self._app, self._metrics, self._body_max = app, metrics, body_max
         self._held = 0
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
@@ -138,7 +134,7 @@ class ContextMiddleware:
             finally:
                 self._account(scope, seen["status"], time.perf_counter() - began)
 
-    async def _bounded(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
         parts: list[bytes] = []
         try:
             refusal = await self._read(scope, receive, parts)
@@ -151,7 +147,7 @@ class ContextMiddleware:
         finally:
             self._held -= sum(map(len, parts))
 
-    async def _answered(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, body: bytes) -> None:
+    async def _answered(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
         given = iter([{"type": "http.request", "body": body, "more_body": False}])
         begun = False
 
@@ -171,7 +167,7 @@ class ContextMiddleware:
             if not begun:
                 await problem(500)(scope, receive, send)
 
-    async def _read(self, scope: MutableMapping[str, Any], receive: Receive, parts: list[bytes]) -> Response | None:
+    async def _read(self, scope: Scope, receive: Receive, parts: list[bytes]) -> Response | None:
         """Read the body into `parts` before any route runs. Return a refusal, or None.
 
         Raises `_ClientDisconnected`.
@@ -195,7 +191,7 @@ class ContextMiddleware:
             return problem(413, f"The body may have at most {self._body_max // 1024} KiB.", {"Connection": "close"})
         return problem(503, "Too many large requests at once.", {"Retry-After": "2", "Connection": "close"})
 
-    def _account(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
+    def _account(self, scope: Scope, status: int, seconds: float) -> None:
         # The template, never the path: a path can contain personal data.
         route = getattr(scope.get("route"), "path", "none")
         self._metrics.requests.labels(route, str(status)).inc()
@@ -205,17 +201,17 @@ class ContextMiddleware:
         _log.info("http.request", method=_method(scope), route=route, status=status, ms=ms, **facts)
 
 
-def _method(scope: MutableMapping[str, Any]) -> str:
+def _method(scope: Scope) -> str:
     known = {"GET", "POST", "PATCH", "DELETE", "OPTIONS", "HEAD", "PUT"}
     return scope["method"] if scope["method"] in known else "other"
 
 
-def _request_id(scope: MutableMapping[str, Any]) -> str:
+def _request_id(scope: Scope) -> str:
     given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def _with_own(headers: Any, request_id: str, path: str) -> list[tuple[bytes, bytes]]:
+def _with_own(headers: Iterable[tuple[bytes, bytes]], request_id: str, path: str) -> list[tuple[bytes, bytes]]:
     there = {name.lower() for name, _ in headers}
     own = {**_HEADERS, "x-request-id": request_id}
     if path.startswith(_DOCS):

@@ -1,8 +1,5 @@
 """Write routes for programs (schemas/README.md#http)."""
 
-import dataclasses
-from typing import Any
-
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -10,7 +7,16 @@ from schemas.topics import ACTIVITIES, CAPTURED, CONVERT, ENGAGEMENTS, ERASE, QU
 from services.gateway.auth.domain import principals
 from services.gateway.auth.domain.principals import HttpProblem, KeyKind, Principal, Scope
 from services.gateway.auth.domain.users import User
-from services.gateway.web.context import JSON, BatchRecord, Rejection, RequestContext, chosen_event_id, media_type
+from services.gateway.web.context import (
+    JSON,
+    BatchNotices,
+    BatchRecord,
+    Rejection,
+    RequestContext,
+    WarningPart,
+    chosen_event_id,
+    media_type,
+)
 from services.gateway.web.openapi import ACCEPTED, SCANS, describe_write
 from services.ingest.domain import batches, capture_events, lines
 from services.ingest.domain.batches import Batch
@@ -122,9 +128,9 @@ def _batch(gateway: RequestContext, sender: Principal, body: bytes, kind: str, r
         raise Invalid(Fault("(body)", str(error))) from None
 
 
-def _notices(batch: Batch) -> dict[str, Any]:
+def _notices(batch: Batch) -> BatchNotices:
     """Return the answer's notes on changed values and on the batch as a whole."""
-    found = [
+    found: list[WarningPart] = [
         {"line": line.line, "column": one.path, "message": one.message}
         for line in batch.lines
         if isinstance(line, lines.ValidLine)
@@ -153,4 +159,4 @@ def _line(
 
 def reject_line(line: int, *faults: Fault) -> Rejection:
     """Return the answer's part about a line that can't be used."""
-    return {"line": line, "errors": [dataclasses.asdict(fault) for fault in faults]}
+    return {"line": line, "errors": [{"path": fault.path, "message": fault.message} for fault in faults]}

@@ -1,7 +1,6 @@
 """Callbacks of e-mail platforms, signed by Standard Webhooks."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import standardwebhooks
 from fastapi import APIRouter, Request
@@ -62,14 +61,16 @@ def _verify(gateway: RequestContext, key: ApiKey, body: bytes, headers: Mapping[
     )
 
 
-def _items(body: Any, most: int) -> list[Any]:
+def _items(body: object, most: int) -> list[object]:
     items = body if isinstance(body, list) else [body]
     if len(items) > most:
         raise Invalid(Fault("(body)", f"has more than {most} items"))
     return items
 
 
-def _event(gateway: RequestContext, request: Request, key: ApiKey, number: int, item: Any) -> BatchRecord | Rejection:
+def _event(
+    gateway: RequestContext, request: Request, key: ApiKey, number: int, item: object
+) -> BatchRecord | Rejection:
     if not isinstance(item, dict):
         return reject_line(number, Fault("(item)", "must be a JSON object"))
     try:

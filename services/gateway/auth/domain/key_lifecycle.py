@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TypedDict, Unpack
 
 from schemas.lead import Source
 from services.gateway.auth.domain.principals import ApiKey, KeyKind, Scope, Secret, hash_secret
@@ -15,6 +15,19 @@ _SCOPES = {
 _PER_ADDRESS = 60
 
 
+class KeyOptions(TypedDict, total=False):
+    """What a key may have besides its kind, secret, scopes and sources."""
+
+    origins: Sequence[str]
+    redirects: Sequence[str]
+    per_minute: int
+    per_address: int
+    fill_s: float
+    needs_token: bool
+    title: str
+    wording: str
+
+
 def new_key(  # noqa: PLR0913 - what a key is made of
     name: str,
     kind: KeyKind,
@@ -23,7 +36,7 @@ def new_key(  # noqa: PLR0913 - what a key is made of
     *,
     scopes: Sequence[str] = (),
     sources: Sequence[str] = (),
-    **more: Any,
+    **more: Unpack[KeyOptions],
 ) -> ApiKey:
     """Return a new key. Raises `ValueError` for settings that a key of this kind can't have.
 
@@ -33,7 +46,7 @@ def new_key(  # noqa: PLR0913 - what a key is made of
         raise ValueError(f"a {kind} key has the scope {_SCOPES[kind][0]} and no other")
     if kind is KeyKind.FORM:
         more.setdefault("per_address", _PER_ADDRESS)
-    parts: Mapping[str, Any] = {
+    parts: Mapping[str, object] = {
         "name": name,
         "kind": kind,
         "scopes": scopes or _SCOPES[kind],

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 from pydantic import Field, StringConstraints
 
@@ -171,7 +171,7 @@ def authorise(key: ApiKey, scope: Scope, origin: str | None) -> ApiKey:
     return key
 
 
-def with_source(key: Principal, data: Mapping[str, Any]) -> dict[str, Any]:
+def with_source(key: Principal, data: Mapping[str, object]) -> dict[str, object]:
     """Return the capture with the key's first source as default.
 
     Raises `HttpProblem` (403) for a source that the key may not use.

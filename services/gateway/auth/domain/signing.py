@@ -7,7 +7,6 @@ import base64
 import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from services.gateway.auth.domain.users import DEVICE_COOKIE, Device, Link, User
 
@@ -79,7 +78,7 @@ class Signer:
         said = _moment(now) + person.epoch.to_bytes(_EPOCH_BYTES, "big") + person.name.encode()
         return _text(self._mac(purpose, said.hex())[:_MAC_BYTES] + said)
 
-    def _read_token(self, purpose: str, token: str) -> dict[str, Any] | None:
+    def _read_token(self, purpose: str, token: str) -> dict[str, object] | None:
         raw = _raw(token)
         mac, said = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(purpose, said.hex())[:_MAC_BYTES]):

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, TypedDict, Unpack
 
 from pydantic import Field, StringConstraints
 
@@ -131,7 +131,15 @@ def new_user(name: str, role: Role, password: str | None, now: datetime) -> User
     return User(name=name, role=role, password=password, created_at=now)
 
 
-def change_user(person: User, **fields: Any) -> User:
+class UserChange(TypedDict, total=False):
+    """What may change of a user."""
+
+    role: Role
+    password: str
+    disabled_at: datetime
+
+
+def change_user(person: User, **fields: Unpack[UserChange]) -> User:
     """Return the user with changed fields. All earlier sessions and links end."""
     return person.model_copy(update={**fields, "epoch": person.epoch + 1})
 

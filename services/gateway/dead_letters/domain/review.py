@@ -2,13 +2,13 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import datetime
-from typing import Any
 
 from schemas.base import Model, Moment
 from schemas.topics import DEADLETTER, TOPICS
 from services.ingest.domain.capture_events import Fault, Invalid
+from shared.domain.stored.access_documents import ReplayDocument
 from shared.kafka.dead_letter import DeadLetterRecord
 from shared.kafka.decoding import FailedRecord, decode
 from shared.kafka.events import Outgoing, Record
@@ -72,11 +72,11 @@ class Counts:
         dead_letter = DeadLetterRecord(record)
         self._counts[dead_letter.header("x-source")[:_SOURCE_MAX], dead_letter.header("x-reason")] += 1
 
-    def document(self) -> dict[str, Any]:
-        """Return the counts in wire form."""
+    def answer(self) -> DeadLetterCounts:
+        """Return the counts."""
         most = self._counts.most_common(_COUNTS_MAX)
         counts = tuple(DeadLetterCount(source=source, reason=reason, letters=n) for (source, reason), n in most)
-        return DeadLetterCounts(examined=self._counts.total(), counts=counts).wire()
+        return DeadLetterCounts(examined=self._counts.total(), counts=counts)
 
 
 class Newest:
@@ -120,8 +120,8 @@ def place_of(id_: str) -> tuple[int, int] | None:
     return (numbers[0], numbers[1]) if len(parts) == len(numbers) == 2 else None  # noqa: PLR2004 - two numbers
 
 
-def describe_dead_letter(dead_letter: DeadLetterRecord, replay: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a dead letter and its latest `replay` in wire form."""
+def describe_dead_letter(dead_letter: DeadLetterRecord, replay: ReplayDocument | None) -> DeadLetterView:
+    """Return a dead letter and its latest `replay`."""
     record, value = dead_letter.record, dead_letter.record.value or b""
     attempts, text = dead_letter.header("x-attempts"), value.decode(errors="replace")
     view = DeadLetterView(
@@ -140,7 +140,7 @@ def describe_dead_letter(dead_letter: DeadLetterRecord, replay: Mapping[str, Any
     # The embedded broker starts its offsets, and so the ids, at 0 again; the database keeps its rows.
     if replay and replay["failedAt"] == dead_letter.header("x-failed-at"):
         view = view.model_copy(update={"replayed_at": replay["at"], "replayed_by": replay["by"]})
-    return view.wire()
+    return view
 
 
 def replay_record(dead_letter: DeadLetterRecord, fixed: str | None, region: str) -> Outgoing:
@@ -164,7 +164,7 @@ def _faults(detail: str) -> list[Fault]:
     return [Fault(path, message) if message else Fault("value", path) for path, _, message in parts]
 
 
-def replay_row(dead_letter: DeadLetterRecord, by: str, now: datetime, *, fixed: bool) -> dict[str, Any]:
+def replay_row(dead_letter: DeadLetterRecord, by: str, now: datetime, *, fixed: bool) -> ReplayDocument:
     """Return the row about a replay, kept as long as the dead letter."""
     return {
         "_id": dead_letter.id,
