@@ -134,9 +134,12 @@ class World:
 
     @cached_property
     def accepted(self) -> dict[str, dict[Name, Event]]:
-        """Return the valid inputs by topic, each event once, however often it was delivered."""
+        """Return the valid inputs by topic, each event once: its first delivery counts.
+
+        A later delivery may lie in another partition, which was read before.
+        """
         found: dict[str, dict[Name, Event]] = {topic: {} for topic in INPUTS}
-        for _, event in self.inputs:
+        for _, event in sorted(self.inputs, key=lambda one: one[0].at):
             if event is not None:
                 found[event.record.topic].setdefault(event.name, event)
         return found
