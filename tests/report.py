@@ -4,18 +4,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
-from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.gateway.analytics.domain import measures
+from services.gateway.analytics.domain.figures import FreshnessFigures
 from services.gateway.analytics.domain.measures import Answers, Head, Span
 from services.insights.domain.rollup_changes import add_counts
 from shared.domain import rollups
 from shared.domain.rollups import Window
 from tests.builders import NOW, lead
 
-LIVE: Mapping[str, Any] = MappingProxyType({"state": "live"})
+LIVE: FreshnessFigures = {"state": "live"}
 _SOURCES = ("website", "email", "phone", "referral", "trade_show", "social_media")
 _STATUSES = ("new", "contacted", "qualified", "unqualified", "lost", "converted")
 _INDUSTRIES = ("restaurant", "catering", "hotel", "cafe", None)
@@ -44,7 +44,7 @@ def _lead(number: int, dice: Random) -> dict[str, Any]:
 
 
 def answers(
-    of: Sequence[Mapping[str, Any]], timeframe: str = "month", rollup: Mapping[str, Any] = LIVE, times: int = 1
+    of: Sequence[Mapping[str, Any]], timeframe: str = "month", rollup: FreshnessFigures = LIVE, times: int = 1
 ) -> tuple[Answers, Answers]:
     """What the gateway would answer if these leads were all there are, each of them so many times."""
     buckets: dict[str, Counter[str]] = {}

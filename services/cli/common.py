@@ -4,11 +4,10 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
+from pydantic_core import ErrorDetails
 from rich.console import Console
 
 from deploy.local import private_file, private_folder
@@ -36,7 +35,7 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, width=None if stream.isatty() else _UNBOUNDED)
 
 
-def explain_fault(fault: Mapping[str, Any]) -> str:
+def explain_fault(fault: ErrorDetails) -> str:
     """Return how to fix a fault that pydantic found, without its value, which may be a secret."""
     if words := _EXPLANATIONS.get(fault["type"]):
         return words.format_map(fault.get("ctx", {}))

@@ -6,6 +6,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fastapi import FastAPI
+from pydantic import JsonValue
+
 from services.gateway import app
 from services.gateway.analytics import routes as analytics
 from services.gateway.configuration import routes as configuration
@@ -13,6 +16,7 @@ from services.gateway.dashboard.domain.page_vocabulary import Vocabulary
 from services.gateway.dead_letters import routes as dead_letters
 from services.gateway.leads import prediction_routes
 from services.gateway.leads import routes as leads
+from services.gateway.web.openapi import JsonObject
 
 _UNUSED: Any = None
 """Routes need their parts only when they answer."""
@@ -21,14 +25,14 @@ _VOCABULARY = {"$ref": _TEMPLATE.format(model=Vocabulary.__name__)}
 _REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
 
 
-def answers() -> dict[str, Any]:
+def answers() -> JsonObject:
     """Return an OpenAPI document of schemas only. `Answers` has every JSON answer to GET by its path."""
-    whole = _gateway()
+    whole = _gateway().openapi()
     read = dict(_read(whole["paths"]))
     words = Vocabulary.model_json_schema(ref_template=_TEMPLATE)
     schemas = whole["components"]["schemas"] | words.pop("$defs") | {Vocabulary.__name__: words}
     named = {name: schemas[name] for name in sorted(_named([read, _VOCABULARY], schemas))}
-    every = {"type": "object", "required": list(read), "properties": read}
+    every: JsonObject = {"type": "object", "required": list(read), "properties": read}
     return {
         "openapi": whole["openapi"],
         "info": whole["info"],
@@ -37,7 +41,7 @@ def answers() -> dict[str, Any]:
     }
 
 
-def _gateway() -> dict[str, Any]:
+def _gateway() -> FastAPI:
     parts = (
         leads.routes(_UNUSED, _UNUSED, _UNUSED, _UNUSED),
         prediction_routes.routes(_UNUSED, _UNUSED),
@@ -45,17 +49,17 @@ def _gateway() -> dict[str, Any]:
         dead_letters.routes(_UNUSED, _UNUSED, _UNUSED),
         configuration.routes(_UNUSED, _UNUSED),
     )
-    return app.build_app(_UNUSED, *parts).openapi()
+    return app.build_app(_UNUSED, *parts)
 
 
-def _read(paths: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _read(paths: Mapping[str, Any]) -> Iterator[tuple[str, JsonValue]]:  # an OpenAPI document: any depth
     for path, methods in paths.items():
         content = methods.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
         if content.get("application/json", {}).get("schema"):
             yield path, content["application/json"]["schema"]
 
 
-def _named(part: Any, schemas: Mapping[str, Any]) -> set[str]:
+def _named(part: object, schemas: Mapping[str, object]) -> set[str]:
     """Return the names of all schemas that a part refers to, directly or by another schema."""
     found: set[str] = set()
     new = set(_REFERENCE.findall(json.dumps(part)))
@@ -65,7 +69,7 @@ def _named(part: Any, schemas: Mapping[str, Any]) -> set[str]:
     return found
 
 
-def _untitled(part: Any) -> Any:
+def _untitled(part: JsonValue) -> JsonValue:
     """Return a schema without the titles that only repeat its names."""
     if isinstance(part, dict):
         return {key: _untitled(value) for key, value in part.items() if key != "title" or isinstance(value, dict)}

@@ -6,12 +6,13 @@ there are any.
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from prometheus_client.metrics import MetricWrapperBase
 
 from schemas.export import differing, markdown_table, write_or_check
 from services.composition.derived_files import derived_files
@@ -86,14 +87,14 @@ def settings_table() -> str:
     return markdown_table(("setting", "default", "values", "meaning"), rows)
 
 
-def _default(field: dict[str, Any]) -> str:
+def _default(field: Mapping[str, Any]) -> str:  # a JSON Schema: its keywords differ from field to field
     default = field.get("default")
     if isinstance(default, float):
         default = f"{default:g}"
     return f"`{str(default).removeprefix(f'{_ROOT}/')}`" if default else ""
 
 
-def _values(field: dict[str, Any]) -> str:
+def _values(field: Mapping[str, Any]) -> str:  # as above
     """Return a setting's words, or its type or unit with the bounds."""
     kind = {**field, **field.get("anyOf", [{}])[0]}
     if "enum" in kind:
@@ -106,11 +107,11 @@ def _values(field: dict[str, Any]) -> str:
 
 def metrics_table() -> str:
     """Return every metric of the product as a row of a Markdown table."""
-    found = [one for one in vars(Metrics()).values() if hasattr(one, "describe")]
+    found = [one for one in vars(Metrics()).values() if isinstance(one, MetricWrapperBase)]
     return markdown_table(("metric", "type", "labels", "meaning"), map(_metric_cells, found))
 
 
-def _metric_cells(metric: Any) -> tuple[str, ...]:
+def _metric_cells(metric: MetricWrapperBase) -> tuple[str, ...]:
     [family] = metric.describe()
     name = f"{family.name}_total" if family.type == "counter" else family.name
     labels = ", ".join(f"`{label}`" for label in metric._labelnames)  # noqa: SLF001 - the client offers no other reading
@@ -136,17 +137,15 @@ def log_calls(root: Path) -> Iterator[LogCall]:
         for file in sorted((root / top).rglob("*.py")):
             module = file.relative_to(root).as_posix()
             for node in ast.walk(ast.parse(file.read_text())):
-                if _is_log_call(node):
-                    yield from _events_of(node, module)
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_log(node.func):
+                    yield from _events_of(node, node.func.attr, module)
 
 
-def _is_log_call(node: ast.AST) -> bool:
-    call = node.func if isinstance(node, ast.Call) else None
-    return isinstance(call, ast.Attribute) and call.attr in _LEVELS and ast.unparse(call.value) in _LOGGERS
+def _is_log(called: ast.Attribute) -> bool:
+    return called.attr in _LEVELS and ast.unparse(called.value) in _LOGGERS
 
 
-def _events_of(call: Any, module: str) -> Iterator[LogCall]:
-    level = call.func.attr
+def _events_of(call: ast.Call, level: str, module: str) -> Iterator[LogCall]:
     name = call.args[1 if level == "log" else 0]
     fields = tuple(one.arg or "…" for one in call.keywords)
     for part in (name.body, name.orelse) if isinstance(name, ast.IfExp) else (name,):

@@ -280,18 +280,19 @@ def test_a_ticked_box_is_a_yes_in_the_words_that_forms_use(value: str) -> None:
 @pytest.mark.parametrize("value", ["weekly", "I agree to receive the newsletter", "t", "O"])
 def test_a_box_of_an_unknown_value_states_nothing_and_costs_no_lead(value: str) -> None:
     said = {"consent.email": [value], "consent.wording": ["You may write to me."]}
-    sent = submissions.capture_in(said)
+    sent: Any = submissions.capture_in(said)
     assert submissions.unclear_in(sent) == ["consent.email"]
     assert sent["context"]["consent email"] == value
-    assert submissions.with_boxes(sent)["consent"]["email"] is None
-    whole = {**data(), **submissions.with_boxes(sent)}
+    boxed: Any = submissions.with_boxes(sent)
+    assert boxed["consent"]["email"] is None
+    whole = {**data(), **boxed}
     payload = capture_events.payload_of(CAPTURED, capture_events.with_consent(whole, NOW), "US")
     assert "email" not in payload.wire()["consent"]
 
 
 def test_an_unclear_box_finds_room_in_a_context_that_is_full() -> None:
     said = {f"Field {at}": ["text"] for at in range(50)} | {"Newsletter": ["weekly"]}
-    sent = submissions.capture_in(said)
+    sent: Any = submissions.capture_in(said)
     assert capture_events.payload_of(CAPTURED, {**data(), **sent}, "US")
     assert sent["context"]["more"].endswith("Newsletter: weekly")
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 
 from services.cli.commands import report as report_cli
 from services.cli.commands.report import write_report as command
+from services.gateway.analytics.domain.figures import FreshnessFigures
 from services.gateway.analytics.domain.measures import Answers
 from services.gateway.analytics.queries import Figures
 from services.gateway.report.domain import drawing, formatting
@@ -276,7 +276,7 @@ def test_the_longest_bar_is_as_wide_as_the_plot_and_nothing_has_none() -> None:
         ({"state": "rebuilding"}, "being rebuilt"),
     ],
 )
-def test_it_warns_when_counting_is_not_as_far_as_it_should_be(rollup: dict[str, Any], sentence: str | None) -> None:
+def test_it_warns_when_counting_is_not_as_far_as_it_should_be(rollup: FreshnessFigures, sentence: str | None) -> None:
     now, before = answers(leads(50), rollup=rollup)
     assert (warning_of(now.leads) is None) == (sentence is None)
     text = render_report(made((now, before)), paper=False)

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.gateway.analytics.domain import measures
+from services.gateway.analytics.domain.figures import ConversionFigures, FreshnessFigures, LeadFigures
 from services.gateway.analytics.domain.measures import Answers, Head, Span
 from shared.clock import Clock
 from shared.domain import rollups
@@ -36,11 +36,11 @@ class RollupState:
     alive_at: datetime | None
 
     @property
-    def mark(self) -> tuple[Any, ...]:
+    def mark(self) -> tuple[object, ...]:
         """Return a value that differs once the figures or the list may differ."""
         return self.generation, self.version
 
-    def freshness(self, now: datetime) -> dict[str, Any]:
+    def freshness(self, now: datetime) -> FreshnessFigures:
         """Return the roll-up's state at `now`: `live`, `behind`, `away` or `rebuilding`."""
         if self.alive_at is None or now - self.alive_at > _AWAY:
             return {"state": "away", "since": self.alive_at}
@@ -61,7 +61,7 @@ class Figures:
         self._looks_apart_s = looks_apart_s
         self._reading = asyncio.Lock()
         self._state: tuple[float, RollupState] | None = None
-        self._spans: dict[str, tuple[tuple[Any, ...], Span]] = {}
+        self._spans: dict[str, tuple[tuple[object, ...], Span]] = {}
 
     async def state(self) -> RollupState:
         """Return how far counting has come, at most a moment ago."""
@@ -92,14 +92,14 @@ class Figures:
             row.get("aliveAt"),
         )
 
-    async def leads(self, timeframe: str) -> dict[str, Any]:
+    async def leads(self, timeframe: str) -> LeadFigures:
         """Return `/v1/analytics/leads`."""
         state, now = await self.state(), self._clock()
         today = now.astimezone(state.zone)
         span = await self._span(timeframe, state, today.date())
         return measures.leads(span, self._head(timeframe, state, now), measures.elapsed_of(today.date(), today))
 
-    async def conversions(self, timeframe: str) -> dict[str, Any]:
+    async def conversions(self, timeframe: str) -> ConversionFigures:
         """Return `/v1/analytics/conversions`."""
         state, now = await self.state(), self._clock()
         span = await self._span(timeframe, state, now.astimezone(state.zone).date())
@@ -139,11 +139,11 @@ class Figures:
             _counted(buckets, window.before.buckets),
         )
 
-    async def _buckets(self, generation: int, names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    async def _buckets(self, generation: int, names: Sequence[str]) -> dict[str, Mapping[str, int]]:
         ids = {bucket_id(generation, name): name for name in names}
         found = await self._storage.read(ROLLUPS, ids, fields=("is",))
         return {ids[id_]: row["is"] for id_, row in found.items()}
 
 
-def _counted(buckets: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Counter[str]:
+def _counted(buckets: Mapping[str, Mapping[str, int]], names: Sequence[str]) -> Counter[str]:
     return rollups.total(buckets[name] for name in names if name in buckets)

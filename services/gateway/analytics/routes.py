@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
@@ -13,7 +13,7 @@ from services.gateway.auth.domain.principals import Scope
 from services.gateway.web import responses
 from services.gateway.web.context import RequestContext
 from services.gateway.web.etags import etag_response
-from services.gateway.web.openapi import describe_read
+from services.gateway.web.openapi import JsonObject, RouteDocs, describe_read
 from shared.clock import pause
 
 Timeframe = Literal["week", "month", "quarter"]
@@ -23,9 +23,9 @@ _STREAM_S = 300.0
 """Seconds until a stream ends. The reader connects again, which checks its rights again."""
 
 
-def _stream() -> dict[str, Any]:
+def _stream() -> RouteDocs:
     docs = describe_read({}, "Analytics")
-    stream = {"text/event-stream": {"schema": {"type": "string"}}}
+    stream: JsonObject = {"text/event-stream": {"schema": {"type": "string"}}}
     docs["responses"] = {
         **docs["responses"],
         200: {"description": "A stream of events. It ends after some minutes; connect again.", "content": stream},

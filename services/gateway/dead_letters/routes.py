@@ -14,7 +14,7 @@ from services.gateway.dead_letters.domain import review
 from services.gateway.dead_letters.domain.review import DeadLetterCounts, DeadLetterPage
 from services.gateway.web.context import JSON, RequestContext, add_log_facts, media_type
 from services.gateway.web.etags import etag_response
-from services.gateway.web.openapi import describe_command
+from services.gateway.web.openapi import JsonObject, describe_command
 from services.gateway.web.responses import describe_model
 from services.ingest.domain import capture_events
 from services.ingest.domain.capture_events import Fault, Invalid
@@ -28,8 +28,8 @@ from shared.mongo.storage import Storage
 _PATIENCE_S = 10.0
 _AT_ONCE = 2
 _TAG = "Dead letters"
-_REPLAYED = {"type": "object", "required": ["replayed"], "properties": {"replayed": {"const": True}}}
-_MENDED = {
+_REPLAYED: JsonObject = {"type": "object", "required": ["replayed"], "properties": {"replayed": {"const": True}}}
+_MENDED: JsonObject = {
     "type": "object",
     "properties": {
         "value": {"type": "string", "description": "the corrected record, to send instead of the stored one"}

@@ -1,11 +1,11 @@
 """The OpenAPI page: request bodies from the topics' models, and all answers of a route."""
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal, NotRequired, TypedDict
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import JsonValue
 from pydantic.json_schema import models_json_schema
 
 from schemas.activities import Activity
@@ -14,35 +14,54 @@ from services.gateway.auth.domain.principals import Scope
 from services.gateway.auth.domain.users import COOKIE, Role
 from services.gateway.web.middleware import PROBLEM
 
-ACCEPTED: dict[str, Any] = {
+JsonObject = dict[str, JsonValue]
+"""A JSON Schema, or another part of an OpenAPI document."""
+Responses = dict[int | str, dict[str, object]]
+"""The answers of a route by their status, as FastAPI takes them: OpenAPI's words, and `model` for a class."""
+
+
+class RouteDocs(TypedDict):
+    """The OpenAPI part of a route, as FastAPI's decorators take it."""
+
+    status_code: NotRequired[int]
+    response_model: None
+    responses: Responses
+    openapi_extra: JsonObject
+
+
+class _ObjectSchema(TypedDict):
+    """The JSON Schema of a model."""
+
+    properties: dict[str, JsonValue]
+    required: NotRequired[list[str]]
+
+
+ACCEPTED: JsonObject = {
     "type": "object",
     "required": ["eventId"],
     "properties": {"eventId": {"type": "string", "description": "the event's id; the event is safe in Kafka"}},
 }
-_FAULT = {
+_FAULT: JsonObject = {
     "type": "object",
     "required": ["path", "message"],
     "properties": {"path": {"type": "string"}, "message": {"type": "string"}},
 }
-_REJECTED = {
+_REJECTED: JsonObject = {
     "type": "object",
     "required": ["line", "errors"],
     "properties": {"line": {"type": "integer"}, "errors": {"type": "array", "items": _FAULT}},
 }
-BATCH: dict[str, Any] = {
-    "type": "object",
-    "required": ["accepted", "eventIds", "rejected"],
-    "properties": {
-        "accepted": {"type": "integer"},
-        "eventIds": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "the ids of the accepted records' events, in the order of the records",
-        },
-        "rejected": {"type": "array", "items": _REJECTED},
+_BATCH: JsonObject = {
+    "accepted": {"type": "integer"},
+    "eventIds": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "the ids of the accepted records' events, in the order of the records",
     },
+    "rejected": {"type": "array", "items": _REJECTED},
 }
-_WARNING = {
+BATCH: JsonObject = {"type": "object", "required": [*_BATCH], "properties": _BATCH}
+_WARNING: JsonObject = {
     "type": "object",
     "required": ["line", "column", "message"],
     "properties": {
@@ -51,7 +70,7 @@ _WARNING = {
         "message": {"type": "string"},
     },
 }
-_WARNINGS: dict[str, Any] = {
+_WARNINGS: JsonObject = {
     "warnings": {
         "type": "array",
         "items": _WARNING,
@@ -63,12 +82,12 @@ _WARNINGS: dict[str, Any] = {
         "description": "what looks wrong in the whole batch, in sentences",
     },
 }
-SCANS: dict[str, Any] = {
-    **BATCH,
-    "required": [*BATCH["required"], *_WARNINGS],
-    "properties": {**BATCH["properties"], **_WARNINGS},
+SCANS: JsonObject = {
+    "type": "object",
+    "required": [*_BATCH, *_WARNINGS],
+    "properties": {**_BATCH, **_WARNINGS},
 }
-_PROBLEM: dict[str, Any] = {
+_PROBLEM: JsonObject = {
     "type": "object",
     "required": ["title", "status"],
     "properties": {
@@ -93,9 +112,9 @@ _REFUSALS = {
     429: "Too many requests; `Retry-After` says how many seconds to wait.",
     503: "The event may not be stored. Send it again after `Retry-After` seconds.",
 }
-_LED: dict[int | str, dict[str, Any]] = {303: {"description": "Acknowledged by Kafka. Redirects to a thank-you page."}}
+_LED: Responses = {303: {"description": "Acknowledged by Kafka. Redirects to a thank-you page."}}
 FORM = "application/x-www-form-urlencoded"
-_HTML: dict[str, Any] = {"text/html": {"schema": {"type": "string"}}}
+_HTML: JsonObject = {"text/html": {"schema": {"type": "string"}}}
 _WHO = ("key", "session")
 _TAKEN = (ACTIVITIES, CAPTURED, CONVERT, ENGAGEMENTS, QUALIFY, UPDATE)
 _GROUPS: dict[Topic | None, str] = {
@@ -106,7 +125,7 @@ _GROUPS: dict[Topic | None, str] = {
 # The path or the key gives these.
 _KNOWN = {"leadId", "requestedBy"}
 _Shape = Literal["object", "array", "lines"]
-_SCHEMES = {
+_SCHEMES: JsonObject = {
     "key": {"type": "http", "scheme": "bearer", "description": "an API key from `pantry keys create`"},
     "session": {
         "type": "apiKey",
@@ -121,7 +140,7 @@ _SCHEMES = {
         "description": "Standard Webhooks: signs `webhook-id`, `webhook-timestamp` and the body",
     },
 }
-_HEADER = {
+_HEADER: JsonObject = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "becomes the event's id: a request that is sent again with the same key counts once",
@@ -129,8 +148,8 @@ _HEADER = {
 }
 
 
-_IF_NONE_MATCH = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}
-ME: dict[str, Any] = {
+_IF_NONE_MATCH: JsonObject = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}
+ME: JsonObject = {
     "type": "object",
     "required": ["name", "role", "scopes"],
     "properties": {
@@ -142,22 +161,22 @@ ME: dict[str, Any] = {
 
 
 def describe_write(
-    answer: Mapping[str, Any],
+    answer: JsonObject,
     topic: Topic | None = None,
     *,
     of_lead: bool = False,
     media: Mapping[str, _Shape] | None = None,
     security: str = "key",
-) -> dict[str, Any]:
+) -> RouteDocs:
     """Return the OpenAPI part of a write route: its content types, data and answers."""
     # A platform's own id for a call makes it count once.
     by_key = security == "key"
-    extra: dict[str, Any] = {
+    extra: JsonObject = {
         "parameters": [_HEADER] if by_key else [],
         "security": _any(*(_WHO if by_key else (security,))),
     }
     if topic:
-        schema = {"$ref": f"#/components/schemas/{component_name(topic, of_lead=of_lead)}"}
+        schema: JsonObject = {"$ref": f"#/components/schemas/{component_name(topic, of_lead=of_lead)}"}
         shapes = media or {"application/json": "object"}
         extra["requestBody"] = {
             "required": True,
@@ -169,57 +188,65 @@ def describe_write(
 
 
 def describe_read(
-    answer: Mapping[str, Any], tag: str, *, security: Sequence[str] = _WHO, parameters: Sequence[Mapping[str, Any]] = ()
-) -> dict[str, Any]:
+    answer: JsonObject, tag: str, *, security: Sequence[str] = _WHO, parameters: Sequence[JsonObject] = ()
+) -> RouteDocs:
     """Return the OpenAPI part of a read route: its query and its answers."""
-    read: dict[int | str, dict[str, Any]] = {
+    read: Responses = {
         200: {"description": "The answer.", "content": {"application/json": {"schema": answer}}},
         304: {"description": "Unchanged: the client has the version in `If-None-Match`."},
     }
-    extra = {"tags": [tag], "security": _any(*security), "parameters": [*parameters, _IF_NONE_MATCH]}
+    extra: JsonObject = {"tags": [tag], "security": _any(*security), "parameters": [*parameters, _IF_NONE_MATCH]}
     return {"response_model": None, "responses": read | _refused(), "openapi_extra": extra}
 
 
-def describe_command(answer: Mapping[str, Any], tag: str, body: Mapping[str, Any]) -> dict[str, Any]:
+def describe_command(answer: JsonObject, tag: str, body: JsonObject) -> RouteDocs:
     """Return the OpenAPI part of a route that takes a JSON `body` of its own."""
-    extra = {"tags": [tag], "security": _any(*_WHO)}
+    extra: JsonObject = {"tags": [tag], "security": _any(*_WHO)}
     extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     return {"status_code": 202, "response_model": None, "responses": describe_answers(answer), "openapi_extra": extra}
 
 
-def describe_page(leads_to: str, *, query: Sequence[str] = (), fields: Sequence[str] = ()) -> dict[str, Any]:
+def describe_page(leads_to: str, *, query: Sequence[str] = (), fields: Sequence[str] = ()) -> RouteDocs:
     """Return the OpenAPI part of an HTML page: its query and form fields, all of them text."""
-    text = {"type": "string"}
-    extra: dict[str, Any] = {"tags": ["Users"], "security": []}
+    text: JsonObject = {"type": "string"}
+    extra: JsonObject = {"tags": ["Users"], "security": []}
     extra["parameters"] = [{"name": name, "in": "query", "schema": text} for name in query]
     if fields:
-        schema = {"type": "object", "properties": dict.fromkeys(fields, text)}
+        schema: JsonObject = {"type": "object", "properties": dict.fromkeys(fields, text)}
         extra["requestBody"] = {"required": True, "content": {FORM: {"schema": schema}}}
-    page: dict[int | str, dict[str, Any]] = {
+    page: Responses = {
         200: {"description": leads_to, "content": _HTML},
         303: {"description": leads_to},
     }
     return {"response_model": None, "responses": page | _refused(_HTML), "openapi_extra": extra}
 
 
-def _any(*schemes: str) -> list[dict[str, list[str]]]:
+def _any(*schemes: str) -> list[JsonValue]:
     return [{scheme: []} for scheme in schemes]
 
 
-def _refused(more: Mapping[str, Any] = MappingProxyType({})) -> dict[int | str, dict[str, Any]]:
-    content = {PROBLEM: {"schema": _PROBLEM}, **more}
+def _refused(more: JsonObject | None = None) -> Responses:
+    content: JsonObject = {PROBLEM: {"schema": _PROBLEM}, **(more or {})}
     return {status: {"description": why, "content": content} for status, why in _REFUSALS.items()}
 
 
-def _shaped(schema: Mapping[str, Any], shape: _Shape) -> Mapping[str, Any]:
-    return {"object": schema, "array": {"type": "array", "items": schema}, "lines": {"type": "string"}}[shape]
+def _shaped(schema: JsonObject, shape: _Shape) -> JsonObject:
+    shapes: dict[_Shape, JsonObject] = {
+        "object": schema,
+        "array": {"type": "array", "items": schema},
+        "lines": {"type": "string"},
+    }
+    return shapes[shape]
 
 
-def describe_answers(answer: Mapping[str, Any], *, pages: bool = False) -> dict[int | str, dict[str, Any]]:
+def describe_answers(answer: JsonObject, *, pages: bool = False) -> Responses:
     """Return all answers that a write route can give."""
-    page = _HTML if pages else {}
-    taken = {"description": "Acknowledged by Kafka.", "content": {"application/json": {"schema": answer}, **page}}
-    found: dict[int | str, dict[str, Any]] = {202: taken, **(_LED if pages else {})}
+    page: JsonObject = _HTML if pages else {}
+    taken: dict[str, object] = {
+        "description": "Acknowledged by Kafka.",
+        "content": {"application/json": {"schema": answer}, **page},
+    }
+    found: Responses = {202: taken, **(_LED if pages else {})}
     return found | _refused(page)
 
 
@@ -228,7 +255,7 @@ def component_name(topic: Topic, *, of_lead: bool) -> str:
     return topic.model.__name__ + ("Request" if of_lead else "")
 
 
-def document(app: FastAPI) -> dict[str, Any]:
+def document(app: FastAPI) -> JsonObject:
     """Return the app's OpenAPI document, with the topics' models as components."""
     if not app.openapi_schema:
         page = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
@@ -239,10 +266,10 @@ def document(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
-def _models() -> dict[str, Any]:
+def _models() -> dict[str, _ObjectSchema]:
     wanted = [(topic.model, "validation") for topic in _TAKEN]
     _, found = models_json_schema(wanted, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]  # mode is a literal
-    models: dict[str, Any] = found["$defs"]
+    models: dict[str, _ObjectSchema] = found["$defs"]
     for topic in _TAKEN:
         models[component_name(topic, of_lead=True)] = _relaxed(models[topic.model.__name__])
     # The key gives the sender and a default source.
@@ -253,7 +280,7 @@ def _models() -> dict[str, Any]:
     return models
 
 
-def _relaxed(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _relaxed(schema: _ObjectSchema) -> _ObjectSchema:
     properties = {name: part for name, part in schema["properties"].items() if name != "leadId"}
     required = [name for name in schema.get("required", ()) if name not in _KNOWN]
     return {**schema, "properties": properties, "required": required}

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from schemas.base import Model, Moment
 from schemas.lead import Lead
-from services.gateway.web.openapi import describe_read
+from services.gateway.web.openapi import RouteDocs, describe_read
 
 
 class ActivityView(Model):
@@ -23,7 +23,7 @@ class ActivityView(Model):
     cancelled: bool | None = None
     created_by: str
     at: Moment
-    metadata: Mapping[str, Any] | None = None
+    metadata: Mapping[str, object] | None = None
 
 
 class QualificationView(Model):
@@ -31,7 +31,7 @@ class QualificationView(Model):
 
     method: Literal["progressive", "bant"]
     bant_score: int | None = None
-    bant: Mapping[str, Any] | None = None
+    bant: Mapping[str, object] | None = None
     by: str | None = None
     at: Moment | None = None
 
@@ -71,7 +71,7 @@ class PartView(Model):
 
     rule: str
     points: int
-    evidence: Mapping[str, Any]
+    evidence: Mapping[str, object]
 
 
 class ScoreChange(Model):
@@ -106,7 +106,7 @@ class TimelineEvent(Model):
     source: str
     causation_id: str | None
     correlation_id: str | None
-    details: Mapping[str, Any]
+    details: Mapping[str, object]
     text: str
 
 
@@ -255,7 +255,7 @@ class ConversionAnalytics(Analytics):
     top_converting_sources: tuple[SourceConversion, ...]
 
 
-def describe_model(tag: str, answer: type[Model]) -> dict[str, Any]:
+def describe_model(tag: str, answer: type[Model]) -> RouteDocs:
     """Return the OpenAPI part of a read route that answers with this model."""
     docs = describe_read({}, tag)
     docs["responses"] = {**docs["responses"], 200: {"description": "The answer.", "model": answer}}

@@ -1,12 +1,24 @@
 """The analytics (schemas/README.md#http), computed from a window's counts. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from schemas.lead import Source, Status
+from services.gateway.analytics.domain.figures import (
+    BandFigures,
+    ConversionFigures,
+    FreshnessFigures,
+    HeadFigures,
+    LeadFigures,
+    OwnerFigures,
+    SeriesPart,
+    SourceFigures,
+    StageFigures,
+    TimeFigures,
+    VelocityFigures,
+)
 from shared.domain.rollups import BAND_POINTS, BANDS, Window, seconds_of, unescaped
 
 _HOUR_S = 3_600
@@ -47,9 +59,9 @@ class Head:
     timeframe: str
     timezone: str
     as_of: datetime | None
-    rollup: Mapping[str, Any]
+    rollup: FreshnessFigures
 
-    def document(self, window: Window) -> dict[str, Any]:
+    def document(self, window: Window) -> HeadFigures:
         """Return the head in wire form."""
         return {
             "timeframe": self.timeframe,
@@ -66,11 +78,11 @@ class Head:
 class Answers:
     """Both answers about a window, from the same counts."""
 
-    leads: Mapping[str, Any]
-    conversions: Mapping[str, Any]
+    leads: LeadFigures
+    conversions: ConversionFigures
 
 
-def leads(span: Span, head: Head, elapsed: float) -> dict[str, Any]:
+def leads(span: Span, head: Head, elapsed: float) -> LeadFigures:
     """Return `/v1/analytics/leads`; `elapsed` is the elapsed part of today, 0…1."""
     totals, by_source = span.totals, _sources(span.totals)
     scored = totals["n"] - totals["unscored"]
@@ -93,7 +105,7 @@ def leads(span: Span, head: Head, elapsed: float) -> dict[str, Any]:
     }
 
 
-def conversions(span: Span, head: Head) -> dict[str, Any]:
+def conversions(span: Span, head: Head) -> ConversionFigures:
     """Return `/v1/analytics/conversions`; times in hours."""
     totals = span.totals
     converted = totals["status.converted"]
@@ -127,7 +139,7 @@ def _sources(totals: Counter[str]) -> dict[str, int]:
     return {source.value: totals[f"source.{source.value}.n"] for source in Source}
 
 
-def _conversion(total: int, converted: int) -> dict[str, Any]:
+def _conversion(total: int, converted: int) -> SourceFigures:
     return {"total": total, "converted": converted, "rate": percent_of(converted, total)}
 
 
@@ -138,14 +150,20 @@ def _industries(totals: Counter[str]) -> dict[str, int]:
     return dict(ranked[:_INDUSTRIES_MAX]) | ({OTHERS: others} if others else {})
 
 
-def _owners(totals: Counter[str]) -> dict[str, dict[str, int]]:
+def _owners(totals: Counter[str]) -> dict[str, OwnerFigures]:
     names = sorted(path.split(".")[1] for path in totals if path.startswith("owner.") and path.endswith(".n"))
-    fields = {"total": "n", "open": "open", "converted": "won"}
-    owners = {unescaped(n): {name: totals[f"owner.{n}.{path}"] for name, path in fields.items()} for n in names}
-    return {name: one for name, one in owners.items() if one["total"]}
+    return {unescaped(name): _owner(totals, name) for name in names if totals[f"owner.{name}.n"]}
 
 
-def _velocity(span: Span, elapsed: float) -> dict[str, Any]:
+def _owner(totals: Counter[str], name: str) -> OwnerFigures:
+    return {
+        "total": totals[f"owner.{name}.n"],
+        "open": totals[f"owner.{name}.open"],
+        "converted": totals[f"owner.{name}.won"],
+    }
+
+
+def _velocity(span: Span, elapsed: float) -> VelocityFigures:
     """Return leads per day in the window and in the window before.
 
     Today counts by its elapsed part.
@@ -156,18 +174,18 @@ def _velocity(span: Span, elapsed: float) -> dict[str, Any]:
     return {"perDay": round(now, 2), "previousPerDay": round(before, 2), "changePercent": change}
 
 
-def _band(totals: Counter[str], number: int) -> dict[str, int]:
+def _band(totals: Counter[str], number: int) -> BandFigures:
     lowest = number * BAND_POINTS
     highest = 100 if number == BANDS - 1 else lowest + BAND_POINTS - 1
     return {"from": lowest, "to": highest, "count": totals[f"band.{number}"]}
 
 
-def _funnel(totals: Counter[str]) -> list[dict[str, Any]]:
+def _funnel(totals: Counter[str]) -> list[StageFigures]:
     reached = {stage: sum(totals[f"status.{one.value}"] for one in statuses) for stage, statuses in _REACHED.items()}
     return [{"stage": stage, "count": count} for stage, count in {"captured": totals["n"], **reached}.items()]
 
 
-def _part(window: Window, counted: Counter[str]) -> dict[str, Any]:
+def _part(window: Window, counted: Counter[str]) -> SeriesPart:
     return {"from": window.first, "to": window.last, "total": counted["n"], "converted": counted["status.converted"]}
 
 
@@ -188,13 +206,16 @@ def quantile(speeds: Sequence[tuple[int, int]], part: float) -> float | None:
     return None
 
 
-def _histogram(speeds: Iterable[tuple[int, int]]) -> list[dict[str, Any]]:
-    edges = [*_HOURS, None]
+def _histogram(speeds: Iterable[tuple[int, int]]) -> list[TimeFigures]:
     counts = [0] * len(_HOURS)
     for speed, count in speeds:
         hours = seconds_of(speed) / _HOUR_S
         counts[max(place for place, edge in enumerate(_HOURS) if hours >= edge)] += count
-    return [{"fromHours": edges[n], "toHours": edges[n + 1], "count": count} for n, count in enumerate(counts)]
+    ends = (*_HOURS[1:], None)
+    return [
+        {"fromHours": start, "toHours": end, "count": count}
+        for start, end, count in zip(_HOURS, ends, counts, strict=True)
+    ]
 
 
 def elapsed_of(day: date, now: datetime) -> float:

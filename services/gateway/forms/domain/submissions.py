@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from services.gateway.auth.domain.principals import ApiKey
@@ -40,7 +39,7 @@ def boxes_of(body: bytes) -> dict[str, list[str]]:
     return fields
 
 
-def capture_in(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def capture_in(fields: Mapping[str, Sequence[str]]) -> dict[str, object]:
     """Return the capture in a form's fields. Fields that begin with `_` are the gateway's own.
 
     Several values of one name are a list where the capture has a list, and one text in the context. Elsewhere the last
@@ -65,9 +64,9 @@ def capture_in(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     return {**found.data, "context": fit_context(context)[0], **({"consent": consent} if consent else {})}
 
 
-def unclear_in(data: Mapping[str, Any]) -> list[str]:
+def unclear_in(data: Mapping[str, object]) -> list[str]:
     """Return the paths of consent that is neither yes nor no."""
-    consent = data.get("consent") or {}
+    consent = _part(data, "consent")
     return sorted(path for path in CONSENTS if consent.get(path.removeprefix("consent."), "") is None)
 
 
@@ -78,14 +77,19 @@ def _joined(path: str, texts: Sequence[str]) -> str:
     return "; ".join(filled) if path.startswith(CONTEXT) else "".join(filled[-1:])
 
 
-def with_boxes(data: Mapping[str, Any]) -> dict[str, Any]:
+def with_boxes(data: Mapping[str, object]) -> dict[str, object]:
     """Return the capture with a no for each consent box that was shown and not ticked.
 
     Browsers leave out boxes that are not ticked.
     """
-    if not (data.get("context") or {}).get("consentWording"):
+    if not _part(data, "context").get("consentWording"):
         return dict(data)
-    return {**data, "consent": {"email": False, "phone": False, **(data.get("consent") or {})}}
+    return {**data, "consent": {"email": False, "phone": False, **_part(data, "consent")}}
+
+
+def _part(data: Mapping[str, object], name: str) -> Mapping[str, object]:
+    found = data.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def check_person(key: ApiKey, token: str, age: timedelta | None, trap: str) -> None:
@@ -108,7 +112,7 @@ def way_back(key: ApiKey, wanted: str | None) -> str | None:
     return wanted or next(iter(key.redirects), None)
 
 
-def submission_event_id(key: ApiKey, token: str, data: Mapping[str, Any]) -> str:
+def submission_event_id(key: ApiKey, token: str, data: Mapping[str, object]) -> str:
     """Return the same id for repeated submissions of one rendered form with the same content."""
     return derive("form", key.name, token, json.dumps(data, sort_keys=True))
 

@@ -3,9 +3,7 @@
 Names that people typed (industries, owners) are in a table with a bar in each row: an SVG can't wrap a name.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
+from services.gateway.analytics.domain.figures import ConversionFigures, LeadFigures, OwnerFigures, SourceFigures
 from services.gateway.report.domain import drawing, formatting
 from services.gateway.report.domain.drawing import Share
 from services.gateway.report.domain.figure import Figure, FigureTable
@@ -18,7 +16,7 @@ _REST = "All others"
 _PALE = f"Pale bars (few): fewer than {FEW} leads, so the rate says little."
 
 
-def funnel(answer: Mapping[str, Any], old: Mapping[str, Any]) -> Figure:
+def funnel(answer: LeadFigures, old: LeadFigures) -> Figure:
     """Return the funnel: how many leads have certainly reached each stage."""
     stages = answer["funnel"]
     counts, before = [one["count"] for one in stages], [one["count"] for one in old["funnel"]]
@@ -44,7 +42,7 @@ def funnel(answer: Mapping[str, Any], old: Mapping[str, Any]) -> Figure:
     return Figure("funnel", "Funnel", summary, FigureTable(head, rows), bars=drawing.bars(shares))
 
 
-def statuses(answer: Mapping[str, Any], old: Mapping[str, Any]) -> Figure:
+def statuses(answer: LeadFigures, old: LeadFigures) -> Figure:
     """Return the leads by their status now."""
     total, counts, before = answer["totalLeads"], answer["byStatus"], old["byStatus"]
     rows = tuple(
@@ -66,7 +64,7 @@ def statuses(answer: Mapping[str, Any], old: Mapping[str, Any]) -> Figure:
     return Figure("statuses", "Status now", summary, FigureTable(head, rows), bars=drawing.bars(shares))
 
 
-def sources(answer: Mapping[str, Any], old: Mapping[str, Any]) -> Figure:
+def sources(answer: ConversionFigures, old: ConversionFigures) -> Figure:
     """Return the conversion rate by source. Sources with few leads come last and are marked."""
     found = [(name, one) for name, one in answer["conversionsBySource"].items() if one["total"]]
     ranked = sorted(found, key=lambda one: (_few(one[1]), -one[1]["rate"], -one[1]["total"]))
@@ -78,7 +76,7 @@ def sources(answer: Mapping[str, Any], old: Mapping[str, Any]) -> Figure:
     return Figure("sources", title, summary, FigureTable(head, rows), bars=drawing.bars(shares), note=note)
 
 
-def _best(name: str, source: Mapping[str, Any]) -> str:
+def _best(name: str, source: SourceFigures) -> str:
     if _few(source):
         return "No source has enough leads to compare rates."
     if not source["converted"]:
@@ -87,16 +85,16 @@ def _best(name: str, source: Mapping[str, Any]) -> str:
     return f"{formatting.heading(name)} converts best: {formatting.format_percent(source['rate'])} of {leads}."
 
 
-def _rated(source: Mapping[str, Any]) -> str:
+def _rated(source: SourceFigures) -> str:
     few = ", few" if _few(source) else ""
     return f"{formatting.format_percent(source['rate'])} · n = {formatting.short(source['total'])}{few}"
 
 
-def _few(source: Mapping[str, Any]) -> bool:
-    return bool(source["total"] < FEW)
+def _few(source: SourceFigures) -> bool:
+    return source["total"] < FEW
 
 
-def _source(name: str, now: Mapping[str, Any], before: Mapping[str, Any]) -> tuple[str, ...]:
+def _source(name: str, now: SourceFigures, before: SourceFigures) -> tuple[str, ...]:
     was = (
         formatting.format_percent(before["rate"]) + (" (few)" if _few(before) else "")
         if before["total"]
@@ -106,7 +104,7 @@ def _source(name: str, now: Mapping[str, Any], before: Mapping[str, Any]) -> tup
     return shown, formatting.format_percent(now["rate"]), f"{now['converted']:,}", f"{now['total']:,}", was
 
 
-def industries(answer: Mapping[str, Any]) -> Figure:
+def industries(answer: LeadFigures) -> Figure:
     """Return the leads by industry, the most frequent first, the rest summed up."""
     total, counts = answer["totalLeads"], list(answer["byIndustry"].items())
     lines = [(formatting.heading(name), count) for name, count in counts[:_INDUSTRIES_MAX]]
@@ -118,21 +116,27 @@ def industries(answer: Mapping[str, Any]) -> Figure:
     return Figure("industries", "Industries", summary, FigureTable(("Industry", "Leads", "Of all leads"), rows, widths))
 
 
-def owners(answer: Mapping[str, Any]) -> Figure:
+def owners(answer: LeadFigures) -> Figure:
     """Return the leads by owner, the busiest first, the rest summed up."""
     ranked = sorted(answer["byOwner"].items(), key=lambda one: (-one[1]["open"], -one[1]["total"], one[0]))
     lines = [(formatting.owner(name), one) for name, one in ranked[:_OWNERS_MAX]]
     if rest := ranked[_OWNERS_MAX:]:
-        lines.append((_REST, {field: sum(one[field] for _, one in rest) for field in rest[0][1]}))
-    rows = tuple(
-        (
-            name,
-            *(f"{one[field]:,}" for field in ("open", "total", "converted")),
-            formatting.share(one["converted"], one["total"]),
-        )
-        for name, one in lines
-    )
+        lines.append((_REST, _sum([one for _, one in rest])))
+    rows = tuple(_owner(name, one) for name, one in lines)
     head = ("Owner", "Open", "All", "Converted", "Rate")
     widths = drawing.widths_of([one["open"] for _, one in ranked[:_OWNERS_MAX]])
     summary = "Leads in this period by owner, most open leads first. The bars show open leads."
     return Figure("owners", "Owners", summary, FigureTable(head, rows, widths))
+
+
+def _sum(some: list[OwnerFigures]) -> OwnerFigures:
+    return {
+        "total": sum(one["total"] for one in some),
+        "open": sum(one["open"] for one in some),
+        "converted": sum(one["converted"] for one in some),
+    }
+
+
+def _owner(name: str, one: OwnerFigures) -> tuple[str, ...]:
+    rate = formatting.share(one["converted"], one["total"])
+    return name, f"{one['open']:,}", f"{one['total']:,}", f"{one['converted']:,}", rate

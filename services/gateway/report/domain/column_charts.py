@@ -1,9 +1,8 @@
 """Figures with columns: leads over time, times to conversion, scores. Pure."""
 
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
+from services.gateway.analytics.domain.figures import ConversionFigures, LeadFigures, SeriesPart
 from services.gateway.report.domain import drawing, formatting
 from services.gateway.report.domain.drawing import Count
 from services.gateway.report.domain.figure import Figure, FigureTable
@@ -12,12 +11,11 @@ _HOT = 70
 _WEEK = timedelta(days=6)
 _LABELS_APART = {"week": 1, "month": 7, "quarter": 3}
 _CUT = "The first and the last week can have fewer days. The sentence is about whole weeks."
-_Part = Mapping[str, Any]
 
 
-def series(answer: Mapping[str, Any]) -> Figure:
+def series(answer: LeadFigures) -> Figure:
     """Return the leads by day, or by week in a long window, and those converted by now."""
-    parts: list[_Part] = answer["series"]
+    parts = answer["series"]
     weekly, apart = answer["timeframe"] == "quarter", _LABELS_APART[answer["timeframe"]]
     # Count from the last part, so that it has a label.
     counts = [_count(one, apart, len(parts) - 1 - n, weekly=weekly) for n, one in enumerate(parts)]
@@ -28,14 +26,14 @@ def series(answer: Mapping[str, Any]) -> Figure:
     return Figure("series", f"Leads by {unit}", summary, table, drawing.columns(counts), note=note)
 
 
-def _count(part: _Part, apart: int, place: int, *, weekly: bool) -> Count:
+def _count(part: SeriesPart, apart: int, place: int, *, weekly: bool) -> Count:
     label = formatting.day(part["from"]) if apart > 1 else f"{part['from']:%a}"
     leads = formatting.count_noun(part["total"], "lead")
     text = f"{_called(part, weekly=weekly)}: {leads}, {part['converted']:,} converted"
     return Count(text, () if place % apart else (label,), part["total"], part["converted"])
 
 
-def _range(parts: list[_Part], *, weekly: bool) -> str:
+def _range(parts: list[SeriesPart], *, weekly: bool) -> str:
     compared = [one for one in parts if not weekly or one["to"] - one["from"] == _WEEK]
     least, most = (pick(compared, key=lambda one: one["total"]) for pick in (min, max))
     place = "in the week of" if weekly else "on"
@@ -45,22 +43,23 @@ def _range(parts: list[_Part], *, weekly: bool) -> str:
     )
 
 
-def _called(part: _Part, *, weekly: bool) -> str:
+def _called(part: SeriesPart, *, weekly: bool) -> str:
     return formatting.stretch(part["from"], part["to"]) if weekly else formatting.weekday(part["from"])
 
 
-def times(answer: Mapping[str, Any]) -> Figure:
+def times(answer: ConversionFigures) -> Figure:
     """Return the times from a lead's creation to its conversion."""
     bins = answer["timeToConversion"]
     title, head = "Time to convert", ("Time to convert", "Leads")
-    if answer["medianTimeToConversion"] is None:
+    median, slowest = answer["medianTimeToConversion"], answer["p90TimeToConversion"]
+    if median is None or slowest is None:
         return Figure("times", title, "No lead in this period has converted yet.")
     spans = [formatting.span(one["fromHours"], one["toHours"]) for one in bins]
     counts = [
         Count(f"{span}: {formatting.count_noun(one['count'], 'lead')}", _in_two(span), one["count"])
         for span, one in zip(spans, bins, strict=True)
     ]
-    quick, slow = formatting.within(answer["medianTimeToConversion"]), formatting.within(answer["p90TimeToConversion"])
+    quick, slow = formatting.within(median), formatting.within(slowest)
     rows = tuple((span, f"{one['count']:,}") for span, one in zip(spans, bins, strict=True))
     summary = f"Half convert {quick}, nine in ten {slow}."
     return Figure("times", title, summary, FigureTable(head, rows), drawing.columns(counts))
@@ -73,12 +72,12 @@ def _in_two(span: str) -> tuple[str, ...]:
     return first + sign, second.strip()
 
 
-def scores(answer: Mapping[str, Any]) -> Figure:
+def scores(answer: LeadFigures) -> Figure:
     """Return the leads by score, in ten bands."""
-    bands, unscored = answer["scoreDistribution"], answer["unscored"]
+    bands, unscored, average = answer["scoreDistribution"], answer["unscored"], answer["averageScore"]
     scored = sum(one["count"] for one in bands)
     note = f"{formatting.count_noun(unscored, 'lead')} not scored yet." if unscored else None
-    if not scored:
+    if not scored or average is None:
         return Figure("scores", "Scores", "No lead in this period has a score yet.")
     hot = sum(one["count"] for one in bands if one["from"] >= _HOT)
     labels = [f"{one['from']}\N{EN DASH}{one['to']}" for one in bands]
@@ -89,7 +88,7 @@ def scores(answer: Mapping[str, Any]) -> Figure:
     rows = tuple((label, f"{one['count']:,}") for label, one in zip(labels, bands, strict=True))
     summary = (
         f"{formatting.count_noun(hot, 'lead')} of {scored:,} {'scores' if hot == 1 else 'score'} {_HOT} or more. "
-        f"The average is {formatting.decimal(answer['averageScore'])}."
+        f"The average is {formatting.decimal(average)}."
     )
     return Figure(
         "scores", "Scores", summary, FigureTable(("Score", "Leads"), rows), drawing.columns(counts), note=note

@@ -1,11 +1,11 @@
 """The content of a report: the analytics of a window beside the window before. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
+from services.gateway.analytics.domain.figures import HeadFigures
 from services.gateway.analytics.domain.measures import Answers
 from services.gateway.report.domain import bar_charts, column_charts, formatting
 from services.gateway.report.domain.figure import Figure, FigureTable
@@ -54,12 +54,12 @@ def build_report(now: Answers, before: Answers, made: datetime) -> Report:
     )
 
 
-def _fresh(answer: Mapping[str, Any], zone: ZoneInfo) -> str:
-    as_of: datetime | None = answer["asOf"]
+def _fresh(answer: HeadFigures, zone: ZoneInfo) -> str:
+    as_of = answer["asOf"]
     return f"Updated {formatting.format_moment(as_of.astimezone(zone))}" if as_of else "No figures yet"
 
 
-def warning_of(answer: Mapping[str, Any]) -> str | None:
+def warning_of(answer: HeadFigures) -> str | None:
     """Return a warning for the reader if counting is behind; None if it isn't."""
     rollup, zone = answer["rollup"], ZoneInfo(answer["timezone"])
     if rollup["state"] == "rebuilding":
@@ -68,9 +68,9 @@ def warning_of(answer: Mapping[str, Any]) -> str | None:
         return (
             f"The figures are {formatting.seconds(rollup['delaySeconds'])} behind: the newest changes may be missing."
         )
-    if rollup["state"] == "away" and rollup["since"]:
-        since = formatting.format_moment(rollup["since"].astimezone(zone))
-        return f"The figures have not been updated since {since}: later changes are missing."
+    if rollup["state"] == "away" and (since := rollup["since"]):
+        at = formatting.format_moment(since.astimezone(zone))
+        return f"The figures have not been updated since {at}: later changes are missing."
     if rollup["state"] == "away":
         return "Counting has not started: these figures don't include any leads yet."
     return None

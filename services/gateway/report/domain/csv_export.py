@@ -4,8 +4,8 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
 
+from services.gateway.analytics.domain.figures import ConversionFigures, HeadFigures, LeadFigures
 from services.gateway.analytics.domain.measures import OTHERS, Answers
 from services.gateway.report.domain import formatting
 from services.gateway.report.domain.kpis import LEADS, PERCENT, key_figures
@@ -37,18 +37,18 @@ def _rows(now: Answers, before: Answers, made: datetime) -> Iterator[_Row]:
         for key in key_figures(now, before)
     )
     for part in leads["series"]:
-        for measure, field in (("leads", "total"), ("converted", "converted")):
-            yield "leads over time", part["from"].isoformat(), measure, part[field], LEADS, None
+        for measure, count in (("leads", part["total"]), ("converted", part["converted"])):
+            yield "leads over time", part["from"].isoformat(), measure, count, LEADS, None
     yield from _counts("funnel", *({one["stage"]: one["count"] for one in answer["funnel"]} for answer in (leads, old)))
     yield from _counts("status", leads["byStatus"], old["byStatus"])
-    yield from _each("source", now.conversions["conversionsBySource"], before.conversions["conversionsBySource"])
+    yield from _each("source", _sources(now.conversions), _sources(before.conversions))
     yield from _counts("score", _bands(leads), _bands(old))
     yield from _counts("time to convert", _spans(now.conversions), _spans(before.conversions))
     yield from _counts("industry", leads["byIndustry"], old["byIndustry"])
-    yield from _each("owner", leads["byOwner"], old["byOwner"])
+    yield from _each("owner", _owners(leads), _owners(old))
 
 
-def _about(answer: Mapping[str, Any], old: Mapping[str, Any], made: datetime) -> Iterator[_Row]:
+def _about(answer: HeadFigures, old: HeadFigures, made: datetime) -> Iterator[_Row]:
     yield "report", "window", "timeframe", answer["timeframe"], "text", None
     yield "report", "window", "first day", answer["from"].isoformat(), "date", old["from"].isoformat()
     yield "report", "window", "last day", answer["to"].isoformat(), "date", old["to"].isoformat()
@@ -67,7 +67,7 @@ def _counts(section: str, now: Mapping[str, int], before: Mapping[str, int]) -> 
 
 
 def _each(
-    section: str, now: Mapping[str, Mapping[str, Any]], before: Mapping[str, Mapping[str, Any]]
+    section: str, now: Mapping[str, Mapping[str, float]], before: Mapping[str, Mapping[str, float]]
 ) -> Iterator[_Row]:
     for name in dict.fromkeys((*now, *before)):
         shown, was = now.get(name, {}), before.get(name, {})
@@ -78,11 +78,25 @@ def _each(
             yield section, name, measure, values[0], PERCENT if measure == "rate" else LEADS, values[1]
 
 
-def _bands(answer: Mapping[str, Any]) -> dict[str, int]:
+def _sources(answer: ConversionFigures) -> dict[str, dict[str, float]]:
+    return {
+        name: {"total": one["total"], "converted": one["converted"], "rate": one["rate"]}
+        for name, one in answer["conversionsBySource"].items()
+    }
+
+
+def _owners(answer: LeadFigures) -> dict[str, dict[str, float]]:
+    return {
+        name: {"total": one["total"], "open": one["open"], "converted": one["converted"]}
+        for name, one in answer["byOwner"].items()
+    }
+
+
+def _bands(answer: LeadFigures) -> dict[str, int]:
     # Words between the numbers: a spreadsheet would read 10-19 as a date.
     bands = {f"{one['from']} to {one['to']}": one["count"] for one in answer["scoreDistribution"]}
     return bands | {"not scored": answer["unscored"]}
 
 
-def _spans(answer: Mapping[str, Any]) -> dict[str, int]:
+def _spans(answer: ConversionFigures) -> dict[str, int]:
     return {formatting.span(one["fromHours"], one["toHours"]): one["count"] for one in answer["timeToConversion"]}

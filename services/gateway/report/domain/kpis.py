@@ -59,28 +59,23 @@ class KeyFigure:
 
 def key_figures(now: Answers, before: Answers) -> tuple[KeyFigure, ...]:
     """Return the key figures of these answers."""
-    pace = now.leads["leadVelocity"]
+    pace, won, won_before = now.leads["leadVelocity"], now.conversions, before.conversions
     change = pace["changePercent"]
     text = formatting.MISSING if change is None else formatting.signed(change, "%")
     return (
         _key("Leads", LEADS, now.leads["totalLeads"], before.leads["totalLeads"]),
         KeyFigure("Leads a day", A_DAY, pace["perDay"], pace["previousPerDay"], text),
-        _of_conversions("Converted", LEADS, "convertedLeads", now, before),
+        _key("Converted", LEADS, won["convertedLeads"], won_before["convertedLeads"]),
         _key("Conversion rate", PERCENT, _rate(now), _rate(before)),
         _key("Average score", POINTS, now.leads["averageScore"], before.leads["averageScore"]),
-        _of_conversions("Average time to convert", HOURS, "averageTimeToConversion", now, before),
-        _of_conversions("Median time to convert", HOURS, "medianTimeToConversion", now, before),
-        _of_conversions("Nine in ten convert within", HOURS, "p90TimeToConversion", now, before),
+        _key("Average time to convert", HOURS, won["averageTimeToConversion"], won_before["averageTimeToConversion"]),
+        _key("Median time to convert", HOURS, won["medianTimeToConversion"], won_before["medianTimeToConversion"]),
+        _key("Nine in ten convert within", HOURS, won["p90TimeToConversion"], won_before["p90TimeToConversion"]),
     )
 
 
 def _rate(answers: Answers) -> float | None:
-    rate: float = answers.conversions["overallConversionRate"]
-    return rate if answers.conversions["totalLeads"] else None
-
-
-def _of_conversions(name: str, unit: str, field: str, now: Answers, before: Answers) -> KeyFigure:
-    return _key(name, unit, now.conversions[field], before.conversions[field])
+    return answers.conversions["overallConversionRate"] if answers.conversions["totalLeads"] else None
 
 
 def _key(name: str, unit: str, now: float | None, before: float | None) -> KeyFigure:
