@@ -24,6 +24,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from services.cli.main import app
+from tests.chromium import CHROMIUM
 
 pytestmark = pytest.mark.long
 WALK = [Path("README.md"), Path("services/gateway/README.md")]
@@ -48,7 +49,6 @@ EXAMPLES = Path("deploy/examples")
 WARM = Path(__file__).with_name("warm_command.py")
 PROBLEM = re.compile(r'"status":[45]\d\d\b')
 DEADLINE_S = 400.0
-_CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 # A page that no server gave is of an unknown network, from which Chromium asks before it goes to this machine.
 _AS_FROM_THIS_MACHINE = ["--no-sandbox", "--disable-features=LocalNetworkAccessChecks"]
@@ -233,7 +233,7 @@ def _a_page(terminal: Terminal, gateway: Reader, block: str) -> None:
     terminal.run(block)
     page = (Path(terminal.value("SITE")) / "index.html").read_text()
     assert not re.search(r"\b(URL|KEY)\b", page)
-    if _CHROMIUM:
+    if CHROMIUM:
         _visit(page)
         until(lambda: gateway.leads("page"), "lead of the page's own form")
 
@@ -241,7 +241,7 @@ def _a_page(terminal: Terminal, gateway: Reader, block: str) -> None:
 def _visit(html: str) -> None:
     site = "http://127.0.0.1:8090/"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_AS_FROM_THIS_MACHINE)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_AS_FROM_THIS_MACHINE)
         page = browser.new_page()
         page.route(site, lambda route: route.fulfill(body=html, content_type="text/html"))
         page.goto(site)

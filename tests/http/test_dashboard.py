@@ -11,7 +11,7 @@ from services.gateway.dashboard.routes import FOLDER
 from tests.http.answers import PREDICTION, analytics, lead, whole_lead
 from tests.http.dashboard import AWAY, DESKTOP, PHONE, PLACES, Backend, grave, opened, settled
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])

@@ -5,7 +5,7 @@ from playwright.async_api import Browser, expect
 
 from tests.http.dashboard import PHONE, Backend, grave, opened, settled
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 FAULTS = [f"rules[{n}] 'big spender'.points: Input should be a valid integer" for n in range(5)]
 REFUSED = {
     "file": "rules.yaml",

@@ -18,7 +18,7 @@ from tests.gateway import Caller, gateway, session_of
 from tests.harness import Bench, bench, lead_id, until
 from tests.http.dashboard import opened
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 PASSWORD = "correct horse battery"  # noqa: S105 - nobody's
 PEOPLE = (("Ana", "Reyes", "Blue Fork"), ("Ben", "Okafor", "Harbour Catering"), ("Chloé", "Tanaka", "Grand Plaza"))
 

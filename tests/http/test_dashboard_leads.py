@@ -9,7 +9,7 @@ from playwright.async_api import Browser, expect
 from tests.http.answers import HEURISTIC, PREDICTION, TIMELINE, happened, iso, lead, now, whole_lead
 from tests.http.dashboard import AWAY, Backend, opened, settled
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_3_000_leads_are_a_few_rows_at_a_time(browser: Browser, url: str) -> None:

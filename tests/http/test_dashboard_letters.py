@@ -6,7 +6,7 @@ from playwright.async_api import Browser, expect
 from tests.http.answers import letter
 from tests.http.dashboard import Backend, opened
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_a_mended_letter_is_replayed_after_a_question(browser: Browser, url: str) -> None:

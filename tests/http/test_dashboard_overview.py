@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.http.answers import MODEL, analytics, conversions
 from tests.http.dashboard import PHONE, Backend, opened
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 _BOXES = "all => all.map(one => one.getBoundingClientRect()).map(({left, right, top}) => [top, left, right])"
 
 

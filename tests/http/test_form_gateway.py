@@ -19,7 +19,7 @@ from tests.gateway import events, gateway, new_key
 from tests.harness import Bench, bench, until
 from tests.http.forms import TYPED, fill, opened, send, served
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 WORDING = "You may write to me about offers."
 
 

@@ -17,10 +17,10 @@ from schemas.lead import CompanySize
 from services.gateway.forms.pages import SECTIONS, SIZES
 from tests.http.forms import CHOSEN, TYPED, VIEW, WORDING, Gateway, fill, form, named, opened, send, served, shop
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def gateway() -> AsyncIterator[Gateway]:
     gateway = Gateway()
     async with served(Starlette(routes=gateway.routes)) as url:

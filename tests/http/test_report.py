@@ -11,7 +11,7 @@ from services.gateway.report.page import render_report as page_of
 from tests.builders import NOW
 from tests.report import answers, leads
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 _A4 = 794
 _LONG = ("w" * 60, "\u0645\u0637\u0627\u0639\u0645 \u0648\u0645\u0642\u0627\u0647\u064a \u0641\u0627\u062e\u0631\u0629")
 # A word of a chart that is cut off, or lies on another one.

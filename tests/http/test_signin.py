@@ -21,7 +21,7 @@ from tests.gateway import SECRET, Caller, gateway
 from tests.harness import Bench, bench
 from tests.http.forms import opened, served
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 PASSWORD = "correct horse battery"  # noqa: S105 - nobody's
 
 
