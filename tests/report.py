@@ -27,7 +27,7 @@ def leads(number: int, **changed: Any) -> list[dict[str, Any]]:
     return [_lead(n, dice) | changed for n in range(number)]
 
 
-def _lead(number: int, dice: Random) -> dict[str, Any]:
+def _lead(number: int, dice: Random) -> Any:
     created = NOW - timedelta(hours=dice.randrange(180 * 24))
     status = dice.choices(_STATUSES, (44, 24, 12, 6, 8, 6))[0]
     took = timedelta(hours=dice.lognormvariate(4.3, 1.1))

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from services.assignment.domain.decide import Assignment, LoadChange, assign_lead, is_unsettled, load_ledger
+from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.untyped import Document
 from shared.mongo.names import LEADS, OWNERS
 from shared.mongo.storage import Change, Storage
@@ -16,7 +17,7 @@ async def read_loads(storage: Storage, owners: Iterable[str]) -> dict[str, int]:
     return {owner: row["open"] for owner, row in (await storage.read(OWNERS, owners)).items()}
 
 
-async def save_owners(storage: Storage, chosen: Sequence[tuple[Document, str, Assignment]], now: datetime) -> bool:
+async def save_owners(storage: Storage, chosen: Sequence[tuple[LeadDocument, str, Assignment]], now: datetime) -> bool:
     """Store each lead's owner with its cause's key; return False after a conflict on a lead.
 
     A lead has changed when another process gave it an owner or another status.
@@ -32,7 +33,7 @@ async def save_owners(storage: Storage, chosen: Sequence[tuple[Document, str, As
     return await storage.change(LEADS, changes)
 
 
-async def settle_ledgers(storage: Storage, leads: Iterable[Document], now: datetime) -> bool:
+async def settle_ledgers(storage: Storage, leads: Iterable[LeadDocument], now: datetime) -> bool:
     """Store on each lead the owner that it counts for; return False after a conflict."""
     changes = [
         Change(lead["_id"], _as_read(lead), {"$set": {"assignment.account": load_ledger(lead, now)}})
@@ -42,10 +43,10 @@ async def settle_ledgers(storage: Storage, leads: Iterable[Document], now: datet
     return await storage.change(LEADS, changes)
 
 
-def _as_read(lead: Document) -> Document:
-    settled = (lead.get("assignment") or {}).get("account") or {}
+def _as_read(lead: LeadDocument) -> Document:
+    settled = (lead.get("assignment") or {}).get("account")
     known = {name: lead.get(name) for name in ("assignedTo", "status")}
-    return {**known, "assignment.account.number": settled.get("number")}
+    return {**known, "assignment.account.number": settled["number"] if settled else None}
 
 
 async def count_loads(storage: Storage, changes: Sequence[LoadChange]) -> bool:

@@ -18,7 +18,7 @@ from services.assignment.domain.decide import (
 )
 from shared.config import Reloading
 from shared.consuming.worker import Manifest, Runtime, Worker
-from shared.domain.stored.untyped import Document
+from shared.domain.stored.lead_document import LeadDocument
 from shared.kafka.events import Outgoing, Received, emit
 from shared.leads.documents import read_leads
 from shared.leads.erasure_markers import erased
@@ -68,11 +68,11 @@ def _is_first_score(received: Received) -> bool:
     return received.record.topic == SCORED.name and received.payload.previous_score is None
 
 
-def _caused(lead: Document, received: Received) -> bool:
+def _caused(lead: LeadDocument, received: Received) -> bool:
     return bool((lead.get("assignment") or {}).get("cause") == received.key)
 
 
-def _event(lead: Document, received: Received) -> Outgoing:
+def _event(lead: LeadDocument, received: Received) -> Outgoing:
     record, source = lead["assignment"], f"/services/{NAME}"
     assigned = LeadAssigned(lead_id=lead["_id"], assigned_to=record["owner"], rule=record["rule"])
     return emit(ASSIGNED, assigned, cause=received.cause, key=lead["_id"], source=source, at=record["at"])

@@ -28,6 +28,7 @@ from services.capture.domain.plan import Document
 from shared.clock import Clock
 from shared.domain.identity.older_forms import OTHER_EMAIL, OTHER_NAME, OTHER_PHONE
 from shared.domain.identity.suspicion import suspicion
+from shared.domain.stored.lead_document import LeadDocument
 from shared.kafka.events import Outgoing
 from shared.leads.erasure_markers import release
 from shared.leads.suspicions import suspected
@@ -102,10 +103,10 @@ class Rewriter:
         """
         async for page in self.storage.scan(LEADS, _MAY_DIFFER, fields=_NAMED, page=self.page):
             yield self._older_in(page)
-        async for page in self.storage.scan(CAPTURES, _UNLIKE_LEAD, fields=("leadId", "differed"), page=self.page):
-            leads = await self.storage.read(LEADS, {row["leadId"] for row in page}, fields=_NAMED)
+        async for rows in self.storage.scan(CAPTURES, _UNLIKE_LEAD, fields=("leadId", "differed"), page=self.page):
+            leads = await self.storage.read(LEADS, {row["leadId"] for row in rows}, fields=_NAMED)
             yield self._older_in(
-                claim_forms.identifying_texts(leads[row["leadId"]], row) for row in page if row["leadId"] in leads
+                claim_forms.identifying_texts(leads[row["leadId"]], row) for row in rows if row["leadId"] in leads
             )
 
     def _older_in(self, texts: Iterable[Mapping[str, object]]) -> list[str]:
@@ -126,7 +127,7 @@ class Rewriter:
         self.done.unpublished |= plan.unpublished
         self.done.kept.update(plan.kept)
 
-    async def _plan(self, names: Sequence[str]) -> tuple[Rewriting, Mapping[str, Document], Mapping[str, Document]]:
+    async def _plan(self, names: Sequence[str]) -> tuple[Rewriting, Mapping[str, Document], Mapping[str, LeadDocument]]:
         """Return the plan for these claims, the stored current claims, and the leads of both."""
         rows = await self.storage.read(IDENTITIES, names, fields=("leadIds",))
         known = await self._known(
@@ -162,7 +163,7 @@ class Rewriter:
             await self.storage.change(CAPTURES, [Change(id_, _NOT_ERASED, update) for id_, update in added])
         return known
 
-    async def _publish(self, pairs: Mapping[tuple[str, str], Sequence[str]], leads: Mapping[str, Document]) -> bool:
+    async def _publish(self, pairs: Mapping[tuple[str, str], Sequence[str]], leads: Mapping[str, LeadDocument]) -> bool:
         """Publish the pairs; return False without a broker."""
         at = self.clock()
         found = [suspicion(leads[one], leads[other], names, self.region) for (one, other), names in pairs.items()]

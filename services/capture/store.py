@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from services.capture.domain.claims import claims_of, older_of, view_of_claims
 from services.capture.domain.decision_log import final_update
@@ -31,7 +32,7 @@ async def read_view(storage: Storage, captures: Sequence[Capture], further: Iter
     )
     view = view_of_claims(names, older, claims)
     lead_ids = {row["leadId"] for row in rows.values()}.union(*view.claims.values())
-    leads = await storage.read(LEADS, lead_ids)
+    leads: Mapping[str, Any] = await storage.read(LEADS, lead_ids)  # a view changes its leads
     # Read the markers after the leads: a slow process may have stored a lead after its erasure.
     markers |= await erased(storage, [f"lead:{lead_id}" for lead_id in lead_ids], pepper)
     there = {lead_id: lead for lead_id, lead in leads.items() if f"lead:{lead_id}" not in markers}
@@ -67,8 +68,9 @@ async def _save_leads(storage: Storage, plan: CapturePlan, pepper: str) -> bool:
 
     Crash after the inserts → a lead is stored beside its erasure marker → `read_view` finds it in the redelivery.
     """
+    inserts: list[Any] = [*plan.inserts.values()]  # a plan builds its leads field by field
     existed, changed = await asyncio.gather(
-        storage.insert_new(LEADS, list(plan.inserts.values())),
+        storage.insert_new(LEADS, inserts),
         storage.change(LEADS, [Change(i, {"revision": plan.bases[i]}, {"$set": s}) for i, s in plan.sets.items()]),
     )
     own = {lead_id: lead for lead_id, lead in plan.inserts.items() if lead_id not in existed}

@@ -1,6 +1,7 @@
 """The capture worker: `leads.captured` becomes `leads.created` or `leads.merged`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import structlog
 
@@ -19,6 +20,7 @@ from shared.domain.identity.older_forms import older_claims
 from shared.domain.identity.placeholders import Placeholders
 from shared.domain.moments import truncate_to_ms
 from shared.domain.size import slim
+from shared.domain.stored.lead_document import LeadDocument
 from shared.kafka.events import Outgoing, Received, TooLarge, emit
 from shared.leads.rights import CONFIGURED
 from shared.mongo import names as c
@@ -84,10 +86,11 @@ def _events(outcome: Outcome, received: Received) -> list[Outgoing]:
         return _lead_events(outcome.row, outcome.lead, received)
     except TooLarge:
         # An earlier release didn't limit a lead's size, so its event may exceed the record limit.
-        return _lead_events(outcome.row, slim(outcome.lead), received)
+        # An outcome's lead is a whole lead document.
+        return _lead_events(outcome.row, slim(cast("LeadDocument", outcome.lead)), received)
 
 
-def _lead_events(row: Document, document: Document, received: Received) -> list[Outgoing]:
+def _lead_events(row: Document, document: Mapping[str, Any], received: Received) -> list[Outgoing]:
     lead, at, cause = Lead.of(document), document["updatedAt"], received.cause
     if row["outcome"] == "created":
         return [emit(CREATED, LeadCreated(lead=lead), cause=cause, key=lead.id, source=_SOURCE, at=at)]

@@ -10,6 +10,7 @@ from schemas.topics import CONVERT, CONVERTED
 from services.conversion.domain import decide
 from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.domain.statuses import Move, objection
+from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.untyped import Document
 from shared.kafka.events import Outgoing, Received, Result, emit
 from shared.leads.commands import CommandPolicy, Ruling, carry_out_commands
@@ -31,7 +32,7 @@ def build(runtime: Runtime) -> Worker:
     return Worker(NAME, TOPICS, handle, parks_unknown_leads=True)
 
 
-def _judge(lead: Document | None, received: Received, at: datetime) -> Ruling:
+def _judge(lead: LeadDocument | None, received: Received, at: datetime) -> Ruling:
     refused = objection(Move.CONVERT, lead)
     if refused or lead is None:
         return Ruling(*refused) if refused else Ruling()
@@ -43,7 +44,7 @@ def _activity(received: Received, lead_id: str, at: datetime) -> Document:
     return decide.conversion_activity(received.key, lead_id, received.payload.requested_by, at)
 
 
-def _announce(lead: Document, received: Received, _note: Mapping[str, Any]) -> Sequence[Outgoing]:
+def _announce(lead: LeadDocument, received: Received, _note: Mapping[str, Any]) -> Sequence[Outgoing]:
     converted = LeadConverted(
         lead=Lead.of(lead),
         opportunity_id=lead["convertedToOpportunityId"],

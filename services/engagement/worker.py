@@ -16,6 +16,7 @@ from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.domain.activity_documents import activity
 from shared.domain.identity.normal_forms import email_key
 from shared.domain.moments import truncate_to_ms
+from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.untyped import Document
 from shared.kafka.events import Outgoing, Received, Result, Unknown, emit
 from shared.leads.documents import leads_by_email, names_in, read_leads
@@ -102,7 +103,7 @@ def _document(received: Received, lead_id: str, triggers: Triggers) -> Document:
     )
 
 
-def _events(received: Received, row: Document, lead: Document) -> Iterator[Outgoing]:
+def _events(received: Received, row: Document, lead: LeadDocument) -> Iterator[Outgoing]:
     at, lead_id = truncate_to_ms(received.event.time), row["leadId"]
     yield _event(received, RESCORE, RescoreRequested(lead_id=lead_id, reason="activity_recorded"), at)
     if received.record.topic == ENGAGEMENTS.name and "trigger" in row:

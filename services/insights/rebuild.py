@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from services.insights.domain.rollup_changes import SECTIONS, add_counts, rollup_row
 from services.insights.rollup_store import SHARDS, apply_shards, begin_shards, count_leads, heartbeat, shard_of
 from shared.domain.rollups import META, bucket_id, flattened
+from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.untyped import Document
 from shared.errors import Stop
 from shared.mongo.names import INSIGHTS, LEAD_ROWS, LEADS, ROLLUPS
@@ -43,7 +44,7 @@ async def rebuild(storage: Storage, zone: ZoneInfo) -> AsyncIterator[int]:
     await _show(storage, generation)
 
 
-async def _by_shard(pages: AsyncIterator[list[Document]]) -> AsyncIterator[list[str]]:
+async def _by_shard(pages: AsyncIterator[list[LeadDocument]]) -> AsyncIterator[list[str]]:
     """Yield ids in groups of one shard, so that a group changes each bucket once."""
     held: dict[str, list[str]] = {}
     async for page in pages:
@@ -136,7 +137,7 @@ async def _versions(storage: Storage) -> dict[str, Document]:
     return await storage.read(INSIGHTS, [*shards, META], fields=("version", "done", "generation", "zone"))
 
 
-async def _rows_that_differ(storage: Storage, leads: list[Document], zone: ZoneInfo, generation: int) -> list[str]:
+async def _rows_that_differ(storage: Storage, leads: list[LeadDocument], zone: ZoneInfo, generation: int) -> list[str]:
     rows = await storage.read(LEAD_ROWS, (lead["_id"] for lead in leads))
     return [
         f"row {lead['_id']} ({shard_of(lead['_id'])}): differs from its lead"
@@ -145,7 +146,7 @@ async def _rows_that_differ(storage: Storage, leads: list[Document], zone: ZoneI
     ]
 
 
-def _is_row_of(row: Mapping[str, Any], lead: Document, zone: ZoneInfo, generation: int) -> bool:
+def _is_row_of(row: Mapping[str, Any], lead: LeadDocument, zone: ZoneInfo, generation: int) -> bool:
     wanted = {**rollup_row(lead, zone), "generation": generation}
     return {name: value for name, value in row.items() if name not in ("_id", "v")} == wanted
 

@@ -29,6 +29,7 @@ from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.domain.consent.contact_permission import MAILED, ConsentPolicy, may
 from shared.domain.consent.statements import EMAIL
 from shared.domain.ids import derive
+from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.untyped import Document
 from shared.kafka.events import Outgoing, Received, emit
 from shared.leads.documents import read_leads
@@ -83,7 +84,7 @@ async def _find_erased(storage: Storage, lead_ids: Collection[str]) -> set[str]:
 
 
 def _find_unmailable(
-    received: Collection[Received], leads: Mapping[str, Document], over: Collection[str], policy: ConsentPolicy
+    received: Collection[Received], leads: Mapping[str, LeadDocument], over: Collection[str], policy: ConsentPolicy
 ) -> dict[str, str]:
     """Return the leads that these events withdrew from mail, and why.
 
@@ -180,7 +181,7 @@ def _may_enrol(received: Received, request: EnrolmentRequest, over: Collection[s
 
 
 def _find_requests(
-    received: Received, lead: Document, sequences: config.Sequences, started: _Started
+    received: Received, lead: LeadDocument, sequences: config.Sequences, started: _Started
 ) -> Iterator[_CausedRequest]:
     """Yield the enrolments that this event requests for its lead."""
     payload = received.payload

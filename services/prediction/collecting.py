@@ -9,7 +9,7 @@ from services.prediction import store
 from services.prediction.domain.learning.features import Vector, vector
 from services.prediction.domain.learning.labels import Life, converted_in_time, is_outcome_known, landmark
 from shared.domain.statuses import OPEN
-from shared.domain.stored.untyped import Document
+from shared.domain.stored.lead_document import LeadDocument
 from shared.mongo.names import LEADS, PREDICTIONS
 from shared.mongo.storage import Storage
 
@@ -67,7 +67,7 @@ async def collect(storage: Storage, horizon: timedelta, now: datetime) -> Collec
     return found
 
 
-async def _lives(storage: Storage, page: Sequence[Document]) -> list[Life]:
+async def _lives(storage: Storage, page: Sequence[LeadDocument]) -> list[Life]:
     lost = await store.lost_at(storage, (lead["_id"] for lead in page if lead["status"] == "lost"))
     return [_life(lead, lost) for lead in page]
 
@@ -84,7 +84,7 @@ def _newest(moments: list[Moment], most: int) -> list[Moment]:
     return sorted(moments)[-most:] if len(moments) > 2 * most else moments
 
 
-async def _ask_for_missing(storage: Storage, page: Sequence[Document], now: datetime) -> None:
+async def _ask_for_missing(storage: Storage, page: Sequence[LeadDocument], now: datetime) -> None:
     open_ = [lead["_id"] for lead in page if lead["status"] in OPEN]
     there = await storage.read(PREDICTIONS, open_, fields=("_id",))
     await store.request_predictions(storage, (one for one in open_ if one not in there), now)

@@ -14,6 +14,7 @@ from shared.domain.bant import bant_score
 from shared.domain.consent.statements import paths
 from shared.domain.moments import truncate_to_ms
 from shared.domain.statuses import Move, objection
+from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.untyped import Document
 from shared.kafka.events import Outgoing, Received, Result, emit
 from shared.leads.commands import CommandPolicy, Ruling, carry_out_commands
@@ -40,7 +41,7 @@ def build(runtime: Runtime) -> Worker:
     return Worker(NAME, TOPICS, handle, parks_unknown_leads=True)
 
 
-def _judge_qualify(lead: Document | None, received: Received, _at: datetime) -> Ruling:
+def _judge_qualify(lead: LeadDocument | None, received: Received, _at: datetime) -> Ruling:
     command = received.payload
     refused = objection(decide.move_of(command.bant), lead)
     if refused or lead is None:
@@ -63,7 +64,7 @@ def _activity(received: Received, lead_id: str, at: datetime) -> Document | None
     )
 
 
-def _announce_qualify(lead: Document, received: Received, _note: Mapping[str, Any]) -> Sequence[Outgoing]:
+def _announce_qualify(lead: LeadDocument, received: Received, _note: Mapping[str, Any]) -> Sequence[Outgoing]:
     bant = received.payload.bant
     method, score = ("bant", bant_score(bant)) if bant else ("progressive", None)
     fit = decide.move_of(bant) is Move.FIT
@@ -72,13 +73,13 @@ def _announce_qualify(lead: Document, received: Received, _note: Mapping[str, An
     return [emit(topic, payload, cause=received.cause, key=lead["_id"], source=_SOURCE, at=at)]
 
 
-def _judge_update(lead: Document | None, received: Received, _at: datetime, *, region: str) -> Ruling:
+def _judge_update(lead: LeadDocument | None, received: Received, _at: datetime, *, region: str) -> Ruling:
     command = received.payload
     refused = objection(decide.requested_move(command), lead)
     if refused or lead is None:
         return Ruling(*refused) if refused else Ruling()
-    changed = decide.requested_changes(lead, command)
-    sets = {path: change["to"] for path, change in changed.items()}
+    sets = decide.requested_fields(command)
+    changed = decide.changes_of(lead, sets)
     if command.consent is None:
         return Ruling(set=sets, note=changed)
     at = truncate_to_ms(received.event.time)
@@ -93,7 +94,7 @@ def _statement(received: Received, lead_id: str, at: datetime) -> Document | Non
     return decide.consent_activity(received.key, lead_id, command.consent, command.requested_by, at)
 
 
-def _announce_update(lead: Document, received: Received, note: Mapping[str, Any]) -> Sequence[Outgoing]:
+def _announce_update(lead: LeadDocument, received: Received, note: Mapping[str, Any]) -> Sequence[Outgoing]:
     command, at = received.payload, lead["updatedAt"]
     changed = {path: change for path, change in note.items() if path != "consent"} | paths(note.get("consent", {}))
     updated = LeadUpdated(lead_id=lead["_id"], changed=changed, by=command.requested_by, reason=command.reason)

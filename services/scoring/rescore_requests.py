@@ -17,7 +17,7 @@ from schemas.topics import RESCORE
 from services.scoring import store
 from shared.consuming.worker import Runtime
 from shared.domain.ids import derive
-from shared.domain.stored.untyped import Document
+from shared.domain.stored.lead_document import LeadDocument
 from shared.kafka.events import Cause, Outgoing, emit
 from shared.mongo.leases import DuePoller
 from shared.mongo.names import LEADS
@@ -48,7 +48,7 @@ class RescoreRequests:
         """The number of leads of the last page that are scored."""
         return self._requested - len(self._unscored)
 
-    async def request_page(self, leads: Sequence[Document]) -> None:
+    async def request_page(self, leads: Sequence[LeadDocument]) -> None:
         """Publish a request for each of these leads; they need `scoring.seq`."""
         self._since = self._runtime.clock()
         requests = {lead["_id"]: request for lead in leads if (request := self._request(lead))}
@@ -66,7 +66,7 @@ class RescoreRequests:
         self._patience = _PATIENCE if self.scored else min(self._patience * 2, _PATIENCE_MAX)
         return False
 
-    def _request(self, lead: Document) -> Outgoing | None:
+    def _request(self, lead: LeadDocument) -> Outgoing | None:
         """Return the request for a lead.
 
         None, with a log entry, if its document doesn't allow one.
@@ -77,7 +77,7 @@ class RescoreRequests:
             _log.error("request.failed", worker=self._worker, lead=lead["_id"], error=where(error))
             return None
 
-    def _request_of(self, lead: Document) -> Outgoing:
+    def _request_of(self, lead: LeadDocument) -> Outgoing:
         # The id comes from the scoring to replace, so a second request for it has the same id.
         key = derive("rescore", self._reason, lead["_id"], str(lead["scoring"]["seq"]))
         request = RescoreRequested(lead_id=lead["_id"], reason=self._reason)

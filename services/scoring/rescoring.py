@@ -13,6 +13,7 @@ from services.scoring.rescore_requests import PAGE, POLL_S, RescoreRequests
 from shared.clock import pause
 from shared.config import Reloading
 from shared.consuming.worker import Runtime
+from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.untyped import Document
 
 _CHECK_S = 2.0
@@ -37,7 +38,7 @@ class Rescoring:
         self._claim = uuid.uuid4().hex
         self._loaded: str | None = None
         self._outdated_by: str | None = None
-        self._found: list[Document] = []
+        self._found: list[LeadDocument] = []
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Run until `stopping` is set."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from services.scoring.domain import rescoring_job
+from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.untyped import Document
 from shared.mongo.names import LEADS, RESCORING
 from shared.mongo.retries import retry_on_conflict
@@ -14,12 +15,12 @@ _RULE_SET = "scoring.ruleSet"
 _SEQ = "scoring.seq"
 
 
-async def find_aged(storage: Storage, now: datetime, most: int) -> list[Document]:
+async def find_aged(storage: Storage, now: datetime, most: int) -> list[LeadDocument]:
     """Return up to `most` leads whose score time has changed by now, the earliest first."""
     return await storage.find(LEADS, {AGES_AT: {"$lte": now}}, fields=(AGES_AT, _SEQ), sort=((AGES_AT, 1),), limit=most)
 
 
-async def postpone_aged(storage: Storage, leads: Sequence[Document], until: datetime) -> list[Document]:
+async def postpone_aged(storage: Storage, leads: Sequence[LeadDocument], until: datetime) -> list[LeadDocument]:
     """Postpone aged leads until `until`; return those that were postponed.
 
     No other process requests them meanwhile.
@@ -33,7 +34,7 @@ async def postpone_aged(storage: Storage, leads: Sequence[Document], until: date
     return [one for one in leads if one["_id"] in held]
 
 
-async def find_under_other_rules(storage: Storage, version: str, most: int) -> list[Document]:
+async def find_under_other_rules(storage: Storage, version: str, most: int) -> list[LeadDocument]:
     """Return up to `most` scored leads under another rule set than `version`."""
     for others in _others(version):
         found = await storage.find(LEADS, others, fields=(_SEQ,), limit=most)
@@ -53,7 +54,7 @@ async def find_unscored(storage: Storage, asked: Mapping[str, int]) -> dict[str,
     return {lead_id: seq for lead_id, seq in asked.items() if lead_id in found and _seq(found[lead_id]) == seq}
 
 
-def _seq(lead: Document) -> int | None:
+def _seq(lead: LeadDocument) -> int | None:
     return (lead.get("scoring") or {}).get("seq")
 
 

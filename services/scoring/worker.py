@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import cast
 
 import structlog
 
@@ -17,7 +18,7 @@ from services.scoring.rescore_requests import AgedScores
 from services.scoring.rescoring import Rescoring
 from shared.config import Reloading
 from shared.consuming.worker import Manifest, Runtime, Worker
-from shared.domain.stored.untyped import Document
+from shared.domain.stored.lead_document import LeadDocument
 from shared.kafka.events import Cause, Outgoing, Received, emit
 from shared.leads.documents import read_leads
 from shared.leads.rights import CONFIGURED
@@ -84,7 +85,7 @@ async def _score(
 
 
 async def _decide_in_turns(
-    leads: Mapping[str, Document],
+    leads: Mapping[str, LeadDocument],
     by_lead: Mapping[str, Sequence[Received]],
     rules: Reloading[RuleSet],
     published: PublishedCache,
@@ -100,7 +101,7 @@ async def _decide_in_turns(
 
 
 def _decide(
-    leads: Mapping[str, Document],
+    leads: Mapping[str, LeadDocument],
     by_lead: Mapping[str, Sequence[Received]],
     rules: Reloading[RuleSet],
     published: PublishedCache,
@@ -125,14 +126,18 @@ def _is_carried(received: Sequence[Received], rules: RuleSet) -> bool:
     return rules.sections <= _CARRIED_SECTIONS and all(one.record.topic == CREATED.name for one in received)
 
 
-def _carried_lead(received: Sequence[Received]) -> Document:
+def _carried_lead(received: Sequence[Received]) -> LeadDocument:
     """Return a new lead from its event, which saves the read; it has no activities yet.
 
     A worker that changes the lead requests another score. If that score comes first, the guard (no score yet) fails,
     and the second round reads the lead.
     """
     lead = received[-1].payload.lead
-    return {**to_stored(lead.model_dump(by_alias=True, exclude_none=True, exclude={"score"})), "_id": lead.id}
+    # The model has checked the fields of the event's lead.
+    return cast(
+        "LeadDocument",
+        {**to_stored(lead.model_dump(by_alias=True, exclude_none=True, exclude={"score"})), "_id": lead.id},
+    )
 
 
 def _score_cause(received: Received) -> domain.ScoreCause:

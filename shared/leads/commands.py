@@ -24,6 +24,7 @@ from shared.consuming.worker import Runtime
 from shared.domain.activity_documents import tally
 from shared.domain.causes import CauseKind, Memory, remember, remembered
 from shared.domain.size import GROWTH_ROOM, convertible, slim
+from shared.domain.stored.lead_document import LeadChanges, LeadDocument
 from shared.domain.stored.untyped import Document
 from shared.kafka.events import Deferred, Outgoing, Received, TooLarge, Unknown, emit
 from shared.leads.documents import add_activities, change_leads, close_causes, read_leads, revised
@@ -46,11 +47,11 @@ class Ruling:
 
     reason: RejectionReason | None = None
     detail: str = ""
-    set: Mapping[str, Any] | None = None
+    set: LeadChanges | None = None
     note: Mapping[str, Any] | None = None
 
 
-Announce = Callable[[Document, Received, Mapping[str, Any]], Sequence[Outgoing]]
+Announce = Callable[[LeadDocument, Received, Mapping[str, Any]], Sequence[Outgoing]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class CommandPolicy:
     `announce` returns the events of an accepted command, from the stored lead and the ruling's note.
     """
 
-    judge: Callable[[Document | None, Received, datetime], Ruling]
+    judge: Callable[[LeadDocument | None, Received, datetime], Ruling]
     announce: Announce
     activity: Callable[[Received, str, datetime], Document | None] = lambda *_: None
 
@@ -84,7 +85,7 @@ class _Verdict:
 class _Known:
     """What is stored about some commands: their leads by id, their ledger rows by key."""
 
-    leads: Mapping[str, Document]
+    leads: Mapping[str, LeadDocument]
     rows: Mapping[str, Document]
 
 
@@ -160,7 +161,7 @@ def _may_pass(verdict: _Verdict) -> bool:
 
 
 def _judge(
-    received: Received, row: Document | None, lead: Document | None, policies: CommandPolicies, now: datetime
+    received: Received, row: Document | None, lead: LeadDocument | None, policies: CommandPolicies, now: datetime
 ) -> _Verdict:
     if row is not None and row["reason"] is not None:
         return _Verdict(received, row["at"], Ruling(RejectionReason(row["reason"]), row["detail"]), done=True)
@@ -170,7 +171,7 @@ def _judge(
     return _Verdict(received, at, _judge_anew(lead, received, at, policies[received.record.topic]))
 
 
-def _judge_anew(lead: Document | None, received: Received, at: datetime, policy: CommandPolicy) -> Ruling:
+def _judge_anew(lead: LeadDocument | None, received: Received, at: datetime, policy: CommandPolicy) -> Ruling:
     ruling = policy.judge(lead, received, at)
     if ruling.reason is not None or lead is None:
         return ruling
@@ -178,7 +179,9 @@ def _judge_anew(lead: Document | None, received: Received, at: datetime, policy:
     return Ruling(RejectionReason.TOO_LARGE, fault) if fault else ruling
 
 
-def _oversize(lead: Document, received: Received, after: Document, ruling: Ruling, policy: CommandPolicy) -> str:
+def _oversize(
+    lead: LeadDocument, received: Received, after: LeadDocument, ruling: Ruling, policy: CommandPolicy
+) -> str:
     """Return what an accepted command would make too large, in words; empty if nothing. Pure.
 
     It runs before any write: the worker must not store what it can't publish.
@@ -224,13 +227,13 @@ def _needs_update(verdict: _Verdict, rows: Mapping[str, Document]) -> bool:
     return verdict.ruling.reason is None or verdict.received.key in rows
 
 
-def _change(verdict: _Verdict, lead: Document, activity: Document | None, memory: Memory) -> Change:
+def _change(verdict: _Verdict, lead: LeadDocument, activity: Document | None, memory: Memory) -> Change:
     stats = {"activityStats": tally(lead, [activity])} if activity else {}
     known = {CauseKind.COMMAND.value: memory.held, "updatedAt": verdict.at}
     return revised(lead, {"$set": {**(verdict.ruling.set or {}), **stats, **known}})
 
 
-def _announce(announce: Announce, lead: Document, verdict: _Verdict) -> Sequence[Outgoing]:
+def _announce(announce: Announce, lead: LeadDocument, verdict: _Verdict) -> Sequence[Outgoing]:
     """Return the events of a command; if they are too large, without the lead's bulky parts.
 
     An older release stored leads without measuring them. The lead itself keeps all its parts.
@@ -242,7 +245,7 @@ def _announce(announce: Announce, lead: Document, verdict: _Verdict) -> Sequence
 
 
 def _events(
-    verdict: _Verdict, leads: Mapping[str, Document], policies: CommandPolicies, source: str
+    verdict: _Verdict, leads: Mapping[str, LeadDocument], policies: CommandPolicies, source: str
 ) -> Sequence[Outgoing]:
     received, ruling = verdict.received, verdict.ruling
     lead_id = received.payload.lead_id

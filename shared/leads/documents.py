@@ -5,12 +5,13 @@ from typing import Any
 
 from shared.domain.identity.normal_forms import email_key
 from shared.domain.identity.older_forms import older_emails
+from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.untyped import Document
 from shared.mongo.names import ACTIVITIES, IDENTITIES, LEADS, CollectionName
 from shared.mongo.storage import Change, Storage
 
 
-async def read_leads(storage: Storage, lead_ids: Iterable[str]) -> dict[str, Document]:
+async def read_leads(storage: Storage, lead_ids: Iterable[str]) -> dict[str, LeadDocument]:
     """Return the leads with these ids, by id."""
     return await storage.read(LEADS, lead_ids)
 

@@ -16,6 +16,7 @@ from shared.domain.stored.access_documents import (
     SessionDocument,
     UserDocument,
 )
+from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.untyped import Document
 
 D = TypeVar("D", bound=Mapping[str, object])
@@ -28,7 +29,7 @@ class CollectionName(str, Generic[D]):
     __slots__ = ()
 
 
-LEADS = CollectionName[Any]("leads")
+LEADS = CollectionName[LeadDocument]("leads")
 CAPTURES = CollectionName[Document]("captures")
 IDENTITIES = CollectionName[Document]("identities")
 ACTIVITIES = CollectionName[Document]("activities")

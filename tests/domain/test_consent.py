@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from shared.domain.consent.contact_permission import ConsentPolicy, departure, hindrance, may
 from shared.domain.consent.statements import ADDRESSES_MAX, Statement, effect, fold, restate
+from shared.domain.stored.lead_document import ConsentRegister
 from tests.builders import NOW, lead
 
 OWN = {"email": "ana@example.com", "phone": "+13125550100"}
@@ -95,7 +96,7 @@ def test_a_history_of_200_statements_comes_out_the_same_in_any_order_and_any_par
     whole = fold((), statements, OWN)
     for _ in range(5):
         order = draw.sample(statements, len(statements)) + draw.sample(statements, 20)
-        registers: list[dict[str, Any]] = []
+        registers: list[ConsentRegister] = []
         while order:
             size = draw.randrange(1, 40)
             registers, order = fold(registers, order[:size], OWN), order[size:]

@@ -41,7 +41,7 @@ class Taken:
         return plan.outcomes
 
     @property
-    def lead(self) -> dict[str, Any]:
+    def lead(self) -> Any:
         (one,) = self.view.leads.values()
         return one
 

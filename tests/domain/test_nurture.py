@@ -161,7 +161,7 @@ def stated(given: bool, days: int = 0, **fields: Any) -> Statement:  # noqa: FBT
     return Statement(**usual | {"given": given, "at": NOW + days * DAY} | fields)
 
 
-def stating(*statements: Statement, **fields: Any) -> dict[str, Any]:
+def stating(*statements: Statement, **fields: Any) -> Any:
     """A lead of whom these statements are known."""
     one = lead(**fields)
     return one | restate(one, statements, "US").set

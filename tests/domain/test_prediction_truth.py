@@ -59,6 +59,7 @@ def _happens(what: str, number: int, view: View, rows: list[dict[str, Any]], cap
     """Let the services decide on the one lead, as they do, after the moment that is looked back to."""
     at, key = NOW + (11 + number) * DAY, f"k{number}"
     asked = qualification.QualificationRequest(key, "kim", at, (at.isoformat(), key))
+    document: Any
     (who, document), *_ = view.leads.items()
     if what == "capture":
         company = {"name": "Blue Fork", "size": "large", "industry": "catering", "annualRevenue": 9e6, "website": "b.x"}
@@ -84,6 +85,7 @@ def test_whatever_the_services_do_with_a_lead_later_its_vector_of_that_moment_st
 ) -> None:
     view, rows, as_of = View({}, {}, {}), list[dict[str, Any]](), NOW + 10 * DAY
     captures = [{**row, "knownAt": NOW} for row in decide([capture("first")], view, NOW, "US").rows]
+    document: Any
     (who, document), *_ = view.leads.items()
     for action in earlier:
         rows.append(engagement_activity("e", who, action, NOW + DAY, source="/mailer", address=None, trigger=None))

@@ -56,7 +56,7 @@ def test_the_shipped_rules_are_the_contract_s(fields: dict[str, Any], expected: 
     assert points(lead(**fields)) == expected
 
 
-def active(completed: list[timedelta], **counts: int) -> dict[str, Any]:
+def active(completed: list[timedelta], **counts: int) -> Any:
     return lead(activityStats={"counts": counts, "completedAt": [NOW - age for age in completed]})
 
 

@@ -61,7 +61,7 @@ def test_the_largest_lead_that_can_be_captured_fits_into_the_event_of_its_conver
     assert len(_converted(lead | {"assignedTo": "\x01" * 200}).value or b"") <= ENVELOPE_LIMIT
 
 
-def _converted(lead: dict[str, Any]) -> Any:
+def _converted(lead: Any) -> Any:
     free = {f"field{n}": "\x01" * 100 for n in range(104)}
     request = OpportunityRequest.model_validate({"name": "\x01" * 198, "currency": "USD", **free})
     assert OPPORTUNITY_BYTES - 2_000 < len(request.model_dump_json()) <= OPPORTUNITY_BYTES

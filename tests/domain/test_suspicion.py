@@ -18,7 +18,7 @@ LATER = NOW + timedelta(days=1)
 PHONE = "(212) 555-0142"
 
 
-def of(id_: str, at: Any = NOW, **given: Any) -> dict[str, Any]:
+def of(id_: str, at: Any = NOW, **given: Any) -> Any:
     return lead(_id=id_, createdAt=at, **{part: data(**given)[part] for part in ("company", "contact")})
 
 

@@ -37,7 +37,7 @@ def _now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def _person(number: int) -> dict[str, Any]:
+def _person(number: int) -> Any:
     contact = {"firstName": f"P{number}", "lastName": "Reyes", "email": f"p{number}@example.com"}
     return lead(_id=f"lead-{number}", contact=contact, score=10)
 

@@ -88,7 +88,7 @@ def _people(count: int) -> list[dict[str, Any]]:
     return [lead(_id=f"lead-{number:04}") for number in range(count)]
 
 
-def _active(number: int, *completed: datetime) -> dict[str, Any]:
+def _active(number: int, *completed: datetime) -> Any:
     return lead(_id=f"lead-{number:04}", activityStats={"counts": {}, "completedAt": list(completed)})
 
 

@@ -19,7 +19,7 @@ SALES = {"requestedBy": "sam"}
 CONTROL, EMOJI = "\x01", "\N{FORK AND KNIFE}"
 
 
-def full(letter: str) -> dict[str, Any]:
+def full(letter: str) -> Any:
     """A lead with every field as long as a capture may make it, of this one letter."""
     word, text, words = letter * 200, letter * 4_000, [f"{n:02}{letter * 198}" for n in range(50)]
     return lead(
@@ -30,7 +30,7 @@ def full(letter: str) -> dict[str, Any]:
     )
 
 
-def largest(letter: str) -> dict[str, Any]:
+def largest(letter: str) -> Any:
     """A lead that can just be converted."""
     one = full(letter)
     while not convertible(one):

@@ -239,7 +239,7 @@ def _fold_consent(  # noqa: PLR0913 - the parts of one decision
     return statement_fields(said, capture.data) | ({"restated": result.changed} if result.changed else {})
 
 
-def _change_lead(lead: Document, changes: Document, plan: CapturePlan) -> None:
+def _change_lead(lead: Document, changes: Mapping[str, object], plan: CapturePlan) -> None:
     """Change `lead` in the view, and plan the change unless this plan creates the lead."""
     if lead["_id"] not in plan.inserts:
         plan.bases.setdefault(lead["_id"], lead["revision"])

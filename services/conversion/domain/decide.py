@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import cast
+
+from pydantic import JsonValue
 
 from shared.domain.activity_documents import activity
 from shared.domain.identity.normal_forms import given_only
 from shared.domain.ids import derive
 from shared.domain.statuses import Move, after
+from shared.domain.stored.lead_document import LeadChanges, LeadDocument, OpportunityPart
+from shared.domain.stored.untyped import Document
 
 _DEFAULT_CURRENCY = "USD"
 _DEFAULT_STAGE = "prospecting"
@@ -18,7 +22,7 @@ def opportunity_id(lead_id: str) -> str:
     return derive("opportunity", lead_id)
 
 
-def convert_lead(lead: Mapping[str, Any], request: Mapping[str, Any], cause_key: str, at: datetime) -> dict[str, Any]:
+def convert_lead(lead: LeadDocument, request: Mapping[str, JsonValue], cause_key: str, at: datetime) -> LeadChanges:
     """Return the fields to set on a converted lead: status, time, and the final opportunity."""
     return {
         "status": after(Move.CONVERT, lead["status"]).value,
@@ -28,12 +32,13 @@ def convert_lead(lead: Mapping[str, Any], request: Mapping[str, Any], cause_key:
     }
 
 
-def build_opportunity(lead: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
+def build_opportunity(lead: LeadDocument, request: Mapping[str, JsonValue]) -> OpportunityPart:
     """Return the opportunity: the request's values, and the lead's for those that it lacks."""
-    company, contact, requirements = (lead.get(part) or {} for part in ("company", "contact", "requirements"))
+    company, contact = lead.get("company") or {}, lead.get("contact") or {}
+    requirements = lead.get("requirements") or {}
     person = given_only(contact)
     names = (given_only(company).get("name", ""), person.get("firstName", ""), person.get("lastName", ""))
-    built = {
+    built: Mapping[str, object] = {
         "name": "{} - {} {}".format(*names).strip(" -"),
         "amount": requirements.get("budget"),
         "currency": _DEFAULT_CURRENCY,
@@ -45,10 +50,11 @@ def build_opportunity(lead: Mapping[str, Any], request: Mapping[str, Any]) -> di
         "requirements": requirements,
         "assignedTo": lead.get("assignedTo"),
     }
-    return {name: value for name, value in built.items() if value is not None}
+    # A command may give fields of any name.
+    return cast("OpportunityPart", {name: value for name, value in built.items() if value is not None})
 
 
-def conversion_activity(cause_key: str, lead_id: str, requested_by: str, at: datetime) -> dict[str, Any]:
+def conversion_activity(cause_key: str, lead_id: str, requested_by: str, at: datetime) -> Document:
     """Return the activity row that records the conversion on the lead."""
     return activity(
         derive("activity", cause_key),

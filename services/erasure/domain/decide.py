@@ -12,6 +12,7 @@ from schemas.reasons import RejectionReason
 from shared.domain.consent.statements import EMAIL, PHONE, refusals_at, standing_of
 from shared.domain.identity.normal_forms import email_key, identity_of
 from shared.domain.identity.older_forms import older_claims
+from shared.domain.stored.lead_document import KeptRefusal, LeadDocument
 
 Document = dict[str, Any]
 
@@ -88,7 +89,7 @@ class Erasure:
     at: datetime
     lead: Mapping[str, Any] | None
     names: frozenset[str]
-    refused: Mapping[str, Sequence[Document]] = field(default_factory=dict)
+    refused: Mapping[str, Sequence[KeptRefusal]] = field(default_factory=dict)
 
     @property
     def account(self) -> Mapping[str, Any] | None:
@@ -104,7 +105,7 @@ class Erasure:
 
 def plan_erasures(
     verdicts: Iterable[Mapping[str, Any]],
-    leads: Mapping[str, Document],
+    leads: Mapping[str, LeadDocument],
     captures: Sequence[Mapping[str, Any]],
     region: str,
 ) -> list[Erasure]:
@@ -116,20 +117,20 @@ def plan_erasures(
 
 
 def _plan_erasure(
-    lead_id: str, at: datetime, lead: Document | None, captures: Sequence[Mapping[str, Any]], region: str
+    lead_id: str, at: datetime, lead: LeadDocument | None, captures: Sequence[Mapping[str, Any]], region: str
 ) -> Erasure:
     known = frozenset(names_of_lead(lead_id, lead, _of(lead_id, captures), region))
     return Erasure(lead_id, at, lead, known, _refusals(lead, known, region) if lead else {})
 
 
-def _refusals(lead: Document, known: Iterable[str], region: str) -> dict[str, Sequence[Document]]:
+def _refusals(lead: LeadDocument, known: Iterable[str], region: str) -> dict[str, Sequence[KeptRefusal]]:
     """Return the lead's refusals under the names that capture looks up.
 
     They are e-mails, and phone + company + name.
     """
     standing, identity = standing_of(lead), identity_of(lead, region)
     addresses = {name: email_key(name.removeprefix("email:")) for name in known if name.startswith("email:")}
-    refused: dict[str, Sequence[Document]] = {
+    refused: dict[str, Sequence[KeptRefusal]] = {
         name: refusals_at(standing, EMAIL, address) for name, address in addresses.items() if address
     }
     if identity.person_claim and identity.phone:

@@ -49,7 +49,7 @@ class ShardUpdate:
 def shard_updates(
     shards: Mapping[str, Document],
     of: Mapping[str, str],
-    leads: Mapping[str, Document],
+    leads: Mapping[str, Mapping[str, Any]],
     rows: Mapping[str, Document],
     zone: tzinfo,
 ) -> list[ShardUpdate]:

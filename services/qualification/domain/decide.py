@@ -6,17 +6,22 @@ The rules are in schemas/README.md#qualification.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from schemas.base import WORDS_MAX
 from schemas.commands import Bant, BantTimeline, ConsentStatement, UpdateLead
 from shared.domain.activity_documents import activity
 from shared.domain.bant import QUALIFIED_FROM, bant_score
-from shared.domain.consent.statements import Restated, Statement, restate
+from shared.domain.consent.statements import Restated, Statement, channel_of, restate
 from shared.domain.ids import derive
 from shared.domain.statuses import Move, after
-
-_LISTS = ("decisionMakers", "painPoints")
+from shared.domain.stored.lead_document import (
+    ConsentShift,
+    LeadChanges,
+    LeadDocument,
+    QualificationPart,
+    RequirementsPart,
+)
+from shared.domain.stored.untyped import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +35,8 @@ class QualificationRequest:
 
 
 def qualify_progressively(
-    lead: Mapping[str, Any], requirements: Mapping[str, Any], asked: QualificationRequest
-) -> dict[str, Any]:
+    lead: LeadDocument, requirements: RequirementsPart, asked: QualificationRequest
+) -> LeadChanges:
     """Return the fields to set on a lead without BANT.
 
     They are status, merged requirements and qualification.
@@ -43,34 +48,34 @@ def qualify_progressively(
     }
 
 
-def qualify_by_bant(lead: Mapping[str, Any], bant: Bant, asked: QualificationRequest) -> dict[str, Any]:
+def qualify_by_bant(lead: LeadDocument, bant: Bant, asked: QualificationRequest) -> LeadChanges:
     """Return the fields to set on a lead with BANT.
 
     They are status (by its score), requirements and qualification.
     """
-    known = {
+    known: QualificationPart = {
         "bantScore": bant_score(bant),
         "bant": bant.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True),
     }
     return {
         "status": after(move_of(bant), lead["status"]).value,
-        "requirements": dict(lead.get("requirements") or {}) | requirements_of(bant),
+        "requirements": {**(lead.get("requirements") or {}), **requirements_of(bant)},
         "qualification": _newest(lead, asked, {"method": "bant"}, known),
     }
 
 
 def _newest(
-    lead: Mapping[str, Any], asked: QualificationRequest, how: Mapping[str, Any], bant: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+    lead: LeadDocument, asked: QualificationRequest, how: QualificationPart, bant: QualificationPart | None = None
+) -> QualificationPart:
     """Return the lead's newest qualification and newest BANT, by the commands' times.
 
     A command that arrives late replaces nothing newer. A qualification without BANT keeps the BANT.
     """
-    newest = dict(lead.get("qualification") or {})
+    newest: QualificationPart = {**(lead.get("qualification") or {})}
     if _is_newer(asked, newest.get("order")):
-        newest |= {**how, "cause": asked.key, "by": asked.by, "at": asked.at, "order": list(asked.order)}
+        newest |= how | {"cause": asked.key, "by": asked.by, "at": asked.at, "order": list(asked.order)}
     if bant and _is_newer(asked, newest.get("bantOrder")):
-        newest |= {**bant, "bantOrder": list(asked.order)}
+        newest |= bant | {"bantOrder": list(asked.order)}
     return newest
 
 
@@ -84,16 +89,20 @@ def move_of(bant: Bant | None) -> Move:
     return Move.UNFIT if bant and bant_score(bant) < QUALIFIED_FROM else Move.FIT
 
 
-def requirements_of(bant: Bant) -> dict[str, Any]:
+def requirements_of(bant: Bant) -> RequirementsPart:
     """Return the requirements that a BANT record has, without missing values and empty lists."""
-    given = {
-        "budget": bant.budget.amount if bant.budget else None,
-        "timeline": _timeline(bant.timeline) if bant.timeline else None,
-        "decisionMakers": list(bant.authority.decision_makers or ()) or None if bant.authority else None,
-        "currentSolution": bant.need.current_solution if bant.need else None,
-        "painPoints": list(bant.need.pain_points or ()) or None if bant.need else None,
-    }
-    return {name: value for name, value in given.items() if value is not None}
+    given: RequirementsPart = {}
+    if bant.budget and bant.budget.amount is not None:
+        given["budget"] = bant.budget.amount
+    if bant.timeline and (timeline := _timeline(bant.timeline)) is not None:
+        given["timeline"] = timeline
+    if bant.authority and bant.authority.decision_makers:
+        given["decisionMakers"] = list(bant.authority.decision_makers)
+    if bant.need and bant.need.current_solution is not None:
+        given["currentSolution"] = bant.need.current_solution
+    if bant.need and bant.need.pain_points:
+        given["painPoints"] = list(bant.need.pain_points)
+    return given
 
 
 def _timeline(timeline: BantTimeline) -> str | None:
@@ -102,18 +111,23 @@ def _timeline(timeline: BantTimeline) -> str | None:
     return date or (timeline.urgency.value if timeline.urgency else None)
 
 
-def merge_requirements(lead: Mapping[str, Any], learned: Mapping[str, Any]) -> dict[str, Any]:
+def merge_requirements(lead: LeadDocument, learned: RequirementsPart) -> RequirementsPart:
     """Return the lead's requirements with the new ones over them; lists are united in order."""
-    known = dict(lead.get("requirements") or {})
-    news = {name: value for name, value in learned.items() if value is not None}
-    for name in _LISTS:
-        if name in news:
-            # Keep the newest entries only: any number of commands must not exceed the lead's size limit.
-            news[name] = list(dict.fromkeys([*known.get(name, ()), *news[name]]))[-WORDS_MAX:]
-    return known | news
+    known = lead.get("requirements") or {}
+    merged: RequirementsPart = {**known, **learned}
+    if "decisionMakers" in learned:
+        merged["decisionMakers"] = _unite(known.get("decisionMakers", ()), learned["decisionMakers"])
+    if "painPoints" in learned:
+        merged["painPoints"] = _unite(known.get("painPoints", ()), learned["painPoints"])
+    return merged
 
 
-def qualification_activity(cause_key: str, lead_id: str, bant: Bant, requested_by: str, at: datetime) -> dict[str, Any]:
+def _unite(known: Sequence[str], learned: Sequence[str]) -> list[str]:
+    # Keep the newest entries only: any number of commands must not exceed the lead's size limit.
+    return list(dict.fromkeys([*known, *learned]))[-WORDS_MAX:]
+
+
+def qualification_activity(cause_key: str, lead_id: str, bant: Bant, requested_by: str, at: datetime) -> Document:
     """Return the activity row that records a BANT qualification of the lead."""
     score = bant_score(bant)
     return activity(
@@ -128,10 +142,20 @@ def qualification_activity(cause_key: str, lead_id: str, bant: Bant, requested_b
     )
 
 
-def requested_changes(lead: Mapping[str, Any], command: UpdateLead) -> dict[str, Any]:
-    """Return the fields that an update sets, by path, even if their values stay the same."""
-    asked = {"status": command.status.value if command.status else None, "assignedTo": command.assigned_to}
-    return {path: {"from": lead.get(path), "to": value} for path, value in asked.items() if value is not None}
+def requested_fields(command: UpdateLead) -> LeadChanges:
+    """Return the fields that an update sets, beside the consent."""
+    fields: LeadChanges = {}
+    if command.status:
+        fields["status"] = command.status.value
+    if command.assigned_to is not None:
+        fields["assignedTo"] = command.assigned_to
+    return fields
+
+
+def changes_of(lead: LeadDocument, fields: LeadChanges) -> dict[str, Mapping[str, object]]:
+    """Return the changes of these fields by path, even if their values stay the same."""
+    before: Mapping[str, object] = lead
+    return {path: {"from": before.get(path), "to": value} for path, value in fields.items()}
 
 
 def requested_move(command: UpdateLead) -> Move | None:
@@ -140,7 +164,7 @@ def requested_move(command: UpdateLead) -> Move | None:
 
 
 def restate_consent(  # noqa: PLR0913 - what a statement says
-    lead: Mapping[str, Any], said: ConsentStatement, at: datetime, source: str, cause: str, region: str
+    lead: LeadDocument, said: ConsentStatement, at: datetime, source: str, cause: str, region: str
 ) -> Restated:
     """Return what the statement sets on the lead.
 
@@ -150,13 +174,12 @@ def restate_consent(  # noqa: PLR0913 - what a statement says
     """
     statement = Statement(said.channel, None, given=said.given, at=at, source=source, cause=cause, dated=False)
     restated = restate(lead, [statement], region)
-    newest = (restated.set.get("consent") or lead.get("consent") or {}).get(said.channel)
-    return Restated(restated.set, {said.channel: {"from": newest, "to": newest}} | restated.changed)
+    newest = channel_of(restated.set.get("consent") or lead.get("consent") or {}, said.channel)
+    unchanged: ConsentShift = {"from": newest, "to": newest}
+    return Restated(restated.set, {said.channel: unchanged} | restated.changed)
 
 
-def consent_activity(
-    cause_key: str, lead_id: str, said: ConsentStatement, requested_by: str, at: datetime
-) -> dict[str, Any]:
+def consent_activity(cause_key: str, lead_id: str, said: ConsentStatement, requested_by: str, at: datetime) -> Document:
     """Return the activity row of a consent statement.
 
     It is not completed, so it adds no points.

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.domain.identity.normal_forms import email_key, phone_key
+from shared.domain.stored.lead_document import ConsentPart, ConsentRegister, ConsentShift, KeptRefusal, LeadChanges
 
 EMAIL, PHONE = "email", "phone"
 CHANNELS = (EMAIL, PHONE)
@@ -29,7 +30,7 @@ ADDRESSES_MAX = 20
 _YES, _UNDATED, _NO, _LEFT = "yes", "undated", "no", "left"
 """Kinds of registers. Leaving sets `_NO` and `_LEFT`; a plain no replaces only `_NO`."""
 
-Register = Mapping[str, Any]
+Register = ConsentRegister
 Document = Mapping[str, Any]
 Addresses = Mapping[str, str | None]
 """A lead's own addresses in normal form, by channel."""
@@ -69,15 +70,15 @@ class Restated:
     Stored names have no dots, which some databases refuse. `paths` returns the form of `leads.updated`.
     """
 
-    set: dict[str, Any]
-    changed: dict[str, dict[str, bool | None]]
+    set: LeadChanges
+    changed: dict[str, ConsentShift]
 
 
-def fold(registers: Iterable[Register], statements: Iterable[Statement], own: Addresses) -> list[dict[str, Any]]:
+def fold(registers: Iterable[Register], statements: Iterable[Statement], own: Addresses) -> list[Register]:
     """Return the registers after these statements. Keeps all of the lead's `own` addresses."""
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    found: dict[tuple[str, str, str], Register] = {}
     for one in [*registers, *(register for statement in statements for register in _registers(statement))]:
-        _join(found, dict(one))
+        _join(found, one)
         if one["reason"] in LEAVES:
             _join(found, {**one, "kind": _LEFT, "address": ANY_ADDRESS})
     if len(found) > ADDRESSES_MAX:
@@ -87,17 +88,19 @@ def fold(registers: Iterable[Register], statements: Iterable[Statement], own: Ad
     return [found[key] for key in sorted(found)]
 
 
-def _registers(statement: Statement) -> list[dict[str, Any]]:
-    register = {
+def _registers(statement: Statement) -> list[Register]:
+    register: Register = {
         "channel": statement.channel,
         "at": statement.at,
         "reason": statement.reason,
         "source": statement.source,
         "cause": statement.cause,
+        "kind": BOUNCED,
+        "address": statement.address or ANY_ADDRESS,
     }
     if statement.reason == BOUNCED:
         # A bounce is about one address; without an address it has no effect.
-        return [{**register, "kind": BOUNCED, "address": statement.address}] if statement.address else []
+        return [register] if statement.address else []
     kind = _NO if not statement.given else _YES if statement.dated else _UNDATED
     addresses = [statement.address or ANY_ADDRESS]
     if statement.reason in LEAVES and statement.address:
@@ -106,18 +109,18 @@ def _registers(statement: Statement) -> list[dict[str, Any]]:
     return [{**register, "kind": kind, "address": address} for address in addresses]
 
 
-def _join(found: dict[tuple[str, str, str], dict[str, Any]], one: dict[str, Any]) -> None:
+def _join(found: dict[tuple[str, str, str], Register], one: Register) -> None:
     key = (one["channel"], one["kind"], one["address"])
     if key not in found or _age(found[key]) < _age(one):
         found[key] = one
 
 
-def _age(register: Register) -> tuple[Any, ...]:
+def _age(register: Register) -> tuple[datetime, bool, str, str, str]:
     # Of two statements at one time, leaving is newer than a plain no.
     return register["at"], register["reason"] != STATED, register["cause"], register["reason"], register["source"]
 
 
-def _bound(found: dict[tuple[str, str, str], dict[str, Any]], channel: str, kind: str, kept: set[str | None]) -> None:
+def _bound(found: dict[tuple[str, str, str], Register], channel: str, kind: str, kept: set[str | None]) -> None:
     """Keep the first addresses by name. A dropped no counts for all addresses."""
     others = sorted(key for key in found if key[:2] == (channel, kind) and key[2] not in kept)
     for key in others[ADDRESSES_MAX:]:
@@ -157,15 +160,15 @@ def departed(registers: Iterable[Register], channel: str, address: str | None) -
     return None if left and any(at > left["at"] for at in yeses) else left
 
 
-def refusals_at(registers: Iterable[Register], channel: str, address: str) -> list[dict[str, Any]]:
+def refusals_at(registers: Iterable[Register], channel: str, address: str) -> list[KeptRefusal]:
     """Return the refusals to keep after an erasure: time and reason of each at this address."""
     about = [one for one in registers if one["channel"] == channel and one["address"] in (ANY_ADDRESS, address)]
     if effect(about, channel, address).given is not False:
         return []
     noes = {one["kind"]: one for one in sorted(about, key=_age) if one["kind"] in (_NO, BOUNCED)}
-    kept = [{"at": one["at"], "reason": one["reason"]} for one in noes.values()]
+    kept: list[KeptRefusal] = [{"at": one["at"], "reason": one["reason"]} for one in noes.values()]
     left = departed(about, channel, address)
-    departure = {"at": left["at"], "reason": left["reason"]} if left else None
+    departure: KeptRefusal | None = {"at": left["at"], "reason": left["reason"]} if left else None
     return [*kept, departure] if departure and departure not in kept else kept
 
 
@@ -215,28 +218,41 @@ def restate(lead: Document, statements: Iterable[Statement], region: str) -> Res
     own = own_addresses(lead, region)
     standing = fold(standing_of(lead), statements, own)
     consent = _consent(standing, own)
-    held = lead.get("consent") or {}
-    changed = {
-        channel: {"from": held.get(channel), "to": consent.get(channel)}
+    held: ConsentPart = lead.get("consent") or {}
+    changed: dict[str, ConsentShift] = {
+        channel: {"from": channel_of(held, channel), "to": channel_of(consent, channel)}
         for channel in CHANNELS
-        if held.get(channel) != consent.get(channel)
+        if channel_of(held, channel) != channel_of(consent, channel)
     }
     current = {name: value for name, value in held.items() if value is not None}
-    sets: dict[str, Any] = {} if standing == list(lead.get("standing") or ()) else {"standing": standing}
-    return Restated(sets | ({} if consent == current else {"consent": consent}), changed)
+    sets: LeadChanges = {} if standing == list(lead.get("standing") or ()) else {"standing": standing}
+    if consent != current:
+        sets["consent"] = consent
+    return Restated(sets, changed)
 
 
-def paths(changed: Mapping[str, Any]) -> dict[str, Any]:
+def channel_of(consent: ConsentPart, channel: str) -> bool | None:
+    """Return a lead's consent for this channel; None if nothing was stated."""
+    return consent.get("phone") if channel == PHONE else consent.get("email")
+
+
+def paths(changed: Mapping[str, ConsentShift]) -> dict[str, ConsentShift]:
     """Return changes of consent by the paths of `leads.updated`."""
     return {f"consent.{channel}": change for channel, change in changed.items()}
 
 
-def _consent(standing: Iterable[Register], own: Addresses) -> dict[str, Any]:
+def _consent(standing: Iterable[Register], own: Addresses) -> ConsentPart:
     """Return the `consent` of a lead: the effect at its own addresses, and its time."""
     held = {channel: effect(standing, channel, own[channel]) for channel in CHANNELS}
     moments = [one.at for one in held.values() if one.at is not None]
-    shown: dict[str, Any] = {channel: one.given for channel, one in held.items() if one.given is not None}
-    return shown | ({"capturedAt": max(moments)} if moments else {})
+    shown: ConsentPart = {}
+    if (mail := held[EMAIL].given) is not None:
+        shown["email"] = mail
+    if (calls := held[PHONE].given) is not None:
+        shown["phone"] = calls
+    if moments:
+        shown["capturedAt"] = max(moments)
+    return shown
 
 
 def holding(lead: Document, channel: str, region: str) -> Effect:
