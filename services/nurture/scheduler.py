@@ -1,8 +1,9 @@
 """The scheduler: it publishes each due step once, whichever process takes it."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
@@ -63,7 +64,7 @@ class Scheduler:
         _log.info("steps.through", worker=self._name, due=len(steps), sent=len(actions))
 
 
-def actions_of(steps: Iterable[Document], worker: str) -> tuple[list[Outgoing], dict[str, str]]:
+def actions_of(steps: Iterable[Mapping[str, Any]], worker: str) -> tuple[list[Outgoing], dict[str, str]]:
     """Return the events of decided steps, and the faults of unreadable steps by id."""
     events, faults = [], {}
     for step in steps:
@@ -75,7 +76,7 @@ def actions_of(steps: Iterable[Document], worker: str) -> tuple[list[Outgoing], 
     return events, faults
 
 
-def action_of(step: Document, worker: str) -> Outgoing:
+def action_of(step: Mapping[str, Any], worker: str) -> Outgoing:
     """Return the event of a decided step; it is the same at each publish."""
     action = NurtureAction.model_validate(step["decided"])
     cause = Cause(step["_id"], step["causationId"], step["correlationId"])

@@ -9,27 +9,33 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from services.nurture.domain.enrolment import EnrolmentPlan, enrolment_id, recover
+from services.nurture.domain.decide import NurtureEvent, NurtureView, as_read, repeated_steps, started_by_cause
+from services.nurture.domain.enrolment import enrolment_id
+from services.nurture.domain.rounds import EnrolmentPlan, recover
 from services.nurture.domain.steps import CANCELLED, SCHEDULED, SENT, SKIPPED, StepDecision
 from shared.domain.stored.untyped import Document
-from shared.mongo.names import ENROLMENTS, STEPS
+from shared.leads.documents import read_leads
+from shared.mongo.names import ENROLMENTS, LEADS, STEPS
 from shared.mongo.storage import Change, Storage
 
+_OF_ROUND = ("leadId", "cause", "sequenceId", "state")
 _OF_PREVIOUS = ("stepId", "state", "wakeAt", "decidedAt", "lastSentAt", "previousId")
 
 
-async def find_live(storage: Storage, enrolments: Collection[Document]) -> set[str]:
-    """Return the ids of the enrolments that have scheduled steps in their round."""
-    ids = [step for one in enrolments for step in one["stepIds"]]
-    steps = await storage.read(STEPS, ids, fields=("state",))
-    scheduled = {step["_id"] for step in steps.values() if step["state"] == SCHEDULED}
-    return {one["_id"] for one in enrolments if scheduled.intersection(one["stepIds"])}
+async def read_nurture_view(storage: Storage, events: Collection[NurtureEvent]) -> NurtureView:
+    """Return what the decisions on these events depend on."""
+    enrolling = {one.lead_id for one in events if one.enrols}
+    leads, enrolments = await asyncio.gather(
+        read_leads(storage, {one.lead_id for one in events}), storage.find_in(ENROLMENTS, "leadId", enrolling)
+    )
+    # Read the steps later: steps that were read before a new round is stored would make it look finished.
+    steps = await storage.find_in(STEPS, "leadId", enrolling, fields=_OF_ROUND)
+    repeated = await storage.read(STEPS, repeated_steps(enrolments, events))
+    return NurtureView(leads, as_read(enrolments, steps), started_by_cause(steps), repeated)
 
 
-async def save_enrolments(storage: Storage, plans: Sequence[EnrolmentPlan]) -> Sequence[EnrolmentPlan] | None:
-    """Store enrolments with their new steps; return them.
-
-    None after a conflict: decide again.
+async def save_enrolments(storage: Storage, plans: Sequence[EnrolmentPlan]) -> bool:
+    """Store enrolments with their new steps; return False after a conflict: decide again.
 
     Steps come first, so an existing enrolment has all its steps.
     Crash after the steps → they have no enrolment → the next attempt stores the enrolment that the steps belong to.
@@ -39,7 +45,7 @@ async def save_enrolments(storage: Storage, plans: Sequence[EnrolmentPlan]) -> S
         plans = await _recover_enrolments(storage, plans, known)
     outrun = await storage.insert_new(ENROLMENTS, [one.enrolment for one in plans if not one.read_at])
     written = await storage.change(ENROLMENTS, [_update_of(one) for one in plans if one.read_at and one.changed])
-    return plans if written and not outrun and not known else None
+    return written and not outrun and not known
 
 
 def _update_of(plan: EnrolmentPlan) -> Change:
@@ -55,15 +61,6 @@ async def _recover_enrolments(storage: Storage, plans: Sequence[EnrolmentPlan], 
     met = [one for one in plans if not known.isdisjoint(step["_id"] for step in one.steps)]
     steps = await storage.find_in(STEPS, "leadId", [one.enrolment["leadId"] for one in met])
     return [recover(one, steps) if one in met else one for one in plans]
-
-
-async def find_started_sequences(storage: Storage, leads: Collection[str]) -> Mapping[tuple[str, str], set[str]]:
-    """Return the sequences that these leads entered before, by lead and cause."""
-    steps = await storage.find_in(STEPS, "leadId", leads, fields=("leadId", "cause", "sequenceId"))
-    found: dict[tuple[str, str], set[str]] = {}
-    for step in steps:
-        found.setdefault((step["leadId"], step["cause"]), set()).add(step["sequenceId"])
-    return found
 
 
 async def read_nurture(storage: Storage, lead_id: str) -> tuple[list[Document], list[Document]]:
@@ -148,12 +145,19 @@ async def cancel_steps(
         await storage.change_all(STEPS, pending, update)
 
 
-async def delete_leads(storage: Storage, leads: Collection[str]) -> None:
-    """Delete the steps and enrolments of these erased leads."""
-    if leads:
-        of_them = {"leadId": {"$in": sorted(leads)}}
+async def delete_erased(storage: Storage, lead_ids: Collection[str]) -> set[str]:
+    """Delete the steps and enrolments of those leads that are erased by now; return these leads.
+
+    Call it after all writes. An erasure deletes the lead first and its documents later. So either the erasure finds the
+    documents of this worker, or this worker finds the lead deleted.
+    Crash before it → documents of an erased lead may remain → the redelivery deletes them.
+    """
+    erased = set(lead_ids) - (await storage.read(LEADS, lead_ids, fields=("_id",))).keys()
+    if erased:
+        of_them = {"leadId": {"$in": sorted(erased)}}
         await storage.delete_all(STEPS, of_them)
         await storage.delete_all(ENROLMENTS, of_them)
+    return erased
 
 
 async def create_indexes(storage: Storage) -> None:

@@ -18,15 +18,10 @@ from schemas.base import ENVELOPE_LIMIT
 from schemas.outputs import LeadAssigned, LeadTriggered
 from services.assignment.domain.decide import AssignmentRules, assign_lead, choose_owners
 from services.engagement.domain.decide import Triggers
-from services.nurture.domain.enrolment import (
-    EnrolmentCause,
-    EnrolmentRequest,
-    decide_first_step,
-    enrolled_event,
-    plan_enrolment,
-    select_sequence,
-)
+from services.nurture.domain.decide import select_sequence
+from services.nurture.domain.enrolment import EnrolmentCause, EnrolmentRequest, enrolled_event
 from services.nurture.domain.explanation import explain_nurture
+from services.nurture.domain.rounds import decide_first_step, enrol
 from services.nurture.domain.sequences import Sequences
 from services.nurture.domain.steps import SENT, decide_step
 from services.nurture.scheduler import action_of
@@ -245,7 +240,7 @@ def test_sequences_take_any_lead_through(
     wish = EnrolmentRequest(
         document, select_sequence(document, sequences), EnrolmentCause("c", "e", "chain", "because")
     )
-    admission = decide_first_step(plan_enrolment(None, [wish], sequences, NOW, live=False), document, NOW, POLICY, ZONE)
+    admission = decide_first_step(enrol(None, wish, sequences, NOW), document, NOW, POLICY, ZONE)
     stored = [kept(step) for step in admission.steps]
     enrolment = kept(admission.enrolment)
     told = enrolled_event(enrolment, stored)

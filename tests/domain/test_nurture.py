@@ -5,20 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.nurture.domain.enrolment import (
-    CAUSES_MAX,
-    EnrolmentCause,
-    EnrolmentRequest,
-    decide_first_step,
-    enrolled_event,
-    has_new_causes,
-    new_enrolment,
-    plan_enrolment,
-    recover,
-    round_of,
-    select_sequence,
-)
+from services.nurture.domain.decide import select_sequence
+from services.nurture.domain.enrolment import EnrolmentCause, EnrolmentRequest, enrolled_event, new_enrolment
 from services.nurture.domain.explanation import consent_lines, explain_nurture
+from services.nurture.domain.rounds import CAUSES_MAX, EnrolmentPlan, decide_first_step, enrol, recover, round_of
 from services.nurture.domain.sequences import Sequences
 from services.nurture.domain.steps import StepDecision, humanize, reason_to_end
 from services.nurture.domain.steps import decide_step as judge_in_time
@@ -46,6 +36,17 @@ def wish(key: str = "c1", document: dict[str, Any] | None = None, sequence: str 
     return EnrolmentRequest(
         document or lead(), SHIPPED.by_id(sequence), EnrolmentCause(key, f"event {key}", "chain-1", f"of {key}")
     )
+
+
+def plan_enrolment(
+    existing: dict[str, Any] | None, wishes: list[EnrolmentRequest], sequences: Sequences, now: datetime, *, live: bool
+) -> EnrolmentPlan:
+    """One enrolment after these requests."""
+    plan = EnrolmentPlan(existing, existing["revision"], live) if existing else None
+    for one in wishes:
+        plan = enrol(plan, one, sequences, now)
+    assert plan is not None
+    return plan
 
 
 @pytest.mark.parametrize(
@@ -301,12 +302,11 @@ def test_a_sequence_that_was_down_for_a_month_comes_out_in_order_a_day_apart() -
 def test_a_second_enrolment_while_the_first_is_live_is_success_and_changes_nothing_but_its_memory() -> None:
     first = plan_enrolment(None, [wish("a")], SHIPPED, NOW, live=False)
     second = plan_enrolment(first.enrolment, [wish("b")], SHIPPED, NOW + DAY, live=True)
-    assert (second.steps, second.enrolment["causes"], second.changed) == ([], ["a", "b"], True)
+    assert (second.steps, second.enrolment["causes"], second.changed) == ((), ["a", "b"], True)
     assert round_of(second.enrolment, "a") is not None
     assert round_of(second.enrolment, "b") is None
     again = plan_enrolment(second.enrolment, [wish("a"), wish("b")], SHIPPED, NOW + 2 * DAY, live=False)
-    assert (again.steps, again.changed) == ([], False)
-    assert not has_new_causes(second.enrolment, [wish("a"), wish("b")])
+    assert (again.steps, again.changed, again.fresh) == ((), False, 0)
 
 
 def test_two_causes_in_one_batch_are_one_enrolment() -> None:
@@ -334,7 +334,8 @@ def test_an_enrolment_stays_bounded_and_forgets_nothing_of_the_batch_at_hand() -
     assert len(enrolment["causes"]) == CAUSES_MAX
     assert len(enrolment["earlier"]) == CAUSES_MAX
     many = [wish(f"batch {number}") for number in range(50)]
-    assert not has_new_causes(plan_enrolment(enrolment, many, SHIPPED, NOW, live=True).enrolment, many)
+    after = plan_enrolment(enrolment, many, SHIPPED, NOW, live=True).enrolment
+    assert not plan_enrolment(after, many, SHIPPED, NOW, live=True).fresh
 
 
 def test_steps_left_by_a_killed_process_get_the_enrolment_of_who_caused_them() -> None:
@@ -342,7 +343,7 @@ def test_steps_left_by_a_killed_process_get_the_enrolment_of_who_caused_them() -
     other = recover(plan_enrolment(None, [wish("b")], SHIPPED, NOW + HOUR, live=False), killed.steps)
     assert (other.enrolment["cause"], other.enrolment["causes"], other.enrolment["why"]) == ("a", ["a"], "of a")
     after = plan_enrolment(other.enrolment, [wish("b")], SHIPPED, NOW + HOUR, live=True)
-    assert (after.steps, after.enrolment["causes"]) == ([], ["a", "b"])
+    assert (after.steps, after.enrolment["causes"]) == ((), ["a", "b"])
     redelivered = plan_enrolment(after.enrolment, [wish("a")], SHIPPED, NOW + 2 * HOUR, live=True).enrolment
     told = round_of(redelivered, "a")
     assert told is not None
@@ -370,7 +371,7 @@ def test_a_changed_file_disturbs_nobody_who_is_in_a_sequence() -> None:
     raw["templates"]["welcome"]["subject"] = "changed"
     changed = Sequences.model_validate(raw)
     newer = EnrolmentRequest(lead(), changed.by_id("default"), EnrolmentCause("b", "event b", "chain-1", "of b"))
-    assert plan_enrolment(first.enrolment, [newer], changed, NOW, live=True).steps == []
+    assert plan_enrolment(first.enrolment, [newer], changed, NOW, live=True).steps == ()
     judged = judge(first.steps[0], lead())
     assert judged.action is not None
     assert judged.action.rendered.subject == "Ana, thank you for your interest"

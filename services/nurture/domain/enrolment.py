@@ -1,33 +1,18 @@
-"""Enrolment: the sequence that a lead enters, its steps, and its rounds.
+"""The documents of a round: a lead's enrolment in a sequence, its steps, and their event."""
 
-The rules are in schemas/README.md#nurture.
-
-A lead is in a sequence once at a time. Its enrolment counts rounds: a new one begins when a cause enrols the lead again
-after the last round has finished all its steps.
-"""
-
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, tzinfo
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from schemas.outputs import NurtureEnrolled, PlannedStep
 from services.nurture.domain import sequences as config
-from services.nurture.domain.sequences import DEFAULT_SEQUENCE, Sequences, Step
-from services.nurture.domain.steps import SCHEDULED, decide_step
-from shared.domain.consent.contact_permission import ConsentPolicy
+from services.nurture.domain.sequences import Sequences, Step
+from services.nurture.domain.steps import SCHEDULED
 from shared.domain.identity.normal_forms import given_only
 from shared.domain.ids import derive
 from shared.domain.moments import truncate_to_ms
-from shared.domain.rules.conditions import evaluate_conditions
 
-CAUSES_MAX = 16
-"""Causes that an enrolment remembers, so that a redelivered one begins no round."""
-
-ROUNDS_MAX = 16
-"""Earlier rounds that an enrolment remembers."""
-
-_ROUND = ("round", "cause", "why", "at", "sequenceName", "sequenceVersion", "stepIds")
 _OF_LEAD = {
     "industry": ("company", "industry"),
     "companySize": ("company", "size"),
@@ -35,17 +20,6 @@ _OF_LEAD = {
 }
 
 Document = Mapping[str, Any]
-
-
-def select_sequence(lead: Document, sequences: Sequences) -> config.Sequence:
-    """Return the sequence for a lead's first score.
-
-    It is that of the first selection that holds, or `default`.
-    """
-    for selection in sequences.select:
-        if evaluate_conditions(selection.conditions, lead).holds:
-            return sequences.by_id(selection.sequence)
-    return sequences.by_id(DEFAULT_SEQUENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,131 +126,6 @@ def _step_document(  # noqa: PLR0913 - the parts of one document
     return {**row, "previousId": _step_id(request, before, round_), "gap": gap}
 
 
-@dataclass(frozen=True, slots=True)
-class EnrolmentPlan:
-    """The enrolment to write, the revision that was read (0: none), and its new steps.
-
-    `fresh` is the number of its newest causes that are new.
-    """
-
-    enrolment: dict[str, Any]
-    read_at: int
-    steps: list[dict[str, Any]] = field(default_factory=list)
-    fresh: int = 0
-
-    @property
-    def changed(self) -> bool:
-        """Whether there is anything to write."""
-        return bool(self.enrolment["revision"] != self.read_at)
-
-
-def decide_first_step(
-    plan: EnrolmentPlan, lead: Document, now: datetime, policy: ConsentPolicy, zone: tzinfo
-) -> EnrolmentPlan:
-    """Decide on a first step that is due at once.
-
-    The worker publishes it with `nurture.enrolled`.
-
-    A redelivery of the enrolment's cause publishes both again.
-    """
-    steps = [_decide_at_once(step, lead, now, policy, zone) if _is_due(step, now) else step for step in plan.steps]
-    return replace(plan, steps=steps)
-
-
-def _is_due(step: Document, now: datetime) -> bool:
-    return bool(step["dueAt"] <= now) and "previousId" not in step
-
-
-def _decide_at_once(
-    step: Document, lead: Document, now: datetime, policy: ConsentPolicy, zone: tzinfo
-) -> dict[str, Any]:
-    decision = decide_step(step, lead, None, now, policy, zone)
-    action = {"decided": decision.action.wire()} if decision.action else {}
-    through = {name: value for name, value in step.items() if name != "wakeAt"}
-    return {**through, **action, "state": decision.state, "why": decision.why, "decidedAt": now, "atOnce": True}
-
-
-def has_new_causes(existing: Document, requests: Collection[EnrolmentRequest]) -> bool:
-    """Return whether any of these requests has a cause that the enrolment doesn't remember."""
-    return any(not _knows(existing, request.cause.key) for request in requests)
-
-
-def plan_enrolment(
-    existing: dict[str, Any] | None,
-    requests: Sequence[EnrolmentRequest],
-    sequences: Sequences,
-    now: datetime,
-    *,
-    live: bool,
-) -> EnrolmentPlan:
-    """Return the plan for one enrolment from its requests.
-
-    `live`: its round has scheduled steps.
-
-    A live enrolment only remembers the request's cause. A known cause is a redelivery and changes nothing.
-    Raises `ValueError` without a request and an enrolment.
-    """
-    enrolment, read_at = existing, existing["revision"] if existing else 0
-    steps: list[dict[str, Any]] = []
-    fresh: list[str] = []
-    for request in requests:
-        if enrolment and _knows(enrolment, request.cause.key):
-            continue
-        fresh.append(request.cause.key)
-        if not (enrolment and live):
-            started, steps = new_enrolment(request, sequences, now, enrolment["round"] + 1 if enrolment else 1)
-            enrolment, live = _next_round(enrolment, started), True
-        enrolment = _remember_causes(enrolment, fresh, read_at)
-    if enrolment is None:
-        raise ValueError("an enrolment comes from at least one wish")
-    return EnrolmentPlan(enrolment, read_at, steps, len(fresh))
-
-
-def _knows(enrolment: Document, key: str) -> bool:
-    return key in enrolment["causes"] or round_of(enrolment, key) is not None
-
-
-def _next_round(last: Document | None, started: dict[str, Any]) -> dict[str, Any]:
-    if last is None:
-        return started
-    earlier = [{name: last[name] for name in _ROUND}, *last["earlier"]][:ROUNDS_MAX]
-    return {**started, "causes": last["causes"], "earlier": earlier}
-
-
-def _remember_causes(enrolment: dict[str, Any], keys: Sequence[str], read_at: int) -> dict[str, Any]:
-    # Keep all causes of this batch, however many: the whole batch may be redelivered.
-    causes = list(dict.fromkeys([*enrolment["causes"], *keys]))[-max(CAUSES_MAX, len(keys)) :]
-    return {**enrolment, "causes": causes, "revision": read_at + 1}
-
-
-def recover(plan: EnrolmentPlan, stored_steps: Collection[Document]) -> EnrolmentPlan:
-    """Return the enrolment for stored steps of its round, perhaps from another file.
-
-    Crash after the steps → they have no enrolment → this plan stores it with their cause, and the worker decides again.
-    """
-    enrolment = plan.enrolment
-    own = sorted((one for one in stored_steps if _belongs(one, enrolment)), key=_step_order)
-    if not own:
-        return replace(plan, steps=[])  # an erasure has deleted the steps meanwhile
-    began = {"cause": own[0]["cause"], "why": own[0]["reason"], "stepIds": [one["_id"] for one in own]}
-    causes = [*enrolment["causes"][: -plan.fresh or None], *(one["cause"] for one in own)]
-    return EnrolmentPlan({**enrolment, **began, "causes": list(dict.fromkeys(causes))}, plan.read_at)
-
-
-def _step_order(step: Document) -> tuple[datetime, str]:
-    return _planned_at(step), step["stepId"]
-
-
-def _belongs(step: Document, enrolment: Document) -> bool:
-    names = ("leadId", "sequenceId", "round")
-    return all(step[name] == enrolment[name] for name in names)
-
-
-def round_of(enrolment: Document, key: str) -> Document | None:
-    """Return the round that this cause began; None if the enrolment doesn't remember it."""
-    return next((one for one in (enrolment, *enrolment["earlier"]) if one["cause"] == key), None)
-
-
 def enrolled_event(enrolment: Document, steps: Collection[Document]) -> NurtureEnrolled:
     """Return the event of a round.
 
@@ -284,7 +133,7 @@ def enrolled_event(enrolment: Document, steps: Collection[Document]) -> NurtureE
 
     The lead's values replace the steps' own. A round of an earlier release has no values of the lead.
     """
-    planned = sorted(steps, key=_step_order)
+    planned = sorted(steps, key=by_planned_time)
     values = {name: value for step in planned for name, value in step["personalization"].items()}
     own = next((step["ofLead"] for step in planned if "ofLead" in step), None)
     if own is not None:
@@ -292,11 +141,17 @@ def enrolled_event(enrolment: Document, steps: Collection[Document]) -> NurtureE
     return NurtureEnrolled(
         lead_id=enrolment["leadId"],
         sequence_id=enrolment["sequenceId"],
-        steps=tuple(PlannedStep(step_id=step["stepId"], due_at=_planned_at(step)) for step in planned),
+        steps=tuple(PlannedStep(step_id=step["stepId"], due_at=planned_at(step)) for step in planned),
         personalization=values,
     )
 
 
-def _planned_at(step: Document) -> datetime:
+def by_planned_time(step: Document) -> tuple[datetime, str]:
+    """Return the sort key of a round's steps."""
+    return planned_at(step), step["stepId"]
+
+
+def planned_at(step: Document) -> datetime:
+    """Return when the step was due when the lead was enrolled."""
     moment: datetime = step.get("plannedAt", step["dueAt"])
     return moment
