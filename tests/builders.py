@@ -2,11 +2,16 @@
 
 import json
 import uuid
+from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from schemas.topics import CAPTURED, Topic
-from services.capture.domain.plan import Capture
+from services.capture.domain.decision_log import final_update
+from services.capture.domain.filling import with_changes
+from services.capture.domain.plan import CapturePlan
+from services.capture.domain.view import Capture, View
 from shared.domain.identity.normal_forms import identity_of
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -63,3 +68,23 @@ def lead(**fields: Any) -> Any:
         "decided": [{"key": "first", "outcome": "created", "ordinal": 1, "knownAt": NOW}],
     }
     return document | fields
+
+
+def written(view: View, plan: CapturePlan) -> View:
+    """Return the view of what is stored once the plan is written."""
+    rows: dict[str, Any] = {**view.rows, **{row["_id"]: row for row in [*plan.rows, *plan.redecided]}}
+    for one in plan.applied:
+        rows[one["key"]] = {**rows[one["key"]], **final_update(one)["$set"]}
+    claims = {claim: list(holders) for claim, holders in view.claims.items()}
+    for claim, lead_id in plan.releases:
+        claims[claim] = [holder for holder in claims.get(claim, ()) if holder != lead_id]
+    for claim, lead_id in [*plan.claims.items(), *plan.joins]:
+        claims.setdefault(claim, []).append(lead_id)
+    leads = {**view.leads, **plan.inserts}
+    leads |= {lead_id: with_changes(leads[lead_id], changes) for lead_id, changes in plan.sets.items()}
+    return deepcopy(replace(view, rows=rows, claims=claims, leads=leads))
+
+
+def reading_claims(view: View, *names: str) -> View:
+    """Return the view with these claims too, as read: a claim that isn't stored has no lead."""
+    return replace(view, claims={**dict.fromkeys(names, ()), **view.claims})

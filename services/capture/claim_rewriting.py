@@ -24,11 +24,12 @@ from dataclasses import dataclass, field
 from services.capture.domain import claim_forms
 from services.capture.domain.claim_forms import PERSON, KnownClaims, OlderClaim, Rewriting, older_person_claim
 from services.capture.domain.identifying import IdentityRules
-from services.capture.domain.plan import Document
 from shared.clock import Clock
 from shared.domain.identity.older_forms import OTHER_EMAIL, OTHER_NAME, OTHER_PHONE
 from shared.domain.identity.suspicion import suspicion
+from shared.domain.stored.identity_documents import IdentityClaim
 from shared.domain.stored.lead_document import LeadDocument
+from shared.domain.stored.untyped import Document
 from shared.kafka.events import Outgoing
 from shared.leads.erasure_markers import release
 from shared.leads.suspicions import suspected
@@ -127,7 +128,9 @@ class Rewriter:
         self.done.unpublished |= plan.unpublished
         self.done.kept.update(plan.kept)
 
-    async def _plan(self, names: Sequence[str]) -> tuple[Rewriting, Mapping[str, Document], Mapping[str, LeadDocument]]:
+    async def _plan(
+        self, names: Sequence[str]
+    ) -> tuple[Rewriting, Mapping[str, IdentityClaim], Mapping[str, LeadDocument]]:
         """Return the plan for these claims, the stored current claims, and the leads of both."""
         rows = await self.storage.read(IDENTITIES, names, fields=("leadIds",))
         known = await self._known(
@@ -174,10 +177,10 @@ class Rewriter:
         self.done.pairs |= pairs.keys()
         return True
 
-    async def _write(self, plan: Rewriting, targets: Mapping[str, Document]) -> bool:
+    async def _write(self, plan: Rewriting, targets: Mapping[str, IdentityClaim]) -> bool:
         """Write the plan; return False if another process changed a current claim: read again."""
         new = [(name, leads) for name, leads in plan.joins.items() if name not in targets]
-        rows: list[Document] = [{"_id": name, "leadIds": leads, "moved": leads} for name, leads in new]
+        rows: list[IdentityClaim] = [{"_id": name, "leadIds": leads, "moved": leads} for name, leads in new]
         if await self.storage.insert_new(IDENTITIES, rows):
             return False
         there = [(name, leads) for name, leads in plan.joins.items() if name in targets]

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from services.capture.domain.claims import claims_of, older_of, view_of_claims
 from services.capture.domain.decision_log import final_update
 from services.capture.domain.erasure import resurrected_leads, unchanged_guard
-from services.capture.domain.plan import Capture, CapturePlan, Document, View
+from services.capture.domain.plan import CapturePlan
+from services.capture.domain.view import Capture, View
+from shared.domain.stored.identity_documents import CaptureRow, IdentityClaim, LeadGuard
+from shared.domain.stored.lead_document import CaptureDecision
 from shared.leads.erasure_markers import erased, release
 from shared.mongo.names import CAPTURES, IDENTITIES, LEADS
 from shared.mongo.storage import Change, Storage
@@ -16,7 +18,7 @@ from shared.mongo.storage import Change, Storage
 # A row that is applied, or of an erased lead, is final: a slow process must not change it.
 _UNMARKED = {"applied": {"$ne": True}, "erased": {"$ne": True}}
 
-_NO_MARKS: Mapping[str, list[str]] = {}
+_NO_MARKS: Mapping[str, Sequence[str]] = {}
 
 
 async def read_view(storage: Storage, captures: Sequence[Capture], further: Iterable[str], pepper: str) -> View:
@@ -32,7 +34,7 @@ async def read_view(storage: Storage, captures: Sequence[Capture], further: Iter
     )
     view = view_of_claims(names, older, claims)
     lead_ids = {row["leadId"] for row in rows.values()}.union(*view.claims.values())
-    leads: Mapping[str, Any] = await storage.read(LEADS, lead_ids)  # a view changes its leads
+    leads = await storage.read(LEADS, lead_ids)
     # Read the markers after the leads: a slow process may have stored a lead after its erasure.
     markers |= await erased(storage, [f"lead:{lead_id}" for lead_id in lead_ids], pepper)
     there = {lead_id: lead for lead_id, lead in leads.items() if f"lead:{lead_id}" not in markers}
@@ -68,9 +70,8 @@ async def _save_leads(storage: Storage, plan: CapturePlan, pepper: str) -> bool:
 
     Crash after the inserts → a lead is stored beside its erasure marker → `read_view` finds it in the redelivery.
     """
-    inserts: list[Any] = [*plan.inserts.values()]  # a plan builds its leads field by field
     existed, changed = await asyncio.gather(
-        storage.insert_new(LEADS, inserts),
+        storage.insert_new(LEADS, list(plan.inserts.values())),
         storage.change(LEADS, [Change(i, {"revision": plan.bases[i]}, {"$set": s}) for i, s in plan.sets.items()]),
     )
     own = {lead_id: lead for lead_id, lead in plan.inserts.items() if lead_id not in existed}
@@ -80,15 +81,15 @@ async def _save_leads(storage: Storage, plan: CapturePlan, pepper: str) -> bool:
     return changed and not existed and not late
 
 
-async def _delete_resurrected(storage: Storage, guards: Mapping[str, Document]) -> None:
+async def _delete_resurrected(storage: Storage, guards: Mapping[str, LeadGuard]) -> None:
     await storage.delete_guarded(LEADS, guards)
 
 
-def _guard(row: Document, plan: CapturePlan) -> Document:
+def _guard(row: CaptureRow, plan: CapturePlan) -> Mapping[str, object]:
     return {} if row.get("erased") or row["_id"] in plan.restarted else _UNMARKED
 
 
-async def _mark_applied(storage: Storage, applied: Sequence[Document]) -> None:
+async def _mark_applied(storage: Storage, applied: Sequence[CaptureDecision]) -> None:
     """Mark the captures' rows as applied.
 
     Crash after it → rows and leads both remember → the redelivery finds the captures applied.
@@ -109,18 +110,19 @@ def _marks(plan: CapturePlan) -> list[Change]:
     ]
 
 
-async def _claim(storage: Storage, claims: Mapping[str, str], marks: Mapping[str, list[str]] = _NO_MARKS) -> bool:
+async def _claim(storage: Storage, claims: Mapping[str, str], marks: Mapping[str, Sequence[str]] = _NO_MARKS) -> bool:
     # Another process that makes the same claim for the same lead decides on the same capture.
     existed = await storage.insert_new(
-        IDENTITIES,
-        [
-            {"_id": claim, "leadIds": [lead], **({"names": marks[claim]} if claim in marks else {})}
-            for claim, lead in claims.items()
-        ],
+        IDENTITIES, [_claim_row(claim, lead, marks.get(claim)) for claim, lead in claims.items()]
     )
     stored = await storage.read(IDENTITIES, existed)
     # A claim that isn't found was released, or isn't acknowledged yet: treat it as another lead's.
-    return all(claims[claim] in stored.get(claim, {}).get("leadIds", ()) for claim in existed)
+    return all(claim in stored and claims[claim] in stored[claim].get("leadIds", ()) for claim in existed)
+
+
+def _claim_row(claim: str, lead_id: str, marks: Sequence[str] | None) -> IdentityClaim:
+    row: IdentityClaim = {"_id": claim, "leadIds": [lead_id]}
+    return row if marks is None else {**row, "names": list(marks)}
 
 
 async def create_indexes(storage: Storage) -> None:

@@ -1,7 +1,7 @@
 """The capture worker: `leads.captured` becomes `leads.created` or `leads.merged`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import structlog
 
@@ -11,7 +11,8 @@ from schemas.topics import CAPTURED, CREATED, MERGED, UPDATED
 from services.capture import store
 from services.capture.domain.decide import decide
 from services.capture.domain.identifying import IdentityRules
-from services.capture.domain.plan import Capture, Document, Outcome
+from services.capture.domain.plan import Outcome
+from services.capture.domain.view import Capture
 from shared.config import Reloading
 from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.domain.consent.statements import paths
@@ -20,7 +21,7 @@ from shared.domain.identity.older_forms import older_claims
 from shared.domain.identity.placeholders import Placeholders
 from shared.domain.moments import truncate_to_ms
 from shared.domain.size import slim
-from shared.domain.stored.lead_document import LeadDocument
+from shared.domain.stored.identity_documents import CaptureRow
 from shared.kafka.events import Outgoing, Received, TooLarge, emit
 from shared.leads.rights import CONFIGURED
 from shared.mongo import names as c
@@ -86,11 +87,10 @@ def _events(outcome: Outcome, received: Received) -> list[Outgoing]:
         return _lead_events(outcome.row, outcome.lead, received)
     except TooLarge:
         # An earlier release didn't limit a lead's size, so its event may exceed the record limit.
-        # An outcome's lead is a whole lead document.
-        return _lead_events(outcome.row, slim(cast("LeadDocument", outcome.lead)), received)
+        return _lead_events(outcome.row, slim(outcome.lead), received)
 
 
-def _lead_events(row: Document, document: Mapping[str, Any], received: Received) -> list[Outgoing]:
+def _lead_events(row: CaptureRow, document: Mapping[str, Any], received: Received) -> list[Outgoing]:
     lead, at, cause = Lead.of(document), document["updatedAt"], received.cause
     if row["outcome"] == "created":
         return [emit(CREATED, LeadCreated(lead=lead), cause=cause, key=lead.id, source=_SOURCE, at=at)]

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import cast
 
 from services.erasure.domain.decide import Document, Erasure, plan_erasures
 from shared.domain.listing import PERSONAL
 from shared.domain.provenance import erased_row
+from shared.domain.stored.identity_documents import ErasureMarker
 from shared.leads.documents import read_leads
 from shared.leads.erasure_markers import PEPPER, check_pepper, marker_id, pepper_mark, release
 from shared.mongo import names as collections
@@ -89,7 +91,8 @@ async def _count_names(storage: Storage, names: Sequence[str]) -> dict[str, Docu
 
 async def _write_markers(storage: Storage, markers: Mapping[str, Document], pepper: str) -> None:
     """Crash after some writes → some markers exist → the redelivery writes the others."""
-    rows = [*pepper_mark(pepper), *({"_id": id_, **marker} for id_, marker in markers.items())]
+    stored = [*pepper_mark(pepper), *({"_id": id_, **marker} for id_, marker in markers.items())]
+    rows = cast("list[ErasureMarker]", stored)  # the pepper's row has its hash alone
     there = await storage.insert_new(collections.ERASURE_MARKERS, rows)
     if PEPPER in there:
         await check_pepper(storage, pepper)

@@ -7,12 +7,12 @@ An output names its lead. An input may name an e-mail, or a lead that isn't stor
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from schemas import topics
 from services.insights.domain.timeline import DETAILS, activity_id, leads_of_effects, timeline_row
 from shared.domain.activity_documents import row_id
 from shared.domain.identity.normal_forms import email_key
-from shared.domain.stored.untyped import Document
 from shared.kafka.events import Received
 from shared.leads.documents import leads_by_email
 from shared.mongo.names import ACTIVITIES, CAPTURES, COMMANDS, LEADS, TIMELINE, TIMELINE_PENDING, CollectionName
@@ -20,7 +20,8 @@ from shared.mongo.storage import Storage
 
 # As long as the worker that handles an event can still read it.
 _KEPT = topics.CAPTURED.retention
-_ANSWERS = {
+# Their documents have different types; only `leadId` is read.
+_ANSWERS: Mapping[str, CollectionName[Any]] = {
     topics.CAPTURED.name: CAPTURES,
     topics.ACTIVITIES.name: ACTIVITIES,
     topics.ENGAGEMENTS.name: ACTIVITIES,
@@ -54,7 +55,7 @@ async def place_events(storage: Storage, received: Sequence[Received], now: date
 
 async def _stored_leads(storage: Storage, inputs: Sequence[Received]) -> dict[str, str]:
     """Return the leads of these inputs by the inputs' keys, as far as workers stored them."""
-    asked: dict[CollectionName[Document], list[str]] = {}
+    asked: dict[CollectionName[Any], list[str]] = {}
     for one in inputs:
         asked.setdefault(_ANSWERS[one.record.topic], []).append(one.key)
     found = await asyncio.gather(*(storage.read(place, keys, fields=("leadId",)) for place, keys in asked.items()))

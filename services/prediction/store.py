@@ -9,7 +9,7 @@ from services.prediction.domain.learning import condensing
 from services.prediction.domain.learning.features import History
 from shared.domain.model_documents import PROGRESS, STANDING, model_id
 from shared.domain.stored.untyped import Document
-from shared.mongo.names import ACTIVITIES, CAPTURES, LEADS, MODELS, PREDICTIONS, TIMELINE, CollectionName
+from shared.mongo.names import ACTIVITIES, CAPTURES, LEADS, MODELS, PREDICTIONS, TIMELINE, CollectionName, D
 from shared.mongo.retries import retry_on_conflict
 from shared.mongo.storage import Change, Storage
 
@@ -48,7 +48,7 @@ async def load_histories(storage: Storage, as_of: Mapping[str, datetime]) -> dic
 
 async def _condensed(
     storage: Storage,
-    collection: CollectionName[Document],
+    collection: CollectionName[D],
     fields: Sequence[str],
     condense: _Condense,
     as_of: Mapping[str, datetime],

@@ -1,8 +1,8 @@
 """Documents of captures that several workers write."""
 
-from typing import Any
+from shared.domain.stored.identity_documents import CaptureRow
 
 
-def erased_row(key: str, lead_id: str) -> dict[str, Any]:
+def erased_row(key: str, lead_id: str) -> CaptureRow:
     """Return the row of a capture whose lead was erased: enough to find a redelivery."""
     return {"_id": key, "leadId": lead_id, "erased": True}

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from shared.consuming.circuit_breaker import CircuitOpen
 from shared.domain.identity.older_forms import older_names
 from shared.domain.ids import derive
+from shared.domain.stored.identity_documents import ErasureMarker
 from shared.domain.stored.untyped import Document
 from shared.mongo.names import ERASURE_MARKERS, IDENTITIES
 from shared.mongo.retries import retry_on_conflict
@@ -43,7 +44,7 @@ def _ids(name: str, pepper: str) -> set[str]:
 
 async def erased(
     storage: Storage, names: Iterable[str], pepper: str, older: Mapping[str, str] | None = None
-) -> dict[str, Document]:
+) -> dict[str, ErasureMarker]:
     """Return the erasure markers of those names that were erased, by name; the newest of each.
 
     `older` maps names of earlier releases to today's, by which their markers are returned. Raises `WrongPepper`.
@@ -52,13 +53,13 @@ async def erased(
     by_id = {id_: name for form, name in forms.items() for id_ in _ids(form, pepper)}
     rows = await storage.read(ERASURE_MARKERS, [*by_id, PEPPER] if by_id else [])
     _check(rows.pop(PEPPER, None), pepper)
-    found: dict[str, Document] = {}
+    found: dict[str, ErasureMarker] = {}
     for id_, row in rows.items():
         found[by_id[id_]] = max(row, found.get(by_id[id_], row), key=lambda one: (one["at"], one["_id"]))
     return found
 
 
-def _check(pepper_row: Document | None, pepper: str) -> None:
+def _check(pepper_row: ErasureMarker | None, pepper: str) -> None:
     if pepper_row and pepper_row["hash"] != marker_id(PEPPER, pepper):
         raise WrongPepper("PANTRY_ERASURE_PEPPER is not the one in the markers of erased leads")
 

@@ -16,6 +16,7 @@ from shared.domain.stored.access_documents import (
     SessionDocument,
     UserDocument,
 )
+from shared.domain.stored.identity_documents import CaptureRow, ErasureMarker, IdentityClaim
 from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.untyped import Document
 
@@ -30,8 +31,8 @@ class CollectionName(str, Generic[D]):
 
 
 LEADS = CollectionName[LeadDocument]("leads")
-CAPTURES = CollectionName[Document]("captures")
-IDENTITIES = CollectionName[Document]("identities")
+CAPTURES = CollectionName[CaptureRow]("captures")
+IDENTITIES = CollectionName[IdentityClaim]("identities")
 ACTIVITIES = CollectionName[Document]("activities")
 COMMANDS = CollectionName[Document]("commands")
 OWNERS = CollectionName[Document]("owners")
@@ -39,7 +40,7 @@ ENROLMENTS = CollectionName[Document]("enrolments")
 STEPS = CollectionName[Document]("nurture_steps")
 PENDING_EVENTS = CollectionName[Document]("orphans")
 RESCORING = CollectionName[Document]("rescoring")
-ERASURE_MARKERS = CollectionName[Document]("tombstones")
+ERASURE_MARKERS = CollectionName[ErasureMarker]("tombstones")
 INSIGHTS = CollectionName[Document]("insights")
 ROLLUPS = CollectionName[Document]("rollups")
 LEAD_ROWS = CollectionName[Document]("lead_rows")

@@ -1,14 +1,18 @@
+# mypy: disable-error-code="arg-type,dict-item,misc"
+# Documents of other releases, and of any shape, come in on purpose.
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from services.capture.domain.decide import decide
 from services.capture.domain.decision_log import final_update, was_applied
-from services.capture.domain.plan import View
+from services.capture.domain.view import View
 from services.engagement.domain.decide import count_on_lead
 from shared.domain.activity_documents import activity
 from shared.domain.causes import REMEMBERED_MAX, REMEMBERED_MIN, CauseKind, may_have_forgotten, remember, remembered
-from tests.builders import NOW, capture, data, lead
+from shared.domain.stored.identity_documents import CaptureRow
+from tests.builders import NOW, capture, data, lead, reading_claims, written
 
 
 def test_a_lead_forgets_the_oldest_causes_many_at_once_and_names_them() -> None:
@@ -78,16 +82,19 @@ def test_a_capture_stays_with_the_lead_that_its_row_names_whatever_matches_bette
     phone = "(212) 555-0142"
     view = View({}, {}, {})
 
-    def take(key: str, payload: dict[str, Any]) -> dict[str, Any]:
+    def take(key: str, payload: dict[str, Any]) -> CaptureRow:
+        nonlocal view
         one = capture(key, payload)
-        view.claims |= {claim: [] for claim in one.identity.claims if claim not in view.claims}
-        row: dict[str, Any] = decide([one], view, NOW, "US").outcomes[0].row
-        return row
+        view = reading_claims(view, *one.identity.claims)
+        plan = decide([one], view, NOW, "US")
+        view = written(view, plan)
+        return plan.outcomes[0].row
 
     named = take("a", data(email="a@example.com", phone=phone))["leadId"]
     better = take("b", data(email="b@example.com", company="Elsewhere"))["leadId"]
     both = data(email="b@example.com", phone=phone)
-    view.rows["c"] = {"_id": "c", "leadId": named, "ordinal": 2, "outcome": "merged", "applied": False}
+    stored: CaptureRow = {"_id": "c", "leadId": named, "ordinal": 2, "outcome": "merged", "applied": False}
+    view = replace(view, rows={**view.rows, "c": stored})
     row = take("c", both)
     assert (row["leadId"], row["outcome"], row["matchScore"]) == (named, "merged", 125)
     assert better in row["otherMatches"]

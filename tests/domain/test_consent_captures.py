@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from services.capture.domain.decide import decide
-from services.capture.domain.plan import Capture, Outcome, View
+from services.capture.domain.plan import Outcome
+from services.capture.domain.view import Capture, View
 from services.erasure.domain.decide import plan_erasures
 from shared.domain.consent.contact_permission import ConsentPolicy, departure
 from shared.domain.consent.statements import Statement, restate
 from shared.domain.identity.normal_forms import identity_of
-from tests.builders import NOW, data, lead
+from tests.builders import NOW, data, lead, written
 
 HOUR = timedelta(hours=1)
 
@@ -34,10 +35,9 @@ class Taken:
     def __init__(self, markers: dict[str, Any] | None = None) -> None:
         self.view = View({}, {}, {}, markers or {})
 
-    def take(self, *captures: Capture, now: datetime = NOW + 100 * HOUR) -> list[Outcome]:
+    def take(self, *captures: Capture, now: datetime = NOW + 100 * HOUR) -> Sequence[Outcome]:
         plan = decide(captures, self.view, now, "US")
-        for row in [*plan.rows, *plan.redecided]:
-            self.view.rows[row["_id"]] = row
+        self.view = written(self.view, plan)
         return plan.outcomes
 
     @property
@@ -216,6 +216,6 @@ def test_a_capture_that_is_decided_again_states_what_its_row_says() -> None:
     taken, yes = Taken(), said("yes", 50, email=True, dated=False)
     taken.take(yes, now=NOW)
     kept = taken.lead["standing"]
-    taken.view.leads.clear()
+    taken.view = replace(taken.view, leads={})
     taken.take(yes, now=NOW + 100 * HOUR)
     assert taken.lead["standing"] == kept

@@ -1,5 +1,6 @@
 import random
 from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,11 +9,12 @@ import pytest
 from services.capture.domain.claims import claims_of, older_of, view_of_claims
 from services.capture.domain.decide import decide
 from services.capture.domain.identifying import NAMES_MAX, IdentityRules
-from services.capture.domain.plan import Capture, CapturePlan
+from services.capture.domain.plan import CapturePlan
+from services.capture.domain.view import Capture, View
 from shared.domain.identity.normal_forms import NOT_GIVEN, identity_of
 from shared.domain.identity.older_forms import older_claims
 from shared.domain.identity.placeholders import Placeholders
-from tests.builders import NOW, capture, data
+from tests.builders import NOW, capture, data, written
 
 LISTED = IdentityRules(Placeholders(emails=("none@none.example",), phones=("212-555-0000",)))
 FEW = IdentityRules(names_max=3)
@@ -32,7 +34,7 @@ class Store:
         further: set[str] = set()
         while True:
             view = view_of_claims([*claims_of(captures), *further], older_of(captures), self.claims)
-            view.rows, view.leads = deepcopy(self.rows), deepcopy(self.leads)
+            view = replace(view, rows=self.rows, leads=self.leads)
             plan = decide(captures, view, NOW, "US", self.counting)
             if not plan.unread:
                 self.view = view
@@ -42,8 +44,8 @@ class Store:
     def take(self, *captures: Capture) -> CapturePlan:
         plan = self.plan(*captures)
         self.write(plan)
-        self.rows |= {row["_id"]: row for row in [*plan.rows, *plan.redecided]}
-        self.leads = self.view.leads
+        view = written(self.view, plan)
+        self.rows, self.leads = dict(view.rows), dict(view.leads)
         return plan
 
     def write(self, plan: CapturePlan) -> None:
@@ -59,6 +61,11 @@ class Store:
 def named(number: int, email: str = "info@example.com", **more: Any) -> Capture:
     payload = data(email=email, first=f"First{number}", company=f"Company {number}", **more)
     return with_older(capture(f"c{number}", payload))
+
+
+def _marked(one: Capture, markers: Any) -> View:
+    """The view of a person whose identifiers have these erasure markers."""
+    return replace(view_of_claims(claims_of([one]), {}, {}), markers=markers)
 
 
 def with_older(one: Capture) -> Capture:
@@ -184,16 +191,14 @@ def test_a_no_at_a_placeholder_holds_for_the_real_address_that_takes_its_place()
 @pytest.mark.parametrize(("names", "claims"), [(FEW.names_max, [EMAIL]), (FEW.names_max + 1, [])])
 def test_a_shared_address_stays_shared_when_the_lead_that_held_it_is_erased(names: int, claims: list[str]) -> None:
     one = named(9)
-    view = view_of_claims(claims_of([one]), {}, {})
-    view.markers = {EMAIL: {"_id": "x", "leadId": "gone", "at": NOW - timedelta(days=1), "names": names}}
+    view = _marked(one, {EMAIL: {"_id": "x", "leadId": "gone", "at": NOW - timedelta(days=1), "names": names}})
     (outcome,) = decide([one], view, NOW, "US", FEW).outcomes
     assert outcome.row["claims"] == claims
 
 
 def test_a_late_capture_with_a_shared_address_is_not_taken_for_the_erased_person_s() -> None:
     one = named(9)
-    view = view_of_claims(claims_of([one]), {}, {})
-    view.markers = {EMAIL: {"_id": "x", "leadId": "gone", "at": NOW + timedelta(days=1), "names": 4}}
+    view = _marked(one, {EMAIL: {"_id": "x", "leadId": "gone", "at": NOW + timedelta(days=1), "names": 4}})
     (outcome,) = decide([one], view, NOW, "US", FEW).outcomes
     assert outcome.lead is not None
 
@@ -202,8 +207,7 @@ def test_what_an_erased_person_refused_at_a_placeholder_is_nobody_else_s_word() 
     other = named(2, email="none@none.example")
     stone = {"_id": "x", "leadId": "gone", "at": NOW - timedelta(days=1)}
     refused = [{"at": NOW - timedelta(days=2), "reason": "unsubscribed"}]
-    view = view_of_claims(claims_of([other]), {}, {})
-    view.markers = {"email:none@none.example": stone | {"refused": refused}}
+    view = _marked(other, {"email:none@none.example": stone | {"refused": refused}})
     (outcome,) = decide([other], view, NOW, "US", LISTED).outcomes
     assert outcome.lead is not None
     assert not outcome.lead.get("standing")
@@ -268,7 +272,7 @@ def test_what_leads_to_an_erased_lead_is_released_in_every_form() -> None:
     store, one = Store(), with_older(capture("c1", IN_PUNYCODE))
     lead_id = before_the_upgrade(store, one)
     view = view_of_claims(claims_of([one]), one.older, store.claims)
-    view.markers = {f"lead:{lead_id}": {"_id": "t", "leadId": lead_id, "at": NOW}}
+    view = replace(view, markers={f"lead:{lead_id}": {"_id": "t", "leadId": lead_id, "at": NOW}})
     plan = decide([one], view, NOW, "US")
     assert set(plan.releases) >= {(form, lead_id) for form in one.older}
     assert plan.outcomes[0].lead is None

@@ -1,3 +1,5 @@
+# mypy: disable-error-code="arg-type,dict-item,misc"
+# Documents of other releases, and of any shape, come in on purpose.
 from datetime import timedelta
 from typing import Any
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from services.capture.domain.merge import differences
+from services.capture.domain.filling import differences
 from shared.config import ConfigError, load_config
 from shared.domain.identity.normal_forms import NOT_GIVEN, compare, identity_of
 from shared.domain.identity.placeholders import Placeholders

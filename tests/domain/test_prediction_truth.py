@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.commands import Bant
 from services.capture.domain.decide import decide
-from services.capture.domain.plan import View
+from services.capture.domain.view import View
 from services.conversion.domain import decide as conversion
 from services.engagement.domain.decide import engagement_activity
 from services.prediction.domain.judging.evaluation import evaluate_models
@@ -25,7 +25,7 @@ from services.prediction.domain.learning.sample import Sample, sample_of
 from services.prediction.domain.serving.batch_prediction import by_model
 from services.prediction.domain.serving.heuristic import by_heuristic
 from services.qualification.domain import decide as qualification
-from tests.builders import NOW, capture, data, lead
+from tests.builders import NOW, capture, data, lead, written
 
 DAY = timedelta(days=1)
 _KINDS: dict[str, Kind] = {"size": "category", "visits": "number", "noise": "number"}
@@ -55,7 +55,7 @@ _LATER = st.sampled_from(["capture", "engagement", "progressive", "bant", "conve
 _BANT = Bant.model_validate({"budget": {"confirmed": True}, "timeline": {"urgency": "immediate"}})
 
 
-def _happens(what: str, number: int, view: View, rows: list[dict[str, Any]], captures: list[dict[str, Any]]) -> None:
+def _happens(what: str, number: int, view: View, rows: list[dict[str, Any]], captures: list[dict[str, Any]]) -> View:
     """Let the services decide on the one lead, as they do, after the moment that is looked back to."""
     at, key = NOW + (11 + number) * DAY, f"k{number}"
     asked = qualification.QualificationRequest(key, "kim", at, (at.isoformat(), key))
@@ -66,7 +66,8 @@ def _happens(what: str, number: int, view: View, rows: list[dict[str, Any]], cap
         more = data(phone="+13125550100", company=company, source="trade_show", contact={"title": "Chef"})
         plan = decide([capture(key, more | {"context": {"campaign": "show"}}, at)], view, at, "US")
         captures += [{**row, "knownAt": at} for row in plan.rows]
-    elif what == "engagement":
+        return written(view, plan)
+    if what == "engagement":
         made = engagement_activity(key, who, "clicked_pricing", at, source="/mailer", address=None, trigger=None)
         rows.append({**made, "knownAt": at})
     elif document["status"] != "converted" and what == "progressive":
@@ -77,6 +78,7 @@ def _happens(what: str, number: int, view: View, rows: list[dict[str, Any]], cap
     elif document["status"] == "qualified":
         document |= conversion.convert_lead(document, {}, key, at)
         rows.append({**conversion.conversion_activity(key, who, "kim", at), "knownAt": at})
+    return view
 
 
 @given(st.lists(_LATER, max_size=6), st.sampled_from([(), ("opened_email",)]))
@@ -84,14 +86,16 @@ def test_whatever_the_services_do_with_a_lead_later_its_vector_of_that_moment_st
     later: list[str], earlier: tuple[str, ...]
 ) -> None:
     view, rows, as_of = View({}, {}, {}), list[dict[str, Any]](), NOW + 10 * DAY
-    captures = [{**row, "knownAt": NOW} for row in decide([capture("first")], view, NOW, "US").rows]
+    plan = decide([capture("first")], view, NOW, "US")
+    view, captures = written(view, plan), [{**row, "knownAt": NOW} for row in plan.rows]
     document: Any
     (who, document), *_ = view.leads.items()
     for action in earlier:
         rows.append(engagement_activity("e", who, action, NOW + DAY, source="/mailer", address=None, trigger=None))
     before = vector(History(document, captures, rows), as_of)
     for number, what in enumerate(later):
-        _happens(what, number, view, rows, captures)
+        view = _happens(what, number, view, rows, captures)
+    (document,) = view.leads.values()
     assert vector(History(document, captures, rows), as_of) == before
 
 

@@ -1,3 +1,5 @@
+# mypy: disable-error-code="arg-type,dict-item,misc"
+# Documents of other releases, and of any shape, come in on purpose.
 """Claims of earlier releases in today's form: what the command leaves, whatever ends it and whoever writes beside."""
 
 import asyncio

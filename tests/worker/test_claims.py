@@ -1,3 +1,5 @@
+# mypy: disable-error-code="arg-type,dict-item,misc"
+# Documents of other releases, and of any shape, come in on purpose.
 """What capture knows of the claims that it makes, whatever the database answers at that moment."""
 
 import asyncio
@@ -11,7 +13,8 @@ import pytest
 from deploy.local import LocalServers
 from services.capture.domain.decide import decide
 from services.capture.domain.identifying import IdentityRules
-from services.capture.domain.plan import Capture, CapturePlan
+from services.capture.domain.plan import CapturePlan
+from services.capture.domain.view import Capture
 from services.capture.store import _claim, read_view, save
 from services.erasure.store import erase
 from shared.domain.identity.normal_forms import identity_of

@@ -7,14 +7,14 @@ and of their captures show its meaning. An older name can be the current name of
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from services.capture.domain.claims import SHARED_MAX
-from services.capture.domain.merge import apply_changes, deep_copy
-from services.capture.domain.plan import Document
+from services.capture.domain.filling import with_changes
 from shared.domain.identity.normal_forms import email_key, identity_of
 from shared.domain.identity.older_forms import older_claims
 from shared.domain.identity.placeholders import Placeholders
+from shared.domain.stored.lead_document import LeadDocument
 
 PERSON = "pcn:"
 OF_A_PERSON = frozenset({"company.name", "contact.firstName", "contact.lastName", "contact.phone"})
@@ -39,11 +39,11 @@ def differs_in_person(row: Mapping[str, Any]) -> bool:
     return any(one["path"] in OF_A_PERSON for one in row.get("differed") or ())
 
 
-def identifying_texts(lead: Mapping[str, Any], row: Mapping[str, Any]) -> Document:
-    """Return a capture's identifying texts: its lead's, with the differences that its row has."""
-    texts = {part: deep_copy(lead.get(part) or {}) for part in ("company", "contact")}
-    apply_changes(texts, {one["path"]: one["value"] for one in row.get("differed") or () if one["path"] in OF_A_PERSON})
-    return texts
+def identifying_texts(lead: Mapping[str, Any], row: Mapping[str, Any]) -> LeadDocument:
+    """Return a lead with a capture's identifying texts: its own, with the differences that the row has."""
+    differed = {one["path"]: one["value"] for one in row.get("differed") or () if one["path"] in OF_A_PERSON}
+    # The lead may be read in part: its identifying fields alone.
+    return with_changes(cast("LeadDocument", lead), differed)
 
 
 def person_claims(

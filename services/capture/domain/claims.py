@@ -7,10 +7,11 @@ is known by every address that they ever used.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
 
-from services.capture.domain.plan import Capture, CapturePlan, View
+from services.capture.domain.view import Capture, View
 from shared.domain.identity.normal_forms import Identity, Match, compare, identity_of
+from shared.domain.stored.identity_documents import IdentityClaim
 
 SHARED_MAX = 50
 """Most leads per phone + company + name: every capture of that person reads all of them."""
@@ -29,33 +30,31 @@ def older_of(captures: Iterable[Capture]) -> dict[str, str]:
     return {older: claim for capture in captures for older, claim in capture.older.items()}
 
 
-def view_of_claims(names: Iterable[str], older: Mapping[str, str], rows: Mapping[str, Mapping[str, Any]]) -> View:
+def view_of_claims(names: Iterable[str], older: Mapping[str, str], rows: Mapping[str, IdentityClaim]) -> View:
     """Return a view of these claims alone, from rows in current and older forms."""
-    view = View({}, {name: list(rows[name]["leadIds"]) if name in rows else [] for name in names}, {})
-    view.marks = {name: list(row["names"]) for name, row in rows.items() if "names" in row}
+    claims = {name: list(rows[name]["leadIds"]) if name in rows else [] for name in names}
+    forms: dict[str, list[str]] = {}
     for form, claim in older.items():
         if form in rows:
-            held = view.claims.setdefault(claim, [])
+            held = claims.setdefault(claim, [])
             held += [one for one in rows[form]["leadIds"] if one not in held]
-            view.older.setdefault(claim, []).append(form)
-    view.rewritable = view.older.keys() - rows.keys()
-    return view
+            forms.setdefault(claim, []).append(form)
+    rewritable = {claim: claim not in rows for claim in forms}
+    marks = {name: list(row["names"]) for name, row in rows.items() if "names" in row}
+    return View({}, claims, {}, older=forms, rewritable=rewritable, marks=marks)
 
 
-def find_matches(capture: Capture, view: View, region: str) -> list[tuple[str, Match]]:
-    """Return the leads that `capture` duplicates: highest score first, then the oldest."""
-    by_email = view.claims.get(capture.known_by.email_claim or "", ())
-    by_person = view.claims.get(capture.known_by.person_claim or "", ())
+def find_matches(known_by: Identity, view: View, region: str) -> list[tuple[str, Match]]:
+    """Return the leads that this person duplicates: highest score first, then the oldest."""
+    by_email = view.claims.get(known_by.email_claim or "", ())
+    by_person = view.claims.get(known_by.person_claim or "", ())
     found = []
     for lead_id in dict.fromkeys([*by_email, *by_person]):
         lead = view.leads.get(lead_id)
         if lead is None:
             continue
         match = compare(
-            capture.known_by,
-            identity_of(lead, region),
-            known_email=lead_id in by_email,
-            known_person=lead_id in by_person,
+            known_by, identity_of(lead, region), known_email=lead_id in by_email, known_person=lead_id in by_person
         )
         if match.duplicate:
             found.append((lead_id, match))
@@ -68,24 +67,38 @@ def belongs_to_another(claim: str | None, lead_id: str, view: View) -> bool:
     return bool(holders) and lead_id not in holders
 
 
-def claim_identifiers(identity: Identity, lead: Mapping[str, Any], view: View, plan: CapturePlan) -> None:
-    """Plan the claims of `identity` for `lead`; an e-mail's claim that has another lead stays.
+@dataclass(frozen=True, slots=True)
+class ClaimWrite:
+    """A claim to make for a lead, or a stored claim that the lead `joins`. `unread` claims were not read."""
 
-    Several leads can share the claim of a phone + company + name.
+    claim: str
+    lead_id: str
+    joins: bool = False
+    unread: bool = False
+
+
+def claim_identifiers(view: View, identity: Identity, lead_id: str) -> tuple[View, list[ClaimWrite]]:
+    """Return the claims of `identity` to write for the lead, and the view after it.
+
+    An e-mail's claim that has another lead stays. Several leads can share the claim of a phone + company + name.
     """
-    for claim in identity.claims:
-        if claim not in view.claims:
-            plan.unread.add(claim)
-        holders = view.claims.setdefault(claim, [])
-        if not holders:
-            plan.claims[claim] = lead["_id"]
-            holders.append(lead["_id"])
-        elif claim in view.rewritable and (lead["_id"] in holders or claim == identity.person_claim):
-            # The claim is stored in an older form only: this adds the current form.
-            view.rewritable.discard(claim)
-            plan.claims[claim] = lead["_id"]
-            holders += [] if lead["_id"] in holders else [lead["_id"]]
-        elif claim == identity.person_claim and lead["_id"] not in holders and len(holders) < SHARED_MAX:
-            # Two leads with different e-mails can share phone + company + name: the claim leads to both.
-            plan.joins.append((claim, lead["_id"]))
-            holders.append(lead["_id"])
+    found = (_claim_write(view, claim, lead_id, person=claim == identity.person_claim) for claim in identity.claims)
+    writes = [one for one in found if one]
+    held = {one.claim: view.claims.get(one.claim, ()) for one in writes}
+    return view.with_claims(
+        {claim: [*holders, lead_id] for claim, holders in held.items() if lead_id not in holders},
+        {claim: False for claim, holders in held.items() if holders and view.rewritable.get(claim)},
+    ), writes
+
+
+def _claim_write(view: View, claim: str, lead_id: str, *, person: bool) -> ClaimWrite | None:
+    holders = view.claims.get(claim, ())
+    if not holders:
+        return ClaimWrite(claim, lead_id, unread=claim not in view.claims)
+    if view.rewritable.get(claim) and (lead_id in holders or person):
+        # The claim is stored in an older form only: this adds the current form.
+        return ClaimWrite(claim, lead_id)
+    if person and lead_id not in holders and len(holders) < SHARED_MAX:
+        # Two leads with different e-mails can share phone + company + name: the claim leads to both.
+        return ClaimWrite(claim, lead_id, joins=True)
+    return None

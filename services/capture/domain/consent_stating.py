@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from services.capture.domain.view import Capture
 from shared.domain.consent.statements import CHANNELS, EMAIL, PHONE, Restated, Statement, restate
 from shared.domain.identity.normal_forms import Identity
 from shared.domain.moments import truncate_to_ms
+from shared.domain.stored.identity_documents import CaptureRow
 
 Document = dict[str, Any]
 
@@ -23,31 +25,29 @@ Otherwise no later refusal could lift a yes with a mistyped year. The capture's 
 """
 
 
-def statements_of(  # noqa: PLR0913 - what a capture says
-    key: str,
-    source: str,
-    at: datetime,
-    data: Mapping[str, Any],
-    identity: Identity,
-    *,
-    now: datetime,
-    void_until: datetime | None,
-    row: Mapping[str, Any] | None = None,
+def statements_of(
+    capture: Capture, identity: Identity, *, now: datetime, void_until: datetime | None, row: CaptureRow | None = None
 ) -> list[Statement]:
-    """Return the statements of a capture made `at`.
+    """Return the statements of a capture, at the addresses of this identity.
 
     Those up to `void_until` (an erasure) are void.
 
     A stored `row` keeps the time that an earlier decision gave its statements.
     """
-    consent = data.get("consent") or {}
-    said_at, dated = _decided_time(row) or _statement_time(consent, source, at, now)
+    consent, source = capture.data.get("consent") or {}, capture.event_source
+    said_at, dated = _decided_time(row) or _statement_time(consent, source, capture.captured_at, now)
     if void_until is not None and said_at <= void_until:
         return []
     addresses = {EMAIL: identity.email, PHONE: identity.phone}
     return [
         Statement(
-            channel, addresses[channel], given=consent[channel], at=said_at, source=source, cause=key, dated=dated
+            channel,
+            addresses[channel],
+            given=consent[channel],
+            at=said_at,
+            source=source,
+            cause=capture.key,
+            dated=dated,
         )
         for channel in CHANNELS
         if consent.get(channel) is not None

@@ -6,12 +6,12 @@ decision leaves the log, the row takes it over: `applied` is true then, and no p
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
-from services.capture.domain.merge import differences
-from shared.domain.causes import CauseKind, remembered
-
-Document = dict[str, Any]
+from services.capture.domain.filling import differences
+from shared.domain.causes import CauseKind, remember, remembered
+from shared.domain.stored.identity_documents import CaptureRow
+from shared.domain.stored.lead_document import CaptureDecision, LeadDocument
 
 _DECISION = (
     *("outcome", "ordinal", "knownAt", "matchScore", "matchedOn", "otherMatches", "filled", "reopened"),
@@ -19,43 +19,66 @@ _DECISION = (
 )
 
 
-def decision_of(row: Mapping[str, Any]) -> Document:
+def record_decision(lead: LeadDocument, row: CaptureRow) -> LeadDocument:
+    """Return the lead with this capture's decision in its log."""
+    return {**lead, "decided": [*lead.get("decided", ()), _decision_of(row)]}
+
+
+def trim_decisions(
+    changes: Mapping[str, Mapping[str, Any]], bases: Mapping[str, int]
+) -> tuple[dict[str, dict[str, Any]], list[CaptureDecision]]:
+    """Limit the decision log in each lead's changes; return also the decisions that leave it.
+
+    `bases` are the leads' revisions before. The plan writes the decisions that leave to their captures' rows.
+    """
+    trimmed, forgotten = {}, list[CaptureDecision]()
+    for lead_id, change in changes.items():
+        fresh, decided = change["revision"] - bases[lead_id], change["decided"]
+        memory = remember(decided[:-fresh], decided[-fresh:])
+        trimmed[lead_id] = {**change, "decided": memory.held}
+        forgotten += memory.forgotten
+    return trimmed, forgotten
+
+
+def _decision_of(row: CaptureRow) -> CaptureDecision:
     """Return the entry of the decision log for this capture's row."""
-    return {"key": row["_id"], **{name: row[name] for name in _DECISION if name in row}}
+    fields: Mapping[str, object] = row
+    said = {name: fields[name] for name in _DECISION if name in fields}
+    return cast("CaptureDecision", {"key": row["_id"], **said})
 
 
-def final_update(decided: Mapping[str, Any]) -> Document:
+def final_update(decided: CaptureDecision) -> dict[str, dict[str, object]]:
     """Return the update that moves a decision from the lead's log to the capture's row."""
-    none = {name: "" for name in _DECISION if name not in decided}
-    said = {name: decided[name] for name in _DECISION if name in decided}
+    fields: Mapping[str, object] = decided
+    none: dict[str, object] = {name: "" for name in _DECISION if name not in fields}
+    said = {name: fields[name] for name in _DECISION if name in fields}
     return {"$set": {**said, "applied": True}, **({"$unset": none} if none else {})}
 
 
-def was_applied(row: Mapping[str, Any], lead: Mapping[str, Any]) -> bool:
+def was_applied(row: CaptureRow, lead: LeadDocument) -> bool:
     """Return whether the lead has this row's capture."""
     if row.get("applied") or row["_id"] in remembered(lead, CauseKind.CAPTURE):
         return True
     return "applied" not in row and _was_applied_unmarked(row, lead)
 
 
-def _was_applied_unmarked(row: Mapping[str, Any], lead: Mapping[str, Any]) -> bool:
+def _was_applied_unmarked(row: CaptureRow, lead: LeadDocument) -> bool:
     """Return the same for a row of a release before `applied`, by its ordinal on the lead."""
-    places = {one["ordinal"] for one in lead.get(CauseKind.CAPTURE.value, ())}
+    places = {one["ordinal"] for one in lead.get("decided", ())}
     return row["ordinal"] <= lead["captureCount"] and row["ordinal"] not in places
 
 
-def correct_row(row: Document, data: Mapping[str, Any], lead: Mapping[str, Any]) -> Document:
+def correct_row(row: CaptureRow, data: Mapping[str, Any], lead: LeadDocument) -> CaptureRow:
     """Return the row with the decision that its lead remembers; unchanged if there is none.
 
     `data` is the capture's payload.
     """
-    decided = next((one for one in lead.get(CauseKind.CAPTURE.value, ()) if one["key"] == row["_id"]), None)
+    decided = next((one for one in lead.get("decided", ()) if one["key"] == row["_id"]), None)
     if decided is None or row.get("applied"):
         return row
-    right = {name: value for name, value in row.items() if name not in (*_DECISION, "differed")}
-    right |= {name: value for name, value in decided.items() if name != "key"}
-    same = row.get("outcome") == right["outcome"]
-    differed = row.get("differed") if same else differences(data, dict(lead))[1]
-    if differed or right["outcome"] == "merged":
-        right["differed"] = differed or []
-    return right
+    kept = {name: value for name, value in row.items() if name not in (*_DECISION, "differed")}
+    said = {name: value for name, value in decided.items() if name != "key"}
+    same = row.get("outcome") == decided["outcome"]
+    differed = row.get("differed") if same else differences(data, lead)[1]
+    further = {"differed": differed or []} if differed or decided["outcome"] == "merged" else {}
+    return cast("CaptureRow", {**kept, **said, **further})

@@ -11,12 +11,15 @@ add a few marks more.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
-from services.capture.domain.plan import Capture, CapturePlan, View
+from services.capture.domain.view import Capture, View
 from shared.domain.identity.normal_forms import Identity, name_key
 from shared.domain.identity.placeholders import NO_PLACEHOLDERS, Placeholders
 from shared.domain.ids import derive
+from shared.domain.stored.identity_documents import DifferingValue
+from shared.domain.stored.lead_document import LeadDocument
 
 NAMES_MAX = 50
 _MARK_LENGTH = 8
@@ -34,42 +37,49 @@ class IdentityRules:
 DEFAULT_IDENTITY_RULES = IdentityRules()
 
 
-def drop_shared_email(
-    identity: Identity, data: Mapping[str, Any], view: View, rules: IdentityRules, region: str
-) -> Identity:
+@dataclass(frozen=True, slots=True)
+class DecisionRules:
+    """What the decisions of one batch share: the time, the phone numbers' region, the configured rules."""
+
+    now: datetime
+    region: str
+    identity: IdentityRules
+
+
+def drop_shared_email(identity: Identity, data: Mapping[str, Any], view: View, rules: DecisionRules) -> Identity:
     """Return the identity of a capture or lead without placeholders and a shared e-mail."""
-    identity = without_placeholders(identity, rules, region)
-    if identity.email and _is_shared(identity, data, view, rules):
+    identity = without_placeholders(identity, rules)
+    if identity.email and _is_shared(identity, data, view, rules.identity):
         return replace(identity, email=None)
     return identity
 
 
-def without_placeholders(identity: Identity, rules: IdentityRules, region: str) -> Identity:
+def without_placeholders(identity: Identity, rules: DecisionRules) -> Identity:
     """Return the identity without placeholders."""
-    listed = rules.placeholders.identifies_nobody
+    listed = rules.identity.placeholders.identifies_nobody
     if identity.email and listed(email=identity.email):
         identity = replace(identity, email=None)
-    if identity.phone and listed(phone=identity.phone, region=region):
+    if identity.phone and listed(phone=identity.phone, region=rules.region):
         identity = replace(identity, phone=None)
     return identity
 
 
-def replaces_placeholder(
-    differed: Mapping[str, Any], lead: Mapping[str, Any], rules: IdentityRules, region: str
-) -> bool:
+def replaces_placeholder(differed: DifferingValue, lead: LeadDocument, rules: DecisionRules) -> bool:
     """Return whether the lead has a placeholder where the capture has a real e-mail or phone."""
     name = _IDENTIFIERS.get(differed["path"])
     if name is None:
         return False
-    listed, held = rules.placeholders.identifies_nobody, lead["contact"][name]
-    return listed(**{name: held}, region=region) and not listed(**{name: differed["value"]}, region=region)
+    # Both identifiers are texts, of the capture and of the lead.
+    contact, value = cast("Mapping[str, str]", lead["contact"]), cast("str", differed["value"])
+    listed, region = rules.identity.placeholders.identifies_nobody, rules.region
+    return listed(**{name: contact[name]}, region=region) and not listed(**{name: value}, region=region)
 
 
 def _is_shared(identity: Identity, data: Mapping[str, Any], view: View, rules: IdentityRules) -> bool:
     claim = identity.email_claim or ""
     marks = view.marks.get(claim, ())
     # An erasure deletes the claim; its erasure marker keeps the number of names.
-    if view.markers.get(claim, {}).get("names", 0) > rules.names_max:
+    if claim in view.markers and view.markers[claim].get("names", 0) > rules.names_max:
         return True
     if len(marks) < rules.names_max:
         return False
@@ -77,19 +87,26 @@ def _is_shared(identity: Identity, data: Mapping[str, Any], view: View, rules: I
     return len(marks) > rules.names_max or (own is not None and own not in marks)
 
 
-def mark_name(capture: Capture, view: View, plan: CapturePlan, rules: IdentityRules) -> None:
+@dataclass(frozen=True, slots=True)
+class NameMark:
+    """A name mark to add to an e-mail's claim; `shared_by` is a lead of it if it is shared from now on."""
+
+    claim: str
+    mark: str
+    shared_by: str | None
+
+
+def mark_name(view: View, capture: Capture, rules: DecisionRules) -> tuple[View, NameMark | None]:
     """Add the capture's name to its e-mail's claim, unless it has this name or enough others."""
-    claim = capture.identity.email_claim or ""
-    own, marks = _mark_of(claim, capture.data), view.marks.setdefault(claim, [])
-    stored = bool(view.claims.get(claim)) and claim not in view.rewritable
-    if own is None or own in marks or len(marks) > rules.names_max or not stored:
-        return
-    if rules.placeholders.identifies_nobody(email=capture.identity.email):
-        return
-    marks.append(own)
-    plan.marks.setdefault(claim, []).append(own)
-    if len(marks) > rules.names_max:
-        plan.shared.append(view.claims[claim][0])
+    claim, most = capture.identity.email_claim or "", rules.identity.names_max
+    own, marks = _mark_of(claim, capture.data), view.marks.get(claim, ())
+    stored = bool(view.claims.get(claim)) and not view.rewritable.get(claim)
+    if own is None or own in marks or len(marks) > most or not stored:
+        return view, None
+    if rules.identity.placeholders.identifies_nobody(email=capture.identity.email):
+        return view, None
+    shared_by = view.claims[claim][0] if len(marks) == most else None
+    return view.with_mark(claim, own), NameMark(claim, own, shared_by)
 
 
 def _mark_of(claim: str, data: Mapping[str, Any]) -> str | None:

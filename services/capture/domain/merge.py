@@ -1,88 +1,183 @@
-"""Merging: what a capture adds to an existing lead, and where both differ.
+"""Merging: the lead that a capture creates or changes, its consent and its claims.
 
 The rules are in schemas/README.md#merge.
 """
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
-from services.capture.domain.claims import IDENTIFYING
-from shared.domain.identity.normal_forms import is_given
-from shared.domain.moments import truncate_to_ms
-from shared.domain.size import CAPTURED_BYTES_MAX, encoded_size, lead_size
+from services.capture.domain.claims import IDENTIFYING, ClaimWrite, belongs_to_another, claim_identifiers
+from services.capture.domain.consent_stating import kept_refusals, restate_lead, statement_fields, statements_of
+from services.capture.domain.erasure import latest_erasure
+from services.capture.domain.filling import MERGED_SECTIONS, cut_to_size, deep_copy, differences, with_changes
+from services.capture.domain.identifying import (
+    DecisionRules,
+    NameMark,
+    drop_shared_email,
+    mark_name,
+    replaces_placeholder,
+    without_placeholders,
+)
+from services.capture.domain.match import Matched
+from services.capture.domain.view import Capture, View
+from shared.domain.identity.normal_forms import Identity, Match, identity_of
+from shared.domain.ids import derive
+from shared.domain.statuses import Move, after
+from shared.domain.stored.identity_documents import CaptureRow, DifferingValue
+from shared.domain.stored.lead_document import LeadDocument
 
-Document = dict[str, Any]
 
-MERGED_SECTIONS = ("company", "contact", "requirements", "context")
-"""Sections that a merge fills, in this order while the lead has room."""
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A lead with a capture, and the capture's row. `changes` are of a lead that exists, by path."""
 
-_CONTEXT_MAX = 50
-
-
-def deep_copy(value: Any) -> Any:
-    """Return a copy of a document or a part of one, with its own dictionaries and lists."""
-    if isinstance(value, dict):
-        return {name: deep_copy(one) for name, one in value.items()}
-    return [deep_copy(one) for one in value] if isinstance(value, list | tuple) else value
+    lead: LeadDocument
+    row: CaptureRow
+    creates: bool
+    changes: Mapping[str, object]
+    claims: Sequence[ClaimWrite] = ()
+    mark: NameMark | None = None
 
 
-def differences(data: Mapping[str, Any], lead: Mapping[str, Any]) -> tuple[Document, list[Document]]:
-    """Return the values that the capture fills, by path, and those that the lead can't take.
+def merge_capture(view: View, capture: Capture, matched: Matched, rules: DecisionRules) -> tuple[View, Merged]:
+    """Return the lead with this capture, and the view with the claims that now lead to it."""
+    merged = (
+        _fill(view, capture, matched.known_by, matched.candidates, rules)
+        if matched.candidates
+        else _create(view, capture, matched.known_by, rules)
+    )
+    merged = _state_consent(view, capture, matched.known_by, merged, rules)
+    return _claim(view, capture, matched.known_by, merged, rules)
 
-    The lead has another value there, or no room.
-    """
-    fills: Document = {}
-    differed: list[Document] = []
-    entries, room = _CONTEXT_MAX - len(lead.get("context") or ()), CAPTURED_BYTES_MAX - lead_size(lead)
-    for section, name, value in _leaves(data):
-        path, held = f"{section}.{name}", (lead.get(section) or {}).get(name)
-        if not _is_empty(held):
-            differed += [{"path": path, "value": value}] if held != value else []
-            continue
-        size, full = encoded_size({section: {name: value}}), section == "context" and entries <= 0
-        if full or (size > room and path not in IDENTIFYING):
-            differed.append({"path": path, "value": value})
-            continue
-        fills[path] = value
-        entries, room = entries - (section == "context"), room - size
-    if data["source"] != lead["source"]:
-        differed.append({"path": "source", "value": data["source"]})
+
+def _create(view: View, capture: Capture, known_by: Identity, rules: DecisionRules) -> Merged:
+    lead_id = _reserved_id(view, known_by) or _new_id(view, capture)
+    sections: Mapping[str, Any] = {
+        name: deep_copy(capture.data[name]) for name in MERGED_SECTIONS if capture.data.get(name)
+    }
+    whole = {
+        "_id": lead_id,
+        "source": capture.data["source"],
+        "status": "new",
+        **sections,
+        "createdAt": rules.now,
+        "updatedAt": rules.now,
+        "revision": 1,
+        "captureCount": 1,
+        # Workers of the previous release read this field.
+        "seen": [],
+    }
+    lead, left = cut_to_size(cast("LeadDocument", whole), capture.data)
+    row = _row(capture, lead, "created", rules)
+    return Merged(lead, {**row, "differed": left} if left else row, creates=True, changes={})
+
+
+def _new_id(view: View, capture: Capture) -> str:
+    lead_id = derive("lead", capture.key)
+    # The first id has an erasure marker when the lead was erased while this capture was handled.
+    return derive("lead", capture.key, lead_id) if f"lead:{lead_id}" in view.markers else lead_id
+
+
+def _reserved_id(view: View, known_by: Identity) -> str | None:
+    # The e-mail's claim comes first: two leads must never have one e-mail.
+    for claim in (known_by.email_claim, known_by.person_claim):
+        for lead_id in view.claims.get(claim or "", ()):
+            if lead_id not in view.leads:
+                return lead_id
+    return None
+
+
+def _fill(
+    view: View, capture: Capture, known_by: Identity, found: Sequence[tuple[str, Match]], rules: DecisionRules
+) -> Merged:
+    (lead_id, best), *others = found
+    lead = view.leads[lead_id]
+    fills, differed = _fills(view, capture, known_by, lead, rules)
+    status = after(Move.CAPTURED_AGAIN, lead["status"]).value
+    changes = {
+        **fills,
+        "updatedAt": rules.now,
+        "revision": lead["revision"] + 1,
+        "captureCount": lead["captureCount"] + 1,
+        **({"status": status} if status != lead["status"] else {}),
+    }
+    filled = with_changes(lead, changes)
+    row: CaptureRow = {
+        **_row(capture, filled, "merged", rules),
+        "matchScore": best.score,
+        "matchedOn": list(best.matched_on),
+        "otherMatches": [other for other, _ in others],
+        "filled": sorted(fills),
+        "differed": differed,
+        "reopened": status != lead["status"],
+    }
+    return Merged(filled, row, creates=False, changes=changes)
+
+
+def _fills(
+    view: View, capture: Capture, known_by: Identity, lead: LeadDocument, rules: DecisionRules
+) -> tuple[dict[str, object], list[DifferingValue]]:
+    """Return the values that the lead takes, by path, and those that only the capture's row keeps."""
+    fills, found = differences(capture.data, lead)
+    replacing = [one for one in found if replaces_placeholder(one, lead, rules)]
+    differed = [one for one in found if one not in replacing]
+    fills = {**fills, **{one["path"]: one["value"] for one in replacing}}
+    if "contact.email" in fills and belongs_to_another(known_by.email_claim, lead["_id"], view):
+        # Another lead has this e-mail.
+        differed.append({"path": "contact.email", "value": fills.pop("contact.email")})
     return fills, differed
 
 
-def cut_to_size(lead: Document, data: Mapping[str, Any]) -> list[Document]:
-    """Remove from a new lead values beyond its size limit; return them. Changes `lead`."""
-    if lead_size(lead) <= CAPTURED_BYTES_MAX:
-        return []
-    for section in MERGED_SECTIONS:
-        lead.pop(section, None)
-    fills, left = differences(data, lead)
-    apply_changes(lead, fills)
-    return left
+def _state_consent(view: View, capture: Capture, known_by: Identity, merged: Merged, rules: DecisionRules) -> Merged:
+    """Apply the capture's consent statements to its lead.
+
+    A statement at a placeholder has no address: it counts for every address of the person.
+    """
+    identity = without_placeholders(capture.identity, rules)
+    erased_at = latest_erasure([view.markers[claim] for claim in known_by.claims if claim in view.markers])
+    said = statements_of(
+        capture,
+        identity,
+        now=rules.now,
+        void_until=erased_at["at"] if erased_at else None,
+        row=view.rows.get(capture.key),
+    )
+    result = restate_lead(merged.lead, [*said, *kept_refusals(identity, view.markers)], rules.region)
+    row = cast("CaptureRow", {**merged.row, **statement_fields(said, capture.data)})
+    return replace(
+        merged,
+        lead=with_changes(merged.lead, result.set),
+        row={**row, "restated": result.changed} if result.changed else row,
+        changes={**merged.changes, **result.set},
+    )
 
 
-def apply_changes(lead: Document, changes: Mapping[str, Any]) -> None:
-    """Set fields, and paths of two names, on the lead document in place."""
-    for path, value in changes.items():
-        section, _, name = path.partition(".")
-        if name:
-            lead.setdefault(section, {})[name] = value
-        else:
-            lead[section] = value
+def _claim(
+    view: View, capture: Capture, known_by: Identity, merged: Merged, rules: DecisionRules
+) -> tuple[View, Merged]:
+    """Return the view and the lead with the claims of the capture, and of the lead that it fills."""
+    lead_id = merged.lead["_id"]
+    view, claims = claim_identifiers(view, known_by, lead_id)
+    view, mark = mark_name(view, capture, rules)
+    names = known_by.claims
+    if not IDENTIFYING.isdisjoint(merged.row.get("filled", ())):
+        shown = drop_shared_email(identity_of(merged.lead, rules.region), merged.lead, view, rules)
+        view, further = claim_identifiers(view, shown, lead_id)
+        claims, names = [*claims, *further], tuple(dict.fromkeys([*names, *shown.claims]))
+    return view, replace(merged, row={**merged.row, "claims": list(names)}, claims=claims, mark=mark)
 
 
-def _leaves(data: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    for section in MERGED_SECTIONS:
-        for name, value in (data.get(section) or {}).items():
-            if not _is_empty(value):
-                yield section, name, _truncate_moment(value)
-
-
-def _truncate_moment(value: Any) -> Any:
-    return truncate_to_ms(value) if isinstance(value, datetime) else value
-
-
-def _is_empty(value: Any) -> bool:
-    # Zero and False are values: a budget of 0, or a refused consent.
-    return value in ("", [], {}) or not is_given(value)
+def _row(capture: Capture, lead: LeadDocument, outcome: str, rules: DecisionRules) -> CaptureRow:
+    return {
+        "_id": capture.key,
+        "source": capture.event_source,
+        "id": capture.event_id,
+        "leadId": lead["_id"],
+        "capturedAt": capture.captured_at,
+        "knownAt": rules.now,
+        "channel": capture.data["source"],
+        "outcome": outcome,
+        "ordinal": lead["captureCount"],
+        "applied": False,
+    }

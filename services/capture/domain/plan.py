@@ -1,65 +1,38 @@
-"""Input and result of a decision: a capture, the stored documents, and the writes."""
+"""Result of a decision: the outcome of each capture, and the writes that follow from all."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
-from shared.domain.identity.normal_forms import Identity
-
-Document = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Capture:
-    """One capture event: `key` identifies it, `data` is its payload in wire form."""
-
-    key: str
-    event_source: str
-    event_id: str
-    captured_at: datetime
-    data: Mapping[str, Any]
-    identity: Identity
-    older: Mapping[str, str] = field(default_factory=dict)
-    """Claims in the form of earlier releases, each with its current form."""
-    effective: Identity | None = None
-
-    @property
-    def known_by(self) -> Identity:
-        """The identity without placeholders and a shared e-mail."""
-        return self.effective or self.identity
-
-
-@dataclass(slots=True)
-class View:
-    """The stored documents that a batch depends on. Each decision changes it for the next.
-
-    `claims` has every claim that was read, with its leads. `older` has a claim's stored forms of earlier releases.
-    `rewritable` has the claims that are stored in an older form only. `marks` has the name marks of an e-mail's claim.
-    `markers` has erasure markers by name, of claims and of leads (`lead:ID`). `leads` has no lead with a marker.
-    `resurrected` has the guards of leads that were stored after their erasure.
-    """
-
-    rows: dict[str, Document]
-    claims: dict[str, list[str]]
-    leads: dict[str, Document]
-    markers: dict[str, Document] = field(default_factory=dict)
-    resurrected: dict[str, Document] = field(default_factory=dict)
-    older: dict[str, list[str]] = field(default_factory=dict)
-    rewritable: set[str] = field(default_factory=set)
-    marks: dict[str, list[str]] = field(default_factory=dict)
+from services.capture.domain.claims import ClaimWrite
+from services.capture.domain.decision_log import trim_decisions
+from services.capture.domain.identifying import NameMark
+from services.capture.domain.view import Capture, View
+from shared.domain.stored.identity_documents import CaptureRow, LeadGuard
+from shared.domain.stored.lead_document import CaptureDecision, LeadDocument
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of one capture: its row, and its lead right after it (None: it was erased)."""
+    """What became of one capture: its row, its lead right after it, and its writes.
+
+    `lead` is None if the person was erased. `creates` says that the capture creates its lead; `changes` are of a stored
+    lead, by path. `released` are claims of an erased lead. `restarts` says that the row was applied to an erased lead.
+    """
 
     capture: Capture
-    row: Document
-    lead: Document | None
+    row: CaptureRow
+    lead: LeadDocument | None
+    writes_row: bool = False
+    creates: bool = False
+    changes: Mapping[str, object] = field(default_factory=dict)
+    claims: Sequence[ClaimWrite] = ()
+    mark: NameMark | None = None
+    released: Sequence[tuple[str, str]] = ()
+    restarts: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class CapturePlan:
     """What to write, in this order, and each capture's outcome in the captures' order.
 
@@ -70,19 +43,74 @@ class CapturePlan:
     rows. A plan with `unread` claims must not be written: read those claims and decide again.
     """
 
-    releases: list[tuple[str, str]] = field(default_factory=list)
-    resurrected: dict[str, Document] = field(default_factory=dict)
-    claims: dict[str, str] = field(default_factory=dict)
-    joins: list[tuple[str, str]] = field(default_factory=list)
-    marks: dict[str, list[str]] = field(default_factory=dict)
+    releases: Sequence[tuple[str, str]] = ()
+    resurrected: Mapping[str, LeadGuard] = field(default_factory=dict)
+    claims: Mapping[str, str] = field(default_factory=dict)
+    joins: Sequence[tuple[str, str]] = ()
+    marks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     marks_max: int = 0
-    shared: list[str] = field(default_factory=list)
-    rows: list[Document] = field(default_factory=list)
-    redecided: list[Document] = field(default_factory=list)
-    restarted: set[str] = field(default_factory=set)
-    applied: list[Document] = field(default_factory=list)
-    inserts: dict[str, Document] = field(default_factory=dict)
-    bases: dict[str, int] = field(default_factory=dict)
-    sets: dict[str, Document] = field(default_factory=dict)
-    outcomes: list[Outcome] = field(default_factory=list)
-    unread: set[str] = field(default_factory=set)
+    shared: Sequence[str] = ()
+    rows: Sequence[CaptureRow] = ()
+    redecided: Sequence[CaptureRow] = ()
+    restarted: frozenset[str] = frozenset()
+    applied: Sequence[CaptureDecision] = ()
+    inserts: Mapping[str, LeadDocument] = field(default_factory=dict)
+    bases: Mapping[str, int] = field(default_factory=dict)
+    sets: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    outcomes: Sequence[Outcome] = ()
+    unread: frozenset[str] = frozenset()
+
+
+def plan_writes(
+    start: View, released: Sequence[tuple[str, str]], outcomes: Sequence[Outcome], marks_max: int
+) -> CapturePlan:
+    """Return the writes of these outcomes, after the claims that were `released` before them.
+
+    `start` is the view before the first capture.
+    """
+    claims = [one for outcome in outcomes for one in outcome.claims]
+    marks = [outcome.mark for outcome in outcomes if outcome.mark]
+    rows = [outcome.row for outcome in outcomes if outcome.writes_row]
+    inserts, changes = _lead_writes(outcomes)
+    bases = {lead_id: start.leads[lead_id]["revision"] for lead_id in changes}
+    sets, applied = trim_decisions(changes, bases)
+    return CapturePlan(
+        releases=[*released, *(one for outcome in outcomes for one in outcome.released)],
+        resurrected=start.resurrected,
+        claims={one.claim: one.lead_id for one in claims if not one.joins},
+        joins=[(one.claim, one.lead_id) for one in claims if one.joins],
+        marks=_by_claim(marks),
+        marks_max=marks_max,
+        shared=[one.shared_by for one in marks if one.shared_by],
+        rows=[row for row in rows if row["_id"] not in start.rows],
+        redecided=[row for row in rows if row["_id"] in start.rows],
+        restarted=frozenset(outcome.capture.key for outcome in outcomes if outcome.restarts),
+        applied=applied,
+        inserts=inserts,
+        bases=bases,
+        sets=sets,
+        outcomes=outcomes,
+        unread=frozenset(one.claim for one in claims if one.unread),
+    )
+
+
+def _by_claim(marks: Sequence[NameMark]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one in marks:
+        found.setdefault(one.claim, []).append(one.mark)
+    return found
+
+
+def _lead_writes(outcomes: Sequence[Outcome]) -> tuple[dict[str, LeadDocument], dict[str, dict[str, Any]]]:
+    """Return the leads to insert, as the last capture leaves them, and the changes of stored leads."""
+    inserts: dict[str, LeadDocument] = {}
+    changes: dict[str, dict[str, Any]] = {}
+    for one in outcomes:
+        if one.lead is None or not (one.creates or one.changes):
+            continue
+        lead_id = one.lead["_id"]
+        if one.creates or lead_id in inserts:
+            inserts[lead_id] = one.lead
+        else:
+            changes.setdefault(lead_id, {}).update(one.changes)
+    return inserts, changes

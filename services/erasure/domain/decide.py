@@ -12,6 +12,7 @@ from schemas.reasons import RejectionReason
 from shared.domain.consent.statements import EMAIL, PHONE, refusals_at, standing_of
 from shared.domain.identity.normal_forms import email_key, identity_of
 from shared.domain.identity.older_forms import older_claims
+from shared.domain.stored.identity_documents import ErasureMarker
 from shared.domain.stored.lead_document import KeptRefusal, LeadDocument
 
 Document = dict[str, Any]
@@ -28,7 +29,7 @@ class KnownLeads:
     verdicts: Mapping[str, Document]
     by_email: Mapping[str, str]
     leads: frozenset[str]
-    markers: Mapping[str, Document]
+    markers: Mapping[str, ErasureMarker]
 
 
 def decide_verdict(

@@ -8,7 +8,7 @@ from typing import Any
 
 from schemas.outputs import LeadAssigned
 from schemas.topics import ASSIGNED, CONVERTED, REJECTED, SCORED
-from services.capture.domain import decide as capturing
+from services.capture.domain import merge as capturing
 from services.capture.domain.consent_stating import restate_lead
 from services.conversion import worker as conversion
 from services.conversion.domain import decide as opportunity

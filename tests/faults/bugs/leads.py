@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from schemas.topics import CREATED, MERGED
-from services.capture.domain import decide
-from services.capture.domain.merge import differences
+from services.capture.domain import merge
+from services.capture.domain.filling import differences
 from shared.domain.identity import normal_forms
 from shared.kafka.events import Outgoing
 from shared.mongo.storage import Storage
@@ -38,13 +38,13 @@ def overwrites_when_it_merges() -> None:
 
         return newest
 
-    swap(decide, differences, make)
+    swap(merge, differences, make)
 
 
 @bug("capture")
 def fills_nothing_when_it_merges() -> None:
     """A merge stores the capture and fills no empty fields."""
-    swap(decide, differences, lambda original: lambda *args: ({}, original(*args)[1]))
+    swap(merge, differences, lambda original: lambda *args: ({}, original(*args)[1]))
 
 
 @bug("capture")

@@ -13,7 +13,7 @@ from aiokafka import TopicPartition
 from schemas.reasons import DeadLetterReason
 from schemas.topics import DEADLETTER, SCORED
 from services.capture import store
-from services.capture.domain import decide as capture
+from services.capture.domain import merge as capture
 from shared.consuming.consumer import BatchConsumer
 from shared.consuming.processor import RecordProcessor, resolve_unknown
 from shared.consuming.worker import Handler, Runtime

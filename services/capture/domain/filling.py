@@ -1,0 +1,85 @@
+"""Filling: what a capture adds to an existing lead, and where both differ.
+
+The rules are in schemas/README.md#merge.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, cast
+
+from services.capture.domain.claims import IDENTIFYING
+from shared.domain.identity.normal_forms import is_given
+from shared.domain.moments import truncate_to_ms
+from shared.domain.size import CAPTURED_BYTES_MAX, encoded_size, lead_size
+from shared.domain.stored.identity_documents import DifferingValue
+from shared.domain.stored.lead_document import LeadDocument
+
+MERGED_SECTIONS = ("company", "contact", "requirements", "context")
+"""Sections that a merge fills, in this order while the lead has room."""
+
+_CONTEXT_MAX = 50
+
+
+def deep_copy(value: Any) -> Any:
+    """Return a copy of a document or a part of one, with its own dictionaries and lists."""
+    if isinstance(value, dict):
+        return {name: deep_copy(one) for name, one in value.items()}
+    return [deep_copy(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def differences(data: Mapping[str, Any], lead: Mapping[str, Any]) -> tuple[dict[str, object], list[DifferingValue]]:
+    """Return the values that the capture fills, by path, and those that the lead can't take.
+
+    The lead has another value there, or no room.
+    """
+    fills: dict[str, object] = {}
+    differed: list[DifferingValue] = []
+    entries, room = _CONTEXT_MAX - len(lead.get("context") or ()), CAPTURED_BYTES_MAX - lead_size(lead)
+    for section, name, value in _leaves(data):
+        path, held = f"{section}.{name}", (lead.get(section) or {}).get(name)
+        if not _is_empty(held):
+            differed += [{"path": path, "value": value}] if held != value else []
+            continue
+        size, full = encoded_size({section: {name: value}}), section == "context" and entries <= 0
+        if full or (size > room and path not in IDENTIFYING):
+            differed.append({"path": path, "value": value})
+            continue
+        fills[path] = value
+        entries, room = entries - (section == "context"), room - size
+    if data["source"] != lead["source"]:
+        differed.append({"path": "source", "value": data["source"]})
+    return fills, differed
+
+
+def cut_to_size(lead: LeadDocument, data: Mapping[str, Any]) -> tuple[LeadDocument, list[DifferingValue]]:
+    """Return a new lead within its size limit, and the values beyond it."""
+    if lead_size(lead) <= CAPTURED_BYTES_MAX:
+        return lead, []
+    bare = cast("LeadDocument", {name: value for name, value in lead.items() if name not in MERGED_SECTIONS})
+    fills, left = differences(data, bare)
+    return with_changes(bare, fills), left
+
+
+def with_changes(lead: LeadDocument, changes: Mapping[str, object]) -> LeadDocument:
+    """Return the lead document with these fields, and paths of two names."""
+    changed: dict[str, Any] = {**lead}
+    for path, value in changes.items():
+        section, _, name = path.partition(".")
+        changed[section] = {**(changed.get(section) or {}), name: value} if name else value
+    return cast("LeadDocument", changed)
+
+
+def _leaves(data: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    for section in MERGED_SECTIONS:
+        for name, value in (data.get(section) or {}).items():
+            if not _is_empty(value):
+                yield section, name, _truncate_moment(value)
+
+
+def _truncate_moment(value: Any) -> Any:
+    return truncate_to_ms(value) if isinstance(value, datetime) else value
+
+
+def _is_empty(value: Any) -> bool:
+    # Zero and False are values: a budget of 0, or a refused consent.
+    return value in ("", [], {}) or not is_given(value)

@@ -1,0 +1,61 @@
+"""Input of a decision: the captures, the stored documents, the rules."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from services.capture.domain.overlay import overlay
+from shared.domain.identity.normal_forms import Identity
+from shared.domain.stored.identity_documents import CaptureRow, ErasureMarker, LeadGuard
+from shared.domain.stored.lead_document import LeadDocument
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One capture event: `key` identifies it, `data` is its payload in wire form."""
+
+    key: str
+    event_source: str
+    event_id: str
+    captured_at: datetime
+    data: Mapping[str, Any]
+    identity: Identity
+    older: Mapping[str, str] = field(default_factory=dict)
+    """Claims in the form of earlier releases, each with its current form."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The stored documents that a batch depends on, with the changes of the captures before.
+
+    `claims` has every claim that was read, with its leads. `older` has a claim's stored forms of earlier releases.
+    `rewritable` is true for claims that are stored in an older form only. `marks` has the name marks of an e-mail's
+    claim. `markers` has erasure markers by name, of claims and of leads (`lead:ID`). `leads` has no lead with a marker.
+    `resurrected` has the guards of leads that were stored after their erasure.
+    """
+
+    rows: Mapping[str, CaptureRow]
+    claims: Mapping[str, Sequence[str]]
+    leads: Mapping[str, LeadDocument]
+    markers: Mapping[str, ErasureMarker] = field(default_factory=dict)
+    resurrected: Mapping[str, LeadGuard] = field(default_factory=dict)
+    older: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    rewritable: Mapping[str, bool] = field(default_factory=dict)
+    marks: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def with_lead(self, lead: LeadDocument) -> "View":
+        """Return the view with this lead, created or changed."""
+        return replace(self, leads=overlay(self.leads, {lead["_id"]: lead}))
+
+    def with_claims(self, claims: Mapping[str, Sequence[str]], rewritten: Mapping[str, bool]) -> "View":
+        """Return the view with these leads of claims."""
+        return replace(self, claims=overlay(self.claims, claims), rewritable=overlay(self.rewritable, rewritten))
+
+    def with_released(self, claims: Mapping[str, Sequence[str]], markers: Mapping[str, ErasureMarker]) -> "View":
+        """Return the view with these leads of claims, and further erasure markers."""
+        return replace(self, claims=overlay(self.claims, claims), markers=overlay(self.markers, markers))
+
+    def with_mark(self, claim: str, mark: str) -> "View":
+        """Return the view with another name mark of this claim."""
+        return replace(self, marks=overlay(self.marks, {claim: [*self.marks.get(claim, ()), mark]}))

@@ -1,0 +1,88 @@
+"""The collections `captures` and `identities`, and the erasure markers in `tombstones`."""
+
+from datetime import datetime
+from typing import NotRequired, TypedDict
+
+from shared.domain.stored.lead_document import ConsentShift, KeptRefusal
+
+
+class DifferingValue(TypedDict):
+    """A captured value that the lead has no room for, or has another value of."""
+
+    path: str
+    value: object
+
+
+class StatedConsent(TypedDict):
+    """A consent statement of a capture, and the `wording` that the person agreed to."""
+
+    channel: str
+    address: str | None
+    given: bool
+    at: datetime
+    dated: bool
+    wording: NotRequired[str]
+
+
+class CaptureRow(TypedDict):
+    """One capture: what it stated, and what it did to its lead.
+
+    Capture writes it. Insights, prediction and the gateway read it. Erasure leaves `_id`, `leadId` and `erased`.
+    """
+
+    _id: str
+    leadId: str
+    erased: NotRequired[bool]
+    source: NotRequired[str]
+    id: NotRequired[str]
+    capturedAt: NotRequired[datetime]
+    knownAt: NotRequired[datetime]
+    channel: NotRequired[str]
+    outcome: NotRequired[str]
+    ordinal: NotRequired[int]
+    applied: NotRequired[bool]
+    """True: the row is final, and its lead has forgotten the decision. Rows of an earlier release have none."""
+    matchScore: NotRequired[float]
+    matchedOn: NotRequired[list[str]]
+    otherMatches: NotRequired[list[str]]
+    filled: NotRequired[list[str]]
+    differed: NotRequired[list[DifferingValue]]
+    reopened: NotRequired[bool]
+    stated: NotRequired[list[StatedConsent]]
+    restated: NotRequired[dict[str, ConsentShift]]
+    claims: NotRequired[list[str]]
+
+
+class IdentityClaim(TypedDict):
+    """One claim: an identifier, and the leads that it leads to.
+
+    Capture writes it; erasure releases leads from it. `names` are marks of the names that share an e-mail.
+    """
+
+    _id: str
+    leadIds: list[str]
+    names: NotRequired[list[str]]
+    moved: NotRequired[list[str]]
+    """The leads that an unfinished run of `pantry indexes apply` added."""
+
+
+class ErasureMarker(TypedDict):
+    """What remains of one name of an erased lead. Erasure writes it, every worker reads it.
+
+    The row with the pepper's hash has `_id` and `hash` alone.
+    """
+
+    _id: str
+    leadId: str
+    at: datetime
+    names: NotRequired[int]
+    """How many names shared an e-mail's claim."""
+    refused: NotRequired[list[KeptRefusal]]
+    hash: NotRequired[str]
+
+
+class LeadGuard(TypedDict):
+    """The condition of a write: the lead is still as it was read, and has no owner."""
+
+    revision: int
+    assignment: None
