@@ -16,7 +16,7 @@ import structlog
 
 from shared.clock import Clock, pause
 from shared.config import Reloading
-from shared.domain.stored.untyped import Document
+from shared.domain.stored.configuration_documents import RefusedFileDocument
 from shared.mongo.names import CONFIGURATION
 from shared.mongo.storage import Storage, Unavailable
 from shared.observability.error_places import where
@@ -41,7 +41,7 @@ class ConfigReports:
         self._files, self._storage, self._clock = files, storage, clock
         self._process = secrets.token_hex(8)
         self._since: dict[str, datetime] = {}
-        self._stored: dict[str, Document] = {}
+        self._stored: dict[str, RefusedFileDocument] = {}
         for name in {file.name for _, file in files}:
             metrics.refused.labels(name).set_function(partial(self._gauge, name))
 
@@ -72,22 +72,30 @@ class ConfigReports:
         await self._storage.delete(CONFIGURATION, self._stored.keys() - rows.keys())
         self._stored = {id_: row for id_, row in self._stored.items() if id_ in rows}
         for id_, (worker, file) in rows.items():
-            row = {"_id": id_, "worker": worker, "since": self._since[id_], **_describe(file), "expiresAt": now + _KEPT}
+            row = self._row(worker, file, now)
             if self._is_due(row, now):
                 await self._storage.put(CONFIGURATION, [row])
                 self._stored[id_] = row
 
-    def _is_due(self, row: Document, now: datetime) -> bool:
+    def _is_due(self, row: RefusedFileDocument, now: datetime) -> bool:
         stored = self._stored.get(row["_id"])
         return stored is None or stored["faults"] != row["faults"] or stored["expiresAt"] - _KEPT + _RENEW <= now
 
+    def _row(self, worker: str, file: Reloading[Any], now: datetime) -> RefusedFileDocument:
+        id_, faults = self._id(worker, file), [_short(fault) for fault in file.refused[:FAULTS_MAX]]
+        return {
+            "_id": id_,
+            "worker": worker,
+            "since": self._since[id_],
+            "file": file.name,
+            "version": file.version,
+            "faults": faults,
+            "more": len(file.refused) - len(faults),
+            "expiresAt": now + _KEPT,
+        }
+
     def _id(self, worker: str, file: Reloading[Any]) -> str:
         return f"{self._process}:{worker}:{file.name}"
-
-
-def _describe(file: Reloading[Any]) -> Document:
-    faults = [_short(fault) for fault in file.refused[:FAULTS_MAX]]
-    return {"file": file.name, "version": file.version, "faults": faults, "more": len(file.refused) - len(faults)}
 
 
 def _short(fault: str) -> str:

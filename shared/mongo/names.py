@@ -16,6 +16,7 @@ from shared.domain.stored.access_documents import (
     SessionDocument,
     UserDocument,
 )
+from shared.domain.stored.configuration_documents import RefusedFileDocument
 from shared.domain.stored.identity_documents import CaptureRow, ErasureMarker, IdentityClaim
 from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.untyped import Document
@@ -53,7 +54,7 @@ RATES = CollectionName[RateDocument]("rate_limits")
 USERS = CollectionName[UserDocument]("people")
 SESSIONS = CollectionName[SessionDocument]("sessions")
 REPLAYS = CollectionName[ReplayDocument]("replays")
-CONFIGURATION = CollectionName[Document]("configuration")
+CONFIGURATION = CollectionName[RefusedFileDocument]("configuration")
 
 
 class ErasureAction(StrEnum):

@@ -3,13 +3,22 @@
 from datetime import UTC, datetime
 
 from services.gateway.configuration.domain.refusals import state
+from shared.domain.stored.configuration_documents import RefusedFileDocument
 
 EARLY, LATE = datetime(2026, 5, 1, 8, tzinfo=UTC), datetime(2026, 5, 1, 9, tzinfo=UTC)
 
 
-def _row(id_: str, since: datetime, *faults: str, file: str = "rules.yaml") -> dict[str, object]:
-    told = {"file": file, "worker": "scoring", "version": "a", "faults": list(faults), "more": 0}
-    return {"_id": id_, "since": since, "expiresAt": LATE, **told}
+def _row(id_: str, since: datetime, *faults: str, file: str = "rules.yaml") -> RefusedFileDocument:
+    return {
+        "_id": id_,
+        "worker": "scoring",
+        "since": since,
+        "file": file,
+        "version": "a",
+        "faults": list(faults),
+        "more": 0,
+        "expiresAt": LATE,
+    }
 
 
 def test_processes_that_refuse_the_same_are_one_entry_since_the_first_of_them() -> None:

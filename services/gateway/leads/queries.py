@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic import JsonValue
+
 from schemas import topics
 from schemas.lead import Lead
 from services.gateway.leads.domain.sentences import sentence_for
@@ -26,6 +28,8 @@ from shared.domain.stored.untyped import Document
 from shared.mongo.names import ACTIVITIES, LEAD_ROWS, LEADS, STEPS, TIMELINE
 from shared.mongo.storage import Storage
 
+Answer = dict[str, object]
+"""A part of an answer that is only written as JSON: `services/gateway/web/responses.py` describes it."""
 _ACTIVITIES_MAX = 100
 _ACTIVITY_FIELDS = (
     *("type", "description", "outcome", "scheduledAt", "completedAt", "cancelled", "createdBy", "at", "metadata"),
@@ -72,7 +76,7 @@ def cursor_of(text: str | None) -> Cursor:
 class Page:
     """Leads and the next cursor. `unreadable`: ids of leads that can't be shown as stored."""
 
-    leads: list[Document]
+    leads: list[dict[str, JsonValue]]
     following: Cursor | None
     unreadable: list[str]
 
@@ -129,7 +133,7 @@ async def _stretch(storage: Storage, question: Question, lower: str, upper: str)
     return rows[::-1], reached
 
 
-def public_lead(document: Mapping[str, Any]) -> Document:
+def public_lead(document: Mapping[str, object]) -> dict[str, JsonValue]:
     """Return the public form of a lead (schemas/README.md#lead). Raises `UnreadableLead`."""
     try:
         return Lead.of(document).wire()
@@ -137,14 +141,14 @@ def public_lead(document: Mapping[str, Any]) -> Document:
         raise UnreadableLead from error
 
 
-def _shown(document: Mapping[str, Any]) -> Document | None:
+def _shown(document: Mapping[str, object]) -> dict[str, JsonValue] | None:
     try:
         return public_lead(document)
     except UnreadableLead:
         return None
 
 
-async def find_lead(storage: Storage, lead_id: str, policy: ConsentPolicy) -> Document | None:
+async def find_lead(storage: Storage, lead_id: str, policy: ConsentPolicy) -> Answer | None:
     """Return a lead with its latest activities and its contact permissions; None if unknown."""
     found, activities = await asyncio.gather(
         storage.read(LEADS, [lead_id]),
@@ -155,7 +159,7 @@ async def find_lead(storage: Storage, lead_id: str, policy: ConsentPolicy) -> Do
     shown = public_lead(found[lead_id])
     permissions = {channel: may(channel, found[lead_id], policy) for channel in CHANNELS}
     allowed = {channel: {"allowed": one.allowed, "why": one.why} for channel, one in permissions.items()}
-    document = {
+    document: Answer = {
         **shown,
         "permissions": allowed,
         "activities": [_activity(one) for one in activities],
@@ -164,23 +168,23 @@ async def find_lead(storage: Storage, lead_id: str, policy: ConsentPolicy) -> Do
     return document | ({"qualification": _present(held, _QUALIFICATION_FIELDS)} if held else {})
 
 
-def _present(document: Mapping[str, Any], fields: Sequence[str]) -> Document:
+def _present(document: Mapping[str, object], fields: Sequence[str]) -> Answer:
     return {name: document[name] for name in fields if name in document}
 
 
-def _activity(document: Mapping[str, Any]) -> Document:
+def _activity(document: Mapping[str, object]) -> Answer:
     return {"id": document.get("activityId", document["_id"]), **_present(document, _ACTIVITY_FIELDS)}
 
 
-async def explain_score(storage: Storage, lead_id: str) -> Document | None:
+async def explain_score(storage: Storage, lead_id: str) -> Answer | None:
     """Return the reasons of a lead's score and its latest changes; None for an unknown lead."""
     found = (await storage.read(LEADS, [lead_id], fields=("score", "scoring"))).get(lead_id)
     if found is None:
         return None
     held = found.get("scoring") or {}
     fields = ("at", "score", "previousScore", "reason", "ruleSet", "breakdown")
-    history = [{name: one.get(name) for name in fields} for one in reversed(held.get("log") or ())]
-    view = {name: held.get(name) for name in ("at", "ruleSet", "agesAt")}
+    history = [_nullable(one, fields) for one in reversed(held.get("log") or ())]
+    view = _nullable(held, ("at", "ruleSet", "agesAt"))
     return {
         "leadId": lead_id,
         "score": found.get("score"),
@@ -190,7 +194,11 @@ async def explain_score(storage: Storage, lead_id: str) -> Document | None:
     }
 
 
-async def find_timeline(storage: Storage, lead_id: str, before: str | None, most: int) -> Document | None:
+def _nullable(document: Mapping[str, object], fields: Sequence[str]) -> Answer:
+    return {name: document.get(name) for name in fields}
+
+
+async def find_timeline(storage: Storage, lead_id: str, before: str | None, most: int) -> Answer | None:
     """Return the events that touched a lead, newest first; None for an unknown lead."""
     if lead_id not in await storage.read(LEADS, [lead_id], fields=("_id",)):
         return None
@@ -216,7 +224,7 @@ def _event(row: Mapping[str, Any], spoken: Mapping[str, Any]) -> Document:
     return {**event, "details": details, "text": sentence_for(row["topic"], details)}
 
 
-async def nurture_steps(storage: Storage, lead_id: str, policy: ConsentPolicy) -> Document | None:
+async def nurture_steps(storage: Storage, lead_id: str, policy: ConsentPolicy) -> Answer | None:
     """Return a lead's nurture steps in order of their times; None for an unknown lead."""
     found, rows = await asyncio.gather(storage.read(LEADS, [lead_id]), storage.find(STEPS, {"leadId": lead_id}))
     if lead_id not in found:

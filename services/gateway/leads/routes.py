@@ -1,7 +1,7 @@
 """Read routes of leads (schemas/README.md#http): the list, a lead, and its parts."""
 
 from collections.abc import Awaitable
-from typing import Annotated, Any
+from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Query, Request
@@ -29,7 +29,7 @@ def routes(gateway: RequestContext, storage: Storage, policy: ConsentPolicy, met
     """Return the routes."""
     router = APIRouter()
 
-    async def of_lead(request: Request, answer: Awaitable[Any]) -> Response:
+    async def of_lead(request: Request, answer: Awaitable[object]) -> Response:
         found = await answer
         if found is None:
             raise HttpProblem(404, "Lead not found.")

@@ -1,10 +1,12 @@
 """Configuration files that running workers refused, for the admins who can fix them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TypedDict
 
 from schemas.base import Model, Moment
+from shared.domain.stored.configuration_documents import RefusedFileDocument
 
 
 class RefusedFile(Model):
@@ -28,18 +30,37 @@ class ConfigurationState(Model):
     refused: tuple[RefusedFile, ...]
 
 
-def state(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+class _Entry(TypedDict):
+    """A `RefusedFile` as JSON has it."""
+
+    file: str
+    worker: str
+    since: datetime
+    version: str
+    faults: list[str]
+    more: int
+    processes: int
+
+
+def state(rows: Iterable[RefusedFileDocument]) -> dict[str, list[_Entry]]:
     """Return one entry per worker and file from the processes' rows.
 
     Processes of a worker that refused the same share an entry.
     """
-    alike: dict[tuple[Any, ...], list[Mapping[str, Any]]] = defaultdict(list)
+    alike: dict[tuple[str, str, tuple[str, ...]], list[RefusedFileDocument]] = defaultdict(list)
     for row in rows:
         alike[row["file"], row["worker"], tuple(row["faults"])].append(row)
     return {"refused": [_entry(alike[key]) for key in sorted(alike)]}
 
 
-def _entry(rows: list[Mapping[str, Any]]) -> dict[str, Any]:
+def _entry(rows: list[RefusedFileDocument]) -> _Entry:
     first = min(rows, key=lambda row: (row["since"], row["_id"]))
-    kept = {name: first[name] for name in ("file", "worker", "since", "version", "faults", "more")}
-    return {**kept, "processes": len(rows)}
+    return {
+        "file": first["file"],
+        "worker": first["worker"],
+        "since": first["since"],
+        "version": first["version"],
+        "faults": first["faults"],
+        "more": first["more"],
+        "processes": len(rows),
+    }
