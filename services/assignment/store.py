@@ -5,7 +5,7 @@ from datetime import datetime
 
 from services.assignment.domain.decide import Assignment, LoadChange, assign_lead, is_unsettled, load_ledger
 from shared.domain.stored.lead_document import LeadDocument
-from shared.domain.stored.untyped import Document
+from shared.domain.stored.work_documents import CountedLoad, OwnerDocument
 from shared.mongo.names import LEADS, OWNERS
 from shared.mongo.storage import Change, Storage
 
@@ -43,7 +43,7 @@ async def settle_ledgers(storage: Storage, leads: Iterable[LeadDocument], now: d
     return await storage.change(LEADS, changes)
 
 
-def _as_read(lead: LeadDocument) -> Document:
+def _as_read(lead: LeadDocument) -> dict[str, object]:
     settled = (lead.get("assignment") or {}).get("account")
     known = {name: lead.get(name) for name in ("assignedTo", "status")}
     return {**known, "assignment.account.number": settled["number"] if settled else None}
@@ -55,7 +55,7 @@ async def count_loads(storage: Storage, changes: Sequence[LoadChange]) -> bool:
     for change in changes:
         by_owner.setdefault(change.owner, []).append(change)
     rows = await storage.read(OWNERS, by_owner)
-    missing = [{"_id": o, "open": 0, "revision": 0, "seen": []} for o in by_owner if o not in rows]
+    missing: list[OwnerDocument] = [{"_id": o, "open": 0, "revision": 0, "seen": []} for o in by_owner if o not in rows]
     if missing:
         await storage.insert_new(OWNERS, missing)
         return False
@@ -63,13 +63,14 @@ async def count_loads(storage: Storage, changes: Sequence[LoadChange]) -> bool:
     return await storage.change(OWNERS, [update for update in updates if update])
 
 
-def _count_owner(row: Document, changes: Sequence[LoadChange]) -> Change | None:
+def _count_owner(row: OwnerDocument, changes: Sequence[LoadChange]) -> Change | None:
     seen = {entry["key"] for entry in row["seen"]}
     # A change that is older than all of a full `seen` list was counted before.
     floor = row["seen"][0]["at"] if len(row["seen"]) >= _SEEN_MAX else None
     fresh = [s for s in changes if s.key not in seen and (floor is None or s.at > floor)]
     if not fresh:
         return None
-    entries = sorted([*row["seen"], *({"key": s.key, "at": s.at} for s in fresh)], key=lambda entry: entry["at"])
+    added: list[CountedLoad] = [{"key": s.key, "at": s.at} for s in fresh]
+    entries = sorted([*row["seen"], *added], key=lambda entry: entry["at"])
     update = {"open": row["open"] + sum(s.by for s in fresh), "seen": entries[-_SEEN_MAX:]}
     return Change(row["_id"], {"revision": row["revision"]}, {"$set": update, "$inc": {"revision": 1}})

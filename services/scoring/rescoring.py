@@ -14,7 +14,7 @@ from shared.clock import pause
 from shared.config import Reloading
 from shared.consuming.worker import Runtime
 from shared.domain.stored.lead_document import LeadDocument
-from shared.domain.stored.untyped import Document
+from shared.domain.stored.work_documents import RescoringDocument
 
 _CHECK_S = 2.0
 # Once all leads have the current rules, only a process with an older file can change that.
@@ -66,7 +66,7 @@ class Rescoring:
             await self._requests.request_page(page)
         return POLL_S
 
-    async def _row(self) -> Document | None:
+    async def _row(self) -> RescoringDocument | None:
         """Return the job's row; first make newly loaded rules the current ones."""
         version = rule_set(self._rules.version)
         if self._loaded != version:
@@ -77,7 +77,7 @@ class Rescoring:
             self._loaded = None
         return row
 
-    def _is_ours(self, row: Document) -> bool:
+    def _is_ours(self, row: RescoringDocument) -> bool:
         if row["version"] == self._loaded and rescoring_job.is_free(row, self._claim, self._runtime.clock()):
             return True
         self._found = []
@@ -86,7 +86,7 @@ class Rescoring:
             _log.warning("rules.outdated", own=self._loaded, current=row["version"])
         return False
 
-    async def _go_on(self, row: Document) -> bool:
+    async def _go_on(self, row: RescoringDocument) -> bool:
         """Acquire the job's lease for a page; return False if another process was first."""
         storage, lease = self._runtime.storage, timedelta(seconds=self._runtime.settings.lease_s)
         scored = 0 if rescoring_job.is_new(row) else self._requests.scored
@@ -97,7 +97,7 @@ class Rescoring:
         _log.info("rescoring.progress", version=new["version"], done=new["done"], total=new["total"])
         return True
 
-    async def _finish(self, row: Document) -> None:
+    async def _finish(self, row: RescoringDocument) -> None:
         if "finishedAt" in row:
             return
         done = rescoring_job.finish_job(row, self._runtime.clock())

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from services.scoring.domain import rescoring_job
 from shared.domain.stored.lead_document import LeadDocument
-from shared.domain.stored.untyped import Document
+from shared.domain.stored.work_documents import RescoringDocument
 from shared.mongo.names import LEADS, RESCORING
 from shared.mongo.retries import retry_on_conflict
 from shared.mongo.storage import Change, Storage
@@ -58,7 +58,7 @@ def _seq(lead: LeadDocument) -> int | None:
     return (lead.get("scoring") or {}).get("seq")
 
 
-async def read_job(storage: Storage) -> Document | None:
+async def read_job(storage: Storage) -> RescoringDocument | None:
     """Return the job's row; None before a worker loaded the first rules."""
     return (await storage.read(RESCORING, [rescoring_job.ID])).get(rescoring_job.ID)
 
@@ -74,14 +74,14 @@ async def make_current(storage: Storage, version: str, now: datetime) -> None:
             break
 
 
-async def count_outdated(storage: Storage, row: Document) -> Document:
+async def count_outdated(storage: Storage, row: RescoringDocument) -> RescoringDocument:
     """Return the row with the number of leads to rescore; this counts them once per job."""
     if not rescoring_job.is_new(row):
         return row
     return {**row, "total": sum([await storage.count(LEADS, one) for one in _others(row["version"])]), "done": 0}
 
 
-async def replace_job(storage: Storage, row: Document, new: Document) -> bool:
+async def replace_job(storage: Storage, row: RescoringDocument, new: RescoringDocument) -> bool:
     """Replace the job's row as it was read; return False if another process was first."""
     gone = {name: "" for name in row if name not in new}
     update = {"$set": {name: value for name, value in new.items() if name != "_id"}}

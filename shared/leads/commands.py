@@ -14,7 +14,6 @@ Crash after the lead's write → the lead remembers the command → the redelive
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from schemas.base import ENVELOPE_LIMIT
 from schemas.outputs import LeadRejected
@@ -48,10 +47,10 @@ class Ruling:
     reason: RejectionReason | None = None
     detail: str = ""
     set: LeadChanges | None = None
-    note: Mapping[str, Any] | None = None
+    note: Mapping[str, object] | None = None
 
 
-Announce = Callable[[LeadDocument, Received, Mapping[str, Any]], Sequence[Outgoing]]
+Announce = Callable[[LeadDocument, Received, Mapping[str, object]], Sequence[Outgoing]]
 
 
 @dataclass(frozen=True, slots=True)

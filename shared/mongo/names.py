@@ -20,6 +20,7 @@ from shared.domain.stored.configuration_documents import RefusedFileDocument
 from shared.domain.stored.identity_documents import CaptureRow, ErasureMarker, IdentityClaim
 from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.untyped import Document
+from shared.domain.stored.work_documents import OwnerDocument, RescoringDocument
 
 D = TypeVar("D", bound=Mapping[str, object])
 """The type of a collection's documents."""
@@ -36,11 +37,11 @@ CAPTURES = CollectionName[CaptureRow]("captures")
 IDENTITIES = CollectionName[IdentityClaim]("identities")
 ACTIVITIES = CollectionName[Document]("activities")
 COMMANDS = CollectionName[Document]("commands")
-OWNERS = CollectionName[Document]("owners")
+OWNERS = CollectionName[OwnerDocument]("owners")
 ENROLMENTS = CollectionName[Document]("enrolments")
 STEPS = CollectionName[Document]("nurture_steps")
 PENDING_EVENTS = CollectionName[Document]("orphans")
-RESCORING = CollectionName[Document]("rescoring")
+RESCORING = CollectionName[RescoringDocument]("rescoring")
 ERASURE_MARKERS = CollectionName[ErasureMarker]("tombstones")
 INSIGHTS = CollectionName[Document]("insights")
 ROLLUPS = CollectionName[Document]("rollups")

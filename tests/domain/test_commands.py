@@ -227,5 +227,5 @@ def test_whatever_happens_to_a_lead_it_counts_for_its_owner_while_it_is_open(his
             one |= {"assignment": {**one.get("assignment", {}), "account": load_ledger(one, NOW)}}
         told += load_changes(one)
     assert _load(told) == _load(load_changes(one)) == ({owner: 1} if is_open(one) else {})
-    tombstone = {"leadId": one["_id"], "at": NOW, "account": one.get("assignment", {}).get("account")}
+    tombstone: Any = {"leadId": one["_id"], "at": NOW, "account": one.get("assignment", {}).get("account")}
     assert _load(told + erased_load_changes(tombstone)) == {}

@@ -129,7 +129,7 @@ def test_many_rules_over_a_large_lead_keep_a_bounded_document() -> None:
     document = lead(context={f"k{number}": "x" * 150 for number in range(50)})
     for number in range(20):
         cause = scoring.ScoreCause(f"c{number}", "updated", "e", "c")
-        decision = scoring.decide({**document, "score": number % 2}, [cause], found, "v", NOW + timedelta(number))
+        decision = scoring.decide(document | {"score": number % 2}, [cause], found, "v", NOW + timedelta(number))
         assert decision.update is not None
         document["scoring"] = decision.update["$set"]["scoring"]
     assert len(document["scoring"]["log"]) == scoring.LOG_MAX

@@ -1,7 +1,7 @@
 """Scores on real servers: they follow time and rules by themselves, once, and in the background."""
 
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from services.scoring.worker import build
 from shared.config import Reloading, load_config
 from shared.consuming.processor import RecordProcessor
 from shared.consuming.worker import Runtime
+from shared.domain.stored.work_documents import RescoringDocument
 from shared.kafka.client import Publisher
 from shared.kafka.events import Outgoing, Record
 from shared.service import WorkerProcess
@@ -61,7 +62,7 @@ def _version(file: Path) -> str:
 
 
 def _scored(
-    document: dict[str, Any], file: Path, at: datetime, version: str | None = None, *, told: bool = True
+    document: Any, file: Path, at: datetime, version: str | None = None, *, told: bool = True
 ) -> dict[str, Any]:
     """The lead as scoring left it then, and told or not: what it can't tell again counts as told."""
     decision = decide(
@@ -98,7 +99,7 @@ async def _told(on: Bench, topic: Topic) -> list[dict[str, Any]]:
     return list({one["id"]: one for one in events}.values())
 
 
-async def _until_scores(on: Bench, ids: Sequence[str], score: int) -> dict[str, dict[str, Any]]:
+async def _until_scores(on: Bench, ids: Sequence[str], score: int) -> Any:
     async def there() -> bool:
         return all(one["score"] == score for one in (await on.storage.read(LEADS, ids)).values())
 
@@ -106,7 +107,7 @@ async def _until_scores(on: Bench, ids: Sequence[str], score: int) -> dict[str, 
     return await on.storage.read(LEADS, ids)
 
 
-async def _until_done(on: Bench, version: str) -> dict[str, Any]:
+async def _until_done(on: Bench, version: str) -> RescoringDocument:
     async def there() -> bool:
         row = await store.read_job(on.storage)
         return row is not None and row["version"] == version and "finishedAt" in row
@@ -186,7 +187,7 @@ async def test_a_change_made_while_nothing_ran_is_followed_and_a_dead_process_s_
         )
         other = _save(file.with_name("same.yaml"), 10, "# as before")
         _save(file, 40)
-        row = rescoring_job.new_job(_version(other), now) | {
+        row: Any = rescoring_job.new_job(_version(other), now) | {
             "claim": "dead",
             "wakeAt": now + 3 * SECOND,
             "total": 300,
@@ -292,10 +293,10 @@ async def test_a_job_asks_for_the_next_page_only_when_the_last_one_is_through(lo
 async def _answer(on: Bench, rules: Reloading[RuleSet], now: datetime) -> None:
     """Score what was asked for, as the worker does."""
     ids = {json.loads(record.value or b"")["data"]["leadId"] for record in await on.records(RESCORE)}
-    leads = await on.storage.read(LEADS, ids)
+    leads: Mapping[str, Any] = await on.storage.read(LEADS, ids)
     asked = ScoreCause("asked", "rules_changed", "asked", "asked")
     decisions = [decide(one, [asked], rules.current, rule_set(rules.version), now) for one in leads.values()]
-    updates = [{"_id": one.lead_id, **one.update["$set"]} for one in decisions if one.update]
+    updates: list[Any] = [{"_id": one.lead_id, **one.update["$set"]} for one in decisions if one.update]
     await on.storage.put(LEADS, [{**leads[one["_id"]], **one} for one in updates])
 
 

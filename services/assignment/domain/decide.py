@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,10 +12,14 @@ from schemas.base import Word
 from shared.domain.ids import derive
 from shared.domain.rules.conditions import Condition, evaluate_conditions, too_much
 from shared.domain.statuses import OPEN
+from shared.domain.stored.identity_documents import ErasureMarker
+from shared.domain.stored.lead_document import AssignmentPart, LeadChanges, LeadDocument, LedgerChange, LoadLedger
 
 DEFAULT_RULE = "default_queue"
 OWNERS_MAX = 1_000
 """Most owners per file: the worker reads the load of each for every batch."""
+
+_NO_LEDGER: LoadLedger = {"number": 0, "holder": None, "log": []}
 
 LOG_MAX = 8
 """Newest load changes that a lead remembers: a crash can leave so many uncounted."""
@@ -68,7 +72,7 @@ class Assignment:
     rule: str
 
 
-def choose_owner(lead: Mapping[str, Any], rules: AssignmentRules, load: Mapping[str, int]) -> Assignment:
+def choose_owner(lead: LeadDocument, rules: AssignmentRules, load: Mapping[str, int]) -> Assignment:
     """Return the owner for `lead`; `load` is the number of open leads per owner.
 
     A rule that can't be evaluated for this lead is skipped.
@@ -80,13 +84,13 @@ def choose_owner(lead: Mapping[str, Any], rules: AssignmentRules, load: Mapping[
 
 
 def choose_owners(
-    leads: Sequence[Mapping[str, Any]], rules: AssignmentRules, load: Mapping[str, int]
+    leads: Sequence[LeadDocument], rules: AssignmentRules, load: Mapping[str, int]
 ) -> dict[str, Assignment]:
     """Return an owner for each lead without one, by lead id.
 
     Each open lead adds to the load that the next one meets.
     """
-    counts, chosen = dict(load), {}
+    counts, chosen = dict(load), dict[str, Assignment]()
     for lead in leads:
         if lead.get("assignedTo") is None:
             chosen[lead["_id"]] = assignment = choose_owner(lead, rules, counts)
@@ -94,7 +98,7 @@ def choose_owners(
     return chosen
 
 
-def is_open(lead: Mapping[str, Any]) -> bool:
+def is_open(lead: LeadDocument) -> bool:
     """Return whether the lead is open work for its owner."""
     return lead["status"] in OPEN
 
@@ -112,56 +116,61 @@ class LoadChange:
     by: int
 
 
-def assign_lead(lead: Mapping[str, Any], assignment: Assignment, cause_key: str, now: datetime) -> dict[str, Any]:
+def assign_lead(lead: LeadDocument, assignment: Assignment, cause_key: str, now: datetime) -> LeadChanges:
     """Return the fields to set on the lead.
 
     `assignment.owner` stays when the lead gets another owner later.
     """
-    owned = {**lead, "assignedTo": assignment.owner}
-    chosen = {"owner": assignment.owner, "rule": assignment.rule, "cause": cause_key, "at": now}
+    owned: LeadDocument = {**lead, "assignedTo": assignment.owner}
+    chosen: AssignmentPart = {"owner": assignment.owner, "rule": assignment.rule, "cause": cause_key, "at": now}
     return {"assignedTo": assignment.owner, "assignment": {**chosen, "account": load_ledger(owned, now)}}
 
 
-def load_ledger(lead: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def load_ledger(lead: LeadDocument, now: datetime) -> LoadLedger:
     """Return the lead's load ledger: the owner that it counts for, and its newest changes.
 
     Several workers change owners and statuses, and their events come in any order. So the lead keeps the owner that it
     last counted for. Each settlement has a number, so that its change counts once.
     """
-    before = _ledger_of(lead)
-    change = {"number": before["number"] + 1, "before": before["holder"], "holder": _holder(lead), "at": now}
-    return {"number": change["number"], "holder": change["holder"], "log": [*before["log"], change][-LOG_MAX:]}
+    return _settled(_ledger_of(lead), _holder(lead), now)
 
 
-def is_unsettled(lead: Mapping[str, Any]) -> bool:
+def _settled(before: LoadLedger, holder: str | None, now: datetime) -> LoadLedger:
+    change: LedgerChange = {"number": before["number"] + 1, "before": before["holder"], "holder": holder, "at": now}
+    return {"number": change["number"], "holder": holder, "log": [*before["log"], change][-LOG_MAX:]}
+
+
+def is_unsettled(lead: LeadDocument) -> bool:
     """Return whether the lead counts for another owner than it should."""
     return bool(_ledger_of(lead)["holder"] != _holder(lead))
 
 
-def _ledger_of(lead: Mapping[str, Any]) -> dict[str, Any]:
-    return (lead.get("assignment") or {}).get("account") or {"number": 0, "holder": None, "log": []}
+def _ledger_of(lead: LeadDocument) -> LoadLedger:
+    return (lead.get("assignment") or {}).get("account") or _NO_LEDGER
 
 
-def _holder(lead: Mapping[str, Any]) -> str | None:
+def _holder(lead: LeadDocument) -> str | None:
     return lead.get("assignedTo") if is_open(lead) else None
 
 
-def load_changes(lead: Mapping[str, Any]) -> list[LoadChange]:
+def load_changes(lead: LeadDocument) -> list[LoadChange]:
     """Return the load changes in the lead's ledger; their keys let the store count each once."""
-    return [change for entry in _ledger_of(lead)["log"] for change in _load_changes_of(lead["_id"], entry)]
+    return _changes_in(lead["_id"], _ledger_of(lead))
 
 
-def erased_load_changes(marker: Mapping[str, Any]) -> list[LoadChange]:
+def _changes_in(lead_id: str, ledger: LoadLedger) -> list[LoadChange]:
+    return [change for entry in ledger["log"] for change in _load_changes_of(lead_id, entry)]
+
+
+def erased_load_changes(marker: ErasureMarker) -> list[LoadChange]:
     """Return the load changes of an erased lead: its last ones, and minus one for its owner."""
-    left = {"_id": marker["leadId"], "status": "lost", "assignment": {"account": marker.get("account")}}
-    return (
-        load_changes(left | {"assignment": {"account": load_ledger(left, marker["at"])}})
-        if is_unsettled(left)
-        else load_changes(left)
-    )
+    ledger = marker.get("account") or _NO_LEDGER
+    if ledger["holder"] is not None:
+        ledger = _settled(ledger, None, marker["at"])
+    return _changes_in(marker["leadId"], ledger)
 
 
-def _load_changes_of(lead_id: str, entry: Mapping[str, Any]) -> list[LoadChange]:
+def _load_changes_of(lead_id: str, entry: LedgerChange) -> list[LoadChange]:
     key = derive("account", lead_id, str(entry["number"]))
     return [
         LoadChange(key, entry["at"], owner, by) for owner, by in ((entry["before"], -1), (entry["holder"], 1)) if owner

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -16,6 +16,13 @@ from schemas.outputs import LeadScored
 from schemas.topics import RESCORE
 from services.scoring.domain.evidence import evidence
 from shared.domain.rules.conditions import Condition, evaluate_conditions, too_much
+from shared.domain.stored.lead_document import (
+    ActivityStats,
+    BreakdownPart,
+    LeadDocument,
+    ScoreLogEntry,
+    ScoringPart,
+)
 
 WINDOW = timedelta(days=30)
 RECENT_POINTS = 5
@@ -34,6 +41,16 @@ EVIDENCE_MAX = 32 * 1024
 
 _FORMULA = "3"
 _OWN_SECTIONS = frozenset({"score", "scoring"})
+
+
+LeadUpdate = Mapping[str, Mapping[str, object]]
+"""An update in MongoDB's operators."""
+
+
+class _Basis(TypedDict):
+    breakdown: list[BreakdownPart]
+    ruleSet: str
+    agesAt: datetime | None
 
 
 class Rule(BaseModel):
@@ -100,9 +117,9 @@ class Part:
 
     rule: str
     points: int
-    evidence: Mapping[str, Any]
+    evidence: Mapping[str, Any]  # parts of a lead that rules name: any shape
 
-    def kept(self) -> dict[str, Any]:
+    def kept(self) -> BreakdownPart:
         """Return the entry of the lead's breakdown."""
         return {"rule": self.rule, "points": self.points, "evidence": dict(self.evidence)}
 
@@ -119,7 +136,7 @@ class Score:
     errors: tuple[tuple[str, str], ...] = ()
 
 
-def compute_score(lead: Mapping[str, Any], rules: RuleSet, now: datetime) -> Score:
+def compute_score(lead: LeadDocument, rules: RuleSet, now: datetime) -> Score:
     """Return the score at `now`. A rule that fails on this lead goes to `errors`."""
     parts: list[Part] = []
     errors: list[tuple[str, str]] = []
@@ -137,30 +154,30 @@ def compute_score(lead: Mapping[str, Any], rules: RuleSet, now: datetime) -> Sco
     return Score(min(100, max(0, total)), tuple(parts), tuple(errors))
 
 
-def _proof(rule: Rule, lead: Mapping[str, Any], room: int) -> tuple[Mapping[str, Any], int]:
+def _proof(rule: Rule, lead: LeadDocument, room: int) -> tuple[Mapping[str, object], int]:
     """Return the rule's evidence and its size in characters; empty if it has no room or fails."""
     try:
-        proof = evidence(rule.conditions, lead) if room > 0 else {}
+        proof: Mapping[str, object] = evidence(rule.conditions, lead) if room > 0 else {}
         size = len(repr(proof))
     except Exception:  # noqa: BLE001 - the points are valid without evidence, and every lead needs a score
         return {}, 0
     return (proof, size) if size <= room else ({}, 0)
 
 
-def _activity_parts(stats: Mapping[str, Any], now: datetime) -> list[Part]:
+def _activity_parts(stats: ActivityStats, now: datetime) -> list[Part]:
     parts = []
     recent = [completed for completed in stats.get("completedAt", ()) if now - WINDOW < completed <= now]
     if recent:
         seen = {"completions": len(recent), "earliest": min(recent)}
         parts.append(Part("activity.recent", RECENT_POINTS * len(recent), seen))
-    counts = stats.get("counts", {})
+    counts = stats.get("counts") or {}
     for type_, each in TYPE_POINTS.items():
         if counts.get(type_):
             parts.append(Part(f"activity.{type_}", each * counts[type_], {"count": counts[type_]}))
     return parts
 
 
-def ages_at(lead: Mapping[str, Any], now: datetime) -> datetime | None:
+def ages_at(lead: LeadDocument, now: datetime) -> datetime | None:
     """Return the next moment after `now` when time alone changes the score; None without one.
 
     A completion counts for 30 days. A completion in the future begins to count at its time.
@@ -199,14 +216,14 @@ class Decision:
     """
 
     lead_id: str
-    update: Mapping[str, Any] | None
-    guard: Mapping[str, Any]
+    update: LeadUpdate | None
+    guard: Mapping[str, object]
     publications: tuple[ScorePublication, ...]
     errors: tuple[tuple[str, str], ...] = ()
 
 
 def decide(  # noqa: PLR0913 - what a score depends on
-    lead: Mapping[str, Any],
+    lead: LeadDocument,
     causes: Sequence[ScoreCause],
     rules: RuleSet,
     version: str,
@@ -228,8 +245,9 @@ def decide(  # noqa: PLR0913 - what a score depends on
         _publications_due(lead["_id"], log, {one.key: one for one in causes}, published_before, now - PUBLISH_WITHIN)
     )
     scored = compute_score(lead, rules, now)
-    basis = {"breakdown": [part.kept() for part in scored.breakdown], "ruleSet": version, "agesAt": ages_at(lead, now)}
-    update = None
+    breakdown = [part.kept() for part in scored.breakdown]
+    basis: _Basis = {"breakdown": breakdown, "ruleSet": version, "agesAt": ages_at(lead, now)}
+    update: LeadUpdate | None = None
     if scored.value == lead.get("score"):
         # The score is the same, but its explanation has changed.
         update = _explanation_update(stored, basis)
@@ -242,7 +260,7 @@ def decide(  # noqa: PLR0913 - what a score depends on
 
 def _publications_due(
     lead_id: str,
-    log: Mapping[str, Mapping[str, Any]],
+    log: Mapping[str, ScoreLogEntry],
     causes: Mapping[str, ScoreCause],
     published_before: Collection[str],
     since: datetime,
@@ -255,47 +273,66 @@ def _publications_due(
             yield _publication(lead_id, ScoreCause(key, entry["reason"], *of_event), entry)
 
 
-def _log_entry(
-    lead: Mapping[str, Any], cause: ScoreCause, value: int, basis: Mapping[str, Any], now: datetime
-) -> dict[str, Any]:
+def _log_entry(lead: LeadDocument, cause: ScoreCause, value: int, basis: _Basis, now: datetime) -> ScoreLogEntry:
     """Return the entry of the lead's score log for a change."""
-    change = {"cause": cause.key, "score": value, "previousScore": lead.get("score"), "reason": cause.reason}
-    trace = {"traceparent": cause.traceparent} if cause.traceparent else {}
-    of_event = {"eventId": cause.event_id, "correlationId": cause.correlation_id, **trace}
-    return {**change, "breakdown": basis["breakdown"], "at": now, "ruleSet": basis["ruleSet"], **of_event}
+    entry: ScoreLogEntry = {
+        "cause": cause.key,
+        "score": value,
+        "previousScore": lead.get("score"),
+        "reason": cause.reason,
+        "breakdown": basis["breakdown"],
+        "at": now,
+        "ruleSet": basis["ruleSet"],
+        "eventId": cause.event_id,
+        "correlationId": cause.correlation_id,
+    }
+    if cause.traceparent:
+        entry["traceparent"] = cause.traceparent
+    return entry
 
 
-def _next_scoring(stored: Mapping[str, Any], entry: Mapping[str, Any], basis: Mapping[str, Any]) -> dict[str, Any]:
+def _next_scoring(stored: ScoringPart, entry: ScoreLogEntry, basis: _Basis) -> ScoringPart:
+    scoring: ScoringPart = {"breakdown": basis["breakdown"], "ruleSet": basis["ruleSet"]}
+    if basis["agesAt"] is not None:
+        scoring["agesAt"] = basis["agesAt"]
     log = [*stored.get("log", ()), entry][-LOG_MAX:]
-    kept = {**basis, "seq": _next_seq(stored), "at": entry["at"], "log": log}
-    return {name: value for name, value in kept.items() if value is not None}
+    return {**scoring, "seq": _next_seq(stored), "at": entry["at"], "log": log}
 
 
-def _explanation_update(stored: Mapping[str, Any], basis: Mapping[str, Any]) -> dict[str, Any] | None:
-    changed = {name: value for name, value in basis.items() if stored.get(name) != value}
+def _explanation_update(stored: ScoringPart, basis: _Basis) -> LeadUpdate | None:
+    before: Mapping[str, object] = stored
+    changed = {name: value for name, value in basis.items() if before.get(name) != value}
     if not changed:
         return None
-    sets = {f"scoring.{name}": value for name, value in changed.items() if value is not None}
+    sets: dict[str, object] = {f"scoring.{name}": value for name, value in changed.items() if value is not None}
     gone = {f"scoring.{name}": "" for name, value in changed.items() if value is None}
-    return {"$set": {**sets, "scoring.seq": _next_seq(stored)}} | ({"$unset": gone} if gone else {})
+    update = {"$set": {**sets, "scoring.seq": _next_seq(stored)}}
+    return {**update, "$unset": gone} if gone else update
 
 
-def _next_seq(stored: Mapping[str, Any]) -> int:
+def _next_seq(stored: ScoringPart) -> int:
     return int(stored.get("seq", 0)) + 1
 
 
-def _guard(lead: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+def _guard(lead: LeadDocument, stored: ScoringPart) -> dict[str, object]:
     """Return the guard: since the read, no process has scored or changed the lead.
 
     Without the second part, a slow process could store an outdated score after another found nothing to write.
     """
-    scored = {"scoring.seq": stored["seq"]} if stored else {"scoring": {"$exists": False}}
+    scored: dict[str, object] = {"scoring.seq": stored["seq"]} if stored else {"scoring": {"$exists": False}}
     # A lead from its event has no revision: a worker that changes it requests another score.
-    as_read = {name: lead.get(name) for name in ("revision", "assignedTo")} if "revision" in lead else {}
+    as_read = {"revision": lead["revision"], "assignedTo": lead.get("assignedTo")} if "revision" in lead else {}
     return {**scored, **as_read}
 
 
-def _publication(lead_id: str, cause: ScoreCause, entry: Mapping[str, Any]) -> ScorePublication:
-    fields = ("score", "previousScore", "breakdown", "reason")
-    scored = LeadScored.model_validate({"leadId": lead_id, **{name: entry[name] for name in fields}})
+def _publication(lead_id: str, cause: ScoreCause, entry: ScoreLogEntry) -> ScorePublication:
+    scored = LeadScored.model_validate(
+        {
+            "leadId": lead_id,
+            "score": entry["score"],
+            "previousScore": entry["previousScore"],
+            "breakdown": entry["breakdown"],
+            "reason": entry["reason"],
+        }
+    )
     return ScorePublication(cause, entry["at"], scored)

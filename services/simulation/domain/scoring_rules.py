@@ -2,16 +2,16 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from math import isfinite
-from typing import Any
 
 from services.assignment.domain.decide import AssignmentRules, choose_owner, is_open
 from services.nurture.domain.sequences import Sequences
 from services.scoring.domain.decide import RuleSet, Score, compute_score
 from shared.domain.rules.conditions import Operator
+from shared.domain.stored.lead_document import LeadDocument
 
 BANDS = 10
 """Bands of the score: 0-9, 10-19, and so on; the last is 90-100."""
@@ -21,7 +21,6 @@ EXAMPLES_MAX = 10
 _ORDERING = frozenset(
     {Operator.GREATER_THAN, Operator.GREATER_OR_EQUAL, Operator.LESS_THAN, Operator.LESS_OR_EQUAL},
 )
-_UNOWNED = {"assignedTo": None, "assignment": None}
 _ALWAYS = frozenset({"status", "assignedTo", "activityStats"})
 
 
@@ -99,7 +98,7 @@ class Trial:
         assigning = {one.field.partition(".")[0] for rule in self._assignment.rules for one in rule.conditions}
         return self._old.sections | self._new.sections | assigning | _ALWAYS
 
-    def add(self, leads: Iterable[Mapping[str, Any]]) -> None:
+    def add(self, leads: Iterable[LeadDocument]) -> None:
         """Add these leads to the simulation."""
         for lead in leads:
             after = compute_score(lead, self._new, self._now)
@@ -148,11 +147,14 @@ class _Tally:
         self.fired.update(part.rule for part in after.breakdown)
         self.errors.update(rule for rule, _ in after.errors)
 
-    def assign(self, lead: Mapping[str, Any], value: int, assignment: AssignmentRules) -> None:
+    def assign(self, lead: LeadDocument, value: int, assignment: AssignmentRules) -> None:
         owner = lead.get("assignedTo")
         if owner is not None:
             self.held[owner] += 1
-        self.afresh[choose_owner({**lead, **_UNOWNED, "score": value}, assignment, self.afresh).owner] += 1
+        unowned: LeadDocument = {**lead, "score": value}
+        unowned.pop("assignedTo", None)
+        unowned.pop("assignment", None)
+        self.afresh[choose_owner(unowned, assignment, self.afresh).owner] += 1
 
     def result(self, new: RuleSet, assignment: AssignmentRules) -> Simulation:
         # Owners that the rules name come first, then other owners that have leads.

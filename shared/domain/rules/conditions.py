@@ -92,12 +92,12 @@ class Condition(BaseModel):
 
     @field_validator("value")
     @classmethod
-    def _fits(cls, value: Any, info: ValidationInfo) -> Any:
+    def _fits(cls, value: object, info: ValidationInfo) -> object:
         operator = info.data.get("operator")
         zone = (info.context or {}).get("zone")
         return value if operator is None else _fitting(operator, value, zone)
 
-    def model_post_init(self, context: Any) -> None:
+    def model_post_init(self, context: Mapping[str, tzinfo] | None) -> None:
         """Prepare the value once for all leads."""
         pattern = compile_pattern(self.value) if self.operator is Operator.MATCHES else None
         self._operand = operand(self.value, (context or {}).get("zone"), pattern)
@@ -107,12 +107,12 @@ class Condition(BaseModel):
         """The value, prepared for comparison."""
         return self._operand
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Return the condition as stored: a date stays a date."""
         return {"field": self.field, "operator": self.operator.value, "value": self.value}
 
 
-def _fitting(operator: Operator, value: Any, zone: tzinfo | None) -> Any:
+def _fitting(operator: Operator, value: object, zone: tzinfo | None) -> object:
     """Return the value in the operator's form. Raises `ValueError`."""
     if operator in _PRESENCE:
         if value is not None:
@@ -132,7 +132,7 @@ def _fitting(operator: Operator, value: Any, zone: tzinfo | None) -> Any:
     return found
 
 
-def _ordered(operator: Operator, value: Any, zone: tzinfo | None) -> Any:
+def _ordered(operator: Operator, value: object, zone: tzinfo | None) -> object:
     # Steps of an older release have their date as text.
     found = moment_in(value.strip(), zone) if isinstance(value, str) else value
     if isinstance(found, bool) or not isinstance(found, int | float | datetime):
@@ -166,7 +166,7 @@ class ConditionResult:
 _HOLDS, _FAILS = ConditionResult(True), ConditionResult(False)
 
 
-def evaluate_conditions(conditions: Iterable[Condition], lead: Mapping[str, Any]) -> ConditionResult:
+def evaluate_conditions(conditions: Iterable[Condition], lead: Mapping[str, object]) -> ConditionResult:
     """Return the first evaluation that does not hold, or one that does. Never raises."""
     for condition in conditions:
         evaluation = evaluate_condition(condition, lead)
@@ -175,7 +175,7 @@ def evaluate_conditions(conditions: Iterable[Condition], lead: Mapping[str, Any]
     return _HOLDS
 
 
-def evaluate_condition(condition: Condition, lead: Mapping[str, Any]) -> ConditionResult:
+def evaluate_condition(condition: Condition, lead: Mapping[str, object]) -> ConditionResult:
     """Return whether `condition` holds for the lead document. Never raises.
 
     A missing value (absent, None, empty text or list, `NOT_GIVEN`) equals nothing, not even another missing value. So
@@ -199,7 +199,7 @@ def _incomparable(condition: Condition, why: str) -> ConditionResult:
     return ConditionResult(False, f"{condition.field} {condition.operator.value}: {why}")
 
 
-def _test(operator: Operator, condition: Condition, held: Any) -> bool | None:
+def _test(operator: Operator, condition: Condition, held: object) -> bool | None:
     """Return whether a value matches; None: it can't be compared."""
     wanted = condition.operand
     if operator in _ORDERING:
@@ -215,7 +215,7 @@ def _test(operator: Operator, condition: Condition, held: Any) -> bool | None:
     return True if True in results else False if False in results else None
 
 
-def _fits_one(operator: Operator, wanted: Operand, held: Any) -> bool | None:
+def _fits_one(operator: Operator, wanted: Operand, held: object) -> bool | None:
     if operator is Operator.EQUALS:
         return among(wanted, held)
     text = as_text(held)
@@ -226,9 +226,9 @@ def _fits_one(operator: Operator, wanted: Operand, held: Any) -> bool | None:
     return _TEXTUAL[operator](text, wanted.text)
 
 
-def value_at(lead: Mapping[str, Any], path: str) -> Any:
+def value_at(lead: Mapping[str, object], path: str) -> object:
     """Return the value at a dotted path; None if it is missing or empty."""
-    value: Any = lead
+    value: object = lead
     for part in path.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     if isinstance(value, str):

@@ -7,7 +7,6 @@ import re
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, tzinfo
-from typing import Any
 
 from shared.domain.moments import truncate_to_ms
 from shared.domain.rules.patterns import Pattern
@@ -27,7 +26,7 @@ _MOMENT_MAX = 40
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def normalised(value: Any, zone: tzinfo | None) -> Any:
+def normalised(value: object, zone: tzinfo | None) -> object:
     """Return a condition's value as stored: a date becomes a moment in `zone` (None: its own).
 
     Raises `ValueError` if the value can't be stored or compared.
@@ -39,7 +38,7 @@ def normalised(value: Any, zone: tzinfo | None) -> Any:
     return None if value is None else _scalar(value, zone)
 
 
-def _scalar(value: Any, zone: tzinfo | None) -> Any:
+def _scalar(value: object, zone: tzinfo | None) -> object:
     if isinstance(value, date):
         return _in_zone(value, zone)
     if isinstance(value, str):
@@ -80,7 +79,7 @@ def moment_in(text: str, zone: tzinfo | None) -> datetime | None:
         return None
 
 
-def kind(value: Any) -> str:
+def kind(value: object) -> str:
     """Return the kind of a value in words, never the value."""
     kinds = ((bool, "yes or no"), (int | float, "a number"), (str, "text"), (date, "a date"), (list, "a list"))
     return next((words for types, words in kinds if isinstance(value, types)), "a group of fields")
@@ -90,7 +89,7 @@ def kind(value: Any) -> str:
 class Operand:
     """A condition's value, prepared once for comparison with many leads."""
 
-    value: Any
+    value: object
     text: str
     keys: frozenset[Hashable]
     items: tuple[frozenset[Hashable], ...] | None
@@ -104,7 +103,7 @@ class Operand:
         return len(self.items) if self.items is not None else 1
 
 
-def operand(value: Any, zone: tzinfo | None, pattern: Pattern | None = None) -> Operand:
+def operand(value: object, zone: tzinfo | None, pattern: Pattern | None = None) -> Operand:
     """Prepare a `normalised` value. `zone`: of a lead's dates without one (None: the value's)."""
     values = value if isinstance(value, list) else [value]
     own = next((one.tzinfo for one in values if isinstance(one, datetime)), None)
@@ -118,7 +117,7 @@ def caseless(text: str) -> str:
     return text.strip().casefold()
 
 
-def _wanted_keys(value: Any, zone: tzinfo | None) -> Iterator[Hashable]:
+def _wanted_keys(value: object, zone: tzinfo | None) -> Iterator[Hashable]:
     yield from _key(value)
     # Steps of an older release have their dates as text.
     moment = moment_in(value.strip(), zone) if isinstance(value, str) else None
@@ -126,7 +125,7 @@ def _wanted_keys(value: Any, zone: tzinfo | None) -> Iterator[Hashable]:
         yield from _key(moment)
 
 
-def _key(value: Any) -> Iterator[Hashable]:
+def _key(value: object) -> Iterator[Hashable]:
     """Yield the key of a value. Values with one key are equal; some kinds have no key."""
     if isinstance(value, bool):
         yield "yes or no", value
@@ -138,7 +137,7 @@ def _key(value: Any) -> Iterator[Hashable]:
         yield "moment", (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-def _held_keys(held: Any, wanted: Operand) -> Iterator[Hashable]:
+def _held_keys(held: object, wanted: Operand) -> Iterator[Hashable]:
     yield from _key(held)
     # A lead's text is a date only if the condition's value is one.
     moment = moment_in(held.strip(), wanted.zone) if wanted.dated and isinstance(held, str) else None
@@ -146,26 +145,26 @@ def _held_keys(held: Any, wanted: Operand) -> Iterator[Hashable]:
         yield from _key(moment)
 
 
-def among(wanted: Operand, held: Any) -> bool:
+def among(wanted: Operand, held: object) -> bool:
     """Return whether a lead's value equals the condition's value, or an item of its list."""
     return any(key in wanted.keys for key in _held_keys(held, wanted))
 
 
-def equal_lists(wanted: Sequence[frozenset[Hashable]], held: Any, operand_: Operand) -> bool:
+def equal_lists(wanted: Sequence[frozenset[Hashable]], held: object, operand_: Operand) -> bool:
     """Return whether a lead's list equals the condition's list, item by item."""
     if not isinstance(held, list) or len(held) != len(wanted):
         return False
     return all(not keys.isdisjoint(_held_keys(item, operand_)) for keys, item in zip(wanted, held, strict=True))
 
 
-def as_text(held: Any) -> str | None:
+def as_text(held: object) -> str | None:
     """Return a lead's value as text to search; None: it has no text."""
     if isinstance(held, str):
         return caseless(held)
     return caseless(str(held)) if isinstance(held, bool | int | float | datetime) else None
 
 
-def comparable(held: Any, wanted: Operand) -> Any:
+def comparable(held: object, wanted: Operand) -> datetime | int | float | None:
     """Return a lead's value in a form that orders with the condition's; None: it has no order."""
     if isinstance(wanted.value, datetime):
         found = moment_in(held.strip(), wanted.zone) if isinstance(held, str) else held

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NotRequired, TypedDict
 
-from shared.domain.stored.lead_document import ConsentShift, KeptRefusal
+from shared.domain.stored.lead_document import ConsentShift, KeptRefusal, LoadLedger
 
 
 class DifferingValue(TypedDict):
@@ -78,6 +78,8 @@ class ErasureMarker(TypedDict):
     names: NotRequired[int]
     """How many names shared an e-mail's claim."""
     refused: NotRequired[list[KeptRefusal]]
+    account: NotRequired[LoadLedger]
+    """The load ledger of the lead: the marker of its id keeps it."""
     hash: NotRequired[str]
 
 
