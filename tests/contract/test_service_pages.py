@@ -1,5 +1,6 @@
 """The page of each service names what the code reads and writes."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -48,3 +49,22 @@ def test_the_files_that_a_service_s_page_names_are_there(page: Path) -> None:
 def test_the_list_of_services_leads_to_every_page() -> None:
     links = re.findall(r"\]\((\w+/README\.md)\)", Path("services/README.md").read_text())
     assert {Path("services", link) for link in links} == set(PAGES)
+
+
+def _functions(module: Path) -> set[str]:
+    """Return the functions and methods of a module, as `name` and `Class.name`."""
+    tree = ast.parse(module.read_text())
+    classes = [("", tree), *((f"{one.name}.", one) for one in tree.body if isinstance(one, ast.ClassDef))]
+    return {
+        f"{prefix}{one.name}"
+        for prefix, body in classes
+        for one in ast.iter_child_nodes(body)
+        if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+
+def test_the_functions_that_decide_are_where_the_page_says() -> None:
+    section = Path("services/README.md").read_text().split("## Where it is decided")[1].split("\n## ")[0]
+    named = re.findall(r"\| `([\w.]+)` \| `([\w/.]+\.py)` \|$", section, re.MULTILINE)
+    assert len(named) >= 10
+    assert [(name, module) for name, module in named if name not in _functions(Path(module))] == []
