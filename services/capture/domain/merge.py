@@ -4,7 +4,7 @@ The rules are in schemas/README.md#merge.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 from services.capture.domain.claims import IDENTIFYING, ClaimWrite, belongs_to_another, claim_identifiers
@@ -145,11 +145,11 @@ def _state_consent(view: View, capture: Capture, known_by: Identity, merged: Mer
     )
     result = restate_lead(merged.lead, [*said, *kept_refusals(identity, view.markers)], rules.region)
     row = cast("CaptureRow", {**merged.row, **statement_fields(said, capture.data)})
-    return replace(
-        merged,
-        lead=with_changes(merged.lead, result.set),
-        row={**row, "restated": result.changed} if result.changed else row,
-        changes={**merged.changes, **result.set},
+    return Merged(
+        with_changes(merged.lead, result.set),
+        {**row, "restated": result.changed} if result.changed else row,
+        merged.creates,
+        {**merged.changes, **result.set},
     )
 
 
@@ -165,7 +165,8 @@ def _claim(
         shown = drop_shared_email(identity_of(merged.lead, rules.region), merged.lead, view, rules)
         view, further = claim_identifiers(view, shown, lead_id)
         claims, names = [*claims, *further], tuple(dict.fromkeys([*names, *shown.claims]))
-    return view, replace(merged, row={**merged.row, "claims": list(names)}, claims=claims, mark=mark)
+    row: CaptureRow = {**merged.row, "claims": list(names)}
+    return view, Merged(merged.lead, row, merged.creates, merged.changes, claims, mark)
 
 
 def _row(capture: Capture, lead: LeadDocument, outcome: str, rules: DecisionRules) -> CaptureRow:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import TypeVar
+from typing import TypeVar, overload
 
 K = TypeVar("K")
 V = TypeVar("V")
+T = TypeVar("T")
 
 _FEWER = 4
 """A layer has more than this many times the entries of the layer above it, so there are few layers."""
@@ -24,6 +25,17 @@ class Overlay(Mapping[K, V]):
             if key in layer:
                 return layer[key]
         raise KeyError(key)
+
+    @overload
+    def get(self, key: K, /) -> V | None: ...
+    @overload
+    def get(self, key: K, /, default: V | T) -> V | T: ...
+    def get(self, key: K, /, default: T | None = None) -> V | T | None:
+        """Return the value of this key, or the default. The inherited method raises and catches at each miss."""
+        for layer in self._layers:
+            if key in layer:
+                return layer[key]
+        return default
 
     def __contains__(self, key: object) -> bool:
         return any(key in layer for layer in self._layers)

@@ -1,14 +1,16 @@
 """Input of a decision: the captures, the stored documents, the rules."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Never
 
 from services.capture.domain.overlay import overlay
 from shared.domain.identity.normal_forms import Identity
 from shared.domain.stored.identity_documents import CaptureRow, ErasureMarker, LeadGuard
 from shared.domain.stored.lead_document import LeadDocument
+
+_NOTHING: Mapping[str, Never] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +48,37 @@ class View:
 
     def with_lead(self, lead: LeadDocument) -> "View":
         """Return the view with this lead, created or changed."""
-        return replace(self, leads=overlay(self.leads, {lead["_id"]: lead}))
+        return self._with(leads={lead["_id"]: lead})
 
     def with_claims(self, claims: Mapping[str, Sequence[str]], rewritten: Mapping[str, bool]) -> "View":
         """Return the view with these leads of claims."""
-        return replace(self, claims=overlay(self.claims, claims), rewritable=overlay(self.rewritable, rewritten))
+        return self._with(claims=claims, rewritable=rewritten) if claims or rewritten else self
 
     def with_released(self, claims: Mapping[str, Sequence[str]], markers: Mapping[str, ErasureMarker]) -> "View":
         """Return the view with these leads of claims, and further erasure markers."""
-        return replace(self, claims=overlay(self.claims, claims), markers=overlay(self.markers, markers))
+        return self._with(claims=claims, markers=markers)
 
     def with_mark(self, claim: str, mark: str) -> "View":
         """Return the view with another name mark of this claim."""
-        return replace(self, marks=overlay(self.marks, {claim: [*self.marks.get(claim, ()), mark]}))
+        return self._with(marks={claim: [*self.marks.get(claim, ()), mark]})
+
+    def _with(
+        self,
+        *,
+        claims: Mapping[str, Sequence[str]] = _NOTHING,
+        leads: Mapping[str, LeadDocument] = _NOTHING,
+        markers: Mapping[str, ErasureMarker] = _NOTHING,
+        rewritable: Mapping[str, bool] = _NOTHING,
+        marks: Mapping[str, Sequence[str]] = _NOTHING,
+    ) -> "View":
+        # Each capture makes several views: `dataclasses.replace` takes twice the time.
+        return View(
+            self.rows,
+            overlay(self.claims, claims),
+            overlay(self.leads, leads),
+            overlay(self.markers, markers),
+            self.resurrected,
+            self.older,
+            overlay(self.rewritable, rewritable),
+            overlay(self.marks, marks),
+        )

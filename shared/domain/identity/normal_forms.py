@@ -6,6 +6,7 @@ One function per kind of value. All use the table of equal signs in `folding`.
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import idna
@@ -111,7 +112,7 @@ def given_only(part: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in (part or {}).items() if is_given(value)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Identity:
     """The normal forms of one capture or lead. None is a missing value, which never matches."""
 
@@ -124,11 +125,12 @@ class Identity:
         """The id of the e-mail's claim, or None."""
         return f"email:{self.email}" if self.email else None
 
-    @property
+    @cached_property
     def person_claim(self) -> str | None:
         """The id of the claim of phone + company + name, or None.
 
         Phone alone has 50 points, company + name alone 75. Only together do they exceed a duplicate's 80.
+        It is kept: a decision asks for it many times, and its hash is the dearest part.
         """
         if not (self.phone and self.company_name):
             return None
