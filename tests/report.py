@@ -1,7 +1,7 @@
 """What a report is made from: analytics of leads that a test makes up, without a database."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -21,7 +21,7 @@ _STATUSES = ("new", "contacted", "qualified", "unqualified", "lost", "converted"
 _INDUSTRIES = ("restaurant", "catering", "hotel", "cafe", None)
 
 
-def leads(number: int, **changed: Any) -> list[dict[str, Any]]:
+def leads(number: int, **changed: Any) -> list[Any]:
     """Leads of the last half year, of every kind, the same ones each time."""
     dice = Random(11)
     return [_lead(n, dice) | changed for n in range(number)]
@@ -44,7 +44,7 @@ def _lead(number: int, dice: Random) -> Any:
 
 
 def answers(
-    of: Sequence[Mapping[str, Any]], timeframe: str = "month", rollup: FreshnessFigures = LIVE, times: int = 1
+    of: Sequence[Any], timeframe: str = "month", rollup: FreshnessFigures = LIVE, times: int = 1
 ) -> tuple[Answers, Answers]:
     """What the gateway would answer if these leads were all there are, each of them so many times."""
     buckets: dict[str, Counter[str]] = {}

@@ -8,16 +8,16 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 from zoneinfo import ZoneInfo
 
 from services.insights.domain.rollup_changes import SECTIONS, add_counts, rollup_row
 from services.insights.rollup_store import SHARDS, apply_shards, begin_shards, count_leads, heartbeat, shard_of
 from shared.domain.rollups import META, bucket_id, flattened
+from shared.domain.stored.insights_documents import InsightsMeta, LeadRow, ShardDocument
 from shared.domain.stored.lead_document import LeadDocument
-from shared.domain.stored.untyped import Document
 from shared.errors import Stop
-from shared.mongo.names import INSIGHTS, LEAD_ROWS, LEADS, ROLLUPS
+from shared.mongo.names import INSIGHTS, INSIGHTS_META, LEAD_ROWS, LEADS, ROLLUPS
 from shared.mongo.retries import retry_on_conflict
 from shared.mongo.storage import Change, Storage
 
@@ -60,7 +60,7 @@ async def _by_shard(pages: AsyncIterator[list[LeadDocument]]) -> AsyncIterator[l
 async def _begin(storage: Storage, zone: ZoneInfo) -> int:
     await heartbeat(storage, zone)
     async for _ in retry_on_conflict():
-        meta = (await storage.read(INSIGHTS, [META]))[META]
+        meta = (await storage.read(INSIGHTS_META, [META]))[META]
         generation: int = meta["building"] + 1
         begun = {"building": generation, "zone": zone.key}
         if await storage.change(INSIGHTS, [Change(META, {"building": meta["building"]}, {"$set": begun})]):
@@ -81,7 +81,7 @@ async def _move_shards(storage: Storage, generation: int) -> None:
             break
 
 
-def _moved(row: Document, generation: int) -> Change:
+def _moved(row: ShardDocument, generation: int) -> Change:
     version = row["version"] + 1
     moved = {"version": version, "done": version, "generation": generation}
     return Change(row["_id"], {"version": row["version"]}, {"$set": moved})
@@ -115,9 +115,10 @@ class Verdict:
 async def verify(storage: Storage) -> Verdict:
     """Compare the roll-ups with the leads. Raises `LookupError` before the first count."""
     before = await _versions(storage)
-    if META not in before:
+    meta = cast("InsightsMeta | None", before.get(META))  # its id says that it is no shard
+    if meta is None:
         raise LookupError("nothing has been counted yet")
-    zone, generation = ZoneInfo(before[META]["zone"]), before[META]["generation"]
+    zone, generation = ZoneInfo(meta["zone"]), meta["generation"]
     wanted: dict[str, Counter[str]] = {}
     differences: list[str] = []
     leads = 0
@@ -132,7 +133,7 @@ async def verify(storage: Storage) -> Verdict:
     return Verdict(leads, len(wanted), tuple(differences), await _versions(storage) != before)
 
 
-async def _versions(storage: Storage) -> dict[str, Document]:
+async def _versions(storage: Storage) -> dict[str, ShardDocument]:
     shards = [f"shard:{number:02d}" for number in range(SHARDS)]
     return await storage.read(INSIGHTS, [*shards, META], fields=("version", "done", "generation", "zone"))
 
@@ -142,13 +143,13 @@ async def _rows_that_differ(storage: Storage, leads: list[LeadDocument], zone: Z
     return [
         f"row {lead['_id']} ({shard_of(lead['_id'])}): differs from its lead"
         for lead in leads
-        if not _is_row_of(rows.get(lead["_id"], {}), lead, zone, generation)
+        if not _is_row_of(rows.get(lead["_id"]), lead, zone, generation)
     ]
 
 
-def _is_row_of(row: Mapping[str, Any], lead: LeadDocument, zone: ZoneInfo, generation: int) -> bool:
+def _is_row_of(row: LeadRow | None, lead: LeadDocument, zone: ZoneInfo, generation: int) -> bool:
     wanted = {**rollup_row(lead, zone), "generation": generation}
-    return {name: value for name, value in row.items() if name not in ("_id", "v")} == wanted
+    return row is not None and {name: value for name, value in row.items() if name not in ("_id", "v")} == wanted
 
 
 async def _rows_without_lead(storage: Storage) -> AsyncIterator[str]:

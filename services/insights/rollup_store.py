@@ -12,10 +12,10 @@ Crash after storing the next version → the shard is pending → the next proce
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import cast
 from zoneinfo import ZoneInfo
 
 from aiokafka.partitioner import murmur2
@@ -23,8 +23,15 @@ from aiokafka.partitioner import murmur2
 from services.insights.domain.rollup_changes import SECTIONS, ShardUpdate, shard_updates
 from shared.domain.listing import PERSONAL
 from shared.domain.rollups import META, NAMED, bucket_id
-from shared.domain.stored.untyped import Document
-from shared.mongo.names import INSIGHTS, LEAD_ROWS, LEADS, ROLLUPS
+from shared.domain.stored.insights_documents import (
+    BucketDelta,
+    InsightsMeta,
+    LeadRow,
+    PendingChanges,
+    RollupBucket,
+    ShardDocument,
+)
+from shared.mongo.names import INSIGHTS, INSIGHTS_META, LEAD_ROWS, LEADS, ROLLUPS
 from shared.mongo.retries import retry_on_conflict
 from shared.mongo.storage import Change, Storage, Unavailable
 
@@ -67,27 +74,27 @@ async def count_leads(storage: Storage, lead_ids: Iterable[str], zone: ZoneInfo,
     await apply_shards(storage, [step.document for step in planned])
 
 
-def _taken(step: ShardUpdate, as_read: Document, news: Watermark | None) -> Change:
+def _taken(step: ShardUpdate, as_read: ShardDocument, news: Watermark | None) -> Change:
     newer = news and ("eventAt" not in as_read or as_read["eventAt"] < news.event_at)
     watermark = {"eventAt": news.event_at, "countedAt": news.at} if news and newer else {}
     guard = {"version": as_read["version"], "generation": as_read["generation"]}
     return Change(step.shard, guard, {"$set": {**step.document, **watermark}})
 
 
-async def prepare_shards(storage: Storage, shards: Sequence[str], zone: ZoneInfo) -> dict[str, Document]:
+async def prepare_shards(storage: Storage, shards: Sequence[str], zone: ZoneInfo) -> dict[str, ShardDocument]:
     """Return these shards without pending changes. Raises `OtherZone`."""
     found = await storage.read(INSIGHTS, [*shards, META])
-    if len(found) <= len(shards):
-        await _begin(storage, shards, zone, found.get(META))
+    meta = cast("InsightsMeta | None", found.pop(META, None))  # its id says that it is no shard
+    if meta is None or len(found) < len(shards):
+        await _begin(storage, shards, zone, meta)
         return await prepare_shards(storage, shards, zone)
-    meta = found.pop(META)
     if meta["zone"] != zone.key:
         raise OtherZone(f"the roll-ups have days of {meta['zone']}, not of {zone.key}: run pantry insights rebuild")
     await apply_shards(storage, [row for row in found.values() if row["pending"]])
     return found
 
 
-async def _begin(storage: Storage, shards: Sequence[str], zone: ZoneInfo, meta: Document | None) -> None:
+async def _begin(storage: Storage, shards: Sequence[str], zone: ZoneInfo, meta: InsightsMeta | None) -> None:
     if meta is None:
         await heartbeat(storage, zone)
         return
@@ -96,18 +103,21 @@ async def _begin(storage: Storage, shards: Sequence[str], zone: ZoneInfo, meta: 
 
 async def begin_shards(storage: Storage, shards: Sequence[str], generation: int) -> None:
     """Create the missing ones of these shards, with no leads counted."""
-    fresh = {"version": 0, "done": 0, "generation": generation, "pending": None}
-    await storage.insert_new(INSIGHTS, [{"_id": shard, **fresh} for shard in shards])
+    fresh: list[ShardDocument] = [
+        {"_id": shard, "version": 0, "done": 0, "generation": generation, "pending": None} for shard in shards
+    ]
+    await storage.insert_new(INSIGHTS, fresh)
 
 
 async def heartbeat(storage: Storage, zone: ZoneInfo, now: datetime | None = None) -> None:
     """Record that a worker is alive. The first heartbeat ever fixes the zone of the days."""
-    await storage.insert_new(INSIGHTS, [{"_id": META, "generation": 1, "building": 1, "zone": zone.key}])
+    first: InsightsMeta = {"_id": META, "generation": 1, "building": 1, "zone": zone.key}
+    await storage.insert_new(INSIGHTS_META, [first])
     if now:
         await storage.change(INSIGHTS, [Change(META, {}, {"$set": {"aliveAt": now}})])
 
 
-async def apply_shards(storage: Storage, shards: Sequence[Document]) -> None:
+async def apply_shards(storage: Storage, shards: Sequence[ShardDocument]) -> None:
     """Apply these versions of their shards. Parts that are already applied don't change again."""
     if not shards:
         return
@@ -118,28 +128,33 @@ async def apply_shards(storage: Storage, shards: Sequence[Document]) -> None:
     )
 
 
-async def _store_rows(storage: Storage, shards: Sequence[Document]) -> None:
-    new = {row["_id"]: row for shard in shards for row in shard["pending"]["new"]}
-    rows = {row["_id"]: row for shard in shards for row in shard["pending"]["rows"]}
+def _changes(shard: ShardDocument) -> PendingChanges:
+    return shard["pending"] or {"new": [], "rows": [], "deltas": []}
+
+
+async def _store_rows(storage: Storage, shards: Sequence[ShardDocument]) -> None:
+    new = {row["_id"]: row for shard in shards for row in _changes(shard)["new"]}
+    rows = {row["_id"]: row for shard in shards for row in _changes(shard)["rows"]}
     there = await storage.insert_new(LEAD_ROWS, list(new.values()))
     await storage.change(LEAD_ROWS, [_replacing(row) for row in (*rows.values(), *(new[one] for one in sorted(there)))])
 
 
-def _replacing(row: Document) -> Change:
+def _replacing(row: LeadRow) -> Change:
     gone = {name: "" for name in _ROW_FIELDS if name not in row}
     update = {"$set": {name: value for name, value in row.items() if name != "_id"}}
     return Change(row["_id"], {"v": {"$lt": row["v"]}}, update | ({"$unset": gone} if gone else {}))
 
 
-async def _change_buckets(storage: Storage, shards: Sequence[Document]) -> None:
-    changes = [_added(shard, delta) for shard in shards for delta in shard["pending"]["deltas"]]
-    empty = [{"_id": bucket, "by": {}, "is": {}} for bucket in sorted({change.id for change in changes})]
+async def _change_buckets(storage: Storage, shards: Sequence[ShardDocument]) -> None:
+    changes = [_added(shard, delta) for shard in shards for delta in _changes(shard)["deltas"]]
+    buckets = sorted({change.id for change in changes})
+    empty: list[RollupBucket] = [{"_id": bucket, "by": {}, "is": {}} for bucket in buckets]
     await storage.insert_new(ROLLUPS, empty)
     await storage.change(ROLLUPS, changes)
     await _forget_names(storage, shards)
 
 
-async def _forget_names(storage: Storage, shards: Sequence[Document]) -> None:
+async def _forget_names(storage: Storage, shards: Sequence[ShardDocument]) -> None:
     """Drop names with a count of zero: an industry is free text from a person.
 
     The write only removes zeros, so a concurrent addition stays. Crash before this → the shard is pending → applied
@@ -148,7 +163,7 @@ async def _forget_names(storage: Storage, shards: Sequence[Document]) -> None:
     names = {
         (bucket_id(shard["generation"], delta["bucket"]), path)
         for shard in shards
-        for delta in shard["pending"]["deltas"]
+        for delta in _changes(shard)["deltas"]
         for path, amount in delta["add"].items()
         if amount < 0 and path.startswith(NAMED)
     }
@@ -156,7 +171,7 @@ async def _forget_names(storage: Storage, shards: Sequence[Document]) -> None:
     await storage.change(ROLLUPS, zeros)
 
 
-def _added(shard: Document, delta: Mapping[str, Any]) -> Change:
+def _added(shard: ShardDocument, delta: BucketDelta) -> Change:
     by = f"by.{shard['_id'].partition(':')[2]}"
     amounts = {f"is.{path}": amount for path, amount in delta["add"].items()}
     not_yet = {by: {"$not": {"$gte": shard["version"]}}}

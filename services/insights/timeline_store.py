@@ -7,12 +7,13 @@ An output names its lead. An input may name an e-mail, or a lead that isn't stor
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from schemas import topics
 from services.insights.domain.timeline import DETAILS, activity_id, leads_of_effects, timeline_row
 from shared.domain.activity_documents import row_id
 from shared.domain.identity.normal_forms import email_key
+from shared.domain.stored.insights_documents import TimelinePendingRow, TimelineRow
 from shared.kafka.events import Received
 from shared.leads.documents import leads_by_email
 from shared.mongo.names import ACTIVITIES, CAPTURES, COMMANDS, LEADS, TIMELINE, TIMELINE_PENDING, CollectionName
@@ -29,7 +30,7 @@ _ANSWERS: Mapping[str, CollectionName[Any]] = {
     topics.UPDATE.name: COMMANDS,
     topics.CONVERT.name: COMMANDS,
 }
-"""The collection in which a worker stores an input's lead under the input's key."""
+"""The collection in which a worker stores an input's lead under the input's key. `Any`: they differ in all but that."""
 
 
 async def place_events(storage: Storage, received: Sequence[Received], now: datetime) -> None:
@@ -40,9 +41,11 @@ async def place_events(storage: Storage, received: Sequence[Received], now: date
     placed = named | await _stored_leads(storage, [one for key, one in inputs.items() if key not in named])
     there = await _existing(storage, placed.values())
     placed = {key: lead for key, lead in placed.items() if lead in there}
-    await storage.insert_new(TIMELINE, [{**timeline_row(events[key]), "leadId": lead} for key, lead in placed.items()])
+    rows: list[TimelineRow] = [{**timeline_row(events[key]), "leadId": lead} for key, lead in placed.items()]
+    await storage.insert_new(TIMELINE, rows)
     aside = [one for key, one in inputs.items() if key not in placed]
-    await storage.insert_new(TIMELINE_PENDING, [{**timeline_row(one), "expiresAt": now + _KEPT} for one in aside])
+    waiting: list[TimelinePendingRow] = [{**timeline_row(one), "expiresAt": now + _KEPT} for one in aside]
+    await storage.insert_new(TIMELINE_PENDING, waiting)
     # The worker and another process may have finished before this process stored the pending event.
     effects = await _effect_leads(storage, received)
     late = await _stored_leads(storage, aside) | effects
@@ -55,7 +58,7 @@ async def place_events(storage: Storage, received: Sequence[Received], now: date
 
 async def _stored_leads(storage: Storage, inputs: Sequence[Received]) -> dict[str, str]:
     """Return the leads of these inputs by the inputs' keys, as far as workers stored them."""
-    asked: dict[CollectionName[Any], list[str]] = {}
+    asked: dict[CollectionName[Any], list[str]] = {}  # see `_ANSWERS`
     for one in inputs:
         asked.setdefault(_ANSWERS[one.record.topic], []).append(one.key)
     found = await asyncio.gather(*(storage.read(place, keys, fields=("leadId",)) for place, keys in asked.items()))
@@ -95,11 +98,16 @@ async def _move_pending(storage: Storage, leads: Mapping[str, str], had_effects:
     """
     rows = await storage.read(TIMELINE_PENDING, leads)
     there = await _existing(storage, leads.values())
-    found = [{**row, "leadId": leads[key]} for key, row in rows.items() if leads[key] in there]
-    for row in found:
-        del row["expiresAt"]
+    found = [_placed(row, leads[key]) for key, row in rows.items() if leads[key] in there]
     await storage.insert_new(TIMELINE, found)
     await storage.delete(TIMELINE_PENDING, [key for key in rows if leads[key] in there or key in had_effects])
+
+
+def _placed(row: TimelinePendingRow, lead_id: str) -> TimelineRow:
+    # A filtered copy loses its type.
+    return cast(
+        "TimelineRow", {name: value for name, value in row.items() if name != "expiresAt"} | {"leadId": lead_id}
+    )
 
 
 async def _forget(storage: Storage, lead_ids: Iterable[str]) -> None:

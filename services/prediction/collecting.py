@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from services.prediction import store
 from services.prediction.domain.learning.features import Vector, vector
@@ -72,7 +71,7 @@ async def _lives(storage: Storage, page: Sequence[LeadDocument]) -> list[Life]:
     return [_life(lead, lost) for lead in page]
 
 
-def _life(lead: Mapping[str, Any], lost: Mapping[str, datetime]) -> Life:
+def _life(lead: LeadDocument, lost: Mapping[str, datetime]) -> Life:
     converted = lead.get("convertedAt")
     # Without a timeline event, a lost lead counts as closed at its last change, at the latest.
     closed = lost.get(lead["_id"], lead["updatedAt"]) if lead["status"] == "lost" else converted

@@ -15,7 +15,7 @@ from services.prediction.domain.training_job import again_at
 from shared.consuming.worker import Runtime
 from shared.domain.model_documents import HEURISTIC, STANDING
 from shared.domain.statuses import OPEN
-from shared.domain.stored.untyped import Document
+from shared.domain.stored.prediction_documents import ModelDocument, PredictedPart, PredictionPart, ShadowPart
 from shared.mongo.leases import acquire_lease
 from shared.mongo.names import PREDICTIONS
 from shared.mongo.storage import Change
@@ -83,13 +83,13 @@ class Predictor:
 
 async def _predict_each(
     known: Mapping[str, History], champion: "ServedModel | None", shadow: "ServedModel | None", now: datetime
-) -> dict[str, Document]:
+) -> dict[str, PredictedPart]:
     """Return the documents to store. A lead that can't be predicted keeps its prediction."""
     try:
         return await _predict(known, champion, shadow, now)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one lead, the others are predicted
         _log.error("predictions.failed", worker="prediction", leads=len(known), error=where(error))
-    made: dict[str, Document] = {}
+    made: dict[str, PredictedPart] = {}
     for lead_id, history in known.items():
         try:
             made |= await _predict({lead_id: history}, champion, shadow, now)
@@ -100,14 +100,20 @@ async def _predict_each(
 
 async def _predict(
     known: Mapping[str, History], champion: "ServedModel | None", shadow: "ServedModel | None", now: datetime
-) -> dict[str, Document]:
+) -> dict[str, PredictedPart]:
     """Return the documents to store for these leads."""
     vectors = [vector(one, now) for one in known.values()]
     scores = [one.lead.get("score") for one in known.values()]
     predictions, beside = await asyncio.to_thread(_predict_vectors, champion, shadow, vectors, scores)
-    made = {"model": champion.version if champion else HEURISTIC, "at": now}
+    model = champion.version if champion else HEURISTIC
     return {
-        lead_id: {**made, "wakeAt": again_at(history, now), "prediction": prediction, "shadow": other}
+        lead_id: {
+            "model": model,
+            "at": now,
+            "wakeAt": again_at(history, now),
+            "prediction": prediction,
+            "shadow": other,
+        }
         for (lead_id, history), prediction, other in zip(known.items(), predictions, beside, strict=True)
     }
 
@@ -115,7 +121,7 @@ async def _predict(
 # numpy and scikit-learn take seconds to import: do it in a thread, and only with a model.
 
 
-def _load(document: Document | None) -> "ServedModel | None":
+def _load(document: ModelDocument | None) -> "ServedModel | None":
     from services.prediction.domain.learning.registry import load_served  # noqa: PLC0415
 
     return load_served(document) if document and document["schema"] == SCHEMA else None
@@ -126,7 +132,7 @@ def _predict_vectors(
     shadow: "ServedModel | None",
     vectors: Sequence[Vector],
     scores: Sequence[int | None],
-) -> tuple[list[Document], list[Document | None]]:
+) -> tuple[list[PredictionPart], Sequence[ShadowPart | None]]:
     """Return each vector's prediction, and the shadow's prediction beside it."""
     made = _by_model(champion, vectors) if champion else by_heuristic(vectors, scores)
     if shadow is None:

@@ -3,13 +3,21 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from services.prediction.domain.learning import condensing
+from services.prediction.domain.learning.fact_rows import FactRow
 from services.prediction.domain.learning.features import History
 from shared.domain.model_documents import PROGRESS, STANDING, model_id
-from shared.domain.stored.untyped import Document
-from shared.mongo.names import ACTIVITIES, CAPTURES, LEADS, MODELS, PREDICTIONS, TIMELINE, CollectionName, D
+from shared.domain.stored.prediction_documents import (
+    JobRow,
+    ModelDocument,
+    PredictedPart,
+    PredictionRow,
+    StandingRow,
+    TrainingRow,
+)
+from shared.mongo.names import ACTIVITIES, CAPTURES, LEADS, MODEL_JOBS, MODELS, PREDICTIONS, TIMELINE, CollectionName
 from shared.mongo.retries import retry_on_conflict
 from shared.mongo.storage import Change, Storage
 
@@ -17,14 +25,15 @@ _LEAD_FIELDS = ("source", "status", "score", "company", "contact", "context", "c
 _CAPTURE_FIELDS = ("leadId", "capturedAt", "knownAt", "channel", "filled")
 _ACTIVITY_FIELDS = ("leadId", "type", "at", "knownAt", "engagement", "cancelled", "earlier")
 _MODELS_MAX = 100
-_Condense = Callable[[Iterable[Mapping[str, Any]], Mapping[str, datetime]], list[Mapping[str, Any]]]
+_Condense = Callable[[Iterable[FactRow], Mapping[str, datetime]], list[FactRow]]
 
 
 async def request_predictions(storage: Storage, lead_ids: Iterable[str], at: datetime) -> None:
     """Make these leads due at this time, unless they are due earlier. Voids work on them."""
     ids = list(dict.fromkeys(lead_ids))
     if not await storage.change(PREDICTIONS, [_due(one, at) for one in ids]):
-        await storage.insert_new(PREDICTIONS, [{"_id": one, "wakeAt": at} for one in ids])
+        rows: list[PredictionRow] = [{"_id": one, "wakeAt": at} for one in ids]
+        await storage.insert_new(PREDICTIONS, rows)
 
 
 def _due(lead_id: str, at: datetime) -> Change:
@@ -48,20 +57,20 @@ async def load_histories(storage: Storage, as_of: Mapping[str, datetime]) -> dic
 
 async def _condensed(
     storage: Storage,
-    collection: CollectionName[D],
+    collection: CollectionName[Any],  # `fields` make rows of either collection a `FactRow`
     fields: Sequence[str],
     condense: _Condense,
     as_of: Mapping[str, datetime],
-) -> dict[str, list[Mapping[str, Any]]]:
+) -> dict[str, list[FactRow]]:
     """Return these leads' condensed rows, read in pages: a lead can have any number of rows."""
-    kept: list[Mapping[str, Any]] = []
+    kept: list[FactRow] = []
     async for page in storage.pages_in(collection, "leadId", as_of, fields=fields):
         kept = condense([*kept, *page], as_of)
     return _by_lead(kept)
 
 
-def _by_lead(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    found: dict[str, list[Mapping[str, Any]]] = {}
+def _by_lead(rows: Iterable[FactRow]) -> dict[str, list[FactRow]]:
+    found: dict[str, list[FactRow]] = {}
     for row in rows:
         found.setdefault(row["leadId"], []).append(row)
     return found
@@ -72,13 +81,15 @@ async def lost_at(storage: Storage, lead_ids: Iterable[str]) -> dict[str, dateti
     found: dict[str, datetime] = {}
     async for page in storage.pages_in(TIMELINE, "leadId", lead_ids, fields=("leadId", "at", "details.changed")):
         for row in page:
-            changes = (row.get("details") or {}).get("changed") or ()
+            changes = row["details"].get("changed") or () if "details" in row else ()
             if any(one["path"] == "status" and one.get("to") == "lost" for one in changes):
                 found[row["leadId"]] = max(row["at"], found.get(row["leadId"], row["at"]))
     return found
 
 
-async def settle_rows(storage: Storage, rows: Sequence[Document], made: Mapping[str, Document], gone: set[str]) -> None:
+async def settle_rows(
+    storage: Storage, rows: Sequence[PredictionRow], made: Mapping[str, PredictedPart], gone: set[str]
+) -> None:
     """Finish claimed rows: `made` are open leads' documents, `gone` are deleted leads.
 
     Other leads are closed and keep their last prediction. A row that was requested again meanwhile stays due.
@@ -101,7 +112,7 @@ async def settle_rows(storage: Storage, rows: Sequence[Document], made: Mapping[
     )
 
 
-async def under_other_models(storage: Storage, model: int, most: int) -> list[Document]:
+async def under_other_models(storage: Storage, model: int, most: int) -> list[PredictionRow]:
     """Return up to `most` rows of open leads with a prediction by another model."""
     for others in _others(model):
         found = await storage.find(PREDICTIONS, others, fields=("wakeAt", "claim"), limit=most)
@@ -115,7 +126,7 @@ async def count_under_others(storage: Storage, model: int) -> int:
     return sum([await storage.count(PREDICTIONS, one) for one in _others(model)])
 
 
-def _others(model: int) -> list[Mapping[str, Any]]:
+def _others(model: int) -> list[Mapping[str, object]]:
     # An index serves the ranges below and above; "not equal" would read all rows.
     return [{"model": {"$lt": model}}, {"model": {"$gt": model}}]
 
@@ -125,7 +136,8 @@ async def start_progress(storage: Storage, model: int, now: datetime) -> None:
     held = await read_row(storage, PROGRESS)
     if held.get("model") != model or "finishedAt" in held:
         total = await count_under_others(storage, model)
-        await storage.put(MODELS, [{"_id": PROGRESS, "model": model, "total": total, "done": 0, "at": now}])
+        begun: JobRow = {"_id": PROGRESS, "model": model, "total": total, "done": 0, "at": now}
+        await storage.put(MODEL_JOBS, [begun])
 
 
 async def count_renewed(storage: Storage, model: int, leads: int) -> None:
@@ -142,19 +154,24 @@ async def finish_progress(storage: Storage, model: int, now: datetime) -> None:
         await storage.change(MODELS, [Change(PROGRESS, {"model": model}, {"$set": done})])
 
 
-async def read_row(storage: Storage, name: str) -> Document:
+async def read_row(storage: Storage, name: str) -> JobRow:
     """Return one of the rows that are no model; empty if missing."""
-    return (await storage.read(MODELS, [name])).get(name, {})
+    return (await storage.read(MODEL_JOBS, [name])).get(name, {})
 
 
-async def swap_row(storage: Storage, name: str, guard: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+async def swap_row(storage: Storage, name: str, guard: Mapping[str, object], new: StandingRow | TrainingRow) -> bool:
     """Set `new` on a row if `guard` matches or the row is missing. Return False on a conflict."""
-    if not await storage.insert_new(MODELS, [{"_id": name, **new}]):
+    if not await storage.insert_new(MODEL_JOBS, [job_row(name, new)]):
         return True
     return await storage.change(MODELS, [Change(name, guard, {"$set": dict(new)})])
 
 
-async def change_models(storage: Storage, decide: Callable[[Document], Document]) -> Document:
+def job_row(name: str, row: StandingRow | TrainingRow) -> JobRow:
+    """Return the document of a row that is no model."""
+    return cast("JobRow", {"_id": name, **row})  # without the fields of the others, which it need not have
+
+
+async def change_models(storage: Storage, decide: Callable[[StandingRow], StandingRow]) -> StandingRow:
     """Change which models predict, as `decide` says of the current row. Return the new row.
 
     Raises what `decide` raises. One row names all models, and its revision guards it: a reader sees the models before
@@ -162,18 +179,18 @@ async def change_models(storage: Storage, decide: Callable[[Document], Document]
     """
     async for _ in retry_on_conflict():
         standing = await read_row(storage, STANDING)
-        new = {**decide(standing), "revision": standing.get("revision", 0) + 1}
+        new: StandingRow = {**decide(standing), "revision": standing.get("revision", 0) + 1}
         if await swap_row(storage, STANDING, {"revision": standing.get("revision")}, new):
             break
     return new
 
 
-async def find_model(storage: Storage, version: int) -> Document | None:
+async def find_model(storage: Storage, version: int) -> ModelDocument | None:
     """Return a model of the registry; None if there is no such version."""
     return (await storage.read(MODELS, [model_id(version)])).get(model_id(version))
 
 
-async def list_models(storage: Storage, fields: Sequence[str] | None = None) -> list[Document]:
+async def list_models(storage: Storage, fields: Sequence[str] | None = None) -> list[ModelDocument]:
     """Return all models, the newest first."""
     query = {"_id": {"$gte": "model:", "$lt": "model;"}}
     return await storage.find(MODELS, query, fields=fields, sort=(("_id", -1),))

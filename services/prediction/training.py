@@ -6,20 +6,18 @@ Crash at any point → at most a stored model that was never promoted → the ne
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 
 from services.prediction import store
 from services.prediction.collecting import Collected, collect
 from services.prediction.domain.judging.promotion import promote, run_as_shadow
-from services.prediction.domain.training_job import job_result
+from services.prediction.domain.training_job import FitResult, FitTask, job_result
 from shared.domain.model_documents import HEURISTIC, STANDING, TRAINING, model_id
-from shared.domain.stored.untyped import Document
+from shared.domain.stored.prediction_documents import FittedModel, ModelDocument, TrainingRow
 from shared.errors import Permanent
-from shared.mongo.names import MODELS
+from shared.mongo.names import MODEL_JOBS, MODELS
 from shared.mongo.retries import retry_on_conflict
 from shared.mongo.storage import Storage
 
@@ -30,7 +28,7 @@ class FitFailed(Permanent):
     """The process that fits a model failed; its error output is the message."""
 
 
-async def train(storage: Storage, horizon_days: int, now: datetime) -> Document:
+async def train(storage: Storage, horizon_days: int, now: datetime) -> TrainingRow:
     """Train on all that is known at `now`, and promote a better model. Return the job's row.
 
     Raises `FitFailed`, and `Unavailable` while the database is away.
@@ -39,19 +37,20 @@ async def train(storage: Storage, horizon_days: int, now: datetime) -> Document:
     standing = await store.read_row(storage, STANDING)
     champion = await store.find_model(storage, standing.get("champion") or HEURISTIC)
     found = await _run_fit(_task(collected, champion, horizon_days))
-    version = await _enter(storage, found["model"], now) if found["model"] else None
-    if version:
-        await _move(storage, version, found["model"]["status"])
+    model, version = found["model"], None
+    if model:
+        version = await _enter(storage, model, now)
+        await _move(storage, version, model["status"])
     await store.forget_old(storage)
     row = job_result(found, version, collected.censored, horizon_days, now)
-    await storage.put(MODELS, [{"_id": TRAINING, **row}])
+    await storage.put(MODEL_JOBS, [store.job_row(TRAINING, row)])
     _log.info("model.trained", **{name: row[name] for name in ("version", "status", "examples", "converted")})
     for alarm in row["drift"]:
         _log.warning("prediction.drift", **alarm)
     return row
 
 
-def _task(collected: Collected, champion: Document | None, horizon_days: int) -> Mapping[str, Any]:
+def _task(collected: Collected, champion: ModelDocument | None, horizon_days: int) -> FitTask:
     return {
         "vectors": collected.vectors,
         "labels": [one.converted for one in collected.moments],
@@ -62,7 +61,7 @@ def _task(collected: Collected, champion: Document | None, horizon_days: int) ->
     }
 
 
-async def _run_fit(task: Mapping[str, Any]) -> Document:
+async def _run_fit(task: FitTask) -> FitResult:
     """Run `fit` in a process of its own, which ends with this one.
 
     It takes minutes of both cores, and must not delay predictions.
@@ -78,21 +77,21 @@ async def _run_fit(task: Mapping[str, Any]) -> Document:
             await process.wait()
     if process.returncode:
         raise FitFailed(wrong.decode(errors="replace").strip().splitlines()[-1] if wrong else str(process.returncode))
-    found: Document = json.loads(output)
+    found: FitResult = json.loads(output)
     return found
 
 
-def _encode_task(task: Mapping[str, Any]) -> bytes:
+def _encode_task(task: FitTask) -> bytes:
     # In a thread: a hundred thousand vectors take seconds, which would block the event loop.
     return json.dumps(task, default=str).encode()
 
 
-async def _enter(storage: Storage, model: Document, now: datetime) -> int:
+async def _enter(storage: Storage, model: FittedModel, now: datetime) -> int:
     """Store a model under the next free version. Return the version."""
     async for _ in retry_on_conflict():
         newest = await store.list_models(storage, fields=("version",))
         version: int = max((one["version"] for one in newest), default=0) + 1
-        entry = {**model, "_id": model_id(version), "version": version, "at": now}
+        entry: ModelDocument = {**model, "_id": model_id(version), "version": version, "at": now}
         if not await storage.insert_new(MODELS, [entry]):
             break
     return version

@@ -5,14 +5,15 @@ with and without its status, and prefixes of its words. `key` orders leads by ti
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
-from typing import Any
 
 from shared.domain.identity.normal_forms import email_key, search_form
 from shared.domain.rollups import BAND_POINTS, group_name
+from shared.domain.stored.insights_documents import LeadRow
+from shared.domain.stored.lead_document import LeadDocument
 
 SHORT, LONG = 3, 8
 """Lengths of indexed prefixes. A shorter searched word must be a whole word."""
@@ -69,7 +70,7 @@ class Question:
         longest = max(self.words, key=len, default=None)
         return longest and longest[: LONG if len(longest) >= LONG else SHORT]
 
-    def fits(self, row: Mapping[str, Any]) -> bool:
+    def fits(self, row: LeadRow) -> bool:
         """Return whether a row matches: terms and prefixes find more rows than match."""
         wanted = ((self.status, "status"), (self.source, "source"), (self.owner and group_name(self.owner), "owner"))
         counts = row["counts"]
@@ -87,7 +88,7 @@ def search_words(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for token in _tokens(text) for word in _searched(token)))[:_WORDS_MAX]
 
 
-def words_of(lead: Mapping[str, Any]) -> list[str]:
+def words_of(lead: LeadDocument) -> list[str]:
     """Return the words by which searches find a lead: names, company, e-mail, phone digits."""
     contact, company = lead.get("contact") or {}, lead.get("company") or {}
     email, phone = email_key(contact.get("email")) or "", contact.get("phone") or ""

@@ -9,11 +9,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
-from typing import Any
+from datetime import date, timedelta, tzinfo
 from urllib.parse import unquote
 
 from shared.domain.statuses import OPEN
+from shared.domain.stored.insights_documents import BucketNumbers, LeadFacts
+from shared.domain.stored.lead_document import LeadDocument
 
 WINDOWS = {"week": 7, "month": 30, "quarter": 90}
 """The days of each timeframe."""
@@ -38,23 +39,25 @@ _ACCURACY = 0.01
 _LOG_GAMMA = math.log((1 + _ACCURACY) / (1 - _ACCURACY))
 
 
-def counts_for(lead: Mapping[str, Any], zone: tzinfo) -> dict[str, Any]:
+def counts_for(lead: LeadDocument, zone: tzinfo) -> LeadFacts:
     """Return the facts by which a lead counts: words and whole numbers, no personal data."""
     score, took = lead.get("score"), _took(lead)
-    facts = {
+    facts: LeadFacts = {
         "day": lead["createdAt"].astimezone(zone).date().isoformat(),
         "source": lead["source"],
         "status": lead["status"],
         "industry": group_name((lead.get("company") or {}).get("industry")).casefold(),
         "owner": group_name(lead.get("assignedTo")),
-        "score": score,
-        "took": took,
     }
-    return {name: value for name, value in facts.items() if value is not None}
+    if score is not None:
+        facts["score"] = score
+    if took is not None:
+        facts["took"] = took
+    return facts
 
 
-def _took(lead: Mapping[str, Any]) -> int | None:
-    converted: datetime | None = lead.get("convertedAt")
+def _took(lead: LeadDocument) -> int | None:
+    converted = lead.get("convertedAt")
     return None if converted is None else max(0, round((converted - lead["createdAt"]).total_seconds()))
 
 
@@ -63,7 +66,7 @@ def group_name(text: str | None) -> str:
     return " ".join((text or "").split())[:_NAME_MAX] or NONE
 
 
-def contribution(facts: Mapping[str, Any]) -> Counter[str]:
+def contribution(facts: LeadFacts) -> Counter[str]:
     """Return what a lead of these facts adds to its buckets, by path."""
     source, owner = escaped(facts["source"]), escaped(facts["owner"])
     paths = ["n", f"source.{source}.n", f"status.{facts['status']}", f"industry.{escaped(facts['industry'])}"]
@@ -126,12 +129,12 @@ def monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
-def shift(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> dict[str, Counter[str]]:
+def shift(before: LeadFacts | None, after: LeadFacts | None) -> dict[str, Counter[str]]:
     """Return the changes by bucket from a lead's facts `before` to `after`; None: no lead."""
     changed: dict[str, Counter[str]] = {}
     for facts, sign in ((before, -1), (after, 1)):
+        added = contribution(facts) if facts else {}
         for bucket in buckets_of(facts["day"]) if facts else ():
-            added = contribution(facts or {})
             changed.setdefault(bucket, Counter()).update({path: sign * amount for path, amount in added.items()})
     return {bucket: kept for bucket, counter in changed.items() if (kept := _without_zeros(counter))}
 
@@ -140,7 +143,7 @@ def _without_zeros(counter: Counter[str]) -> Counter[str]:
     return Counter({path: amount for path, amount in counter.items() if amount})
 
 
-def flattened(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, int]]:
+def flattened(nested: BucketNumbers, prefix: str = "") -> Iterator[tuple[str, int]]:
     """Yield a bucket's numbers by path, without zeros."""
     for step, value in nested.items():
         if isinstance(value, Mapping):
@@ -193,7 +196,7 @@ def window(timeframe: str, today: date) -> Window:
     return Window(today - timedelta(days=WINDOWS[timeframe] - 1), today)
 
 
-def total(buckets: Iterable[Mapping[str, Any]]) -> Counter[str]:
+def total(buckets: Iterable[BucketNumbers]) -> Counter[str]:
     """Return the sums of these buckets, by path."""
     added: Counter[str] = Counter()
     for bucket in buckets:

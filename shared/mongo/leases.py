@@ -9,11 +9,10 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from shared.clock import Clock
-from shared.domain.stored.untyped import Document
-from shared.mongo.names import CollectionName
+from shared.mongo.names import CollectionName, D
 from shared.mongo.storage import Change, Storage
 
 # A poller sleeps no longer: another process may store a row and crash before it wakes this one.
@@ -22,11 +21,11 @@ _LONGEST_SLEEP_S = 5.0
 
 async def find(
     storage: Storage,
-    collection: CollectionName[Document],
+    collection: CollectionName[D],
     now: datetime,
     most: int,
     query: Mapping[str, object] | None = None,
-) -> list[Document]:
+) -> list[D]:
     """Return up to `most` due rows, oldest first. An index must serve `query` and `wakeAt`."""
     wanted = {**(query or {}), "wakeAt": {"$lte": now}}
     return await storage.find(collection, wanted, sort=(("wakeAt", 1),), limit=most)
@@ -34,20 +33,21 @@ async def find(
 
 async def acquire_lease(  # noqa: PLR0913 - what, when, for how long
     storage: Storage,
-    collection: CollectionName[Document],
+    collection: CollectionName[D],
     now: datetime,
     lease: timedelta,
     most: int,
     query: Mapping[str, object] | None = None,
-) -> list[Document]:
+) -> list[D]:
     """Lease up to `most` due rows; return those that no other process took first."""
     rows = await find(storage, collection, now, most, query)
     lease_fields = {"claim": uuid.uuid4().hex, "wakeAt": now + lease}
     if await storage.change(
-        collection, [Change(row["_id"], {"wakeAt": row["wakeAt"]}, {"$set": lease_fields}) for row in rows]
+        collection, [Change(str(row["_id"]), {"wakeAt": row["wakeAt"]}, {"$set": lease_fields}) for row in rows]
     ):
-        return [{**row, **lease_fields} for row in rows]
-    stored = await storage.read(collection, (row["_id"] for row in rows))
+        # A row that waits has both fields by its type; a copy of it loses that type.
+        return [cast("D", {**row, **lease_fields}) for row in rows]
+    stored = await storage.read(collection, (str(row["_id"]) for row in rows))
     return [row for row in stored.values() if row.get("claim") == lease_fields["claim"]]
 
 

@@ -18,7 +18,16 @@ from shared.domain.stored.access_documents import (
 )
 from shared.domain.stored.configuration_documents import RefusedFileDocument
 from shared.domain.stored.identity_documents import CaptureRow, ErasureMarker, IdentityClaim
+from shared.domain.stored.insights_documents import (
+    InsightsMeta,
+    LeadRow,
+    RollupBucket,
+    ShardDocument,
+    TimelinePendingRow,
+    TimelineRow,
+)
 from shared.domain.stored.lead_document import LeadDocument
+from shared.domain.stored.prediction_documents import JobRow, ModelDocument, PredictionRow
 from shared.domain.stored.untyped import Document
 from shared.domain.stored.work_documents import OwnerDocument, RescoringDocument
 
@@ -43,13 +52,17 @@ STEPS = CollectionName[Document]("nurture_steps")
 PENDING_EVENTS = CollectionName[Document]("orphans")
 RESCORING = CollectionName[RescoringDocument]("rescoring")
 ERASURE_MARKERS = CollectionName[ErasureMarker]("tombstones")
-INSIGHTS = CollectionName[Document]("insights")
-ROLLUPS = CollectionName[Document]("rollups")
-LEAD_ROWS = CollectionName[Document]("lead_rows")
-TIMELINE = CollectionName[Document]("timeline")
-TIMELINE_PENDING = CollectionName[Document]("unplaced")
-PREDICTIONS = CollectionName[Document]("predictions")
-MODELS = CollectionName[Document]("models")
+INSIGHTS = CollectionName[ShardDocument]("insights")
+INSIGHTS_META = CollectionName[InsightsMeta](INSIGHTS)
+"""The one row of `insights` that is no shard."""
+ROLLUPS = CollectionName[RollupBucket]("rollups")
+LEAD_ROWS = CollectionName[LeadRow]("lead_rows")
+TIMELINE = CollectionName[TimelineRow]("timeline")
+TIMELINE_PENDING = CollectionName[TimelinePendingRow]("unplaced")
+PREDICTIONS = CollectionName[PredictionRow]("predictions")
+MODELS = CollectionName[ModelDocument]("models")
+MODEL_JOBS = CollectionName[JobRow](MODELS)
+"""The rows of `models` that are no model."""
 KEYS = CollectionName[ApiKeyDocument]("api_keys")
 RATES = CollectionName[RateDocument]("rate_limits")
 USERS = CollectionName[UserDocument]("people")

@@ -29,6 +29,7 @@ from services.insights.rollup_store import Watermark, count_leads
 from shared.clock import system_clock
 from shared.domain.ids import derive
 from shared.domain.rollups import bucket_id
+from shared.mongo import names
 from shared.mongo.storage import Change, Storage
 from tests.collection_names import LEAD_ROWS, LEADS, ROLLUPS
 from tests.gateway import gateway_process, new_key
@@ -61,7 +62,7 @@ _QUESTIONS = {
 }
 
 
-def made(first: int, number: int, now: datetime) -> Iterator[dict[str, Any]]:
+def made(first: int, number: int, now: datetime) -> Iterator[Any]:
     """Lead documents, as the workers would have left them."""
     rng = random.Random(first)
     for one in range(first, first + number):
@@ -100,8 +101,8 @@ async def load(on: Bench, wanted: int) -> None:
     if await on.count(LEAD_ROWS) == wanted:
         return
     began, buckets = time.monotonic(), dict[str, Counter[str]]()
-    async for page in on.storage.scan(LEADS, fields=SECTIONS, page=_PAGE):
-        rows = [{"_id": lead["_id"], "v": 0, "generation": 1, **rollup_row(lead, _UTC)} for lead in page]
+    async for page in on.storage.scan(names.LEADS, fields=SECTIONS, page=_PAGE):
+        rows: list[Any] = [{"_id": lead["_id"], "v": 0, "generation": 1, **rollup_row(lead, _UTC)} for lead in page]
         await on.storage.insert_new(LEAD_ROWS, rows)
         add_counts(page, _UTC, buckets)
     await on.storage.put(ROLLUPS, [_bucket(name, counted) for name, counted in buckets.items()])

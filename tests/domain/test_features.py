@@ -20,17 +20,17 @@ _ENGAGED = ("clicked_pricing", "Downloaded_Whitepaper", "watched_video")
 _PATHS = ("company.size", "company.industry", "contact.phone", "contact.title", "context.campaign")
 
 
-def _capture(at: datetime, number: int = 1, **more: Any) -> dict[str, Any]:
+def _capture(at: datetime, number: int = 1, **more: Any) -> Any:
     row = {"_id": f"c{number}", "leadId": "lead-1", "capturedAt": at, "knownAt": at, "channel": "website"}
     return {**row, "outcome": "created" if number == 1 else "merged", "ordinal": number, **more}
 
 
-def _engagement(action: str, at: datetime, known: datetime | None = None) -> dict[str, Any]:
+def _engagement(action: str, at: datetime, known: datetime | None = None) -> Any:
     document = activity(f"a{action}{at}", "lead-1", "email", at, created_by="/mailer", completed_at=at)
     return {**document, "engagement": action, "knownAt": known or at}
 
 
-def _contact(kind: str, at: datetime, known: datetime | None = None) -> dict[str, Any]:
+def _contact(kind: str, at: datetime, known: datetime | None = None) -> Any:
     return {**activity(f"a{kind}{at}", "lead-1", kind, at, created_by="kim"), "knownAt": known or at}
 
 
@@ -58,7 +58,7 @@ def test_a_vector_says_what_was_known_in_words_and_numbers() -> None:
 
 
 def test_nothing_that_was_decided_after_contact_nor_who_it_is_stands_in_a_vector() -> None:
-    decided = {
+    decided: Any = {
         **_LEAD,
         "status": "converted",
         "score": 5,
@@ -88,14 +88,17 @@ def test_what_comes_to_be_known_after_its_time_changes_no_vector(
     captures = [_capture(NOW), _capture(NOW + DAY, 2, knownAt=known, filled=sorted(filled), channel="trade_show")]
     rows = [_engagement(action, NOW + DAY, known) for action in later]
     rows += [_contact("call", NOW + (number + 1) * DAY, known) for number in range(calls)]
-    before = {**_LEAD, **{section: _without(section, filled) for section in ("company", "contact", "context")}}
+    before: Any = {**_LEAD, **{section: _without(section, filled) for section in ("company", "contact", "context")}}
     assert vector(History(_LEAD, captures, rows), as_of) == vector(History(before, captures[:1], []), as_of)
 
 
 def test_an_activity_that_changed_later_counts_as_it_was_stated_then() -> None:
     planned = _contact("meeting", NOW)
-    held = {**_contact("call", NOW + 2 * DAY), "earlier": [{name: planned[name] for name in ("type", "at", "knownAt")}]}
-    cancelled = {**held, "cancelled": True}
+    held: Any = {
+        **_contact("call", NOW + 2 * DAY),
+        "earlier": [{name: planned[name] for name in ("type", "at", "knownAt")}],
+    }
+    cancelled: Any = {**held, "cancelled": True}
     for row, after in ((held, (0, 1)), (cancelled, (0, 0))):
         found = [vector(History(_LEAD, [_capture(NOW)], [row]), NOW + days * DAY) for days in (-1, 1, 2)]
         assert [(one["salesMeetings"], one["salesCalls"]) for one in found] == [(0, 0), (1, 0), after]
@@ -106,7 +109,7 @@ def _without(section: str, paths: set[str]) -> Mapping[str, Any]:
 
 
 def test_rows_that_do_not_say_when_they_came_to_be_known_count_from_when_they_happened() -> None:
-    old = {name: value for name, value in _engagement("clicked_pricing", NOW + DAY).items() if name != "knownAt"}
+    old: Any = {name: value for name, value in _engagement("clicked_pricing", NOW + DAY).items() if name != "knownAt"}
     history = History(_LEAD, [_capture(NOW)], [old])
     assert vector(history, NOW)["clickedPricing"] == 0
     assert vector(history, NOW + DAY)["clickedPricing"] == 1
@@ -152,14 +155,14 @@ def test_a_lead_is_looked_at_again_each_day_and_seldomer_the_longer_it_is_silent
 
 
 def test_a_model_is_trained_daily_or_for_enough_outcomes_or_another_horizon() -> None:
-    row = {"trainedAt": NOW, "horizonDays": 90, "schema": SCHEMA}
+    row: Any = {"trainedAt": NOW, "horizonDays": 90, "schema": SCHEMA}
     assert is_due({}, 90, NOW, 0)
     assert not is_due(row, 90, NOW + DAY / 2, RETRAIN_OUTCOMES - 1)
     assert is_due(row, 90, NOW + DAY, 0)
     assert is_due(row, 90, NOW, RETRAIN_OUTCOMES)
     assert is_due(row, 30, NOW, 0)
-    assert is_due({**row, "schema": "older"}, 90, NOW, 0)
-    assert not is_due({**row, "claim": "x", "wakeAt": NOW + DAY}, 90, NOW, RETRAIN_OUTCOMES)
+    assert is_due(row | {"schema": "older"}, 90, NOW, 0)
+    assert not is_due(row | {"claim": "x", "wakeAt": NOW + DAY}, 90, NOW, RETRAIN_OUTCOMES)
 
 
 def test_outcomes_that_came_to_be_known_are_those_of_the_days_whose_horizon_ended_since() -> None:

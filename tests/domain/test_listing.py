@@ -19,9 +19,9 @@ ANA = lead(
 )
 
 
-def finds(question: Question, document: dict[str, Any]) -> bool:
+def finds(question: Question, document: Any) -> bool:
     """Whether the index that the question uses, and then the question, take the lead."""
-    row = rollup_row(document, ZONE)
+    row: Any = rollup_row(document, ZONE)
     there = question.prefix in row["prefixes"] if question.prefix else bool(set(question.terms) & set(row["terms"]))
     return there and question.fits(row)
 

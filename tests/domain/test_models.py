@@ -106,7 +106,7 @@ def test_reasons_add_up_exactly_and_name_the_heaviest(learned: dict[str, ServedM
     sample = planted(200, seed=4)
     chances = learned[method].probabilities(sample.vectors)
     for one, chance in zip(by_model(learned[method], sample.vectors), chances, strict=True):
-        told = one.document
+        told: Any = one.document
         total = told["intercept"] + sum(factor["weight"] for factor in told["factors"]) + told["otherFactors"]
         assert total == pytest.approx(told["logOdds"], abs=1e-9)
         assert 1 / (1 + math.exp(-told["logOdds"])) == pytest.approx(told["probability"], abs=1e-9)
@@ -120,8 +120,9 @@ def test_reasons_add_up_exactly_and_name_the_heaviest(learned: dict[str, ServedM
 @pytest.mark.parametrize("method", ["logistic", "boosting"])
 def test_a_model_that_went_through_json_predicts_the_same(learned: dict[str, ServedModel], method: str) -> None:
     model = learned[method]
-    document = json.loads(json.dumps(document_of(model, planted(300), "champion", (), {})))
-    again = load_served({**document, "version": 7})
+    document: Any = json.loads(json.dumps(document_of(model, planted(300), "champion", (), {})))
+    document["version"] = 7
+    again = load_served(document)
     vectors = planted(100, seed=5).vectors
     assert again.version == 7
     assert np.array_equal(again.probabilities(vectors), model.probabilities(vectors))

@@ -55,7 +55,7 @@ _LATER = st.sampled_from(["capture", "engagement", "progressive", "bant", "conve
 _BANT = Bant.model_validate({"budget": {"confirmed": True}, "timeline": {"urgency": "immediate"}})
 
 
-def _happens(what: str, number: int, view: View, rows: list[dict[str, Any]], captures: list[dict[str, Any]]) -> View:
+def _happens(what: str, number: int, view: View, rows: list[Any], captures: list[Any]) -> View:
     """Let the services decide on the one lead, as they do, after the moment that is looked back to."""
     at, key = NOW + (11 + number) * DAY, f"k{number}"
     asked = qualification.QualificationRequest(key, "kim", at, (at.isoformat(), key))
@@ -85,9 +85,10 @@ def _happens(what: str, number: int, view: View, rows: list[dict[str, Any]], cap
 def test_whatever_the_services_do_with_a_lead_later_its_vector_of_that_moment_stays(
     later: list[str], earlier: tuple[str, ...]
 ) -> None:
-    view, rows, as_of = View({}, {}, {}), list[dict[str, Any]](), NOW + 10 * DAY
+    view, rows, as_of = View({}, {}, {}), list[Any](), NOW + 10 * DAY
     plan = decide([capture("first")], view, NOW, "US")
-    view, captures = written(view, plan), [{**row, "knownAt": NOW} for row in plan.rows]
+    view = written(view, plan)
+    captures: list[Any] = [{**row, "knownAt": NOW} for row in plan.rows]
     document: Any
     (who, document), *_ = view.leads.items()
     for action in earlier:

@@ -41,7 +41,7 @@ leads = st.builds(
 )
 
 
-def counted(documents: list[dict[str, Any]]) -> dict[str, Counter[str]]:
+def counted(documents: list[Any]) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = {}
     add_counts(documents, ZONE, found)
     return found
@@ -55,9 +55,9 @@ def test_a_lead_counts_on_its_day_in_the_zone_and_in_that_days_week() -> None:
 
 @given(st.lists(st.tuples(leads, st.booleans()), max_size=30))
 def test_moving_leads_one_by_one_comes_to_what_counting_them_at_the_end_comes_to(
-    changes: list[tuple[dict[str, Any], bool]],
+    changes: list[tuple[Any, bool]],
 ) -> None:
-    now: dict[str, dict[str, Any]] = {}
+    now: dict[str, Any] = {}
     buckets: dict[str, Counter[str]] = {}
     for one, gone in changes:
         before = now.pop(one["_id"], None)
@@ -72,21 +72,21 @@ def test_moving_leads_one_by_one_comes_to_what_counting_them_at_the_end_comes_to
 
 
 def test_a_lead_counted_as_it_is_already_changes_nothing() -> None:
-    shards = {"s": {"version": 4, "generation": 1}}
-    row = {"_id": "lead-1", "v": 3, "generation": 1, **rollup_row(lead(), ZONE)}
+    shards: Any = {"s": {"version": 4, "generation": 1}}
+    row: Any = {"_id": "lead-1", "v": 3, "generation": 1, **rollup_row(lead(), ZONE)}
     assert shard_updates(shards, {"lead-1": "s"}, {"lead-1": lead()}, {"lead-1": row}, ZONE) == []
 
 
 def test_what_another_generation_counted_is_counted_whole() -> None:
-    shards = {"s": {"version": 4, "generation": 2}}
-    row = {"_id": "lead-1", "v": 3, "generation": 1, **rollup_row(lead(), ZONE)}
+    shards: Any = {"s": {"version": 4, "generation": 2}}
+    row: Any = {"_id": "lead-1", "v": 3, "generation": 1, **rollup_row(lead(), ZONE)}
     (step,) = shard_updates(shards, {"lead-1": "s"}, {"lead-1": lead()}, {"lead-1": row}, ZONE)
     assert (step.version, step.rows[0]["generation"], step.deltas["d:2026-03-02"]["n"]) == (5, 2, 1)
 
 
 def test_a_lead_that_is_gone_leaves_the_count_and_a_row_without_a_word() -> None:
-    shards = {"s": {"version": 4, "generation": 1}}
-    row = {"_id": "lead-1", "v": 3, "generation": 1, "counts": rollup_row(lead(), ZONE)["counts"]}
+    shards: Any = {"s": {"version": 4, "generation": 1}}
+    row: Any = {"_id": "lead-1", "v": 3, "generation": 1, "counts": rollup_row(lead(), ZONE)["counts"]}
     (step,) = shard_updates(shards, {"lead-1": "s"}, {}, {"lead-1": row}, ZONE)
     assert step.rows == [{"_id": "lead-1", "v": 5, "generation": 1, "gone": True}]
     assert step.deltas["w:2026-03-02"]["n"] == -1
@@ -117,7 +117,7 @@ def test_quantiles_are_within_one_per_cent(seconds: list[int], part: float) -> N
     assert abs(told - exact) <= 0.0101 * exact + 0.005
 
 
-def span(documents: list[dict[str, Any]], before: int = 0) -> Span:
+def span(documents: list[Any], before: int = 0) -> Span:
     window = rollups.window("month", TODAY)
     buckets = counted(documents)
     series = [(Window(day, day), buckets.get(f"d:{day}", Counter())) for day in window.days]

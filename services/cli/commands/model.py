@@ -21,7 +21,7 @@ from services.prediction.domain.learning.lead_table import Unfit, read_lead_tabl
 from services.prediction.training import FitFailed, train
 from shared.clock import system_clock
 from shared.domain.model_documents import PROGRESS, STANDING, TRAINING
-from shared.domain.stored.untyped import Document
+from shared.domain.stored.prediction_documents import JobRow, ModelDocument
 from shared.errors import UsageError
 from shared.mongo.storage import Storage
 from shared.settings import Settings
@@ -164,7 +164,7 @@ def _called(standing: Mapping[str, Any]) -> str:
     return f"model {standing['champion']}" if standing.get("champion") else "the formula"
 
 
-async def _history(storage: Storage) -> tuple[Document, Document, Document, list[Document]]:
+async def _history(storage: Storage) -> tuple[JobRow, JobRow, JobRow, list[ModelDocument]]:
     names = (STANDING, TRAINING, PROGRESS)
     standing, job, progress = [await store.read_row(storage, name) for name in names]
     return standing, job, progress, await store.list_models(storage, fields=_FIELDS)

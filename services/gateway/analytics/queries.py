@@ -13,7 +13,8 @@ from services.gateway.analytics.domain.measures import Answers, Head, Span
 from shared.clock import Clock
 from shared.domain import rollups
 from shared.domain.rollups import META, SHARD_IDS, Window, bucket_id
-from shared.mongo.names import INSIGHTS, ROLLUPS
+from shared.domain.stored.insights_documents import BucketNumbers
+from shared.mongo.names import INSIGHTS, INSIGHTS_META, ROLLUPS
 from shared.mongo.storage import Storage
 
 _AWAY = timedelta(seconds=30)
@@ -73,23 +74,23 @@ class Figures:
 
     async def _read_state(self) -> RollupState:
         meta, shards = await asyncio.gather(
-            self._storage.read(INSIGHTS, [META]),
+            self._storage.read(INSIGHTS_META, [META]),
             self._storage.find(
                 INSIGHTS,
                 {"_id": {"$gte": SHARD_IDS[0], "$lt": SHARD_IDS[1]}},
                 fields=("done", "eventAt", "countedAt"),
             ),
         )
-        row = meta.get(META, {})
-        newest = max((one for one in shards if "eventAt" in one), key=lambda one: one["eventAt"], default={})
+        row = meta.get(META)
+        newest = max((one for one in shards if "eventAt" in one), key=lambda one: one["eventAt"], default=None)
         return RollupState(
-            row.get("generation", 1),
-            row.get("building", 1),
-            ZoneInfo(row["zone"]) if "zone" in row else self._zone,
+            row["generation"] if row else 1,
+            row["building"] if row else 1,
+            ZoneInfo(row["zone"]) if row else self._zone,
             tuple(sorted((one["_id"], one["done"]) for one in shards)),
-            newest.get("eventAt"),
-            newest.get("countedAt"),
-            row.get("aliveAt"),
+            newest["eventAt"] if newest else None,
+            newest.get("countedAt") if newest else None,
+            row.get("aliveAt") if row else None,
         )
 
     async def leads(self, timeframe: str) -> LeadFigures:
@@ -139,11 +140,11 @@ class Figures:
             _counted(buckets, window.before.buckets),
         )
 
-    async def _buckets(self, generation: int, names: Sequence[str]) -> dict[str, Mapping[str, int]]:
+    async def _buckets(self, generation: int, names: Sequence[str]) -> dict[str, BucketNumbers]:
         ids = {bucket_id(generation, name): name for name in names}
         found = await self._storage.read(ROLLUPS, ids, fields=("is",))
         return {ids[id_]: row["is"] for id_, row in found.items()}
 
 
-def _counted(buckets: Mapping[str, Mapping[str, int]], names: Sequence[str]) -> Counter[str]:
+def _counted(buckets: Mapping[str, BucketNumbers], names: Sequence[str]) -> Counter[str]:
     return rollups.total(buckets[name] for name in names if name in buckets)

@@ -5,7 +5,7 @@ from typing import Any
 
 from shared.domain.model_documents import HEURISTIC, PROGRESS, STANDING, TRAINING, model_id
 from shared.domain.stored.untyped import Document
-from shared.mongo.names import MODELS, PREDICTIONS
+from shared.mongo.names import MODEL_JOBS, MODELS, PREDICTIONS
 from shared.mongo.storage import Storage
 
 _FIELDS = ("version", "at", "method", "window", "converted", "metrics", "status", "why", "served.evidence")
@@ -15,15 +15,15 @@ _METRICS = {"auc": "auc", "brier": "brier", "logLoss": "log_loss", "calibrationE
 
 async def find_prediction(storage: Storage, lead_id: str) -> Document | None:
     """Return an open lead's prediction; None for other leads and before the first prediction."""
-    found = (await storage.read(PREDICTIONS, [lead_id], fields=("at", "closed", "prediction"))).get(lead_id, {})
-    if found.get("closed", True):
+    found = (await storage.read(PREDICTIONS, [lead_id], fields=("at", "closed", "prediction"))).get(lead_id)
+    if found is None or found.get("closed", True):
         return None
     return {"leadId": lead_id, "at": found["at"], **found["prediction"]}
 
 
 async def model_card(storage: Storage) -> Document:
     """Return the card of the current model, or of the formula without one."""
-    rows = await storage.read(MODELS, (STANDING, TRAINING, PROGRESS))
+    rows = await storage.read(MODEL_JOBS, (STANDING, TRAINING, PROGRESS))
     champion = rows.get(STANDING, {}).get("champion")
     id_ = model_id(champion or HEURISTIC)
     model = (await storage.read(MODELS, [id_], fields=(*_FIELDS, *_NUMBERS))).get(id_)

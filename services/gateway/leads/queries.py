@@ -24,6 +24,7 @@ from shared.domain.activity_documents import row_id
 from shared.domain.consent.contact_permission import ConsentPolicy, may, why_not
 from shared.domain.consent.statements import CHANNELS
 from shared.domain.listing import Question, moment_key
+from shared.domain.stored.insights_documents import LeadRow
 from shared.domain.stored.untyped import Document
 from shared.mongo.names import ACTIVITIES, LEAD_ROWS, LEADS, STEPS, TIMELINE
 from shared.mongo.storage import Storage
@@ -83,7 +84,7 @@ class Page:
 
 async def find_page(storage: Storage, question: Question, cursor: Cursor, most: int, now: datetime) -> Page:
     """Return up to `most` leads that match the question, newest first."""
-    rows: list[Document] = []
+    rows: list[LeadRow] = []
     upper, stretch = cursor.key, cursor.stretch
     while upper and len(rows) <= most:
         lower = _lower(upper, stretch, now)
@@ -111,7 +112,7 @@ def _moment(key: str) -> datetime:
     return datetime.strptime(key[: len("2026-01-01T00:00:00.000Z")], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
 
 
-async def _stretch(storage: Storage, question: Question, lower: str, upper: str) -> tuple[list[Document], str]:
+async def _stretch(storage: Storage, question: Question, lower: str, upper: str) -> tuple[list[LeadRow], str]:
     """Return rows between these keys, and the key down to which they are complete."""
     between = {"$gte": lower, "$lt": upper}
     prefix = question.prefix

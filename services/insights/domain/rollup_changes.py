@@ -4,18 +4,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any
 
 from shared.domain.listing import key_of, prefixes_of, terms_of, words_of
 from shared.domain.rollups import counts_for, shift
-
-Document = dict[str, Any]
+from shared.domain.stored.insights_documents import BucketDelta, LeadRow, PendingChanges, RowContent, ShardDocument
+from shared.domain.stored.lead_document import LeadDocument
 
 SECTIONS = ("source", "status", "score", "company", "contact", "assignedTo", "createdAt", "convertedAt")
 """The sections of a lead that its row is made of."""
 
 
-def rollup_row(lead: Mapping[str, Any], zone: tzinfo) -> Document:
+def rollup_row(lead: LeadDocument, zone: tzinfo) -> RowContent:
     """Return a lead's row: its buckets, and the fields that the list searches by."""
     words, score = words_of(lead), lead.get("score")
     return {
@@ -34,23 +33,25 @@ class ShardUpdate:
     shard: str
     version: int
     generation: int
-    new: list[Document] = field(default_factory=list)
-    rows: list[Document] = field(default_factory=list)
+    new: list[LeadRow] = field(default_factory=list)
+    rows: list[LeadRow] = field(default_factory=list)
     deltas: dict[str, Counter[str]] = field(default_factory=dict)
 
     @property
-    def document(self) -> Document:
+    def document(self) -> ShardDocument:
         """Return the shard's document with this version, not yet applied."""
-        deltas = [{"bucket": bucket, "add": dict(added)} for bucket, added in self.deltas.items() if added]
-        pending = {"new": self.new, "rows": self.rows, "deltas": deltas}
+        deltas: list[BucketDelta] = [
+            {"bucket": bucket, "add": dict(added)} for bucket, added in self.deltas.items() if added
+        ]
+        pending: PendingChanges = {"new": self.new, "rows": self.rows, "deltas": deltas}
         return {"_id": self.shard, "version": self.version, "generation": self.generation, "pending": pending}
 
 
 def shard_updates(
-    shards: Mapping[str, Document],
+    shards: Mapping[str, ShardDocument],
     of: Mapping[str, str],
-    leads: Mapping[str, Mapping[str, Any]],
-    rows: Mapping[str, Document],
+    leads: Mapping[str, LeadDocument],
+    rows: Mapping[str, LeadRow],
     zone: tzinfo,
 ) -> list[ShardUpdate]:
     """Return the updates that bring these leads' rows up to date. `of`: each lead's shard.
@@ -64,10 +65,8 @@ def shard_updates(
     return [step for step in found.values() if step.new or step.rows]
 
 
-def _count(
-    step: ShardUpdate, lead_id: str, lead: Mapping[str, Any] | None, row: Mapping[str, Any] | None, zone: tzinfo
-) -> None:
-    fresh: Document | None = rollup_row(lead, zone) if lead else {"gone": True} if row else None
+def _count(step: ShardUpdate, lead_id: str, lead: LeadDocument | None, row: LeadRow | None, zone: tzinfo) -> None:
+    fresh: RowContent | None = rollup_row(lead, zone) if lead else {"gone": True} if row else None
     # The buckets of this generation don't include what another generation counted.
     counted = row["counts"] if row and row["generation"] == step.generation and "counts" in row else None
     if fresh is None or (row and row["generation"] == step.generation and _same(row, fresh)):
@@ -77,11 +76,11 @@ def _count(
         step.deltas.setdefault(bucket, Counter()).update(added)
 
 
-def _same(row: Mapping[str, Any], fresh: Mapping[str, Any]) -> bool:
+def _same(row: LeadRow, fresh: RowContent) -> bool:
     return {name: value for name, value in row.items() if name not in ("_id", "v", "generation")} == fresh
 
 
-def add_counts(leads: Iterable[Mapping[str, Any]], zone: tzinfo, into: dict[str, Counter[str]]) -> None:
+def add_counts(leads: Iterable[LeadDocument], zone: tzinfo, into: dict[str, Counter[str]]) -> None:
     """Add to `into` the counts that the buckets must have for these leads."""
     for lead in leads:
         for bucket, added in shift(None, counts_for(lead, zone)).items():

@@ -1,22 +1,24 @@
 """Timeline rows: codes and numbers of events that touched a lead, never free text. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
-from schemas import topics
+from schemas import activities, captures, commands, outputs, topics
 from shared.domain.ids import derive
 from shared.domain.listing import moment_key
 from shared.domain.moments import truncate_to_ms
+from shared.domain.stored.insights_documents import EventRow, TimelinePendingRow
 from shared.kafka.events import Received
 
-_Details = Callable[[Any], Mapping[str, Any]]
+_Details = Mapping[str, object]
+"""The details of one event, as the `TimelineDetails` of its row. What is None is left out."""
 
 
-def _captured(payload: Any) -> Mapping[str, Any]:
+def _captured(payload: captures.LeadCaptured) -> _Details:
     return {"source": payload.source.value}
 
 
-def _recorded(payload: Any) -> Mapping[str, Any]:
+def _recorded(payload: activities.ActivityRecorded) -> _Details:
     it = payload.activity
     state = "cancelled" if it.cancelled else "done" if it.completed_at else "planned" if it.scheduled_at else None
     return {"type": it.type.value, "createdBy": it.created_by, "activityId": it.id, "state": state}
@@ -28,11 +30,11 @@ def activity_id(received: Received) -> str:
     return given or received.event.id
 
 
-def _qualification(payload: Any) -> Mapping[str, Any]:
+def _qualification(payload: commands.QualifyLead) -> _Details:
     return {"requestedBy": payload.requested_by, "method": "bant" if payload.bant else "progressive"}
 
 
-def _update(payload: Any) -> Mapping[str, Any]:
+def _update(payload: commands.UpdateLead) -> _Details:
     status = payload.status.value if payload.status else None
     said = payload.consent
     consent = {"channel": said.channel, "given": said.given} if said else None
@@ -44,50 +46,50 @@ def _update(payload: Any) -> Mapping[str, Any]:
     }
 
 
-def _requested(payload: Any) -> Mapping[str, Any]:
+def _requested(payload: commands.ConvertLead) -> _Details:
     return {"requestedBy": payload.requested_by}
 
 
-def _merged(payload: Any) -> Mapping[str, Any]:
+def _merged(payload: outputs.LeadMerged) -> _Details:
     return {"matchScore": payload.match_score, "matchedOn": payload.matched_on, "filled": payload.filled}
 
 
-def _scored(payload: Any) -> Mapping[str, Any]:
+def _scored(payload: outputs.LeadScored) -> _Details:
     return {"score": payload.score, "previousScore": payload.previous_score, "reason": payload.reason}
 
 
-def _updated(payload: Any) -> Mapping[str, Any]:
+def _updated(payload: outputs.LeadUpdated) -> _Details:
     changed = [
         {"path": path, "from": change.from_, "to": change.to} for path, change in sorted(payload.changed.items())
     ]
     return {"changed": changed, "by": payload.by, "reason": payload.reason}
 
 
-def _judged(payload: Any) -> Mapping[str, Any]:
+def _judged(payload: outputs.LeadQualified) -> _Details:
     return {"method": payload.method, "bantScore": payload.bant_score}
 
 
-def _enrolled(payload: Any) -> Mapping[str, Any]:
+def _enrolled(payload: outputs.NurtureEnrolled) -> _Details:
     return {"sequenceId": payload.sequence_id, "steps": len(payload.steps)}
 
 
-def _action(payload: Any) -> Mapping[str, Any]:
+def _action(payload: outputs.NurtureAction) -> _Details:
     return {"sequenceId": payload.sequence_id, "stepId": payload.step_id, "action": payload.action}
 
 
-def _converted(payload: Any) -> Mapping[str, Any]:
+def _converted(payload: outputs.LeadConverted) -> _Details:
     return {"opportunityId": payload.opportunity_id}
 
 
-def _rejected(payload: Any) -> Mapping[str, Any]:
+def _rejected(payload: outputs.LeadRejected) -> _Details:
     return {"command": payload.command, "reason": payload.reason, "detail": payload.detail}
 
 
-def _suspected(payload: Any) -> Mapping[str, Any]:
+def _suspected(payload: outputs.LeadSuspected) -> _Details:
     return {"otherId": payload.other_id, "likelihood": payload.likelihood, "reasons": payload.reasons}
 
 
-DETAILS: Mapping[str, _Details] = {
+DETAILS: Mapping[str, Callable[[Any], _Details]] = {
     topics.CAPTURED.name: _captured,
     topics.ACTIVITIES.name: _recorded,
     topics.ENGAGEMENTS.name: lambda payload: {"action": payload.action},
@@ -109,10 +111,10 @@ DETAILS: Mapping[str, _Details] = {
     topics.REJECTED.name: _rejected,
     topics.SUSPECTED.name: _suspected,
 }
-"""The details that a row keeps, by topic."""
+"""The details that a row keeps, by topic. `Any`: each topic has its own payload."""
 
 
-def timeline_row(received: Received) -> dict[str, Any]:
+def timeline_row(received: Received) -> EventRow:
     """Return the event's row without its lead. `key` orders a lead's rows by event time."""
     event, at = received.event, truncate_to_ms(received.event.time)
     details = DETAILS[received.record.topic](received.payload)
@@ -127,14 +129,15 @@ def timeline_row(received: Received) -> dict[str, Any]:
         "correlationId": event.correlationid,
         "details": {name: _plain(value) for name, value in details.items() if value is not None},
     }
-    return {name: value for name, value in row.items() if value is not None}
+    # A filtered copy loses its type.
+    return cast("EventRow", {name: value for name, value in row.items() if value is not None})
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def leads_of_effects(rows: Iterable[Mapping[str, Any]], effects: Sequence[Received]) -> dict[str, str]:
+def leads_of_effects(rows: Iterable[TimelinePendingRow], effects: Sequence[Received]) -> dict[str, str]:
     """Return the leads of pending events by event key, as the events' effects name them.
 
     An event's id is unique only within its source, but an effect's id is derived from the key of its cause.

@@ -1,12 +1,11 @@
 """When to predict a lead or train a model again, and the rows of both jobs. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import TypedDict
 
-from services.prediction.domain.learning.features import SCHEMA, History, last
-
-Document = dict[str, Any]
+from services.prediction.domain.learning.features import SCHEMA, History, Vector, last
+from shared.domain.stored.prediction_documents import DriftPart, FittedModel, ModelDocument, TrainingRow
 
 RETRAIN_AFTER = timedelta(days=1)
 RETRAIN_OUTCOMES = 500
@@ -17,22 +16,44 @@ _AGES = timedelta(days=1)
 _SHARE = 10
 
 
+class FitTask(TypedDict):
+    """What the process that fits a model reads, as JSON: all times are texts there."""
+
+    vectors: Sequence[Vector]
+    labels: Sequence[bool]
+    times: Sequence[str]
+    recent: Sequence[Vector]
+    champion: ModelDocument | None
+    horizonDays: int
+
+
+class FitResult(TypedDict):
+    """What that process writes, as JSON; `model` None: there is none to store."""
+
+    model: FittedModel | None
+    status: str
+    examples: int
+    converted: int
+    why: list[str]
+    drift: list[DriftPart]
+
+
 def again_at(history: History, now: datetime) -> datetime:
     """Return when time alone makes a new prediction useful: daily, rarer for older leads."""
     news: list[datetime] = [history.lead["createdAt"], *(last(one, "at") for one in history.activities)]
     return now + max(_AGES, (now - max(news)) / _SHARE)
 
 
-def is_due(row: Mapping[str, Any], horizon_days: int, now: datetime, matured: int) -> bool:
+def is_due(row: TrainingRow, horizon_days: int, now: datetime, matured: int) -> bool:
     """Return whether to train: `row` is the job's, `matured` counts new outcomes."""
     if "claim" in row:
-        return bool(row["wakeAt"] <= now)
+        return row["wakeAt"] <= now
     if not row or (row["horizonDays"], row["schema"]) != (horizon_days, SCHEMA):
         return True
-    return bool(row["trainedAt"] + RETRAIN_AFTER <= now) or matured >= RETRAIN_OUTCOMES
+    return row["trainedAt"] + RETRAIN_AFTER <= now or matured >= RETRAIN_OUTCOMES
 
 
-def take_job(row: Mapping[str, Any], claim: str, now: datetime) -> tuple[Document, Document]:
+def take_job(row: TrainingRow, claim: str, now: datetime) -> tuple[Mapping[str, object], TrainingRow]:
     """Return the guard and the change by which a process takes the job."""
     guard = {name: row.get(name) for name in ("claim", "wakeAt", "trainedAt")}
     return guard, {"claim": claim, "wakeAt": now + LEASE}
@@ -44,13 +65,20 @@ def maturing_days(since: datetime, now: datetime, horizon: timedelta) -> list[da
     return [first + timedelta(days=number + 1) for number in range((last - first).days)]
 
 
-def job_result(
-    found: Mapping[str, Any], version: int | None, censored: int, horizon_days: int, now: datetime
-) -> Document:
+def job_result(found: FitResult, version: int | None, censored: int, horizon_days: int, now: datetime) -> TrainingRow:
     """Return the job's row after a training: its examples, its result, and the drift found.
 
     `version` None: there was no model to store.
     """
-    result = {name: found[name] for name in ("status", "examples", "converted", "why", "drift")}
-    how = {"horizonDays": horizon_days, "schema": SCHEMA}
-    return {"trainedAt": now, "version": version, "censored": censored, **how, **result}
+    return {
+        "trainedAt": now,
+        "version": version,
+        "censored": censored,
+        "horizonDays": horizon_days,
+        "schema": SCHEMA,
+        "status": found["status"],
+        "examples": found["examples"],
+        "converted": found["converted"],
+        "why": found["why"],
+        "drift": found["drift"],
+    }

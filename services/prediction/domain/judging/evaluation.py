@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sklearn.metrics import roc_auc_score
 
@@ -34,14 +33,14 @@ class ModelEvaluation:
     leaks: Mapping[str, float]
     """Columns that alone predict the outcome better than plausible, with their AUC."""
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Return the evaluation as JSON."""
         return {
             "learnedFrom": len(self.learned.labels),
             "judgedBy": len(self.holdout.labels),
             "metrics": {name: one.document() for name, one in self.by_model.items()},
             "best": self.best,
-            "calibration": [{name: getattr(one, name) for name in Bin.__slots__} for one in self.calibration],
+            "calibration": [one.document() for one in self.calibration],
             "promoted": self.promoted,
             "why": list(self.why),
             "leaks": dict(self.leaks),

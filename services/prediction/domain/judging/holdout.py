@@ -1,12 +1,13 @@
 """The holdout test: what a model must prove on later examples before it predicts. Pure."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import cast
 
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from services.prediction.domain.learning.calibration import Array, Labels, bins, calibration_error
+from shared.domain.stored.prediction_documents import MetricsPart
 
 ECE_MAX = 0.05
 _ROUNDS, _AT_ONCE = 1_000, 50
@@ -31,9 +32,11 @@ class HoldoutMetrics:
     pr_auc: float | None
     lift: float | None
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> MetricsPart:
         """Return the metrics as JSON."""
-        return {name: round(value, 5) if isinstance(value, float) else value for name, value in asdict(self).items()}
+        # The fields are those of `MetricsPart`; `asdict` loses their types.
+        rounded = {name: round(value, 5) if isinstance(value, float) else value for name, value in asdict(self).items()}
+        return cast("MetricsPart", rounded)
 
 
 def metrics(predicted: Array, labels: Labels) -> HoldoutMetrics:

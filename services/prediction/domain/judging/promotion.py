@@ -4,15 +4,12 @@ One row names the champion (None: the formula), the earlier champions (the last 
 beside it without effect.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
-Document = dict[str, Any]
+from shared.domain.stored.prediction_documents import StandingRow
 
 _PREVIOUS_MAX = 20
 
 
-def promote(standing: Mapping[str, Any], version: int) -> Document:
+def promote(standing: StandingRow, version: int) -> StandingRow:
     """Return the row with this model as champion."""
     champion, previous = standing.get("champion"), list(standing.get("previous") or ())
     before = [*previous, champion] if champion and champion != version else previous
@@ -24,12 +21,12 @@ def promote(standing: Mapping[str, Any], version: int) -> Document:
     }
 
 
-def run_as_shadow(standing: Mapping[str, Any], version: int) -> Document:
+def run_as_shadow(standing: StandingRow, version: int) -> StandingRow:
     """Return the row with this model as shadow, in place of any other."""
     return {"champion": standing.get("champion"), "previous": list(standing.get("previous") or ()), "shadow": version}
 
 
-def roll_back(standing: Mapping[str, Any]) -> Document:
+def roll_back(standing: StandingRow) -> StandingRow:
     """Return the row with the champion before, or the formula if there was none.
 
     Raises `LookupError` if the formula is in use.

@@ -1,30 +1,32 @@
 """Propose a model: fit to earlier examples, judge on later ones, refit the best."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 
 from services.prediction.domain.judging.holdout import metrics, no_better, objections
 from services.prediction.domain.learning.calibration import (
     Array,
+    Labels,
     ModelRejected,
     bins,
     calibration_error,
     probability,
     sigmoid_of,
 )
+from services.prediction.domain.learning.features import Kind, Vector
 from services.prediction.domain.learning.models import Boosting, Fit, Logistic, fit_boosting, fit_logistic
 from services.prediction.domain.learning.registry import CHAMPION, REFUSED, SHADOW, TOO_FEW, ServedModel
 from services.prediction.domain.learning.sample import Sample
+from shared.domain.stored.prediction_documents import MetricsPart
 
 HOLDOUT = 0.25
 """The share of the latest examples that judges models."""
 BOOSTING_EXAMPLES, BOOSTING_CONVERTED = 1_000, 120
 """With fewer outcomes, only logistic regression is a candidate."""
-_Fitting = Callable[..., Fit]
+_Fitting = Callable[[Sequence[Vector], Labels, Mapping[str, Kind], int], Fit]
 _FITTINGS: Mapping[str, _Fitting] = {Logistic.method: fit_logistic, Boosting.method: fit_boosting}
 
 
@@ -43,7 +45,7 @@ class Proposal:
     served: ServedModel | None
     status: str
     why: tuple[str, ...]
-    metrics: Mapping[str, Mapping[str, Any]]
+    metrics: Mapping[str, MetricsPart]
 
 
 def split(sample: Sample) -> tuple[Sample, Sample]:
@@ -110,7 +112,7 @@ def best(judged: Mapping[str, Array], holdout: Sample, seed: int) -> tuple[str |
 
 def _against(
     predicted: Array, champion: Champion | None, holdout: Sample, seed: int
-) -> tuple[list[str], dict[str, dict[str, Any]]]:
+) -> tuple[list[str], dict[str, MetricsPart]]:
     """Return why it isn't certainly better than the champion.
 
     Both are judged on examples later than all that the champion learned from.

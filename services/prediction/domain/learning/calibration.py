@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from shared.domain.stored.prediction_documents import BinPart
 from shared.errors import Permanent
 
 Array = NDArray[np.float64]
@@ -56,6 +57,10 @@ class Bin:
     count: int
     predicted: float
     observed: float
+
+    def document(self) -> BinPart:
+        """Return the bin as JSON."""
+        return {"up_to": self.up_to, "count": self.count, "predicted": self.predicted, "observed": self.observed}
 
 
 def bins(predicted: Array, labels: Labels) -> list[Bin]:

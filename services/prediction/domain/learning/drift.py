@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from services.prediction.domain.learning.encoding import MISSING, OTHER
 from services.prediction.domain.learning.features import Kind, Value, Vector
 from services.prediction.domain.learning.sample import Sample
+from shared.domain.stored.prediction_documents import DriftPart, ReferencePart
 
 PSI_MAX = 0.25
 """The population stability index from which a feature has drifted, as in credit scoring."""
@@ -24,12 +24,12 @@ _FREQUENT = 0.02
 """Rarer values of a category count together: campaign names change often."""
 
 
-def reference_of(vectors: Sequence[Vector], kinds: Mapping[str, Kind]) -> dict[str, Any]:
+def reference_of(vectors: Sequence[Vector], kinds: Mapping[str, Kind]) -> dict[str, ReferencePart]:
     """Return the distribution of each feature: bins by upper edge, and each bin's share."""
     return {name: _reference([one.get(name) for one in vectors], kind) for name, kind in kinds.items()}
 
 
-def _reference(values: Sequence[Value], kind: Kind) -> dict[str, Any]:
+def _reference(values: Sequence[Value], kind: Kind) -> ReferencePart:
     if kind == "number":
         edges = _edges(values)
         return {"edges": edges, "shares": _pairs(_shares([_bin(value, edges) for value in values]))}
@@ -38,9 +38,9 @@ def _reference(values: Sequence[Value], kind: Kind) -> dict[str, Any]:
     return {"shares": _pairs(kept | {OTHER: sum(shares.values()) - sum(kept.values())})}
 
 
-def _pairs(shares: Mapping[str, float]) -> list[list[Any]]:
+def _pairs(shares: Mapping[str, float]) -> list[tuple[str, float]]:
     # As a document's field names, typed values with dots would be paths.
-    return [[name, share] for name, share in sorted(shares.items())]
+    return [(name, share) for name, share in sorted(shares.items())]
 
 
 def _edges(values: Sequence[Value]) -> list[float]:
@@ -62,7 +62,7 @@ def _word(value: Value) -> str:
     return MISSING if value is None else str(value)
 
 
-def psi(reference: Mapping[str, Any], values: Sequence[Value]) -> float:
+def psi(reference: ReferencePart, values: Sequence[Value]) -> float:
     """Return the population stability index of these values against the reference; 0: equal."""
     before = dict(reference["shares"])
     if "edges" in reference:
@@ -75,10 +75,10 @@ def psi(reference: Mapping[str, Any], values: Sequence[Value]) -> float:
 
 
 def alarms(
-    reference: Mapping[str, Any], base_rate: float, recent: Sequence[Vector], later: Sample
-) -> list[dict[str, Any]]:
+    reference: Mapping[str, ReferencePart], base_rate: float, recent: Sequence[Vector], later: Sample
+) -> list[DriftPart]:
     """Return drifted features of `recent` leads, and a drifted rate of `later` examples."""
-    found = []
+    found: list[DriftPart] = []
     for name, of in reference.items() if len(recent) >= RECENT_MIN else ():
         value = psi(of, [one.get(name) for one in recent])
         if value > PSI_MAX:

@@ -7,13 +7,13 @@ becomes a column for each frequent value. A missing value is a value of its own.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import SplineTransformer
 
 from services.prediction.domain.learning.features import Kind, Value, Vector
+from shared.domain.stored.prediction_documents import ColumnPart
 
 Matrix = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ class Number:
         basis[missing] = 0.0
         return np.column_stack([basis, missing.astype(float)])
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> ColumnPart:
         """Return the column as JSON."""
         return {"name": self.name, "knots": list(self.knots)}
 
@@ -61,7 +61,7 @@ class Plain:
         """Return the column of these values."""
         return _numbers(values).reshape(-1, 1)
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> ColumnPart:
         """Return the column as JSON."""
         return {"name": self.name}
 
@@ -78,7 +78,7 @@ class Category:
         words = np.array([MISSING if value is None else str(value) for value in values], dtype=object)
         return np.column_stack([(words == level).astype(float) for level in self.levels])
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> ColumnPart:
         """Return the column as JSON."""
         return {"name": self.name, "levels": list(self.levels)}
 
@@ -110,17 +110,17 @@ class Encoder:
         """Return the feature of each column of the matrix."""
         return tuple(column.name for column in self.columns for _ in range(column.encoded([None]).shape[1]))
 
-    def document(self) -> list[dict[str, Any]]:
+    def document(self) -> list[ColumnPart]:
         """Return the encoder as JSON."""
         return [column.document() for column in self.columns]
 
 
-def encoder_of(document: Sequence[Mapping[str, Any]]) -> Encoder:
+def encoder_of(document: Sequence[ColumnPart]) -> Encoder:
     """Return the encoder of a stored document."""
     return Encoder(tuple(map(_column_of, document)))
 
 
-def _column_of(one: Mapping[str, Any]) -> Column:
+def _column_of(one: ColumnPart) -> Column:
     if "knots" in one:
         return Number(one["name"], tuple(one["knots"]))
     return Category(one["name"], tuple(one["levels"])) if "levels" in one else Plain(one["name"])

@@ -10,9 +10,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
-Value = float | str | None
+from services.prediction.domain.learning.fact_rows import FactRow, FactTime
+from shared.domain.stored.lead_document import LeadDocument
+from shared.domain.stored.prediction_documents import FeatureValue
+
+Value = FeatureValue
 Vector = dict[str, Value]
 Kind = Literal["number", "category"]
 
@@ -81,9 +85,9 @@ SCHEMA = hashlib.sha256(repr((_REVISION, *KINDS.items())).encode()).hexdigest()[
 class History:
     """The stored data of a lead: its document, and its rows of `captures` and `activities`."""
 
-    lead: Mapping[str, Any]
-    captures: Sequence[Mapping[str, Any]]
-    activities: Sequence[Mapping[str, Any]]
+    lead: LeadDocument
+    captures: Sequence[FactRow]
+    activities: Sequence[FactRow]
 
 
 def vector(history: History, as_of: datetime) -> Vector:
@@ -99,19 +103,18 @@ def vector(history: History, as_of: datetime) -> Vector:
     }
 
 
-def known_at(row: Mapping[str, Any], otherwise: str) -> datetime:
+def known_at(row: FactRow, otherwise: FactTime) -> datetime:
     """Return when this row became known; `otherwise` is the field to use in older rows."""
-    at: datetime = row.get("knownAt") or row[otherwise]
-    return at
+    return row.get("knownAt") or row[otherwise]
 
 
-def as_known(row: Mapping[str, Any], as_of: datetime) -> Mapping[str, Any] | None:
+def as_known(row: FactRow, as_of: datetime) -> FactRow | None:
     """Return the activity as stated at `as_of`; None if unknown then, or no longer derivable."""
-    versions = (row, *reversed(row.get("earlier") or ()))
+    versions: tuple[FactRow, ...] = (row, *reversed(row.get("earlier") or ()))
     return next((one for one in versions if known_at(one, "at") <= as_of), None)
 
 
-def kind_of(row: Mapping[str, Any]) -> tuple[str, str]:
+def kind_of(row: FactRow) -> tuple[str, str]:
     """Return the kind of an activity row. A vector counts rows of one kind together."""
     if "engagement" in row:
         action = str(row["engagement"]).casefold()
@@ -119,13 +122,12 @@ def kind_of(row: Mapping[str, Any]) -> tuple[str, str]:
     return "contact", row["type"] if row["type"] in _CONTACTS else ""
 
 
-def last(row: Mapping[str, Any], time: str) -> datetime:
+def last(row: FactRow, time: FactTime) -> datetime:
     """Return the last time of a row, which may stand for `times` events up to `until`."""
-    at: datetime = row.get("until", row[time])
-    return at
+    return row.get("until", row[time])
 
 
-def _times(rows: Iterable[Mapping[str, Any]]) -> float:
+def _times(rows: Iterable[FactRow]) -> float:
     return float(sum(row.get("times", 1) for row in rows))
 
 
@@ -136,9 +138,15 @@ class _PointInTimeLead:
         later = (row for row in history.captures if "capturedAt" in row and known_at(row, "capturedAt") > as_of)
         self._lead, self._filled = history.lead, {path for row in later for path in row.get("filled") or ()}
 
-    def get(self, path: str) -> Any:
+    def get(self, path: str) -> object:
         section, _, name = path.partition(".")
-        return None if path in self._filled else (self._lead.get(section) or {}).get(name)
+        part = self._lead.get(section)
+        return part.get(name) if path not in self._filled and isinstance(part, Mapping) else None
+
+    @property
+    def revenue(self) -> float | None:
+        company = self._lead.get("company")
+        return None if company is None or "company.annualRevenue" in self._filled else company.get("annualRevenue")
 
     @property
     def source(self) -> str:
@@ -146,7 +154,7 @@ class _PointInTimeLead:
 
 
 def _who(then: _PointInTimeLead) -> Vector:
-    revenue = then.get("company.annualRevenue")
+    revenue = then.revenue
     return {
         "source": then.source,
         "industry": _word(then.get("company.industry")),
@@ -160,28 +168,28 @@ def _who(then: _PointInTimeLead) -> Vector:
     }
 
 
-def _word(value: Any) -> str | None:
+def _word(value: object) -> str | None:
     return " ".join(str(value).casefold().split())[:60] or None if value is not None else None
 
 
-def _yes(value: Any) -> str:
+def _yes(value: object) -> str:
     return "yes" if value else "no"
 
 
-def _role(title: Any) -> str | None:
+def _role(title: object) -> str | None:
     words = _word(title)
     if words is None:
         return None
     return next((role for role, named in _ROLES.items() if named.search(words)), _OTHER_ROLE)
 
 
-def _mail(address: Any) -> str | None:
+def _mail(address: object) -> str | None:
     if not address:
         return None
     return "free" if str(address).rpartition("@")[2].strip().casefold() in _FREE_MAIL else "work"
 
 
-def _captured(created: datetime, captures: Sequence[Mapping[str, Any]], as_of: datetime) -> Vector:
+def _captured(created: datetime, captures: Sequence[FactRow], as_of: datetime) -> Vector:
     times = [row["capturedAt"] for row in captures]
     first = min(times, default=created)
     return {
@@ -199,18 +207,18 @@ def _days(since: datetime, as_of: datetime) -> float:
     return max(0.0, (as_of - since) / _DAY)
 
 
-def _engaged(rows: Sequence[Mapping[str, Any]], as_of: datetime) -> Vector:
+def _engaged(rows: Sequence[FactRow], as_of: datetime) -> Vector:
     of = {action: [row for row in rows if kind_of(row)[1] == action] for action in _ENGAGEMENTS}
     counts = {name: _times(of[action]) for action, name in _ENGAGEMENTS.items()}
     others = _times(rows) - sum(counts.values())
     return {**counts, _OTHER_ENGAGEMENTS: others, "daysSinceEngagement": _since(rows, as_of)}
 
 
-def _contacted(rows: Sequence[Mapping[str, Any]], as_of: datetime) -> Vector:
+def _contacted(rows: Sequence[FactRow], as_of: datetime) -> Vector:
     counts = {name: _times(row for row in rows if row["type"] == kind) for kind, name in _CONTACTS.items()}
     return {**counts, "daysSinceContact": _since(rows, as_of)}
 
 
-def _since(rows: Iterable[Mapping[str, Any]], as_of: datetime) -> Value:
+def _since(rows: Iterable[FactRow], as_of: datetime) -> Value:
     newest = max((last(row, "at") for row in rows), default=None)
     return None if newest is None else _days(newest, as_of)

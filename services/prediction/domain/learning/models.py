@@ -7,7 +7,7 @@ lead's path moves the expected log-odds; the sum of the moves belongs to the fea
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Protocol
+from typing import ClassVar, Literal, ParamSpec, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,10 @@ from threadpoolctl import threadpool_limits
 from services.prediction.domain.learning.calibration import Array, Labels, probability
 from services.prediction.domain.learning.encoding import Encoder, Matrix, encoder_of, fit_encoder
 from services.prediction.domain.learning.features import Kind, Vector
+from shared.domain.stored.prediction_documents import BoostingPart, LogisticPart, TreePart
 
 Integers = NDArray[np.int64]
+_P = ParamSpec("_P")
 
 FOLDS = 5
 _STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
@@ -43,7 +45,7 @@ class LeadModel(Protocol):
     def parts(self, vectors: Sequence[Vector]) -> tuple[float, Matrix]:
         """Return the base (all features average), and what each feature (column) adds per vector."""
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> LogisticPart | BoostingPart:
         """Return the model as JSON."""
 
 
@@ -62,7 +64,7 @@ class Logistic:
     coefficients: tuple[float, ...]
     means: tuple[float, ...]
 
-    method = "logistic"
+    method: ClassVar[Literal["logistic"]] = "logistic"
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -75,7 +77,7 @@ class Logistic:
         added = (self.encoder.matrix(vectors) - means) * coefficients
         return self.intercept + float(means @ coefficients), _by_feature(self.encoder, added)
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> LogisticPart:
         """See `LeadModel`."""
         return {
             "method": self.method,
@@ -115,14 +117,29 @@ class Tree:
             at[rows] = np.where(goes_left, self.left[here], self.right[here])
             yield rows, self.feature[here], self.value[at[rows]] - self.value[here]
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> TreePart:
         """Return the tree as JSON."""
-        return {name: getattr(self, name).tolist() for name in self.__slots__}
+        return {
+            "feature": self.feature.tolist(),
+            "threshold": self.threshold.tolist(),
+            "missing_left": self.missing_left.tolist(),
+            "left": self.left.tolist(),
+            "right": self.right.tolist(),
+            "leaf": self.leaf.tolist(),
+            "value": self.value.tolist(),
+        }
 
 
-def _tree_of(document: Mapping[str, Any]) -> Tree:
-    kinds = {"threshold": float, "value": float, "missing_left": bool, "leaf": bool}
-    return Tree(**{name: np.array(document[name], dtype=kinds.get(name, np.int64)) for name in Tree.__slots__})
+def _tree_of(document: TreePart) -> Tree:
+    return Tree(
+        np.array(document["feature"], dtype=np.int64),
+        np.array(document["threshold"], dtype=float),
+        np.array(document["missing_left"], dtype=bool),
+        np.array(document["left"], dtype=np.int64),
+        np.array(document["right"], dtype=np.int64),
+        np.array(document["leaf"], dtype=bool),
+        np.array(document["value"], dtype=float),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +150,7 @@ class Boosting:
     baseline: float
     trees: tuple[Tree, ...]
 
-    method = "boosting"
+    method: ClassVar[Literal["boosting"]] = "boosting"
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -149,16 +166,16 @@ class Boosting:
                 added[rows, columns] += moved
         return self.baseline + sum(float(tree.value[0]) for tree in self.trees), _by_feature(self.encoder, added)
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> BoostingPart:
         """See `LeadModel`."""
         trees = [tree.document() for tree in self.trees]
         return {"method": self.method, "encoder": self.encoder.document(), "baseline": self.baseline, "trees": trees}
 
 
-def load_model(document: Mapping[str, Any]) -> LeadModel:
+def load_model(document: LogisticPart | BoostingPart) -> LeadModel:
     """Return the model of a stored document."""
     encoder = encoder_of(document["encoder"])
-    if document["method"] == Boosting.method:
+    if document["method"] == "boosting":
         return Boosting(encoder, document["baseline"], tuple(map(_tree_of, document["trees"])))
     return Logistic(encoder, document["intercept"], tuple(document["coefficients"]), tuple(document["means"]))
 
@@ -171,12 +188,12 @@ class Fit:
     unseen: Array
 
 
-def _one_thread(fitting: Callable[..., Fit]) -> Callable[..., Fit]:
+def _one_thread(fitting: Callable[_P, Fit]) -> Callable[_P, Fit]:
     # On two busy cores, two threads waiting for each other took fifty times as long.
     @wraps(fitting)
-    def fitted_by_one(*args: Any) -> Fit:
+    def fitted_by_one(*args: _P.args, **kwargs: _P.kwargs) -> Fit:
         with threadpool_limits(1):
-            return fitting(*args)
+            return fitting(*args, **kwargs)
 
     return fitted_by_one
 
@@ -197,7 +214,9 @@ def _logistic(strength: float) -> LogisticRegression:
     return LogisticRegression(C=strength, max_iter=_ITERATIONS_MAX)
 
 
-def _unseen(estimator: Any, matrix: Matrix, labels: Labels, seed: int) -> Array:
+def _unseen(
+    estimator: LogisticRegression | HistGradientBoostingClassifier, matrix: Matrix, labels: Labels, seed: int
+) -> Array:
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     return np.asarray(cross_val_predict(estimator, matrix, labels, cv=folds, method="decision_function"), dtype=float)
 
@@ -226,7 +245,7 @@ def _boosting(seed: int) -> HistGradientBoostingClassifier:
     )
 
 
-def _tree(nodes: Any) -> Tree:
+def _tree(nodes: NDArray[np.void]) -> Tree:
     left, right = nodes["left"].astype(np.int64), nodes["right"].astype(np.int64)
     leaf = nodes["is_leaf"].astype(bool)
     value = nodes["value"].astype(float)

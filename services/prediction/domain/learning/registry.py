@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import sklearn
@@ -13,8 +12,7 @@ from services.prediction.domain.learning.drift import reference_of
 from services.prediction.domain.learning.features import SCHEMA, Vector
 from services.prediction.domain.learning.models import LeadModel, load_model, log_odds
 from services.prediction.domain.learning.sample import Sample
-
-Document = dict[str, Any]
+from shared.domain.stored.prediction_documents import FittedModel, MetricsPart, ModelDocument, ServedPart
 
 CHAMPION, SHADOW, REFUSED, TOO_FEW = "champion", "shadow", "refused", "too_few"
 
@@ -39,12 +37,12 @@ class ServedModel:
         """Return the calibrated probabilities of these vectors."""
         return probability(self.sigmoid.apply(log_odds(self.model, vectors)))
 
-    def document(self) -> Document:
+    def document(self) -> ServedPart:
         """Return the model as JSON."""
         return {
             "model": self.model.document(),
             "sigmoid": {"slope": self.sigmoid.slope, "shift": self.sigmoid.shift},
-            "evidence": [{name: getattr(one, name) for name in Bin.__slots__} for one in self.evidence],
+            "evidence": [one.document() for one in self.evidence],
             "baseRate": self.base_rate,
             "examples": self.examples,
             "calibrationError": self.calibration_error,
@@ -52,7 +50,7 @@ class ServedModel:
         }
 
 
-def load_served(document: Mapping[str, Any]) -> ServedModel:
+def load_served(document: ModelDocument) -> ServedModel:
     """Return the model of a registry document."""
     held = document["served"]
     return ServedModel(
@@ -68,8 +66,8 @@ def load_served(document: Mapping[str, Any]) -> ServedModel:
 
 
 def document_of(
-    model: ServedModel, sample: Sample, status: str, why: Sequence[str], judged: Mapping[str, Any]
-) -> Document:
+    model: ServedModel, sample: Sample, status: str, why: Sequence[str], judged: Mapping[str, MetricsPart]
+) -> FittedModel:
     """Return the registry document: how the model was made, from what, and its metrics."""
     return {
         "status": status,

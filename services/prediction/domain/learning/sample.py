@@ -5,12 +5,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 
 from services.prediction.domain.learning.calibration import Labels
 from services.prediction.domain.learning.features import Kind, Vector
+from shared.domain.stored.prediction_documents import ExamplesWindow
 
 CONVERTED_MIN = 40
 """Fewest converted and fewest other leads to learn from. Below that the formula predicts."""
@@ -55,7 +55,7 @@ class Sample:
         return min(self.converted, len(self.labels) - self.converted)
 
     @property
-    def window(self) -> dict[str, str] | None:
+    def window(self) -> ExamplesWindow | None:
         """The times of the first and the last example."""
         return {"from": self.times[0].isoformat(), "to": self.times[-1].isoformat()} if self.times else None
 
@@ -76,7 +76,9 @@ class Sample:
         return self.part(len(self.labels) - later)
 
 
-def sample_of(kinds: Mapping[str, Kind], vectors: Sequence[Vector], labels: Sequence[bool], times: Any) -> Sample:
+def sample_of(
+    kinds: Mapping[str, Kind], vectors: Sequence[Vector], labels: Sequence[bool], times: Sequence[datetime] | None
+) -> Sample:
     """Return the sample of these examples; `times` None: they are in order."""
     if times is None:
         return Sample(kinds, vectors, np.array(labels, dtype=bool), None)

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from services.prediction.domain.learning.features import Vector
 from services.prediction.domain.serving.feature_words import phrase, recommend_actions
+from shared.domain.stored.prediction_documents import PredictionFactors, PredictionPart, WeightedFactor
 
 FACTORS = 3
 """The most factors named for, and the most named against."""
@@ -17,7 +17,7 @@ class LeadPrediction:
     """How likely a lead converts; `document` is stored, and the gateway's answer."""
 
     probability: float
-    document: dict[str, Any]
+    document: PredictionPart
 
 
 def exact(number: float) -> float:
@@ -33,9 +33,9 @@ def heaviest(weights: Mapping[str, float]) -> list[str]:
     return sorted(chosen, key=lambda name: -abs(weights[name]))
 
 
-def factors(weights: Mapping[str, float], named: Sequence[str], vector: Vector) -> dict[str, Any]:
+def factors(weights: Mapping[str, float], named: Sequence[str], vector: Vector) -> PredictionFactors:
     """Return the named factors in words, the sum of all others, and recommended actions."""
-    described = [
+    described: list[WeightedFactor] = [
         {"name": phrase(one, vector.get(one)), "weight": weights[one], "feature": one, "value": vector.get(one)}
         for one in named
     ]

@@ -6,10 +6,11 @@ from typing import Any
 from services.prediction.domain.learning.features import Value
 
 _Say = Callable[[Any], str]
+"""`Any`: the values of one feature have one type, which its function knows."""
 
 
 def _counted(one: str, none: str, many: str | None = None) -> _Say:
-    def say(value: Any) -> str:
+    def say(value: float | None) -> str:
         number = round(value or 0)
         return none if number == 0 else f"{one} once" if number == 1 else f"{many or one} {number} times"
 
@@ -17,7 +18,7 @@ def _counted(one: str, none: str, many: str | None = None) -> _Say:
 
 
 def _days(phrase: str, never: str) -> _Say:
-    def say(value: Any) -> str:
+    def say(value: float | None) -> str:
         if value is None:
             return never
         days = round(value)

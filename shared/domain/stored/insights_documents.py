@@ -1,0 +1,164 @@
+"""The documents of insights: roll-ups, the shards that count them, rows of the list, timelines.
+
+The insights worker writes them, and `pantry insights rebuild` too. The gateway and prediction read them.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NotRequired, TypedDict
+
+BucketNumbers = Mapping[str, "int | BucketNumbers"]
+"""A bucket's numbers, nested by the steps of their paths."""
+
+
+class LeadFacts(TypedDict):
+    """The facts by which a lead counts: words and whole numbers, no personal data."""
+
+    day: str
+    source: str
+    status: str
+    industry: str
+    owner: str
+    score: NotRequired[int]
+    took: NotRequired[int]
+    """The seconds from its creation to its conversion."""
+
+
+class RowContent(TypedDict, total=False):
+    """What a row of `lead_rows` says of its lead; only `gone` of a deleted one."""
+
+    counts: LeadFacts
+    key: str
+    terms: list[str]
+    words: list[str]
+    prefixes: list[str]
+    gone: bool
+    """The lead is deleted. The row stays, so that a late write of an older version finds a newer one."""
+
+
+class LeadRow(RowContent):
+    """A row of `lead_rows`: what a lead counts as, and what searches find it by.
+
+    `v` is the shard's version that wrote it. An erasure strips the personal fields.
+    """
+
+    _id: str
+    v: int
+    generation: int
+
+
+class BucketDelta(TypedDict):
+    """What a shard's version adds to a bucket, by path."""
+
+    bucket: str
+    add: dict[str, int]
+
+
+class PendingChanges(TypedDict):
+    """The changes of a shard's version: rows to insert, rows to replace, additions to buckets."""
+
+    new: list[LeadRow]
+    rows: list[LeadRow]
+    deltas: list[BucketDelta]
+
+
+class ShardDocument(TypedDict):
+    """A shard in `insights`: the version of its counts, and the changes that are not yet applied."""
+
+    _id: str
+    version: int
+    done: NotRequired[int]
+    """The newest version that is applied; missing in a version that is about to be written."""
+    generation: int
+    pending: PendingChanges | None
+    eventAt: NotRequired[datetime]
+    countedAt: NotRequired[datetime]
+
+
+class InsightsMeta(TypedDict):
+    """The row of `insights` about its generations of buckets."""
+
+    _id: str
+    generation: int
+    """The generation to show."""
+    building: int
+    """The generation to count into."""
+    zone: str
+    aliveAt: NotRequired[datetime]
+
+
+# `is` is a word of Python, so a class can't have it as a field.
+RollupBucket = TypedDict("RollupBucket", {"_id": str, "by": dict[str, int], "is": BucketNumbers})
+"""A bucket in `rollups`: its numbers (`is`), and the version of each shard that changed it last (`by`)."""
+
+ChangedValue = TypedDict("ChangedValue", {"path": str, "from": object, "to": object})
+"""A change in the details of a `leads.updated`."""
+
+
+class CommandedConsent(TypedDict):
+    """The consent in the details of a `leads.update`."""
+
+    channel: str
+    given: bool
+
+
+class TimelineDetails(TypedDict, total=False):
+    """What a row keeps of its event: codes and numbers. Which ones, the topic says."""
+
+    source: str
+    type: str
+    createdBy: str
+    activityId: str
+    state: str
+    action: str
+    requestedBy: str
+    method: str
+    status: str
+    assignedTo: str
+    consent: CommandedConsent
+    matchScore: int
+    matchedOn: list[str]
+    filled: list[str]
+    score: int
+    previousScore: int
+    reason: str
+    changed: list[ChangedValue]
+    by: str
+    rule: str
+    trigger: str
+    bantScore: int
+    sequenceId: str
+    steps: int
+    stepId: str
+    opportunityId: str
+    command: str
+    detail: str
+    otherId: str
+    likelihood: float
+    reasons: list[str]
+
+
+class EventRow(TypedDict):
+    """An event's row without its lead. `key` orders a lead's rows by event time."""
+
+    _id: str
+    key: str
+    at: datetime
+    topic: str
+    eventId: str
+    source: str
+    causationId: NotRequired[str]
+    correlationId: NotRequired[str]
+    details: TimelineDetails
+
+
+class TimelineRow(EventRow):
+    """A row of `timeline`: an event that touched a lead."""
+
+    leadId: str
+
+
+class TimelinePendingRow(EventRow):
+    """A row of `unplaced`: an event that names no known lead yet, until it `expiresAt`."""
+
+    expiresAt: datetime
