@@ -1,7 +1,7 @@
 """The payloads of `leads.activities` and `leads.engagements`."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError, to_json
@@ -65,7 +65,7 @@ class EngagementRecorded(NamesALead):
     """The lead did something: opened, clicked, downloaded, visited, unsubscribed, … any word."""
 
     action: Word
-    metadata: Mapping[str, Any] | None = Field(
+    metadata: Mapping[str, object] | None = Field(
         None,
         max_length=METADATA_ENTRIES,
         description="Free; kept with the activity. 20 entries, 2 KiB at most.",
@@ -74,7 +74,7 @@ class EngagementRecorded(NamesALead):
 
     @field_validator("metadata")
     @classmethod
-    def _metadata(cls, value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    def _metadata(cls, value: Mapping[str, object] | None) -> Mapping[str, object] | None:
         if value is None:
             return None
         if len(to_json(storable(value))) > METADATA_BYTES:

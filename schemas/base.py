@@ -19,6 +19,8 @@ from pydantic import (
     StringConstraints,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import no_info_before_validator_function
 
@@ -34,12 +36,12 @@ class Model(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
 
-    def wire(self) -> dict[str, Any]:
+    def wire(self) -> dict[str, Any]:  # JSON of any payload: only its reader knows the model
         """Return the payload for JSON: camelCase, without missing values."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _blank_is_missing(value: Any) -> Any:
+def _blank_is_missing(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
 
 
@@ -47,7 +49,7 @@ _RFC_3339 = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d
 _MOMENT = re.compile(_RFC_3339, re.ASCII)
 
 
-def _rfc_3339_only(value: Any) -> Any:
+def _rfc_3339_only(value: object) -> object:
     # Pydantic takes numbers for seconds since 1970: a spreadsheet's day count would become a date.
     if not isinstance(value, datetime) and not (isinstance(value, str) and _MOMENT.fullmatch(value)):
         raise ValueError("must be an RFC 3339 date and time with a zone, as 2026-05-16T14:03:00Z")
@@ -70,10 +72,10 @@ BLANK = {"type": "string", "pattern": r"^\s*$", "description": "blank: as if it 
 class _BlankIsMissing:
     """Treats a blank text as missing: forms and spreadsheets send empty fields."""
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return no_info_before_validator_function(_blank_is_missing, handler(source))
 
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         schema = handler(core)
         return {**schema, "anyOf": [*schema["anyOf"], BLANK]}
 
@@ -84,7 +86,7 @@ class _WithPattern:
 
     pattern: str
 
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {**handler(core), "pattern": self.pattern}
 
 
@@ -108,7 +110,7 @@ Moment = Annotated[
 Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 
 
-def free_names_schema(pattern: str) -> dict[str, Any]:
+def free_names_schema(pattern: str) -> JsonDict:
     """Return JSON Schema for the top names of a free part; the validation checks all levels."""
     return {"propertyNames": {"pattern": pattern}}
 
@@ -116,9 +118,9 @@ def free_names_schema(pattern: str) -> dict[str, Any]:
 FREE_NAME = r"^[^$\u0000][^\u0000]*$"
 
 
-def given_schema(name: str, kind: Literal["string", "object"] = "string") -> dict[str, Any]:
+def given_schema(name: str, kind: Literal["string", "object"] = "string") -> JsonDict:
     """Return the JSON Schema of an object whose field `name` is neither null nor blank."""
-    has = {"type": "object"} if kind == "object" else {"type": "string", "pattern": r"\S"}
+    has: JsonDict = {"type": "object"} if kind == "object" else {"type": "string", "pattern": r"\S"}
     return {"required": [name], "properties": {name: has}}
 
 
@@ -128,7 +130,7 @@ _NAME = re.compile(r"[A-Za-z_][\w-]{0,39}|\d{1,6}", re.ASCII)
 _PATH_MAX = 8
 
 
-def flaw_in(value: Any, levels: int = _LEVELS_MAX) -> tuple[tuple[str, ...], str] | None:
+def flaw_in(value: object, levels: int = _LEVELS_MAX) -> tuple[tuple[str, ...], str] | None:
     """Return the path and reason why a free part can't be stored unchanged, or None.
 
     A name may not begin with `$` at any depth: the database takes it for an operator, its driver for a type.
@@ -146,12 +148,12 @@ def flaw_in(value: Any, levels: int = _LEVELS_MAX) -> tuple[tuple[str, ...], str
     return ((), "must be a number of 64 bits") if large else None
 
 
-def _flaw_in_names(value: Mapping[Any, Any]) -> tuple[tuple[str, ...], str] | None:
+def _flaw_in_names(value: Mapping[str, object]) -> tuple[tuple[str, ...], str] | None:
     wrong = next((one for one in value if not one or one[0] == "$" or "\0" in one or not _is_text(one)), None)
     return None if wrong is None else ((wrong,), "a name may neither be empty, start with $ nor hold NUL")
 
 
-def _flaw_in_parts(parts: Iterable[tuple[Any, Any]], levels: int) -> tuple[tuple[str, ...], str] | None:
+def _flaw_in_parts(parts: Iterable[tuple[object, object]], levels: int) -> tuple[tuple[str, ...], str] | None:
     if levels <= 0:
         return (), f"may have {_LEVELS_MAX} levels at most"
     for name, part in parts:
@@ -169,7 +171,7 @@ def _is_text(value: str) -> bool:
     return True
 
 
-def storable(value: Mapping[str, Any]) -> Mapping[str, Any]:
+def storable(value: Mapping[str, object]) -> Mapping[str, object]:
     """Check a free part: an object whose fields the producer names.
 
     Raises `PydanticCustomError` with the path of what can't be stored, and the reason.
@@ -205,4 +207,4 @@ class CloudEvent(BaseModel):
     correlationid: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     causationid: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     traceparent: Annotated[str, StringConstraints(max_length=200)] | None = None
-    data: dict[str, Any]
+    data: dict[str, Any]  # the payload, before it is checked by its topic's model

@@ -1,7 +1,7 @@
 """The payload of `leads.captured`: a person's statement as a channel received it."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
@@ -114,13 +114,13 @@ class LeadCaptured(Model):
     contact: CapturedContact
     requirements: Requirements | None = None
     consent: CapturedConsent | None = None
-    context: Annotated[Mapping[str, Any], Field(max_length=CONTEXT_ENTRIES), AfterValidator(storable)] | None = Field(
-        None, json_schema_extra=free_names_schema(r"^[^$.\u0000][^.\u0000]*$")
+    context: Annotated[Mapping[str, object], Field(max_length=CONTEXT_ENTRIES), AfterValidator(storable)] | None = (
+        Field(None, json_schema_extra=free_names_schema(r"^[^$.\u0000][^.\u0000]*$"))
     )
 
     @field_validator("context")
     @classmethod
-    def _context(cls, value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    def _context(cls, value: Mapping[str, object] | None) -> Mapping[str, object] | None:
         if value is None:
             return None
         if any("." in key for key in value):

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import JsonValue
+from pydantic.json_schema import JsonSchemaValue
 
 from schemas.base import BLANK, CONTENT_TYPE, CloudEvent
 from schemas.topics import TOPICS, Topic
@@ -27,11 +29,11 @@ _BEGIN = "<!-- topics: written by `python -m schemas.export` -->\n"
 _END = "<!-- end of topics -->\n"
 
 
-def schema(topic: Topic) -> dict[str, Any]:
+def schema(topic: Topic) -> JsonSchemaValue:
     """Return the JSON Schema of a record's value; for the dead letter, of its headers."""
     payload = topic.model.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
     if topic.kind != "input":
-        payload = _as_published(payload)
+        payload = {name: _as_published(value) for name, value in payload.items()}
     definitions = payload.pop("$defs", {})
     head = {"$schema": _DIALECT, "title": topic.event_type, "description": topic.meaning}
     if topic.kind == "deadletter":
@@ -45,14 +47,14 @@ def schema(topic: Topic) -> dict[str, Any]:
     return {**head, **body, "$defs": definitions}
 
 
-def _as_published(node: Any) -> Any:
+def _as_published(node: JsonValue) -> JsonValue:
     """Return the schema without `BLANK`: the product publishes no blank for a missing value."""
     if isinstance(node, dict):
         return {name: _as_published(value) for name, value in node.items()}
     return [_as_published(value) for value in node if value != BLANK] if isinstance(node, list) else node
 
 
-def asyncapi() -> dict[str, Any]:
+def asyncapi() -> dict[str, Any]:  # nested to any depth; readers index it
     """Return the AsyncAPI 3 document: the product receives inputs and sends all other topics."""
     return {
         "asyncapi": "3.0.0",
@@ -75,7 +77,7 @@ def _verb(topic: Topic) -> str:
     return "receive" if topic.kind == "input" else "send"
 
 
-def _channel(topic: Topic) -> dict[str, Any]:
+def _channel(topic: Topic) -> dict[str, object]:
     reference = {"$ref": f"./json/{topic.event_type}.json"}
     part = {"headers": reference} if topic.kind == "deadletter" else {"payload": reference}
     key = {"type": "string", "description": _KEYS[topic.key]}
@@ -89,7 +91,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
     }
 
 
-def _operation(topic: Topic) -> dict[str, Any]:
+def _operation(topic: Topic) -> dict[str, object]:
     parties = topic.producers if topic.kind == "input" else topic.consumers
     return {
         "action": _verb(topic),

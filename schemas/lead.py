@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Self
+from typing import Self
 
 from pydantic import Field
 
@@ -109,7 +109,7 @@ class Lead(Model):
     contact: Contact
     requirements: Requirements | None = None
     consent: Consent | None = None
-    context: Mapping[str, Any] | None = None
+    context: Mapping[str, object] | None = None
     assigned_to: Word | None = None
     created_at: Moment
     updated_at: Moment
@@ -117,6 +117,6 @@ class Lead(Model):
     converted_to_opportunity_id: str | None = None
 
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Self:
+    def of(cls, document: Mapping[str, object]) -> Self:
         """The lead in a MongoDB document, whose `_id` is the lead's id."""
         return cls.model_validate({**document, "id": document["_id"]})

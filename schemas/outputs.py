@@ -1,7 +1,7 @@
 """The payloads of output topics: one per topic, each a fact in the past tense."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -52,8 +52,8 @@ class LeadScored(Model):
 class FromTo(Model):
     """One value's change; None: there was or is none."""
 
-    from_: Any = Field(None, alias="from")
-    to: Any = None
+    from_: object = Field(None, alias="from")
+    to: object = None
 
 
 class LeadUpdated(Model):
@@ -106,7 +106,7 @@ class NurtureEnrolled(Model):
     lead_id: LeadId
     sequence_id: Word
     steps: tuple[PlannedStep, ...]
-    personalization: Mapping[str, Any] = Field(default_factory=dict)
+    personalization: Mapping[str, object] = Field(default_factory=dict)
 
 
 class Rendered(Model):
@@ -149,7 +149,7 @@ class LeadConverted(Model):
 
     lead: Lead
     opportunity_id: Word
-    opportunity: Mapping[str, Any]
+    opportunity: Mapping[str, object]
     converted_at: Moment
 
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
 
 from shared.domain.moments import truncate_to_ms
 
@@ -24,7 +23,7 @@ async def pause(stopping: asyncio.Event, seconds: float) -> None:
         return
 
 
-async def run_until(stopping: asyncio.Event, work: Coroutine[Any, Any, Any]) -> None:
+async def run_until(stopping: asyncio.Event, work: Coroutine[object, object, object]) -> None:
     """Run `work`; cancel it when `stopping` is set. Raises what `work` raises."""
     working, waiting = asyncio.create_task(work), asyncio.create_task(stopping.wait())
     await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)

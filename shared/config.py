@@ -129,7 +129,7 @@ def _parse(path: Path, content: bytes, model: type[T], zone: tzinfo) -> T:
         raise ConfigError(f"{path}: can't be checked ({type(error).__name__})") from error
 
 
-def _raw(path: Path, content: bytes) -> Any:
+def _raw(path: Path, content: bytes) -> object:
     """Return the file's YAML values. Checks size and depth first: aliases can multiply values."""
     try:
         loader = yaml.SafeLoader(content)
@@ -175,7 +175,7 @@ def _printable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def _place(raw: Any, location: tuple[int | str, ...]) -> str:
+def _place(raw: Any, location: tuple[int | str, ...]) -> str:  # a file's YAML, of any shape
     """Return a fault's path with the names of its entries: `rules[2] 'high_revenue'.operator`."""
     place = ""
     for part in location:

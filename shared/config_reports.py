@@ -36,7 +36,11 @@ class ConfigReports:
     """The configuration files of a process, each with the name of the worker that uses it."""
 
     def __init__(
-        self, files: Sequence[tuple[str, Reloading[Any]]], storage: Storage, clock: Clock, metrics: Metrics
+        self,
+        files: Sequence[tuple[str, Reloading[Any]]],  # each has its own model
+        storage: Storage,
+        clock: Clock,
+        metrics: Metrics,
     ) -> None:
         self._files, self._storage, self._clock = files, storage, clock
         self._process = secrets.token_hex(8)
@@ -81,7 +85,7 @@ class ConfigReports:
         stored = self._stored.get(row["_id"])
         return stored is None or stored["faults"] != row["faults"] or stored["expiresAt"] - _KEPT + _RENEW <= now
 
-    def _row(self, worker: str, file: Reloading[Any], now: datetime) -> RefusedFileDocument:
+    def _row(self, worker: str, file: Reloading[Any], now: datetime) -> RefusedFileDocument:  # of any model
         id_, faults = self._id(worker, file), [_short(fault) for fault in file.refused[:FAULTS_MAX]]
         return {
             "_id": id_,
@@ -94,7 +98,7 @@ class ConfigReports:
             "expiresAt": now + _KEPT,
         }
 
-    def _id(self, worker: str, file: Reloading[Any]) -> str:
+    def _id(self, worker: str, file: Reloading[Any]) -> str:  # of any model
         return f"{self._process}:{worker}:{file.name}"
 
 

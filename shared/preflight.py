@@ -56,6 +56,7 @@ async def _settings(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> Mapp
     """Return the settings by topic, without topics that the broker does not describe."""
     resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in topics]
     try:
+        # aiokafka has no types for answers.
         answers: list[Any] = await admin.describe_configs(resources) if resources else []
     except (KafkaError, OSError):  # without the right to describe topics, the rest is still of use
         return {}
@@ -67,7 +68,9 @@ async def _settings(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> Mapp
     return found
 
 
-def _state(topic: Topic, partitions: Sequence[Any], settings: Mapping[str, str] | None) -> TopicState:
+def _state(
+    topic: Topic, partitions: Sequence[Mapping[str, Sequence[int]]], settings: Mapping[str, str] | None
+) -> TopicState:
     return TopicState(
         name=topic.name,
         replicas=min((len(one["replicas"]) for one in partitions), default=0),

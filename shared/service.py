@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage
+from starlette.types import ASGIApp
 
 from shared.clock import Clock, pause, system_clock
 from shared.config import Reloading
@@ -25,7 +26,7 @@ from shared.consuming.progress import BatchProgress
 from shared.consuming.worker import Background, Build, Runtime, Worker
 from shared.domain.operations.failure_limits import FailureLimits
 from shared.errors import Transient
-from shared.http.health import App, probe_application
+from shared.http.health import probe_application
 from shared.http.listeners import HttpServers
 from shared.kafka.broker_errors import BrokerUnavailable, broker_errors
 from shared.kafka.client import GRACE_S, Kafka, Publisher, check_idempotence, close, connect, reach
@@ -54,11 +55,11 @@ _log = structlog.get_logger()
 class Front:
     """The HTTP application of a process, probes included, and the files that it reloads."""
 
-    app: App
-    files: tuple[Reloading[Any], ...] = ()
+    app: ASGIApp
+    files: tuple[Reloading[Any], ...] = ()  # each has its own model
 
 
-BuildFront = Callable[[Runtime, Metrics, App], Front]
+BuildFront = Callable[[Runtime, Metrics, ASGIApp], Front]
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +271,7 @@ class WorkerProcess:
         breaker = CircuitBreaker(FailureLimits(settings.breaker_share, settings.breaker_in_a_row))
         return RecordProcessor(worker, self.publisher, self._clock, settings.region, breaker, self._invalid)
 
-    def _subscribe(self, worker: Worker) -> Any:
+    def _subscribe(self, worker: Worker) -> Any:  # FastStream exports no type for it
         consumer = BatchConsumer(
             self._processors[worker.name],
             self.metrics,
@@ -380,5 +381,5 @@ def _message(batch: Batch, consumer: AIOKafkaConsumer) -> KafkaAckableMessage:
     )
 
 
-async def _decode(message: KafkaAckableMessage) -> Any:
+async def _decode(message: KafkaAckableMessage) -> object:
     return message.body

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from schemas.topics import DEADLETTER, TOPICS
 from services.composition.workers import MANIFESTS, TOPICS_OF
-from shared.domain.operations.server_rights import Acl, Operation, Resource, role
+from shared.domain.operations.server_rights import Acl, Operation, Resource, RoleDocument, role
 from shared.mongo import names as c
 
 GATEWAY, OPERATIONS, SETUP = "gateway", "operations", "setup"
@@ -58,7 +58,7 @@ def kafka_acls() -> list[Acl]:
     return sorted(acl for process in PROCESSES for acl in acls(process))
 
 
-def mongo_roles(database: str) -> list[dict[str, object]]:
+def mongo_roles(database: str) -> list[RoleDocument]:
     """Return the `createRole` commands of all processes."""
     return [role(user_of(process), database, mongo_actions(process)) for process in PROCESSES]
 

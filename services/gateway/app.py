@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.gateway.accounts import routes as people_routes
 from services.gateway.analytics import routes as analytics_routes
@@ -25,7 +25,6 @@ from services.gateway.writes import routes, webhooks
 from shared.config import ConfigError, Reloading
 from shared.consuming.worker import Runtime
 from shared.domain.identity.placeholders import Placeholders
-from shared.http.health import App
 from shared.observability.metrics import Metrics
 from shared.policies import policy_of
 from shared.service import Front
@@ -35,7 +34,7 @@ _PROBES = ("/healthz", "/readyz", "/metrics")
 _ABOUT = "Capture leads, work with them, and read figures. Every accepted write is safe in Kafka before the answer."
 
 
-def front(runtime: Runtime, metrics: Metrics, probes: App) -> Front:
+def front(runtime: Runtime, metrics: Metrics, probes: ASGIApp) -> Front:
     """Return the HTTP front of a gateway process. Raises `ConfigError`.
 
     `probes` answers for the process itself: health and metrics.

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 from zlib import crc32
 
 import structlog
@@ -36,7 +36,7 @@ from shared.observability.metrics import Metrics
 _LANE_MIN = 50
 
 _log = structlog.get_logger()
-Batch = tuple[ConsumerRecord[Any, Any], ...]
+Batch = tuple[ConsumerRecord[bytes | None, bytes | None], ...]
 
 
 @dataclass(slots=True)
@@ -196,7 +196,7 @@ def _lanes(received: Sequence[Received], most: int) -> list[list[Received]]:
     return [lane for lane in lanes if lane]
 
 
-def _record(raw: ConsumerRecord[Any, Any]) -> Record:
+def _record(raw: ConsumerRecord[bytes | None, bytes | None]) -> Record:
     return Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, tuple(raw.headers))
 
 

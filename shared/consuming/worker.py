@@ -35,7 +35,7 @@ class Worker:
     handle: Handler
     background: tuple[Background, ...] = ()
     pollers: tuple[DuePoller, ...] = ()
-    files: tuple[Reloading[Any], ...] = ()
+    files: tuple[Reloading[Any], ...] = ()  # each has its own model
     """The configuration files that the worker reloads."""
     parks_unknown_leads: bool = False
     """Whether events of an unknown lead wait for it. Then `topics` includes `LEAD_EXISTS`."""

@@ -5,22 +5,21 @@ import contextlib
 import json
 import math
 import resource
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from socket import socket
-from typing import Any, cast
+from typing import cast
 
 import structlog
 import uvicorn
 from prometheus_client import CollectorRegistry, make_asgi_app
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.http.connections import Bounds, Connections
 from shared.http.protocol import BoundedConnection
 from shared.http.proxies import Proxies
 
-Scope = MutableMapping[str, Any]
-App = Callable[[Scope, Callable[..., Any], Callable[..., Awaitable[None]]], Awaitable[None]]
 Probe = Callable[[], Awaitable[dict[str, str]]]
 """Returns what is wrong, by part; empty if nothing is."""
 Refused = Callable[[], Mapping[str, str]]
@@ -34,12 +33,12 @@ _GRACE_S = 15
 _OTHER_FILES = 512
 
 
-def probe_application(live: Probe, ready: Probe, registry: CollectorRegistry, refused: Refused) -> App:
+def probe_application(live: Probe, ready: Probe, registry: CollectorRegistry, refused: Refused) -> ASGIApp:
     """Return the ASGI application of a process's probes."""
     metrics = make_asgi_app(registry)
     probes = {"/healthz": live, "/readyz": ready}
 
-    async def app(scope: Scope, receive: Callable[..., Any], send: Callable[..., Awaitable[None]]) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         if scope["path"].startswith("/metrics"):
@@ -48,7 +47,7 @@ def probe_application(live: Probe, ready: Probe, registry: CollectorRegistry, re
         probe = probes.get(scope["path"])
         wrong = await probe() if probe else {"path": "unknown; there are /healthz, /readyz and /metrics"}
         status = 404 if probe is None else (503 if wrong else 200)
-        answer: dict[str, Any] = {"status": "failing", "wrong": wrong} if wrong else {"status": "ok"}
+        answer: dict[str, object] = {"status": "failing", "wrong": wrong} if wrong else {"status": "ok"}
         # A process that refused a changed file keeps the last good one: it stays ready.
         if scope["path"] == "/readyz" and (files := refused()):
             answer["refused"] = files
@@ -65,7 +64,7 @@ class HttpServer(uvicorn.Server):
 
     def __init__(  # noqa: PLR0913 - a server's parts, each by name
         self,
-        app: App,
+        app: ASGIApp,
         host: str,
         port: int,
         *,

@@ -2,8 +2,10 @@
 
 import asyncio
 
+from starlette.types import ASGIApp
+
 from shared.http.connections import Bounds
-from shared.http.health import App, HttpServer
+from shared.http.health import HttpServer
 from shared.observability.metrics import Metrics
 from shared.settings import Settings
 
@@ -14,7 +16,7 @@ _OPS_CONNECTIONS = 100
 class HttpServers:
     """The HTTP servers of a process, started and stopped together."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, front: App | None, probes: App) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, front: ASGIApp | None, probes: ASGIApp) -> None:
         """Listens only after `serve`. Without a `front`, the process answers only its probes."""
         self._settings, self._metrics = settings, metrics
         port, most = settings.http_port, settings.http_connections_max
@@ -28,7 +30,7 @@ class HttpServers:
             self._ops = self._server(probes, settings.http_host, port, most)
         self._all = {server for server in (self._front, self._ops) if server}
 
-    def _server(self, app: App, host: str, port: int, most: int) -> HttpServer:
+    def _server(self, app: ASGIApp, host: str, port: int, most: int) -> HttpServer:
         return HttpServer(
             app,
             host,

@@ -4,6 +4,7 @@ httptools and uvicorn have no such bounds: they keep every header line. The appl
 """
 
 import json
+from asyncio import Transport
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +61,7 @@ class BoundedConnection(HttpToolsProtocol):
     9112, 9.3.2). No well-known client or proxy pipelines.
     """
 
-    def __init__(self, connections: Connections, **given: Any) -> None:
+    def __init__(self, connections: Connections, **given: Any) -> None:  # uvicorn's own arguments
         super().__init__(**given)
         self._connections, self._bounds = connections, connections.bounds
         self.deadline: float | None = None
@@ -77,7 +78,7 @@ class BoundedConnection(HttpToolsProtocol):
         """Bytes of answers that the peer has not read."""
         return self.transport.get_write_buffer_size()
 
-    def connection_made(self, transport: Any) -> None:
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Accept the connection, or refuse it if the server is full."""
         super().connection_made(transport)
         if self._connections.make_room(self.loop.time()):

@@ -1,11 +1,11 @@
 """Reads the headers of trusted proxies, and warns of untrusted ones."""
 
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from ipaddress import ip_address, ip_network
-from typing import Any
 
 import structlog
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 _HEADERS = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"forwarded"})
@@ -21,14 +21,12 @@ _log = structlog.get_logger()
 class Proxies:
     """Applies `X-Forwarded-For` and `-Proto` of trusted proxies to an application's requests."""
 
-    def __init__(self, app: Any, trusted: str, now: Callable[[], float] = time.monotonic) -> None:
-        self._app = ProxyHeadersMiddleware(app, trusted)
+    def __init__(self, app: ASGIApp, trusted: str, now: Callable[[], float] = time.monotonic) -> None:
+        self._app = ProxyHeadersMiddleware(app, trusted)  # type: ignore[arg-type]  # ASGI's types, which uvicorn has itself
         self._now = now
         self._warned_at: float | None = None
 
-    async def __call__(
-        self, scope: MutableMapping[str, Any], receive: Callable[..., Any], send: Callable[..., Awaitable[None]]
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request to the application."""
         peer = scope["client"][0] if scope.get("client") else None
         if peer not in self._app.trusted_hosts:

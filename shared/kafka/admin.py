@@ -27,6 +27,7 @@ async def create_topics(kafka: Kafka, topics: Iterable[Topic], replication: int 
         there = set(await admin.list_topics())
         missing = [topic for topic in topics if topic.name not in there]
         if missing:
+            # aiokafka has no types for answers.
             answer: Any = await admin.create_topics([_new(topic, replication) for topic in missing])
             for name, code, *_ in answer.topic_errors:
                 # Another process may have created it in between.
@@ -50,7 +51,7 @@ async def create_acls(kafka: Kafka, acls: Iterable[Acl]) -> None:
     Raises `BrokerUnavailable` without `Alter` on the cluster.
     """
     async with admin_client(kafka) as admin:
-        answer: Any = await admin._send_request(_CreateAcls(acls))  # noqa: SLF001 - the client offers no method for it
+        answer: Any = await admin._send_request(_CreateAcls(acls))  # noqa: SLF001 - untyped: the client has no method for it
         for code, _ in answer.creation_responses:
             if code:
                 raise for_code(code)
@@ -76,6 +77,6 @@ class _CreateAcls(CreateAclsRequest):
             (one.resource, one.name, _LITERAL, one.principal, _ANY_HOST, one.operation, _ALLOW) for one in acls
         ]
 
-    def build(self, request_struct_class: type[Any]) -> Any:
+    def build(self, request_struct_class: type[Any]) -> Any:  # aiokafka has no types for it
         """Return the request for the wire. Only versions from 1 on name the pattern's kind."""
         return request_struct_class(self._acls)

@@ -18,7 +18,7 @@ _WITH_HEADERS = 2
 class _Bytes(bytearray):
     """Bytes of which every part decodes as text."""
 
-    def __getitem__(self, place: Any) -> Any:
+    def __getitem__(self, place: Any) -> Any:  # as `bytearray` overloads it
         part = super().__getitem__(place)
         return _Bytes(part) if isinstance(place, slice) else part
 
@@ -32,10 +32,10 @@ class _Batch:
     def __init__(self, data: memoryview) -> None:
         self._data, self._batch = data, DefaultRecordBatch(data)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # aiokafka has no types for it
         return getattr(self._batch, name)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[object]:
         try:
             yield from self._batch
         except UnicodeDecodeError:
@@ -49,8 +49,8 @@ class _Batch:
 class _Records(_MemoryRecordsPy):  # type: ignore[misc] # aiokafka marks it final
     """The records fetched from a partition."""
 
-    def next_batch(self, *bounds: int) -> Any:
-        data: Any = self._next_slice
+    def next_batch(self, *bounds: int) -> Any:  # aiokafka has no types for it
+        data: Any = self._next_slice  # aiokafka has no types for it
         batch = super().next_batch(*bounds)
         return _Batch(data) if batch is not None and data[_MAGIC] >= _WITH_HEADERS else batch
 

@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import IncompatibleBrokerVersion
 from aiokafka.protocol.transaction import InitProducerIdRequest
+from aiokafka.structs import RecordMetadata
 from faststream.kafka import KafkaBroker
 from faststream.kafka.prometheus import KafkaPrometheusMiddleware
 from faststream.kafka.security import parse_security
@@ -27,7 +28,7 @@ GRACE_S = 30.0
 # "Unknown error", as the embedded broker answers, and "unsupported version". `check_idempotence` asks again: a broker
 # may fail once. The producer handles all other codes.
 _REFUSED, _REFUSALS, _REFUSAL_PAUSE_S = frozenset({-1, 35}), 3, 0.2
-_NO_ID: Any = None  # no transaction; its timeout in milliseconds is then without meaning
+_NO_ID: Any = None  # no transaction, and its timeout is without meaning; aiokafka's type lacks None
 _NO_TRANSACTION = 60_000
 _NOT_IDEMPOTENT = (
     "the broker at {} supports no idempotent producer, like the embedded one of `pantry up`:"
@@ -43,7 +44,7 @@ class Kafka:
     security: BaseSecurity | None = field(default=None, repr=False)
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:  # each option has its own type
         """The options of every aiokafka client."""
         return {"bootstrap_servers": self.bootstrap, **parse_security(self.security)}
 
@@ -116,7 +117,7 @@ async def check_idempotence(kafka: Kafka) -> None:
             await client.bootstrap()
             for _ in range(_REFUSALS):
                 request = InitProducerIdRequest(_NO_ID, _NO_TRANSACTION)
-                answer: Any = await client.send(client.get_random_node(), request)
+                answer: Any = await client.send(client.get_random_node(), request)  # aiokafka has no types for it
                 if answer.error_code not in _REFUSED:
                     return
                 await asyncio.sleep(_REFUSAL_PAUSE_S)
@@ -137,7 +138,7 @@ async def close(broker: KafkaBroker, patience_s: float) -> None:
     done, _ = await asyncio.wait({stopping}, timeout=patience_s)
     if not done:
         # aiokafka's `stop` waits for all records, or for the end of its sender task.
-        producer: Any = broker.config.producer
+        producer: Any = broker.config.producer  # private parts
         producer._producer.producer._sender.sender_task.cancel()  # noqa: SLF001 - aiokafka has no public way to end it
     await stopping
 
@@ -166,7 +167,7 @@ class Publisher:
         for record in records:
             self._metrics.published.labels(worker, record.topic).inc()
 
-    async def _send(self, record: Outgoing) -> asyncio.Future[Any]:
+    async def _send(self, record: Outgoing) -> asyncio.Future[RecordMetadata]:
         try:
             return await self._broker.publish(
                 record.value, record.topic, key=record.key, headers=dict(record.headers), no_confirm=True

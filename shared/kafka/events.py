@@ -43,7 +43,7 @@ class Received:
 
     record: Record
     event: CloudEvent
-    payload: Any
+    payload: Any  # of the topic's model, which only the topic's handler knows
     key: str
     final: bool = False
     """Whether the event may wait no longer: it must get its outcome now."""

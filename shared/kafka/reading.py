@@ -24,7 +24,7 @@ async def _reader(kafka: Kafka, group: str | None = None) -> AsyncIterator[AIOKa
 
 
 async def _partitions(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:
-    client: Any = consumer._client  # noqa: SLF001 - without a subscription, aiokafka fetches no metadata
+    client: Any = consumer._client  # noqa: SLF001 - untyped; only so aiokafka fetches metadata without a subscription
     with broker_errors():
         await client.force_metadata_update()
         for topic in topics:

@@ -7,7 +7,7 @@ from shared.domain.identity.normal_forms import email_key
 from shared.domain.identity.older_forms import older_emails
 from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.untyped import Document
-from shared.mongo.names import ACTIVITIES, IDENTITIES, LEADS, CollectionName
+from shared.mongo.names import ACTIVITIES, IDENTITIES, LEADS, AnyCollection
 from shared.mongo.storage import Change, Storage
 
 
@@ -38,13 +38,13 @@ def names_of(lead: Mapping[str, Any]) -> set[str]:
     return {f"lead:{lead['_id']}", *(f"email:{form}" for form in forms)}
 
 
-def names_in(payload: Any) -> set[str]:
+def names_in(payload: object) -> set[str]:
     """Return the names by which a payload identifies its lead."""
     lead_id, email = getattr(payload, "lead_id", None), email_key(getattr(payload, "email", None))
     return ({f"lead:{lead_id}"} if lead_id else set()) | ({f"email:{email}"} if email else set())
 
 
-def older_names_in(payload: Any) -> dict[str, str]:
+def older_names_in(payload: object) -> dict[str, str]:
     """Map each older form of the payload's e-mail to its name in today's form."""
     email = getattr(payload, "email", None)
     return {f"email:{form}": f"email:{email_key(email)}" for form in older_emails(email)}
@@ -73,7 +73,7 @@ async def change_leads(storage: Storage, changes: Sequence[Change]) -> bool:
     return await storage.change(LEADS, changes)
 
 
-async def close_causes(storage: Storage, collection: CollectionName[Any], keys: Iterable[str], mark: str) -> None:
+async def close_causes(storage: Storage, collection: AnyCollection, keys: Iterable[str], mark: str) -> None:
     """Mark the rows of causes before their leads forget them (`shared.domain.causes`)."""
     await storage.change(collection, [Change(key, {mark: False}, {"$set": {mark: True}}) for key in keys])
 

@@ -12,24 +12,27 @@ from pydantic import ValidationError
 from schemas.lead import Lead
 from shared.domain.stored.untyped import Document
 from shared.leads.documents import revised
-from shared.mongo.names import ACTIVITIES, CAPTURES, COMMANDS, LEADS, TIMELINE, CollectionName
+from shared.mongo.names import ACTIVITIES, CAPTURES, COMMANDS, LEADS, TIMELINE, AnyCollection, CollectionName
 from shared.mongo.storage import Change, Storage
 
 PLACES: tuple[CollectionName[Any], ...] = (LEADS, CAPTURES, ACTIVITIES, COMMANDS, TIMELINE)
-"""The collections that keep free parts: objects whose fields the producer names."""
+"""The collections that keep free parts: objects whose fields the producer names.
+
+Their documents are checked whatever their type is.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A document whose `paths` need other names, or a lead that can't be shown (`why`)."""
 
-    collection: CollectionName[Any]
+    collection: AnyCollection
     id: str
     paths: tuple[str, ...] = ()
     why: str | None = None
 
 
-def bad_names(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+def bad_names(value: object, path: tuple[str, ...] = ()) -> Iterator[str]:
     """Yield the paths of names that begin with `$`, are empty or hold NUL, at any depth."""
     if isinstance(value, Mapping):
         for name, part in value.items():
@@ -41,7 +44,7 @@ def bad_names(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
             yield from bad_names(part, (*path, str(number)))
 
 
-def repaired(value: Any) -> Any:
+def repaired(value: object) -> object:
     """Return the value with names that MongoDB takes. Two names never become one."""
     if isinstance(value, list):
         return [repaired(one) for one in value]
@@ -63,7 +66,7 @@ def _renamed(name: str) -> str:
     return "_" + plain.removeprefix("$") if plain.startswith("$") or not plain else plain
 
 
-def inspect(collection: CollectionName[Any], document: Document) -> Finding | None:
+def inspect(collection: AnyCollection, document: Document) -> Finding | None:
     """Return what is wrong with a stored document, or None. Quotes no value."""
     paths = tuple(bad_names(document))
     why = _unshowable(document) if collection == LEADS else None
@@ -92,7 +95,7 @@ async def check_leads(storage: Storage, *, repairing: bool) -> AsyncIterator[tup
                 yield finding, done
 
 
-async def repair(storage: Storage, collection: CollectionName[Any], document: Document) -> bool:
+async def repair(storage: Storage, collection: AnyCollection, document: Document) -> bool:
     """Rename the bad names in this document; False if another writer changed it first."""
     fields = {name: repaired(value) for name, value in document.items() if any(bad_names(value))}
     if collection == LEADS:

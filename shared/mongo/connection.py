@@ -18,7 +18,7 @@ class Mongo:
     password: str | None = field(default=None, repr=False)
 
     @property
-    def login(self) -> dict[str, Any]:
+    def login(self) -> dict[str, Any]:  # the driver's types know no options by name
         """The driver's options of user and password; empty if the URL has them, or none is needed."""
         return {"username": self.username, "password": self.password} if self.username and self.password else {}
 

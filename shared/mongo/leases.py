@@ -9,10 +9,10 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import cast
 
 from shared.clock import Clock
-from shared.mongo.names import CollectionName, D
+from shared.mongo.names import AnyCollection, CollectionName, D
 from shared.mongo.storage import Change, Storage
 
 # A poller sleeps no longer: another process may store a row and crash before it wakes this one.
@@ -61,7 +61,7 @@ class DuePoller:
         self,
         storage: Storage,
         clock: Clock,
-        collection: CollectionName[Any],
+        collection: AnyCollection,
         take: Callable[[], Awaitable[int]],
         query: Mapping[str, object] | None = None,
         field: str = "wakeAt",

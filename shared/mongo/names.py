@@ -7,7 +7,7 @@ a record when the retention of its topic ends, and no sooner (`schemas/topics.py
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from shared.domain.stored.access_documents import (
     ApiKeyDocument,
@@ -33,12 +33,18 @@ from shared.domain.stored.work_documents import OwnerDocument, RescoringDocument
 
 D = TypeVar("D", bound=Mapping[str, object])
 """The type of a collection's documents."""
+D_co = TypeVar("D_co", bound=Mapping[str, object], covariant=True)
+"""The same, of a name: a collection of leads is also one of mappings."""
 
 
-class CollectionName(str, Generic[D]):
-    """The name of a collection with documents of type `D`."""
+class CollectionName(str, Generic[D_co]):
+    """The name of a collection with documents of type `D_co`."""
 
     __slots__ = ()
+
+
+AnyCollection = CollectionName[Mapping[str, object]]
+"""The name of a collection, whatever its documents are."""
 
 
 LEADS = CollectionName[LeadDocument]("leads")
@@ -87,7 +93,7 @@ class Collection:
     `by` is the field that names the lead; None if the collection names none.
     """
 
-    name: CollectionName[Any]
+    name: AnyCollection
     owner: str
     holds: str
     by: str | None

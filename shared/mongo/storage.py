@@ -28,10 +28,11 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 
 from shared.config import ConfigError
+from shared.domain.operations.server_rights import RoleDocument
 from shared.domain.stored.untyped import Document
 from shared.errors import Transient
 from shared.mongo.connection import Mongo
-from shared.mongo.names import CollectionName, D
+from shared.mongo.names import AnyCollection, CollectionName, D
 
 _DUPLICATE_KEY, _FORBIDDEN = 11000, 13
 # The embedded database compares each document with the whole list: slices make 500 documents four times as fast.
@@ -132,6 +133,7 @@ class Storage:
 
     def __init__(self, mongo: Mongo, database: str, *, timeout_ms: int = 5_000) -> None:
         """Connect on first use. `timeout_ms` bounds the search for a server. Raises `ConfigError`."""
+        # The driver's types know no options by name.
         patience: Any = {"serverSelectionTimeoutMS": timeout_ms, "socketTimeoutMS": timeout_ms * 6}
         try:
             self._client: Any = AsyncIOMotorClient(mongo.url, appname="pantry", **patience, **mongo.login)
@@ -330,15 +332,13 @@ class Storage:
         async with _sorted_errors():
             return int(await self._database[collection].count_documents(query, limit=most))
 
-    async def earliest(
-        self, collection: CollectionName[Any], field: str, query: Mapping[str, object]
-    ) -> datetime | None:
+    async def earliest(self, collection: AnyCollection, field: str, query: Mapping[str, object]) -> datetime | None:
         """Return the least `field` of matching documents. An index must serve `query` and `field`."""
         found = await self.find(collection, query, fields=(field,), sort=((field, 1),), limit=1)
-        value: Any = found[0] if found else {}
+        value: object = found[0] if found else None
         for part in field.split("."):
-            value = value.get(part) if value else None
-        return value or None
+            value = value.get(part) if isinstance(value, Mapping) else None
+        return value if isinstance(value, datetime) else None
 
     async def create_index(
         self, collection: str, keys: Sequence[tuple[str, int]], *, sparse: bool = False, expires: bool = False
@@ -348,16 +348,19 @@ class Storage:
         `sparse` leaves out documents without these fields. `expires`: the database deletes each document soon after
         the time in its field.
         """
-        more: dict[str, Any] = {"expireAfterSeconds": 0} if expires else {}
+        # The driver's types know no options by name.
+        more: Any = {"expireAfterSeconds": 0} if expires else {}
         async with _sorted_errors():
             return str(await self._database[collection].create_index(list(keys), sparse=sparse, **more))
 
-    async def set_role(self, role: Document) -> None:
+    async def set_role(self, role: RoleDocument) -> None:
         """Create the role of this `createRole`, or replace the privileges of an existing one."""
-        name, privileges = role["createRole"], {part: role[part] for part in ("privileges", "roles")}
+        name, privileges, roles = role["createRole"], role["privileges"], role["roles"]
         async with _sorted_errors():
             existing = (await self._database.command("rolesInfo", name))["roles"]
-            await self._database.command("updateRole" if existing else "createRole", name, **privileges)
+            await self._database.command(
+                "updateRole" if existing else "createRole", name, privileges=privileges, roles=roles
+            )
 
     async def drop(self) -> None:
         """Delete the whole database."""
@@ -365,7 +368,7 @@ class Storage:
             await self._client.drop_database(self._database.name)
 
 
-def _write_faults(unavailable: Unavailable) -> list[dict[str, Any]]:
+def _write_faults(unavailable: Unavailable) -> list[Document]:
     cause = unavailable.__cause__
     if not isinstance(cause, BulkWriteError) or cause.details.get("writeConcernErrors"):
         return []

@@ -11,7 +11,6 @@ import threading
 import traceback
 import warnings
 from pathlib import Path
-from typing import Any
 
 import structlog
 from structlog.typing import EventDict
@@ -74,7 +73,7 @@ def _message(record: logging.LogRecord) -> str:
         return str(record.msg)
 
 
-def _without_texts(_: Any, __: str, event: EventDict) -> EventDict:
+def _without_texts(_: object, __: str, event: EventDict) -> EventDict:
     """Replace the error of a log line by its class and place."""
     info = event.pop("exc_info", None)
     error = sys.exception() if info is True else info[1] if isinstance(info, tuple) else info
@@ -103,7 +102,7 @@ def _warned(  # noqa: PLR0913 - the interface of `warnings`
     category: type[Warning],
     filename: str,
     lineno: int,
-    file: Any = None,  # noqa: ARG001
+    file: object = None,  # noqa: ARG001
     line: str | None = None,  # noqa: ARG001
 ) -> None:
     _log.warning("library.warned", category=category.__name__, place=f"{Path(filename).name}:{lineno}")

@@ -24,7 +24,7 @@ from services.composition.workers import WORKERS, create_indexes
 from services.gateway.app import front
 from shared import config_reports
 from shared.clock import system_clock
-from shared.domain.operations.server_rights import role
+from shared.domain.operations.server_rights import RoleDocument, role
 from shared.domain.stored.untyped import Document
 from shared.leads import commands, erasure_markers, pending_store
 from shared.leads import documents as leads
@@ -203,7 +203,7 @@ def _user(user: str, url: str) -> Mongo:
     return Mongo(url, user, PASSWORDS[user])
 
 
-async def _done(storage: Storage, no_rights: Document) -> set[str]:
+async def _done(storage: Storage, no_rights: RoleDocument) -> set[str]:
     """What this user gets done. The embedded database asks which action it is, and not on which collection."""
     attempts: dict[str, Callable[[], Awaitable[Any]]] = {
         "find": lambda: storage.find(_PLACE, {}),

@@ -12,12 +12,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway.auth.domain.principals import HttpProblem
 from services.ingest.domain.capture_events import Fault, Invalid
 from shared.errors import Permanent
-from shared.http.health import App
 from shared.mongo.storage import Unavailable
 from shared.observability.error_places import where
 from shared.observability.metrics import Metrics
@@ -111,7 +110,7 @@ class _ClientDisconnected(Exception):
 class ContextMiddleware:
     """Applies body limits, request ids, headers and the access log to every request."""
 
-    def __init__(self, app: App, metrics: Metrics, body_max: int) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, body_max: int) -> None:
         self._app, self._metrics, self._body_max = app, metrics, body_max
         self._held = 0
 

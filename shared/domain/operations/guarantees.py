@@ -1,8 +1,7 @@
 """Checks the servers' configuration: no acknowledged event is lost, nothing happens twice."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 MIN_IN_SYNC = 2
 """Replicas that must have an event to acknowledge it: one may be away, one may be lost."""
@@ -36,7 +35,7 @@ class Facts:
     idempotence: bool
     topics: tuple[TopicState, ...]
     missing: tuple[str, ...]
-    write_concern: Mapping[str, Any]
+    write_concern: Mapping[str, object]
     nodes: int | None
     read_concern: str = "majority"
     asked_to_read_from: str = PRIMARY
@@ -163,21 +162,28 @@ def _storing(facts: Facts) -> Iterator[Promise]:
     )
 
 
-def _setting(facts: Facts, name: str, good: Any, harm: str, fix: str) -> Promise:
+def _setting(facts: Facts, name: str, good: Callable[[str, TopicState], bool], harm: str, fix: str) -> Promise:
     """Check a setting of all topics by `good(value, topic)`; unknown if the broker hides it."""
     if any(topic.settings is None or name not in topic.settings for topic in facts.topics):
         return Promise(name, "not visible", None, harm, fix)
     return _of_topics(
         facts,
         name,
-        lambda topic: good(topic.settings[name], topic),
+        lambda topic: good((topic.settings or {})[name], topic),
         harm,
         fix,
-        lambda topic: topic.settings[name],
+        lambda topic: (topic.settings or {})[name],
     )
 
 
-def _of_topics(facts: Facts, name: str, good: Any, harm: str, fix: str, value: Any) -> Promise:  # noqa: PLR0913 - a rule's parts
+def _of_topics(  # noqa: PLR0913 - a rule's parts
+    facts: Facts,
+    name: str,
+    good: Callable[[TopicState], bool],
+    harm: str,
+    fix: str,
+    value: Callable[[TopicState], str],
+) -> Promise:
     bad = [topic for topic in facts.topics if not good(topic)]
     shown = bad or facts.topics
     found = ", ".join(sorted({value(topic) for topic in shown}))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import TypedDict
 
 
 class Operation(IntEnum):
@@ -44,7 +44,22 @@ class Acl:
         return f"--add --allow-principal {self.principal} --operation {operation} --{kind} {self.name}"
 
 
-def role(user: str, database: str, actions: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+class Privilege(TypedDict):
+    """The actions that a user of MongoDB may do with one collection of a database."""
+
+    resource: dict[str, str]
+    actions: list[str]
+
+
+class RoleDocument(TypedDict):
+    """MongoDB's command that creates a role."""
+
+    createRole: str
+    privileges: list[Privilege]
+    roles: list[str]
+
+
+def role(user: str, database: str, actions: Mapping[str, Sequence[str]]) -> RoleDocument:
     """Return MongoDB's `createRole` document. `actions` are by collection; "" means any."""
     return {
         "createRole": user,

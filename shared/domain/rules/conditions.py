@@ -62,7 +62,7 @@ _TEXTUAL: dict[Operator, Callable[[str, str], bool]] = {
     Operator.STARTS_WITH: lambda held, wanted: held.startswith(wanted),
     Operator.ENDS_WITH: lambda held, wanted: held.endswith(wanted),
 }
-_ORDERING: dict[Operator, Callable[[Any, Any], bool]] = {
+_ORDERING: dict[Operator, Callable[[Any, Any], bool]] = {  # `comparable` gives both one kind
     Operator.GREATER_THAN: lambda held, wanted: held > wanted,
     Operator.GREATER_OR_EQUAL: lambda held, wanted: held >= wanted,
     Operator.LESS_THAN: lambda held, wanted: held < wanted,
@@ -87,7 +87,7 @@ class Condition(BaseModel):
 
     field: str = Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_][\w-]*)*$", max_length=200)
     operator: Operator
-    value: Any = Field(None, validate_default=True)
+    value: Any = Field(None, validate_default=True)  # as in a file; `_fitting` checks it
     _operand: Operand = PrivateAttr()
 
     @field_validator("value")

@@ -30,7 +30,7 @@ class Pattern:
 
     source: str
     size: int
-    _compiled: Any = field(compare=False, repr=False)
+    _compiled: Any = field(compare=False, repr=False)  # re2 has no types
 
     def found_in(self, text: str) -> bool:
         """Return whether the pattern matches in the first 1,000 characters, without case."""
@@ -57,7 +57,7 @@ def compile_pattern(source: str) -> Pattern:
     return Pattern(source, compiled.programsize, compiled)
 
 
-def _options() -> Any:
+def _options() -> Any:  # re2 has no types
     options = re2.Options()
     options.case_sensitive = False
     options.never_capture = True
