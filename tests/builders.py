@@ -37,8 +37,8 @@ def data(
     }
 
 
-def capture(key: str, payload: dict[str, Any] | None = None, at: datetime = NOW) -> Capture:
-    """Return a capture as the domain gets it."""
+def capture(key: str, payload: Any = None, at: datetime = NOW) -> Capture:
+    """Return a capture as the domain gets it. Its payload is of any shape: tests also build those of other releases."""
     payload = payload or data()
     return Capture(key, "/forms/website", key, at, payload, identity_of(payload, "US"))
 

@@ -43,7 +43,7 @@ def of_before(key: str, payload: dict[str, Any]) -> Capture:
     return replace(capture(key, payload), identity=older_identity(payload))
 
 
-def of_today(key: str, payload: dict[str, Any], at: datetime = NOW) -> Capture:
+def of_today(key: str, payload: Any, at: datetime = NOW) -> Capture:
     """The same capture as it is taken in today."""
     identity = identity_of(payload, REGION)
     return Capture(key, "/forms/website", key, at, payload, identity, older_claims(identity, payload, REGION))

@@ -110,7 +110,7 @@ class Rewriter:
                 claim_forms.identifying_texts(leads[row["leadId"]], row) for row in rows if row["leadId"] in leads
             )
 
-    def _older_in(self, texts: Iterable[Mapping[str, object]]) -> list[str]:
+    def _older_in(self, texts: Iterable[LeadDocument]) -> list[str]:
         found = (claim_forms.person_claims(one, self.region, self.rules.placeholders)[1] for one in texts)
         return list(dict.fromkeys(name for older in found for name in older if name not in self.done.kept))
 

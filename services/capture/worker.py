@@ -1,7 +1,6 @@
 """The capture worker: `leads.captured` becomes `leads.created` or `leads.merged`."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import structlog
 
@@ -22,6 +21,7 @@ from shared.domain.identity.placeholders import Placeholders
 from shared.domain.moments import truncate_to_ms
 from shared.domain.size import slim
 from shared.domain.stored.identity_documents import CaptureRow
+from shared.domain.stored.lead_document import LeadDocument
 from shared.kafka.events import Outgoing, Received, TooLarge, emit
 from shared.leads.rights import CONFIGURED
 from shared.mongo import names as c
@@ -90,7 +90,7 @@ def _events(outcome: Outcome, received: Received) -> list[Outgoing]:
         return _lead_events(outcome.row, slim(outcome.lead), received)
 
 
-def _lead_events(row: CaptureRow, document: Mapping[str, Any], received: Received) -> list[Outgoing]:
+def _lead_events(row: CaptureRow, document: LeadDocument, received: Received) -> list[Outgoing]:
     lead, at, cause = Lead.of(document), document["updatedAt"], received.cause
     if row["outcome"] == "created":
         return [emit(CREATED, LeadCreated(lead=lead), cause=cause, key=lead.id, source=_SOURCE, at=at)]

@@ -11,7 +11,7 @@ import pytest
 
 from services.capture.domain.decide import decide
 from services.capture.domain.plan import Outcome
-from services.capture.domain.view import Capture, View
+from services.capture.domain.view import Capture, CapturedConsentPart, CapturedData, View
 from services.erasure.domain.decide import plan_erasures
 from shared.domain.consent.contact_permission import ConsentPolicy, departure
 from shared.domain.consent.statements import Statement, restate
@@ -25,7 +25,7 @@ def said(key: str, hours: int = 0, *, source: str = "/forms/website", dated: boo
     """A capture with a statement that was made at its own time; undated, only the event has one."""
     at, date = NOW + hours * HOUR, {"capturedAt": NOW + hours * HOUR} if dated else {}
     sections: dict[str, Any] = {"consent": {**consent, **date}} if consent else {}
-    payload = data(phone="+13125550100", **sections)
+    payload: Any = data(phone="+13125550100", **sections)
     return Capture(key, source, key, at, payload, identity_of(payload, "US"))
 
 
@@ -84,7 +84,7 @@ def test_the_newest_statement_holds_in_either_order_of_captures(
 def test_a_batch_that_says_it_had_no_consent_date_lifts_no_refusal() -> None:
     taken, late = Taken(), said("b", 2, email=True, dated=False)
     taken.take(said("a", 1, email=False))
-    consent = {"email": True, "dated": False}
+    consent: CapturedConsentPart = {"email": True, "dated": False}
     taken.take(
         Capture(late.key, late.event_source, "b", late.captured_at, {**late.data, "consent": consent}, late.identity)
     )
@@ -94,8 +94,8 @@ def test_a_batch_that_says_it_had_no_consent_date_lifts_no_refusal() -> None:
 @pytest.mark.parametrize(("days", "shown"), [(1, True), (5, True), (6, False), (9_000, False)])
 def test_a_yes_from_the_future_can_be_refused_later(days: int, shown: bool) -> None:  # noqa: FBT001
     taken, wrong = Taken(), said("a", 1)
-    consent = {"email": True, "capturedAt": wrong.captured_at + days * 24 * HOUR}
-    data_ = {**wrong.data, "consent": consent}
+    consent: CapturedConsentPart = {"email": True, "capturedAt": wrong.captured_at + days * 24 * HOUR}
+    data_: CapturedData = {**wrong.data, "consent": consent}
     taken.take(Capture(wrong.key, wrong.event_source, "a", wrong.captured_at, data_, wrong.identity))
     taken.take(said("b", 3, email=False))
     assert taken.lead["consent"]["email"] is shown
@@ -131,7 +131,7 @@ def test_a_change_is_told_of_an_existing_lead_and_told_again_when_its_capture_co
 
 
 def test_each_statement_is_kept_whole_with_its_capture() -> None:
-    payload = data(consent={"email": True, "capturedAt": NOW, "wording": "You may write."})
+    payload: Any = data(consent={"email": True, "capturedAt": NOW, "wording": "You may write."})
     (outcome,) = Taken().take(Capture("a", "/forms/website", "a", NOW, payload, identity_of(payload, "US")))
     kept = {"channel": "email", "address": "ana@example.com", "given": True, "at": NOW, "dated": True}
     assert outcome.row["stated"] == [kept | {"wording": "You may write."}]
@@ -206,7 +206,7 @@ def test_a_yes_whose_own_time_is_over_a_day_ahead_lifts_no_refusal(ahead: int, s
 
 def test_a_yes_with_a_mistyped_year_lifts_no_earlier_refusal() -> None:
     taken, wrong = Taken(), said("yes", 2)
-    payload = {**wrong.data, "consent": {"email": True, "capturedAt": NOW + 9_000 * HOUR}}
+    payload: CapturedData = {**wrong.data, "consent": {"email": True, "capturedAt": NOW + 9_000 * HOUR}}
     taken.take(said("no", 1, email=False))
     taken.take(Capture("yes", wrong.event_source, "yes", wrong.captured_at, payload, wrong.identity))
     assert taken.lead["consent"]["email"] is False

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,10 +65,12 @@ def test_a_name_that_was_not_given_never_matches() -> None:
 
 def test_a_later_capture_fills_a_name_that_was_not_given() -> None:
     held = lead(company={"name": NOT_GIVEN}, contact={"firstName": "Ana", "lastName": NOT_GIVEN})
-    filled, differed = differences(data(email=None, company="Blue Fork", last="Reyes"), held)
+    payload: Any = data(email=None, company="Blue Fork", last="Reyes")
+    filled, differed = differences(payload, held)
     assert filled == {"company.name": "Blue Fork", "contact.lastName": "Reyes"}
     assert differed == []
 
 
 def test_a_name_that_was_not_given_replaces_none() -> None:
-    assert differences(data(company=NOT_GIVEN, last=NOT_GIVEN), lead()) == ({}, [])
+    payload: Any = data(company=NOT_GIVEN, last=NOT_GIVEN)
+    assert differences(payload, lead()) == ({}, [])

@@ -46,7 +46,7 @@ def test_the_database_is_asked_for_each_person_whose_claim_is_another_today(
         assert re.search(OTHER_PHONE, phone) or any(re.search(OTHER_NAME, one) for one in (company, first, last))
 
 
-def _known(company: str, *rows: dict[str, Any]) -> tuple[KnownClaims, list[set[str]]]:
+def _known(company: str, *rows: Any) -> tuple[KnownClaims, list[set[str]]]:
     known = KnownClaims(lead(**data(phone=PHONE, company=company)), "US", NO_PLACEHOLDERS)
     return known, [known.see(row) for row in rows]
 

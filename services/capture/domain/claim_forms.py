@@ -7,13 +7,13 @@ and of their captures show its meaning. An older name can be the current name of
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
 
 from services.capture.domain.claims import SHARED_MAX
 from services.capture.domain.filling import with_changes
 from shared.domain.identity.normal_forms import email_key, identity_of
 from shared.domain.identity.older_forms import older_claims
 from shared.domain.identity.placeholders import Placeholders
+from shared.domain.stored.identity_documents import CaptureRow
 from shared.domain.stored.lead_document import LeadDocument
 
 PERSON = "pcn:"
@@ -34,21 +34,18 @@ def current_email_claim(name: str, placeholders: Placeholders) -> str | None:
     return f"email:{today}"
 
 
-def differs_in_person(row: Mapping[str, Any]) -> bool:
+def differs_in_person(row: CaptureRow) -> bool:
     """Return whether this capture's phone, company or name differs from its lead's."""
     return any(one["path"] in OF_A_PERSON for one in row.get("differed") or ())
 
 
-def identifying_texts(lead: Mapping[str, Any], row: Mapping[str, Any]) -> LeadDocument:
+def identifying_texts(lead: LeadDocument, row: CaptureRow) -> LeadDocument:
     """Return a lead with a capture's identifying texts: its own, with the differences that the row has."""
     differed = {one["path"]: one["value"] for one in row.get("differed") or () if one["path"] in OF_A_PERSON}
-    # The lead may be read in part: its identifying fields alone.
-    return with_changes(cast("LeadDocument", lead), differed)
+    return with_changes(lead, differed)
 
 
-def person_claims(
-    texts: Mapping[str, Any], region: str, placeholders: Placeholders
-) -> tuple[str | None, Mapping[str, str]]:
+def person_claims(texts: LeadDocument, region: str, placeholders: Placeholders) -> tuple[str | None, Mapping[str, str]]:
     """Return the claim of this phone + company + name, and its older names with that claim."""
     identity = replace(identity_of(texts, region), email=None)
     if identity.person_claim is None or placeholders.identifies_nobody(phone=identity.phone, region=region):
@@ -64,7 +61,7 @@ class KnownClaims:
     those that no text explains. `in_rows` has the names in its captures' rows.
     """
 
-    lead: Mapping[str, Any]
+    lead: LeadDocument
     region: str
     placeholders: Placeholders
     older: dict[str, set[str]] = field(default_factory=dict)
@@ -76,7 +73,7 @@ class KnownClaims:
         self._shown = person_claims(self.lead, self.region, self.placeholders)
         self._learn(*self._shown)
 
-    def see(self, row: Mapping[str, Any]) -> set[str]:
+    def see(self, row: CaptureRow) -> set[str]:
         """Add a capture's row; return current names that it lacks and an erasure must find."""
         spelling = identifying_texts(self.lead, row)
         today, older = (

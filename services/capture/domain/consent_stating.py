@@ -5,15 +5,13 @@ The rules are in schemas/README.md#consent.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from services.capture.domain.view import Capture
-from shared.domain.consent.statements import CHANNELS, EMAIL, PHONE, Restated, Statement, restate
+from services.capture.domain.view import Capture, CapturedConsentPart, CapturedData
+from shared.domain.consent.statements import CHANNELS, EMAIL, PHONE, Restated, Statement, channel_of, restate
 from shared.domain.identity.normal_forms import Identity
 from shared.domain.moments import truncate_to_ms
-from shared.domain.stored.identity_documents import CaptureRow
-
-Document = dict[str, Any]
+from shared.domain.stored.identity_documents import CaptureRow, ErasureMarker, StatedConsent
+from shared.domain.stored.lead_document import LeadDocument
 
 _UNDATED_SOURCES = ("/scanners/", "/imports/")
 """Sources of scans and imports: a yes from them without a consent date never lifts a no."""
@@ -34,7 +32,8 @@ def statements_of(
 
     A stored `row` keeps the time that an earlier decision gave its statements.
     """
-    consent, source = capture.data.get("consent") or {}, capture.event_source
+    consent: CapturedConsentPart = capture.data.get("consent") or {}
+    source = capture.event_source
     said_at, dated = _decided_time(row) or _statement_time(consent, source, capture.captured_at, now)
     if void_until is not None and said_at <= void_until:
         return []
@@ -43,22 +42,22 @@ def statements_of(
         Statement(
             channel,
             addresses[channel],
-            given=consent[channel],
+            given=given,
             at=said_at,
             source=source,
             cause=capture.key,
             dated=dated,
         )
         for channel in CHANNELS
-        if consent.get(channel) is not None
+        if (given := channel_of(consent, channel)) is not None
     ]
 
 
-def _decided_time(row: Mapping[str, Any] | None) -> tuple[datetime, bool] | None:
-    return next(((one["at"], one["dated"]) for one in (row or {}).get("stated", ())), None)
+def _decided_time(row: CaptureRow | None) -> tuple[datetime, bool] | None:
+    return next(((one["at"], one["dated"]) for one in row.get("stated", ())), None) if row else None
 
 
-def _statement_time(consent: Mapping[str, Any], source: str, at: datetime, now: datetime) -> tuple[datetime, bool]:
+def _statement_time(consent: CapturedConsentPart, source: str, at: datetime, now: datetime) -> tuple[datetime, bool]:
     """Return the time of the statement, and whether that time is reliable."""
     date, latest = consent.get("capturedAt"), now + _CLOCKS_DIFFER
     if date is not None:
@@ -70,7 +69,7 @@ def _statement_time(consent: Mapping[str, Any], source: str, at: datetime, now: 
     return truncate_to_ms(at), not vague and at <= latest
 
 
-def kept_refusals(identity: Identity, markers: Mapping[str, Mapping[str, Any]]) -> list[Statement]:
+def kept_refusals(identity: Identity, markers: Mapping[str, ErasureMarker]) -> list[Statement]:
     """Return the refusals that the person's erasure markers keep."""
     addresses = ((EMAIL, identity.email, identity.email_claim), (PHONE, identity.phone, identity.person_claim))
     return [
@@ -78,24 +77,25 @@ def kept_refusals(identity: Identity, markers: Mapping[str, Mapping[str, Any]]) 
             channel, address, given=False, at=one["at"], source="/services/erasure", cause=claim, reason=one["reason"]
         )
         for channel, address, claim in addresses
-        if claim is not None
-        for one in markers.get(claim, {}).get("refused", ())
+        if claim is not None and claim in markers
+        for one in markers[claim].get("refused", ())
     ]
 
 
-def restate_lead(lead: Mapping[str, Any], statements: Sequence[Statement], region: str) -> Restated:
+def restate_lead(lead: LeadDocument, statements: Sequence[Statement], region: str) -> Restated:
     """Return how these statements, and the earlier ones at a new address, change the lead."""
     if not statements and not lead.get("standing"):
         return Restated({}, {})
     return restate(lead, statements, region)
 
 
-def statement_fields(statements: Sequence[Statement], data: Mapping[str, Any]) -> Document:
-    """Return the row's fields for these statements, with the wording that was agreed to."""
-    wording = (data.get("consent") or {}).get("wording") or (data.get("context") or {}).get("consentWording")
-    words = {"wording": wording} if isinstance(wording, str) else {}
-    return {"stated": [_statement_document(one) | words for one in statements]} if statements else {}
+def stated_by(statements: Sequence[Statement], data: CapturedData) -> list[StatedConsent]:
+    """Return these statements for the capture's row, with the wording that was agreed to."""
+    consent: CapturedConsentPart = data.get("consent") or {}
+    wording = consent.get("wording") or (data.get("context") or {}).get("consentWording")
+    stated = [_statement_document(one) for one in statements]
+    return [{**one, "wording": wording} for one in stated] if isinstance(wording, str) else stated
 
 
-def _statement_document(one: Statement) -> Document:
+def _statement_document(one: Statement) -> StatedConsent:
     return {"channel": one.channel, "address": one.address, "given": one.given, "at": one.at, "dated": one.dated}

@@ -6,9 +6,10 @@ decision leaves the log, the row takes it over: `applied` is true then, and no p
 """
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 from services.capture.domain.filling import differences
+from services.capture.domain.view import CapturedData
 from shared.domain.causes import CauseKind, remember, remembered
 from shared.domain.stored.identity_documents import CaptureRow
 from shared.domain.stored.lead_document import CaptureDecision, LeadDocument
@@ -25,15 +26,16 @@ def record_decision(lead: LeadDocument, row: CaptureRow) -> LeadDocument:
 
 
 def trim_decisions(
-    changes: Mapping[str, Mapping[str, Any]], bases: Mapping[str, int]
-) -> tuple[dict[str, dict[str, Any]], list[CaptureDecision]]:
+    changes: Mapping[str, Mapping[str, object]], leads: Mapping[str, LeadDocument], bases: Mapping[str, int]
+) -> tuple[dict[str, dict[str, object]], list[CaptureDecision]]:
     """Limit the decision log in each lead's changes; return also the decisions that leave it.
 
-    `bases` are the leads' revisions before. The plan writes the decisions that leave to their captures' rows.
+    `leads` have these changes; `bases` are their revisions before. The plan writes the decisions that leave to their
+    captures' rows.
     """
     trimmed, forgotten = {}, list[CaptureDecision]()
     for lead_id, change in changes.items():
-        fresh, decided = change["revision"] - bases[lead_id], change["decided"]
+        fresh, decided = leads[lead_id]["revision"] - bases[lead_id], leads[lead_id]["decided"]
         memory = remember(decided[:-fresh], decided[-fresh:])
         trimmed[lead_id] = {**change, "decided": memory.held}
         forgotten += memory.forgotten
@@ -68,7 +70,7 @@ def _was_applied_unmarked(row: CaptureRow, lead: LeadDocument) -> bool:
     return row["ordinal"] <= lead["captureCount"] and row["ordinal"] not in places
 
 
-def correct_row(row: CaptureRow, data: Mapping[str, Any], lead: LeadDocument) -> CaptureRow:
+def correct_row(row: CaptureRow, data: CapturedData, lead: LeadDocument) -> CaptureRow:
     """Return the row with the decision that its lead remembers; unchanged if there is none.
 
     `data` is the capture's payload.

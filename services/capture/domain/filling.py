@@ -5,9 +5,10 @@ The rules are in schemas/README.md#merge.
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 from services.capture.domain.claims import IDENTIFYING
+from services.capture.domain.view import CapturedData
 from shared.domain.identity.normal_forms import is_given
 from shared.domain.moments import truncate_to_ms
 from shared.domain.size import CAPTURED_BYTES_MAX, encoded_size, lead_size
@@ -20,14 +21,14 @@ MERGED_SECTIONS = ("company", "contact", "requirements", "context")
 _CONTEXT_MAX = 50
 
 
-def deep_copy(value: Any) -> Any:
+def deep_copy(value: object) -> object:
     """Return a copy of a document or a part of one, with its own dictionaries and lists."""
     if isinstance(value, dict):
         return {name: deep_copy(one) for name, one in value.items()}
     return [deep_copy(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def differences(data: Mapping[str, Any], lead: Mapping[str, Any]) -> tuple[dict[str, object], list[DifferingValue]]:
+def differences(data: CapturedData, lead: LeadDocument) -> tuple[dict[str, object], list[DifferingValue]]:
     """Return the values that the capture fills, by path, and those that the lead can't take.
 
     The lead has another value there, or no room.
@@ -36,7 +37,7 @@ def differences(data: Mapping[str, Any], lead: Mapping[str, Any]) -> tuple[dict[
     differed: list[DifferingValue] = []
     entries, room = _CONTEXT_MAX - len(lead.get("context") or ()), CAPTURED_BYTES_MAX - lead_size(lead)
     for section, name, value in _leaves(data):
-        path, held = f"{section}.{name}", (lead.get(section) or {}).get(name)
+        path, held = f"{section}.{name}", _section(lead, section).get(name)
         if not _is_empty(held):
             differed += [{"path": path, "value": value}] if held != value else []
             continue
@@ -51,7 +52,7 @@ def differences(data: Mapping[str, Any], lead: Mapping[str, Any]) -> tuple[dict[
     return fills, differed
 
 
-def cut_to_size(lead: LeadDocument, data: Mapping[str, Any]) -> tuple[LeadDocument, list[DifferingValue]]:
+def cut_to_size(lead: LeadDocument, data: CapturedData) -> tuple[LeadDocument, list[DifferingValue]]:
     """Return a new lead within its size limit, and the values beyond it."""
     if lead_size(lead) <= CAPTURED_BYTES_MAX:
         return lead, []
@@ -62,24 +63,29 @@ def cut_to_size(lead: LeadDocument, data: Mapping[str, Any]) -> tuple[LeadDocume
 
 def with_changes(lead: LeadDocument, changes: Mapping[str, object]) -> LeadDocument:
     """Return the lead document with these fields, and paths of two names."""
-    changed: dict[str, Any] = {**lead}
+    changed: dict[str, object] = {**lead}
     for path, value in changes.items():
         section, _, name = path.partition(".")
-        changed[section] = {**(changed.get(section) or {}), name: value} if name else value
+        changed[section] = {**_section(changed, section), name: value} if name else value
     return cast("LeadDocument", changed)
 
 
-def _leaves(data: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+def _section(document: Mapping[str, object], name: str) -> Mapping[str, object]:
+    part = document.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _leaves(data: CapturedData) -> Iterator[tuple[str, str, object]]:
     for section in MERGED_SECTIONS:
-        for name, value in (data.get(section) or {}).items():
+        for name, value in _section(data, section).items():
             if not _is_empty(value):
                 yield section, name, _truncate_moment(value)
 
 
-def _truncate_moment(value: Any) -> Any:
+def _truncate_moment(value: object) -> object:
     return truncate_to_ms(value) if isinstance(value, datetime) else value
 
 
-def _is_empty(value: Any) -> bool:
+def _is_empty(value: object) -> bool:
     # Zero and False are values: a budget of 0, or a refused consent.
     return value in ("", [], {}) or not is_given(value)

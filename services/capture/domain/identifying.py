@@ -12,14 +12,14 @@ add a few marks more.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
-from services.capture.domain.view import Capture, View
+from services.capture.domain.view import Capture, CapturedData, View
 from shared.domain.identity.normal_forms import Identity, name_key
 from shared.domain.identity.placeholders import NO_PLACEHOLDERS, Placeholders
 from shared.domain.ids import derive
 from shared.domain.stored.identity_documents import DifferingValue
-from shared.domain.stored.lead_document import LeadDocument
+from shared.domain.stored.lead_document import ContactPart, LeadDocument
 
 NAMES_MAX = 50
 _MARK_LENGTH = 8
@@ -46,7 +46,9 @@ class DecisionRules:
     identity: IdentityRules
 
 
-def drop_shared_email(identity: Identity, data: Mapping[str, Any], view: View, rules: DecisionRules) -> Identity:
+def drop_shared_email(
+    identity: Identity, data: CapturedData | LeadDocument, view: View, rules: DecisionRules
+) -> Identity:
     """Return the identity of a capture or lead without placeholders and a shared e-mail."""
     identity = without_placeholders(identity, rules)
     if identity.email and _is_shared(identity, data, view, rules.identity):
@@ -75,7 +77,7 @@ def replaces_placeholder(differed: DifferingValue, lead: LeadDocument, rules: De
     return listed(**{name: contact[name]}, region=region) and not listed(**{name: value}, region=region)
 
 
-def _is_shared(identity: Identity, data: Mapping[str, Any], view: View, rules: IdentityRules) -> bool:
+def _is_shared(identity: Identity, data: CapturedData | LeadDocument, view: View, rules: IdentityRules) -> bool:
     claim = identity.email_claim or ""
     marks = view.marks.get(claim, ())
     # An erasure deletes the claim; its erasure marker keeps the number of names.
@@ -109,8 +111,8 @@ def mark_name(view: View, capture: Capture, rules: DecisionRules) -> tuple[View,
     return view.with_mark(claim, own), NameMark(claim, own, shared_by)
 
 
-def _mark_of(claim: str, data: Mapping[str, Any]) -> str | None:
+def _mark_of(claim: str, data: CapturedData | LeadDocument) -> str | None:
     """Return a short hash of the person's name for this claim alone; None without a name."""
-    contact = data.get("contact") or {}
-    names = [name_key(contact.get(part)) or "" for part in ("firstName", "lastName")]
+    contact: ContactPart = data.get("contact") or {}
+    names = [name_key(text) or "" for text in (contact.get("firstName"), contact.get("lastName"))]
     return derive("name", claim, *names)[:_MARK_LENGTH] if any(names) else None

@@ -5,10 +5,10 @@ The rules are in schemas/README.md#merge.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 from services.capture.domain.claims import IDENTIFYING, ClaimWrite, belongs_to_another, claim_identifiers
-from services.capture.domain.consent_stating import kept_refusals, restate_lead, statement_fields, statements_of
+from services.capture.domain.consent_stating import kept_refusals, restate_lead, stated_by, statements_of
 from services.capture.domain.erasure import latest_erasure
 from services.capture.domain.filling import MERGED_SECTIONS, cut_to_size, deep_copy, differences, with_changes
 from services.capture.domain.identifying import (
@@ -53,9 +53,8 @@ def merge_capture(view: View, capture: Capture, matched: Matched, rules: Decisio
 
 def _create(view: View, capture: Capture, known_by: Identity, rules: DecisionRules) -> Merged:
     lead_id = _reserved_id(view, known_by) or _new_id(view, capture)
-    sections: Mapping[str, Any] = {
-        name: deep_copy(capture.data[name]) for name in MERGED_SECTIONS if capture.data.get(name)
-    }
+    stated: Mapping[str, object] = capture.data
+    sections = {name: deep_copy(stated[name]) for name in MERGED_SECTIONS if stated.get(name)}
     whole = {
         "_id": lead_id,
         "source": capture.data["source"],
@@ -144,7 +143,7 @@ def _state_consent(view: View, capture: Capture, known_by: Identity, merged: Mer
         row=view.rows.get(capture.key),
     )
     result = restate_lead(merged.lead, [*said, *kept_refusals(identity, view.markers)], rules.region)
-    row = cast("CaptureRow", {**merged.row, **statement_fields(said, capture.data)})
+    row: CaptureRow = {**merged.row, "stated": stated_by(said, capture.data)} if said else merged.row
     return Merged(
         with_changes(merged.lead, result.set),
         {**row, "restated": result.changed} if result.changed else row,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from services.capture.domain.claims import ClaimWrite
 from services.capture.domain.decision_log import trim_decisions
@@ -73,7 +72,8 @@ def plan_writes(
     rows = [outcome.row for outcome in outcomes if outcome.writes_row]
     inserts, changes = _lead_writes(outcomes)
     bases = {lead_id: start.leads[lead_id]["revision"] for lead_id in changes}
-    sets, applied = trim_decisions(changes, bases)
+    latest = {one.lead["_id"]: one.lead for one in outcomes if one.lead and one.changes}
+    sets, applied = trim_decisions(changes, latest, bases)
     return CapturePlan(
         releases=[*released, *(one for outcome in outcomes for one in outcome.released)],
         resurrected=start.resurrected,
@@ -101,10 +101,10 @@ def _by_claim(marks: Sequence[NameMark]) -> dict[str, list[str]]:
     return found
 
 
-def _lead_writes(outcomes: Sequence[Outcome]) -> tuple[dict[str, LeadDocument], dict[str, dict[str, Any]]]:
+def _lead_writes(outcomes: Sequence[Outcome]) -> tuple[dict[str, LeadDocument], dict[str, dict[str, object]]]:
     """Return the leads to insert, as the last capture leaves them, and the changes of stored leads."""
     inserts: dict[str, LeadDocument] = {}
-    changes: dict[str, dict[str, Any]] = {}
+    changes: dict[str, dict[str, object]] = {}
     for one in outcomes:
         if one.lead is None or not (one.creates or one.changes):
             continue

@@ -3,25 +3,45 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Never
+from typing import Never, NotRequired, TypedDict
 
 from services.capture.domain.overlay import overlay
 from shared.domain.identity.normal_forms import Identity
 from shared.domain.stored.identity_documents import CaptureRow, ErasureMarker, LeadGuard
-from shared.domain.stored.lead_document import LeadDocument
+from shared.domain.stored.lead_document import CompanyPart, ConsentPart, ContactPart, LeadDocument, RequirementsPart
+from shared.domain.stored.untyped import Document
 
 _NOTHING: Mapping[str, Never] = {}
 
 
+class CapturedConsentPart(ConsentPart, total=False):
+    """What the person stated, the `wording` that they agreed to, and whether the record had a date."""
+
+    wording: str
+    dated: bool
+
+
+class CapturedData(TypedDict):
+    """The payload of `leads.captured` in wire form, without missing values."""
+
+    source: str
+    company: CompanyPart
+    contact: ContactPart
+    requirements: NotRequired[RequirementsPart]
+    consent: NotRequired[CapturedConsentPart]
+    context: NotRequired[Document]
+    """What the producer added, by its own names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """One capture event: `key` identifies it, `data` is its payload in wire form."""
+    """One capture event: `key` identifies it, `data` is its payload."""
 
     key: str
     event_source: str
     event_id: str
     captured_at: datetime
-    data: Mapping[str, Any]
+    data: CapturedData
     identity: Identity
     older: Mapping[str, str] = field(default_factory=dict)
     """Claims in the form of earlier releases, each with its current form."""
