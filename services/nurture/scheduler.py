@@ -1,9 +1,8 @@
 """The scheduler: it publishes each due step once, whichever process takes it."""
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Any
 
 import structlog
 
@@ -12,7 +11,7 @@ from schemas.topics import ACTIONS
 from services.nurture import store
 from services.nurture.domain.steps import decide_step, fault_in
 from shared.consuming.worker import Runtime
-from shared.domain.stored.untyped import Document
+from shared.domain.stored.nurture_documents import StepDocument
 from shared.kafka.events import Cause, Outgoing, emit
 from shared.leads.documents import read_leads
 from shared.mongo import leases
@@ -44,7 +43,7 @@ class Scheduler:
             await self._send(some)
         return len(steps)
 
-    async def _send(self, steps: Sequence[Document]) -> None:
+    async def _send(self, steps: Sequence[StepDocument]) -> None:
         runtime, now = self._runtime, self._runtime.clock()
         leads = await read_leads(runtime.storage, (step.get("leadId", "") for step in steps))
         before = await store.find_previous_steps(runtime.storage, steps)
@@ -64,7 +63,7 @@ class Scheduler:
         _log.info("steps.through", worker=self._name, due=len(steps), sent=len(actions))
 
 
-def actions_of(steps: Iterable[Mapping[str, Any]], worker: str) -> tuple[list[Outgoing], dict[str, str]]:
+def actions_of(steps: Iterable[StepDocument], worker: str) -> tuple[list[Outgoing], dict[str, str]]:
     """Return the events of decided steps, and the faults of unreadable steps by id."""
     events, faults = [], {}
     for step in steps:
@@ -76,7 +75,7 @@ def actions_of(steps: Iterable[Mapping[str, Any]], worker: str) -> tuple[list[Ou
     return events, faults
 
 
-def action_of(step: Mapping[str, Any], worker: str) -> Outgoing:
+def action_of(step: StepDocument, worker: str) -> Outgoing:
     """Return the event of a decided step; it is the same at each publish."""
     action = NurtureAction.model_validate(step["decided"])
     cause = Cause(step["_id"], step["causationId"], step["correlationId"])

@@ -10,10 +10,10 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from services.nurture.domain.decide import NurtureEvent, NurtureView, as_read, repeated_steps, started_by_cause
-from services.nurture.domain.enrolment import enrolment_id
+from services.nurture.domain.enrolment import enrolment_id, planned_at
 from services.nurture.domain.rounds import EnrolmentPlan, recover
 from services.nurture.domain.steps import CANCELLED, SCHEDULED, SENT, SKIPPED, StepDecision
-from shared.domain.stored.untyped import Document
+from shared.domain.stored.nurture_documents import EnrolmentDocument, StepChanges, StepDocument
 from shared.leads.documents import read_leads
 from shared.mongo.names import ENROLMENTS, LEADS, STEPS
 from shared.mongo.storage import Change, Storage
@@ -53,7 +53,7 @@ def _update_of(plan: EnrolmentPlan) -> Change:
     return Change(enrolment["_id"], {"revision": plan.read_at}, {"$set": _without_id(enrolment)})
 
 
-def _without_id(document: Document) -> Document:
+def _without_id(document: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in document.items() if name != "_id"}
 
 
@@ -63,16 +63,16 @@ async def _recover_enrolments(storage: Storage, plans: Sequence[EnrolmentPlan], 
     return [recover(one, steps) if one in met else one for one in plans]
 
 
-async def read_nurture(storage: Storage, lead_id: str) -> tuple[list[Document], list[Document]]:
+async def read_nurture(storage: Storage, lead_id: str) -> tuple[list[EnrolmentDocument], list[StepDocument]]:
     """Return a lead's enrolments, and the steps of all their rounds."""
     steps = await storage.find(STEPS, {"leadId": lead_id})
     ids = {enrolment_id(lead_id, step["sequenceId"]) for step in steps}
     return list((await storage.read(ENROLMENTS, ids)).values()), steps
 
 
-async def find_previous_steps(storage: Storage, steps: Sequence[Document]) -> dict[str, Document]:
+async def find_previous_steps(storage: Storage, steps: Sequence[StepDocument]) -> dict[str, StepDocument]:
     """Return for each of these steps, by id, the nearest earlier step that wasn't cancelled."""
-    found: dict[str, Document] = {}
+    found: dict[str, StepDocument] = {}
     wanted = {step["_id"]: step["previousId"] for step in steps if "previousId" in step and "decided" not in step}
     while wanted:
         rows = await storage.read(STEPS, wanted.values(), fields=_OF_PREVIOUS)
@@ -83,49 +83,54 @@ async def find_previous_steps(storage: Storage, steps: Sequence[Document]) -> di
 
 
 async def take_due_steps(
-    storage: Storage, steps: Sequence[Document], decisions: Mapping[str, StepDecision], now: datetime, lease: timedelta
-) -> tuple[list[Document], bool]:
+    storage: Storage,
+    steps: Sequence[StepDocument],
+    decisions: Mapping[str, StepDecision],
+    now: datetime,
+    lease: timedelta,
+) -> tuple[list[StepDocument], bool]:
     """Write the decisions on due steps; return the steps to send, and False after a conflict.
 
     A step to send keeps its content in `decided`, and a lease for this process. Other steps are finished or postponed.
     Crash after it → the lease ends → another process sends the same content.
     If two processes decide on one step, only the first write matches the step as it was read.
     """
-    hold = {"claim": uuid.uuid4().hex, "wakeAt": now + lease}
+    hold: StepChanges = {"claim": uuid.uuid4().hex, "wakeAt": now + lease}
     results = {step["_id"]: _step_result(step, decisions[step["_id"]], now, hold) for step in steps}
     alone = await storage.change(
         STEPS, [Change(step["_id"], {"wakeAt": step["wakeAt"]}, _update(results[step["_id"]])) for step in steps]
     )
-    taken = {step["_id"]: {**step, **results[step["_id"]]} for step in steps}
+    taken: dict[str, StepDocument] = {step["_id"]: {**step, **results[step["_id"]]} for step in steps}
     if not alone:
         taken = await storage.read(STEPS, taken)
     return [one for one in taken.values() if one.get("state") == SCHEDULED and one.get("claim") == hold["claim"]], alone
 
 
-def _step_result(step: Document, decision: StepDecision, now: datetime, hold: Document) -> Document:
-    if decision.state == SCHEDULED:
-        moved = {"dueAt": decision.due, "plannedAt": step.get("plannedAt", step["dueAt"])} if decision.due else {}
+def _step_result(step: StepDocument, decision: StepDecision, now: datetime, hold: StepChanges) -> StepChanges:
+    if decision.until:
+        moved: StepChanges = {"dueAt": decision.due, "plannedAt": planned_at(step)} if decision.due else {}
         return {"why": decision.why, "wakeAt": decision.until, **moved}
     if decision.state != SENT:
-        last = {"lastSentAt": decision.last_sent_at} if decision.last_sent_at else {}
+        last: StepChanges = {"lastSentAt": decision.last_sent_at} if decision.last_sent_at else {}
         return {"why": decision.why, "decidedAt": now, "state": decision.state, **last}
     # An earlier decision may be published already: its content and its time stay.
-    fresh = {"why": decision.why, "decidedAt": now, "decided": decision.action.wire()} if decision.action else {}
-    return {**hold, **fresh}
+    if decision.action is None:
+        return hold
+    return {**hold, "why": decision.why, "decidedAt": now, "decided": decision.action.wire()}
 
 
-def _update(result: Document) -> Document:
+def _update(result: Mapping[str, object]) -> dict[str, Mapping[str, object]]:
     return {"$set": result} if "wakeAt" in result else {"$set": result, "$unset": {"wakeAt": ""}}
 
 
-async def finish_steps(storage: Storage, steps: Sequence[Document], faults: Mapping[str, str]) -> None:
+async def finish_steps(storage: Storage, steps: Sequence[StepDocument], faults: Mapping[str, str]) -> None:
     """Finish steps of this process: sent, or skipped with their fault (`faults`, by id)."""
     await storage.change(
         STEPS, [Change(step["_id"], {"claim": step["claim"]}, _finished_update(step, faults)) for step in steps]
     )
 
 
-def _finished_update(step: Document, faults: Mapping[str, str]) -> Document:
+def _finished_update(step: StepDocument, faults: Mapping[str, str]) -> dict[str, Mapping[str, object]]:
     fault = faults.get(step["_id"])
     return _update({"state": SKIPPED, "why": fault} if fault else {"state": SENT})
 

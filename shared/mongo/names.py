@@ -27,6 +27,7 @@ from shared.domain.stored.insights_documents import (
     TimelineRow,
 )
 from shared.domain.stored.lead_document import LeadDocument
+from shared.domain.stored.nurture_documents import EnrolmentDocument, StepDocument
 from shared.domain.stored.prediction_documents import JobRow, ModelDocument, PredictionRow
 from shared.domain.stored.untyped import Document
 from shared.domain.stored.work_documents import OwnerDocument, RescoringDocument
@@ -53,8 +54,8 @@ IDENTITIES = CollectionName[IdentityClaim]("identities")
 ACTIVITIES = CollectionName[Document]("activities")
 COMMANDS = CollectionName[Document]("commands")
 OWNERS = CollectionName[OwnerDocument]("owners")
-ENROLMENTS = CollectionName[Document]("enrolments")
-STEPS = CollectionName[Document]("nurture_steps")
+ENROLMENTS = CollectionName[EnrolmentDocument]("enrolments")
+STEPS = CollectionName[StepDocument]("nurture_steps")
 PENDING_EVENTS = CollectionName[Document]("orphans")
 RESCORING = CollectionName[RescoringDocument]("rescoring")
 ERASURE_MARKERS = CollectionName[ErasureMarker]("tombstones")

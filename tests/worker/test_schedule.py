@@ -21,6 +21,7 @@ from services.nurture.domain.enrolment import EnrolmentCause, EnrolmentRequest, 
 from services.nurture.domain.sequences import Sequences
 from shared.config import load_config
 from shared.domain.consent.contact_permission import ConsentPolicy
+from shared.mongo import names
 from tests.builders import event, lead
 from tests.collection_names import ENROLMENTS, LEADS, STEPS
 from tests.harness import Bench, bench, stop, until
@@ -345,8 +346,8 @@ async def test_steps_that_came_due_while_everything_was_down_go_out_late_in_orde
         cause = EnrolmentCause("c", "e", "chain", "a test wants it")
         wish = EnrolmentRequest(_person(1), SHIPPED.by_id("default"), cause)
         enrolment, steps = new_enrolment(wish, SHIPPED, _now() - timedelta(days=30))
-        await on.storage.insert_new(ENROLMENTS, [enrolment])
-        await on.storage.insert_new(STEPS, list(reversed(steps)))
+        await on.storage.insert_new(names.ENROLMENTS, [enrolment])
+        await on.storage.insert_new(names.STEPS, list(reversed(steps)))
         async with (
             on.running("nurture"),
             on.running("nurture"),

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
-from typing import Any
 
 from services.nurture.domain import sequences as config
 from services.nurture.domain.enrolment import EnrolmentCause, EnrolmentRequest
@@ -13,8 +12,8 @@ from services.nurture.domain.steps import SCHEDULED, reason_to_end
 from shared.domain.consent.contact_permission import ConsentPolicy, may
 from shared.domain.consent.statements import EMAIL
 from shared.domain.rules.conditions import evaluate_conditions
-
-Document = Mapping[str, Any]
+from shared.domain.stored.lead_document import LeadDocument
+from shared.domain.stored.nurture_documents import EnrolmentDocument, StepDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +50,19 @@ class NurtureView:
     `started` has the sequences that a cause began, by lead and cause. `steps` has the steps of these rounds.
     """
 
-    leads: Mapping[str, Document]
+    leads: Mapping[str, LeadDocument]
     enrolments: Mapping[str, EnrolmentPlan] = field(default_factory=dict)
     started: Mapping[tuple[str, str], Collection[str]] = field(default_factory=dict)
-    steps: Mapping[str, Document] = field(default_factory=dict)
+    steps: Mapping[str, StepDocument] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class BegunRound:
     """A round that an event began, now or in an earlier delivery, with its steps."""
 
-    enrolment: Document
+    enrolment: EnrolmentDocument
     at: datetime
-    steps: Sequence[Document]
+    steps: Sequence[StepDocument]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +140,14 @@ def decide(
 
 
 def find_requests(
-    event: NurtureEvent, lead: Document, begun: Collection[str], sequences: Sequences
+    event: NurtureEvent, lead: LeadDocument, begun: Collection[str], sequences: Sequences
 ) -> Iterator[EnrolmentRequest]:
     """Yield the enrolments that this event requests; `begun` has the sequences that it began before."""
     if event.first_score is not None:
         # In a redelivery, a first score selects the same sequence, even if lead or file have changed.
         before = next(iter(begun), None)
         # The event has the lead's first score; the document may have a later one.
-        scored = {**lead, "score": event.first_score}
+        scored: LeadDocument = {**lead, "score": event.first_score}
         chosen = sequences.find(before) if before else select_sequence(scored, sequences)
         if chosen:
             yield EnrolmentRequest(lead, chosen, _cause(event, f"its first score was {event.first_score}"))
@@ -168,7 +167,7 @@ def _enrol(known: EnrolmentPlan | None, request: EnrolmentRequest, now: datetime
     return decide_first_step(plan, request.lead, now, rules.policy, rules.zone)
 
 
-def _begun_rounds(plan: EnrolmentPlan, key: str, stored: Mapping[str, Document]) -> Iterator[BegunRound]:
+def _begun_rounds(plan: EnrolmentPlan, key: str, stored: Mapping[str, StepDocument]) -> Iterator[BegunRound]:
     round_ = round_of(plan.enrolment, key)
     if round_:
         steps = {**stored, **{step["_id"]: step for step in plan.steps}}
@@ -176,7 +175,7 @@ def _begun_rounds(plan: EnrolmentPlan, key: str, stored: Mapping[str, Document])
             yield BegunRound(plan.enrolment, round_["at"], [steps[step_id] for step_id in round_["stepIds"]])
 
 
-def select_sequence(lead: Document, sequences: Sequences) -> config.Sequence:
+def select_sequence(lead: LeadDocument, sequences: Sequences) -> config.Sequence:
     """Return the sequence for a lead's first score.
 
     It is that of the first selection that holds, or `default`.
@@ -187,7 +186,7 @@ def select_sequence(lead: Document, sequences: Sequences) -> config.Sequence:
     return sequences.by_id(DEFAULT_SEQUENCE)
 
 
-def as_read(enrolments: Iterable[dict[str, Any]], steps: Iterable[Document]) -> dict[str, EnrolmentPlan]:
+def as_read(enrolments: Iterable[EnrolmentDocument], steps: Iterable[StepDocument]) -> dict[str, EnrolmentPlan]:
     """Return enrolments as they were read, by id: one whose round has scheduled steps is live."""
     scheduled = {step["_id"] for step in steps if step["state"] == SCHEDULED}
     return {
@@ -196,7 +195,7 @@ def as_read(enrolments: Iterable[dict[str, Any]], steps: Iterable[Document]) -> 
     }
 
 
-def started_by_cause(steps: Iterable[Document]) -> dict[tuple[str, str], list[str]]:
+def started_by_cause(steps: Iterable[StepDocument]) -> dict[tuple[str, str], list[str]]:
     """Return the sequences of these steps, by lead and cause."""
     found: dict[tuple[str, str], list[str]] = {}
     for step in steps:
@@ -204,7 +203,7 @@ def started_by_cause(steps: Iterable[Document]) -> dict[tuple[str, str], list[st
     return found
 
 
-def repeated_steps(enrolments: Iterable[Document], events: Iterable[NurtureEvent]) -> list[str]:
+def repeated_steps(enrolments: Iterable[EnrolmentDocument], events: Iterable[NurtureEvent]) -> list[str]:
     """Return the ids of the steps of rounds that these events began in an earlier delivery."""
     keys = {event.key for event in events}
     rounds = [one for enrolment in enrolments for one in (enrolment, *enrolment["earlier"])]

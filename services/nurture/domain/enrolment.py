@@ -1,9 +1,8 @@
 """The documents of a round: a lead's enrolment in a sequence, its steps, and their event."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from schemas.outputs import NurtureEnrolled, PlannedStep
 from services.nurture.domain import sequences as config
@@ -12,14 +11,10 @@ from services.nurture.domain.steps import SCHEDULED
 from shared.domain.identity.normal_forms import given_only
 from shared.domain.ids import derive
 from shared.domain.moments import truncate_to_ms
+from shared.domain.stored.lead_document import LeadDocument
+from shared.domain.stored.nurture_documents import EnrolmentDocument, StepDocument
 
-_OF_LEAD = {
-    "industry": ("company", "industry"),
-    "companySize": ("company", "size"),
-    "firstName": ("contact", "firstName"),
-}
-
-Document = Mapping[str, Any]
+_OF_LEAD = ("industry", "companySize", "firstName")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +34,7 @@ class EnrolmentCause:
 class EnrolmentRequest:
     """A request to enrol a lead in a sequence."""
 
-    lead: Document
+    lead: LeadDocument
     sequence: config.Sequence
     cause: EnrolmentCause
 
@@ -56,7 +51,7 @@ def enrolment_id(lead_id: str, sequence_id: str) -> str:
 
 def new_enrolment(
     request: EnrolmentRequest, sequences: Sequences, now: datetime, round_: int = 1
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+) -> tuple[EnrolmentDocument, list[StepDocument]]:
     """Return the documents of a new enrolment and of its steps, in the order they are due.
 
     Both copy what they need of the sequence, so that a later change of the file doesn't affect them. Their ids come
@@ -65,7 +60,7 @@ def new_enrolment(
     ordered = sorted(request.sequence.steps, key=lambda step: step.delay)
     pairs = zip(ordered, [None, *ordered], strict=False)
     steps = [_step_document(request, step, before, sequences, now, round_) for step, before in pairs]
-    enrolment = {
+    enrolment: EnrolmentDocument = {
         "_id": request.enrolment_id,
         "leadId": request.lead["_id"],
         "sequenceId": request.sequence.id,
@@ -83,10 +78,11 @@ def new_enrolment(
     return enrolment, steps
 
 
-def _lead_values(lead: Document) -> dict[str, Any]:
+def _lead_values(lead: LeadDocument) -> dict[str, str]:
     """Return what `nurture.enrolled` says of the lead (schemas/README.md#nurtureenrolled)."""
-    found = {name: given_only(lead.get(section)).get(field) for name, (section, field) in _OF_LEAD.items()}
-    return {name: value for name, value in found.items() if value}
+    company, contact = given_only(lead.get("company")), given_only(lead.get("contact"))
+    values = (company.get("industry"), company.get("size"), contact.get("firstName"))
+    return {name: value for name, value in zip(_OF_LEAD, values, strict=True) if value}
 
 
 def _step_id(request: EnrolmentRequest, step: Step, round_: int) -> str:
@@ -95,9 +91,9 @@ def _step_id(request: EnrolmentRequest, step: Step, round_: int) -> str:
 
 def _step_document(  # noqa: PLR0913 - the parts of one document
     request: EnrolmentRequest, step: Step, before: Step | None, sequences: Sequences, now: datetime, round_: int
-) -> dict[str, Any]:
-    due = truncate_to_ms(now + timedelta(days=step.delay))
-    row = {
+) -> StepDocument:
+    due, template = truncate_to_ms(now + timedelta(days=step.delay)), sequences.templates[step.template]
+    row: StepDocument = {
         "_id": _step_id(request, step, round_),
         "leadId": request.lead["_id"],
         "sequenceId": request.sequence.id,
@@ -109,7 +105,7 @@ def _step_document(  # noqa: PLR0913 - the parts of one document
         "state": SCHEDULED,
         "action": step.action,
         "template": step.template,
-        "source": sequences.templates[step.template].model_dump(),
+        "source": {"subject": template.subject, "body": template.body},
         "conditions": [condition.document() for condition in step.conditions],
         "personalization": step.personalization,
         "catchUp": request.sequence.catch_up,
@@ -126,7 +122,7 @@ def _step_document(  # noqa: PLR0913 - the parts of one document
     return {**row, "previousId": _step_id(request, before, round_), "gap": gap}
 
 
-def enrolled_event(enrolment: Document, steps: Collection[Document]) -> NurtureEnrolled:
+def enrolled_event(enrolment: EnrolmentDocument, steps: Collection[StepDocument]) -> NurtureEnrolled:
     """Return the event of a round.
 
     It depends on stored documents only, so each publish is the same.
@@ -146,12 +142,11 @@ def enrolled_event(enrolment: Document, steps: Collection[Document]) -> NurtureE
     )
 
 
-def by_planned_time(step: Document) -> tuple[datetime, str]:
+def by_planned_time(step: StepDocument) -> tuple[datetime, str]:
     """Return the sort key of a round's steps."""
     return planned_at(step), step["stepId"]
 
 
-def planned_at(step: Document) -> datetime:
+def planned_at(step: StepDocument) -> datetime:
     """Return when the step was due when the lead was enrolled."""
-    moment: datetime = step.get("plannedAt", step["dueAt"])
-    return moment
+    return step.get("plannedAt", step["dueAt"])

@@ -1,15 +1,15 @@
 """A lead's nurture in plain words: steps sent, skipped, cancelled, and planned."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from services.nurture.domain.steps import CANCELLED, SCHEDULED, SENT, SKIPPED, humanize
 from shared.domain.consent.contact_permission import ConsentPolicy, may, why_not
 from shared.domain.consent.statements import EMAIL, PHONE
+from shared.domain.stored.lead_document import LeadDocument
+from shared.domain.stored.nurture_documents import EnrolmentDocument, EnrolmentRound, StepDocument
 
-Document = Mapping[str, Any]
 WhyNot = Callable[[str], str | None]
 
 # The scheduler handles a due step within moments; the explanation mentions a longer delay.
@@ -34,7 +34,11 @@ class Explanation:
 
 
 def explain_nurture(
-    lead: Document, enrolments: Collection[Document], steps: Collection[Document], now: datetime, policy: ConsentPolicy
+    lead: LeadDocument,
+    enrolments: Collection[EnrolmentDocument],
+    steps: Collection[StepDocument],
+    now: datetime,
+    policy: ConsentPolicy,
 ) -> list[Explanation]:
     """Return a lead's rounds in the order they began; steps without an enrolment come last."""
     rest = {step["_id"]: step for step in steps}
@@ -52,24 +56,24 @@ def explain_nurture(
     return explanations
 
 
-def consent_lines(lead: Document, policy: ConsentPolicy) -> list[str]:
+def consent_lines(lead: LeadDocument, policy: ConsentPolicy) -> list[str]:
     """Return whether mail and calls to the lead are allowed, and why, one line each."""
     permissions = (("mail", may(EMAIL, lead, policy)), ("calls", may(PHONE, lead, policy)))
     return [f"{name}: {'allowed' if one.allowed else 'not allowed'}, {one.why}" for name, one in permissions]
 
 
-def _heading(sequence_id: str, round_: Document) -> str:
+def _heading(sequence_id: str, round_: EnrolmentRound) -> str:
     again = f", round {round_['round']}" if round_["round"] > 1 else ""
     version = f"{sequence_id}, version {round_['sequenceVersion']}"
     return f"{round_['sequenceName']} ({version}{again}): since {_moment(round_['at'])}, because {round_['why']}"
 
 
-def _lines(steps: Collection[Document], reason: WhyNot, now: datetime) -> tuple[StepLine, ...]:
+def _lines(steps: Collection[StepDocument], reason: WhyNot, now: datetime) -> tuple[StepLine, ...]:
     ordered = sorted(steps, key=lambda step: (step.get("plannedAt", step["dueAt"]), step["stepId"]))
     return tuple(StepLine(step["stepId"], step["action"], ", ".join(_words(step, reason, now))) for step in ordered)
 
 
-def _words(step: Document, reason: WhyNot, now: datetime) -> Iterator[str]:
+def _words(step: StepDocument, reason: WhyNot, now: datetime) -> Iterator[str]:
     state, planned = step["state"], step.get("plannedAt", step["dueAt"])
     if state == SENT:
         late = step["decidedAt"] - planned
@@ -86,7 +90,7 @@ def _words(step: Document, reason: WhyNot, now: datetime) -> Iterator[str]:
         yield from _to_come(step, planned, now)
 
 
-def _to_come(step: Document, planned: datetime, now: datetime) -> Iterator[str]:
+def _to_come(step: StepDocument, planned: datetime, now: datetime) -> Iterator[str]:
     due = step["dueAt"]
     wakes = max(due, step.get("wakeAt", due))
     if wakes > now:

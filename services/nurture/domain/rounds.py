@@ -4,25 +4,22 @@ A lead is in a sequence once at a time. Its enrolment counts rounds: a new one b
 after the last round has finished all its steps.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
-from typing import Any
 
 from services.nurture.domain.enrolment import EnrolmentRequest, by_planned_time, new_enrolment
 from services.nurture.domain.sequences import Sequences
 from services.nurture.domain.steps import decide_step
 from shared.domain.consent.contact_permission import ConsentPolicy
+from shared.domain.stored.lead_document import LeadDocument
+from shared.domain.stored.nurture_documents import EnrolmentDocument, EnrolmentRound, StepChanges, StepDocument
 
 CAUSES_MAX = 16
 """Causes that an enrolment remembers, so that a redelivered one begins no round."""
 
 ROUNDS_MAX = 16
 """Earlier rounds that an enrolment remembers."""
-
-_ROUND = ("round", "cause", "why", "at", "sequenceName", "sequenceVersion", "stepIds")
-
-Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +29,16 @@ class EnrolmentPlan:
     `live`: its round has scheduled steps. `fresh` is the number of its newest causes that are new.
     """
 
-    enrolment: dict[str, Any]
+    enrolment: EnrolmentDocument
     read_at: int
     live: bool = True
-    steps: Sequence[dict[str, Any]] = ()
+    steps: Sequence[StepDocument] = ()
     fresh: int = 0
 
     @property
     def changed(self) -> bool:
         """Whether there is anything to write."""
-        return bool(self.enrolment["revision"] != self.read_at)
+        return self.enrolment["revision"] != self.read_at
 
 
 def enrol(known: EnrolmentPlan | None, request: EnrolmentRequest, sequences: Sequences, now: datetime) -> EnrolmentPlan:
@@ -61,9 +58,21 @@ def enrol(known: EnrolmentPlan | None, request: EnrolmentRequest, sequences: Seq
 def _begin_round(known: EnrolmentPlan, request: EnrolmentRequest, sequences: Sequences, now: datetime) -> EnrolmentPlan:
     last = known.enrolment
     started, steps = new_enrolment(request, sequences, now, last["round"] + 1)
-    earlier = [{name: last[name] for name in _ROUND}, *last["earlier"]][:ROUNDS_MAX]
-    enrolment = {**started, "causes": last["causes"], "earlier": earlier}
+    earlier = [_newest_round(last), *last["earlier"]][:ROUNDS_MAX]
+    enrolment: EnrolmentDocument = {**started, "causes": last["causes"], "earlier": earlier}
     return replace(known, enrolment=enrolment, live=True, steps=steps)
+
+
+def _newest_round(enrolment: EnrolmentDocument) -> EnrolmentRound:
+    return {
+        "round": enrolment["round"],
+        "cause": enrolment["cause"],
+        "why": enrolment["why"],
+        "at": enrolment["at"],
+        "sequenceName": enrolment["sequenceName"],
+        "sequenceVersion": enrolment["sequenceVersion"],
+        "stepIds": enrolment["stepIds"],
+    }
 
 
 def _remember_cause(plan: EnrolmentPlan, key: str) -> EnrolmentPlan:
@@ -73,12 +82,12 @@ def _remember_cause(plan: EnrolmentPlan, key: str) -> EnrolmentPlan:
     return replace(plan, enrolment={**plan.enrolment, "causes": causes, "revision": plan.read_at + 1}, fresh=fresh)
 
 
-def _knows(enrolment: Document, key: str) -> bool:
+def _knows(enrolment: EnrolmentDocument, key: str) -> bool:
     return key in enrolment["causes"] or round_of(enrolment, key) is not None
 
 
 def decide_first_step(
-    plan: EnrolmentPlan, lead: Document, now: datetime, policy: ConsentPolicy, zone: tzinfo
+    plan: EnrolmentPlan, lead: LeadDocument, now: datetime, policy: ConsentPolicy, zone: tzinfo
 ) -> EnrolmentPlan:
     """Decide on a first step that is due at once.
 
@@ -90,20 +99,21 @@ def decide_first_step(
     return replace(plan, steps=steps)
 
 
-def _is_due(step: Document, now: datetime) -> bool:
-    return bool(step["dueAt"] <= now) and "previousId" not in step
+def _is_due(step: StepDocument, now: datetime) -> bool:
+    return step["dueAt"] <= now and "previousId" not in step
 
 
 def _decide_at_once(
-    step: Document, lead: Document, now: datetime, policy: ConsentPolicy, zone: tzinfo
-) -> dict[str, Any]:
+    step: StepDocument, lead: LeadDocument, now: datetime, policy: ConsentPolicy, zone: tzinfo
+) -> StepDocument:
     decision = decide_step(step, lead, None, now, policy, zone)
-    action = {"decided": decision.action.wire()} if decision.action else {}
-    through = {name: value for name, value in step.items() if name != "wakeAt"}
+    action: StepChanges = {"decided": decision.action.wire()} if decision.action else {}
+    through = step.copy()
+    through.pop("wakeAt", None)
     return {**through, **action, "state": decision.state, "why": decision.why, "decidedAt": now, "atOnce": True}
 
 
-def recover(plan: EnrolmentPlan, stored_steps: Collection[Document]) -> EnrolmentPlan:
+def recover(plan: EnrolmentPlan, stored_steps: Collection[StepDocument]) -> EnrolmentPlan:
     """Return the enrolment for stored steps of its round, perhaps from another file.
 
     Crash after the steps → they have no enrolment → this plan stores it with their cause, and the worker decides again.
@@ -112,16 +122,25 @@ def recover(plan: EnrolmentPlan, stored_steps: Collection[Document]) -> Enrolmen
     own = sorted((one for one in stored_steps if _belongs(one, enrolment)), key=by_planned_time)
     if not own:
         return replace(plan, steps=())  # an erasure has deleted the steps meanwhile
-    began = {"cause": own[0]["cause"], "why": own[0]["reason"], "stepIds": [one["_id"] for one in own]}
     causes = [*enrolment["causes"][: -plan.fresh or None], *(one["cause"] for one in own)]
-    return EnrolmentPlan({**enrolment, **began, "causes": list(dict.fromkeys(causes))}, plan.read_at)
+    began: EnrolmentDocument = {
+        **enrolment,
+        "cause": own[0]["cause"],
+        "why": own[0]["reason"],
+        "stepIds": [one["_id"] for one in own],
+        "causes": list(dict.fromkeys(causes)),
+    }
+    return EnrolmentPlan(began, plan.read_at)
 
 
-def _belongs(step: Document, enrolment: Document) -> bool:
-    names = ("leadId", "sequenceId", "round")
-    return all(step[name] == enrolment[name] for name in names)
+def _belongs(step: StepDocument, enrolment: EnrolmentDocument) -> bool:
+    return (
+        step["leadId"] == enrolment["leadId"]
+        and step["sequenceId"] == enrolment["sequenceId"]
+        and step["round"] == enrolment["round"]
+    )
 
 
-def round_of(enrolment: Document, key: str) -> Document | None:
+def round_of(enrolment: EnrolmentDocument, key: str) -> EnrolmentRound | None:
     """Return the round that this cause began; None if the enrolment doesn't remember it."""
     return next((one for one in (enrolment, *enrolment["earlier"]) if one["cause"] == key), None)

@@ -4,10 +4,8 @@ The rules are in schemas/README.md#nurture.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -16,9 +14,10 @@ from services.nurture.domain.templates import RenderError, one_line, render
 from shared.domain.consent.contact_permission import MAILED, ConsentPolicy, ended, hindrance
 from shared.domain.identity.normal_forms import given_only
 from shared.domain.rules.conditions import Condition, evaluate_condition
+from shared.domain.stored.lead_document import LeadDocument
+from shared.domain.stored.nurture_documents import StepDocument
 
 SCHEDULED, SENT, SKIPPED, CANCELLED = "scheduled", "sent", "skipped", "cancelled"
-_TEMPLATE_FIELDS = ("company", "contact", "requirements", "score", "source", "status", "assignedTo")
 _LOOK_AGAIN = timedelta(seconds=2)
 _DAY = timedelta(days=1)
 # Normally the previous step went out a moment after its time: this step ignores so small a delay.
@@ -45,9 +44,9 @@ class StepDecision:
 
 
 def decide_step(  # noqa: PLR0913 - what a step depends on
-    step: Mapping[str, Any],
-    lead: Mapping[str, Any] | None,
-    previous: Mapping[str, Any] | None,
+    step: StepDocument,
+    lead: LeadDocument | None,
+    previous: StepDocument | None,
     now: datetime,
     policy: ConsentPolicy,
     zone: tzinfo = UTC,
@@ -72,9 +71,9 @@ def fault_in(error: Exception) -> str:
 
 
 def _decide(  # noqa: PLR0913 - what a step depends on
-    step: Mapping[str, Any],
-    lead: Mapping[str, Any] | None,
-    previous: Mapping[str, Any] | None,
+    step: StepDocument,
+    lead: LeadDocument | None,
+    previous: StepDocument | None,
     now: datetime,
     policy: ConsentPolicy,
     zone: tzinfo,
@@ -88,12 +87,12 @@ def _decide(  # noqa: PLR0913 - what a step depends on
     return replace(decision, last_sent_at=_last_sent(previous)) if decision.state == SKIPPED else decision
 
 
-def reason_to_end(lead: Mapping[str, Any] | None, policy: ConsentPolicy) -> str | None:
+def reason_to_end(lead: LeadDocument | None, policy: ConsentPolicy) -> str | None:
     """Return why this lead gets no more steps; None if it does."""
     return "the lead is gone" if lead is None else ended(lead, policy)
 
 
-def _decide_time(step: Mapping[str, Any], previous: Mapping[str, Any] | None, now: datetime) -> StepDecision | None:
+def _decide_time(step: StepDocument, previous: StepDocument | None, now: datetime) -> StepDecision | None:
     """Decide on a due step by the order of steps and by catch-up; None: it can go now."""
     if previous and previous["state"] == SCHEDULED:
         why = f"the step before it, '{previous['stepId']}', is not through"
@@ -101,7 +100,7 @@ def _decide_time(step: Mapping[str, Any], previous: Mapping[str, Any] | None, no
     return _too_late(step, now) or _too_soon(step, _last_sent(previous), now)
 
 
-def _too_late(step: Mapping[str, Any], now: datetime) -> StepDecision | None:
+def _too_late(step: StepDocument, now: datetime) -> StepDecision | None:
     late = now - step["dueAt"]
     if step.get("catchUp") != "skip" or late <= timedelta(hours=step["lateAfter"]):
         return None
@@ -109,7 +108,7 @@ def _too_late(step: Mapping[str, Any], now: datetime) -> StepDecision | None:
     return StepDecision(SKIPPED, f"{humanize(late)} late, and the sequence skips what is more than {limit} late")
 
 
-def _too_soon(step: Mapping[str, Any], last: datetime | None, now: datetime) -> StepDecision | None:
+def _too_soon(step: StepDocument, last: datetime | None, now: datetime) -> StepDecision | None:
     shifts, apart = step.get("catchUp") == "shift", timedelta(seconds=step.get("gap", 0))
     apart = apart if shifts else min(apart, _DAY)
     if last is None or last + apart <= now + _SLACK:
@@ -118,16 +117,15 @@ def _too_soon(step: Mapping[str, Any], last: datetime | None, now: datetime) -> 
     return StepDecision(SCHEDULED, why, until=last + apart, due=last + apart if shifts else None)
 
 
-def _free_at(step: Mapping[str, Any], now: datetime) -> datetime:
+def _free_at(step: StepDocument, now: datetime) -> datetime:
     # A process sends its decided step long before the lease ends. A postponed step waits until `wakeAt`.
     return now if "decidedAt" in step else max(now, step.get("wakeAt", now))
 
 
-def _last_sent(previous: Mapping[str, Any] | None) -> datetime | None:
+def _last_sent(previous: StepDocument | None) -> datetime | None:
     if previous is None:
         return None
-    moment: datetime | None = previous["decidedAt"] if previous["state"] == SENT else previous.get("lastSentAt")
-    return moment
+    return previous["decidedAt"] if previous["state"] == SENT else previous.get("lastSentAt")
 
 
 def humanize(span: timedelta) -> str:
@@ -142,9 +140,7 @@ def humanize(span: timedelta) -> str:
     return f"{seconds} s"
 
 
-def _decide_content(
-    step: Mapping[str, Any], lead: Mapping[str, Any], policy: ConsentPolicy, zone: tzinfo
-) -> StepDecision:
+def _decide_content(step: StepDocument, lead: LeadDocument, policy: ConsentPolicy, zone: tzinfo) -> StepDecision:
     obstacle = _obstacle(step, lead, policy) or _failed_condition(step, lead, zone)
     if obstacle:
         return StepDecision(SKIPPED, obstacle)
@@ -155,15 +151,15 @@ def _decide_content(
     return StepDecision(SENT, "all conditions held", _action(step, lead, rendered))
 
 
-def _obstacle(step: Mapping[str, Any], lead: Mapping[str, Any], policy: ConsentPolicy) -> str | None:
+def _obstacle(step: StepDocument, lead: LeadDocument, policy: ConsentPolicy) -> str | None:
     if closed := hindrance(step["action"], lead, policy):
         return closed
-    if step["action"] in MAILED and not _address(lead.get("contact") or {}):
+    if step["action"] in MAILED and not _checked_address((lead.get("contact") or {}).get("email")):
         return "the lead's e-mail address has what no address may have"
     return None
 
 
-def _failed_condition(step: Mapping[str, Any], lead: Mapping[str, Any], zone: tzinfo) -> str | None:
+def _failed_condition(step: StepDocument, lead: LeadDocument, zone: tzinfo) -> str | None:
     for raw in step["conditions"]:
         try:
             condition = Condition.model_validate(raw, context={"zone": zone})
@@ -177,21 +173,20 @@ def _failed_condition(step: Mapping[str, Any], lead: Mapping[str, Any], zone: tz
     return None
 
 
-def _render(step: Mapping[str, Any], lead: Mapping[str, Any]) -> Rendered:
-    shown = {
-        name: given_only(lead.get(name)) if name in _TEMPLATE_FIELDS[:3] else lead.get(name)
-        for name in _TEMPLATE_FIELDS
-    }
-    values = {**step["personalization"], "lead": shown, **{name: shown[name] for name in ("company", "contact")}}
+def _render(step: StepDocument, lead: LeadDocument) -> Rendered:
+    company, contact = given_only(lead.get("company")), given_only(lead.get("contact"))
+    requirements = given_only(lead.get("requirements"))
+    own = {name: lead.get(name) for name in ("score", "source", "status", "assignedTo")}
+    shown = {"company": company, "contact": contact, "requirements": requirements, **own}
+    values = {**step["personalization"], "lead": shown, "company": company, "contact": contact}
     return render(step["source"]["subject"], step["source"]["body"], values)
 
 
-def _address(contact: Mapping[str, Any]) -> str | None:
-    email: str | None = contact.get("email")
+def _checked_address(email: str | None) -> str | None:
     return email if email and _ADDRESS.fullmatch(email) else None
 
 
-def _action(step: Mapping[str, Any], lead: Mapping[str, Any], rendered: Rendered) -> NurtureAction:
+def _action(step: StepDocument, lead: LeadDocument, rendered: Rendered) -> NurtureAction:
     contact = given_only(lead.get("contact"))
     name = one_line(" ".join(part for part in (contact.get("firstName"), contact.get("lastName")) if part))
     return NurtureAction(
@@ -202,6 +197,10 @@ def _action(step: Mapping[str, Any], lead: Mapping[str, Any], rendered: Rendered
         action=step["action"],
         template=step["template"],
         rendered=rendered,
-        to=Recipient(email=_address(contact), phone=one_line(contact.get("phone") or "") or None, name=name or None),
+        to=Recipient(
+            email=_checked_address(contact.get("email")),
+            phone=one_line(contact.get("phone") or "") or None,
+            name=name or None,
+        ),
         due_at=step["dueAt"],
     )

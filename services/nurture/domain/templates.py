@@ -8,10 +8,10 @@ clock: every machine refuses the same templates.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import SupportsFloat
 
 from jinja2 import ChainableUndefined, Template, TemplateSyntaxError, nodes, pass_context
 from jinja2.runtime import Context
@@ -69,13 +69,13 @@ class _Meter:
 
 
 @pass_context
-def _count_turns(context: Context, values: Any, cost: int) -> Iterator[Any]:
+def _count_turns(context: Context, values: Iterable[object], cost: int) -> Iterator[object]:
     for value in values:
         context[_METER].spend(cost)
         yield value
 
 
-def _join(values: Any, between: Any = "") -> str:
+def _join(values: Iterable[object], between: object = "") -> str:
     # Jinja's own filter builds the result before any check: its length can be the product of both lengths.
     parts, space = [str(value) for value in values], str(between)
     if sum(map(len, parts)) + len(parts) * len(space) > BODY_MAX:
@@ -83,7 +83,7 @@ def _join(values: Any, between: Any = "") -> str:
     return space.join(parts)
 
 
-def _round(value: Any, digits: int = 0) -> float:
+def _round(value: str | SupportsFloat, digits: int = 0) -> float:
     # Jinja's own filter can compute ten to the power of `digits`.
     return round(float(value), digits)
 
@@ -111,7 +111,7 @@ def find_template_fault(source: str) -> str | None:
     return None
 
 
-def render(subject: str, body: str, values: Mapping[str, Any]) -> Rendered:
+def render(subject: str, body: str, values: Mapping[str, object]) -> Rendered:
     """Return the message for these values. Raises `RenderError`."""
     # A subject becomes a mail header: with a second line, a lead could add headers.
     line = one_line(_render_bounded(subject, values, _SUBJECT_RENDERED_MAX))[:SUBJECT_MAX].rstrip()
@@ -124,7 +124,7 @@ def one_line(text: str) -> str:
     return " ".join(_CONTROL.sub(" ", text).split())
 
 
-def _render_bounded(source: str, values: Mapping[str, Any], most: int) -> str:
+def _render_bounded(source: str, values: Mapping[str, object], most: int) -> str:
     try:
         return "".join(_limit_bytes(most, _compile(source).generate({**values, _METER: _Meter()})))
     except RenderError:
