@@ -8,10 +8,15 @@ Crash after the mark → row and lead both have the cause → the redelivery fin
 row after the lead, or writes the row only while it isn't marked: otherwise another writer could interfere.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Generic, TypeVar
+
+from shared.domain.stored.lead_document import CaptureDecision, LeadDocument
+
+E = TypeVar("E")
+"""The type of the entries that a lead remembers of one kind."""
 
 REMEMBERED_MAX = 64
 """Most causes of one kind that a lead remembers. One write may add more."""
@@ -28,15 +33,22 @@ class CauseKind(StrEnum):
     ACTIVITY = "counted"
 
 
+_ENTRIES: dict[CauseKind, Callable[[LeadDocument], Sequence[str | CaptureDecision] | None]] = {
+    CauseKind.CAPTURE: lambda lead: lead.get("decided"),
+    CauseKind.COMMAND: lambda lead: lead.get("carriedOut"),
+    CauseKind.ACTIVITY: lambda lead: lead.get("counted"),
+}
+
+
 @dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Generic[E]):
     """The entries that a lead remembers, and those that it forgets: mark their rows before."""
 
-    held: list[Any]
-    forgotten: tuple[Any, ...]
+    held: list[E]
+    forgotten: tuple[E, ...]
 
 
-def remember(held: Sequence[Any], fresh: Sequence[Any]) -> Memory:
+def remember(held: Sequence[E], fresh: Sequence[E]) -> Memory[E]:
     """Add the `fresh` entries of one write. Forgets none of them: they aren't applied yet."""
     entries = [*held, *fresh]
     if len(entries) <= REMEMBERED_MAX:
@@ -45,16 +57,16 @@ def remember(held: Sequence[Any], fresh: Sequence[Any]) -> Memory:
     return Memory(entries[-kept:], tuple(entries[:-kept]))
 
 
-def remembered(lead: Mapping[str, Any], kind: CauseKind) -> frozenset[str]:
+def remembered(lead: LeadDocument, kind: CauseKind) -> frozenset[str]:
     """Return the keys of the causes of this kind that the lead remembers.
 
     Leads of older releases also have one list for all kinds, `seen`.
     """
-    entries = lead.get(kind.value) or ()
-    keys = (one["key"] if isinstance(one, Mapping) else one for one in entries)
+    entries = _ENTRIES[kind](lead) or ()
+    keys = (one if isinstance(one, str) else one["key"] for one in entries)
     return frozenset([*keys, *(lead.get("seen") or ())])
 
 
-def may_have_forgotten(lead: Mapping[str, Any], kind: CauseKind) -> bool:
+def may_have_forgotten(lead: LeadDocument, kind: CauseKind) -> bool:
     """Return whether this lead may have forgotten a cause of this kind."""
-    return len(lead.get(kind.value) or ()) >= REMEMBERED_MIN
+    return len(_ENTRIES[kind](lead) or ()) >= REMEMBERED_MIN

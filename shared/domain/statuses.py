@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from schemas.lead import Status
 from schemas.reasons import RejectionReason
+from shared.domain.stored.lead_document import LeadDocument
 
 OPEN = (Status.NEW, Status.CONTACTED, Status.QUALIFIED, Status.UNQUALIFIED)
 """The statuses of leads that their owner has to work on."""
@@ -73,7 +73,7 @@ def after(move: Move, status: str) -> Status | RejectionReason:
     return MOVES[move].outcomes[Status(status)]
 
 
-def objection(move: Move | None, lead: Mapping[str, Any] | None) -> tuple[RejectionReason, str] | None:
+def objection(move: Move | None, lead: LeadDocument | None) -> tuple[RejectionReason, str] | None:
     """Return why this lead (None: unknown) rejects `move`, as reason and sentence, or None.
 
     Without a move, as for a command that leaves the status alone, only an unknown lead is rejected.
@@ -86,7 +86,7 @@ def objection(move: Move | None, lead: Mapping[str, Any] | None) -> tuple[Reject
     return (outcome, _sentence(outcome, move, lead)) if isinstance(outcome, RejectionReason) else None
 
 
-def _sentence(reason: RejectionReason, move: Move, lead: Mapping[str, Any]) -> str:
+def _sentence(reason: RejectionReason, move: Move, lead: LeadDocument) -> str:
     if reason is RejectionReason.LEAD_LOST:
         return "the lead is lost; it must be captured again or reopened first"
     if reason is RejectionReason.ALREADY_CONVERTED:

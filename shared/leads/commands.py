@@ -209,7 +209,7 @@ async def _write(storage: Storage, judged: Sequence[_Verdict], stored: _Known, p
         activity = policies[verdict.received.record.topic].activity(verdict.received, lead["_id"], verdict.at)
         activities += [activity] if activity else []
         if verdict.ruling.set is not None:
-            memory = remember(lead.get(CauseKind.COMMAND.value) or (), [verdict.received.key])
+            memory = remember(lead.get("carriedOut") or (), [verdict.received.key])
             changes.append(_change(verdict, lead, activity, memory))
             forgotten += memory.forgotten
     await close_causes(storage, COMMANDS, forgotten, "done")
@@ -226,7 +226,7 @@ def _needs_update(verdict: _Verdict, rows: Mapping[str, Document]) -> bool:
     return verdict.ruling.reason is None or verdict.received.key in rows
 
 
-def _change(verdict: _Verdict, lead: LeadDocument, activity: Document | None, memory: Memory) -> Change:
+def _change(verdict: _Verdict, lead: LeadDocument, activity: Document | None, memory: Memory[str]) -> Change:
     stats = {"activityStats": tally(lead, [activity])} if activity else {}
     known = {CauseKind.COMMAND.value: memory.held, "updatedAt": verdict.at}
     return revised(lead, {"$set": {**(verdict.ruling.set or {}), **stats, **known}})

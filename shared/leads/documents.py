@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from shared.domain.identity.normal_forms import email_key
+from shared.domain.identity.normal_forms import email_key, part_of, text_of
 from shared.domain.identity.older_forms import older_emails
 from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.untyped import Document
@@ -31,9 +31,9 @@ async def leads_by_email(storage: Storage, emails: Iterable[str | None]) -> dict
     return {forms[claim]: row["leadIds"][0] for claim, row in in_order}
 
 
-def names_of(lead: Mapping[str, Any]) -> set[str]:
+def names_of(lead: Mapping[str, object]) -> set[str]:
     """Return the names by which pending events may wait for this lead document."""
-    given = (lead.get("contact") or {}).get("email")
+    given = text_of(part_of(lead, "contact"), "email")
     forms = filter(None, (email_key(given), *older_emails(given)))
     return {f"lead:{lead['_id']}", *(f"email:{form}" for form in forms)}
 

@@ -52,7 +52,7 @@ def call(key: str = "a1", **fields: Any) -> dict[str, Any]:
     return activity(key, "lead-1", "call", NOW, created_by="sam", **{"completed_at": NOW, **fields})
 
 
-def taken(one: dict[str, Any], *activities: dict[str, Any]) -> dict[str, Any]:
+def taken(one: Any, *activities: dict[str, Any]) -> Any:
     """The lead after these."""
     update = count_on_lead(one, activities, NOW, "US").update
     after = {**one, "consent": dict(one.get("consent") or {})}

@@ -10,6 +10,7 @@ import pytest
 from schemas.reasons import SuspicionReason as Reason
 from shared.domain.identity.normal_forms import NOT_GIVEN
 from shared.domain.identity.suspicion import likelihood, pair_event_id, suspicion
+from shared.domain.stored.lead_document import LeadDocument
 from shared.kafka.events import Cause
 from shared.leads.suspicions import suspected
 from tests.builders import NOW, data, lead
@@ -22,7 +23,7 @@ def of(id_: str, at: Any = NOW, **given: Any) -> Any:
     return lead(_id=id_, createdAt=at, **{part: data(**given)[part] for part in ("company", "contact")})
 
 
-def reasons(one: dict[str, Any], other: dict[str, Any], *claims: str) -> tuple[str, ...]:
+def reasons(one: LeadDocument, other: LeadDocument, *claims: str) -> tuple[str, ...]:
     told = suspicion(one, other, claims, "US")
     return told.reasons if told else ()
 

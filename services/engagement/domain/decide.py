@@ -16,8 +16,9 @@ from services.engagement.domain.versions import cause_of, count_key
 from shared.domain.activity_documents import activity, tally
 from shared.domain.causes import CauseKind, remember, remembered
 from shared.domain.consent.statements import EMAIL, REFUSALS, Statement, paths, restate
-from shared.domain.identity.normal_forms import email_key
+from shared.domain.identity.normal_forms import email_key, part_of, text_of
 from shared.domain.statuses import Move, after
+from shared.domain.stored.lead_document import ConsentChange, ConsentShift, LeadChanges, LeadDocument
 
 CHANGES_MAX = 16
 """Newest changes of consent that a lead remembers, so that a redelivered event publishes its change again."""
@@ -90,7 +91,7 @@ class CountedActivities:
 
 
 def count_on_lead(
-    lead: Mapping[str, Any], activities: Sequence[Mapping[str, Any]], now: datetime, region: str
+    lead: LeadDocument, activities: Sequence[Mapping[str, Any]], now: datetime, region: str
 ) -> CountedActivities:
     """Count `activities` on `lead`, each once.
 
@@ -101,7 +102,7 @@ def count_on_lead(
     keys = tuple(count_key(one) for one in activities)
     if not fresh:
         return CountedActivities(lead["_id"], None, keys)
-    memory = remember(lead.get(CauseKind.ACTIVITY.value) or (), [count_key(one) for one in fresh])
+    memory = remember(lead.get("counted") or (), [count_key(one) for one in fresh])
     changes = {
         "activityStats": tally(lead, fresh, [one["replaced"] for one in fresh if "replaced" in one]),
         CauseKind.ACTIVITY.value: memory.held,
@@ -112,7 +113,7 @@ def count_on_lead(
     return CountedActivities(lead["_id"], {"$set": changes}, keys, memory.forgotten)
 
 
-def _first_contact(lead: Mapping[str, Any], fresh: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
+def _first_contact(lead: LeadDocument, fresh: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
     """Return the fields of a first contact: sales completed an activity.
 
     Engagements are no contact.
@@ -127,32 +128,37 @@ def _first_contact(lead: Mapping[str, Any], fresh: Sequence[Mapping[str, Any]], 
     return {"status": status, "contacted": contacted}
 
 
-def _refuse_mail(lead: Mapping[str, Any], fresh: Sequence[Mapping[str, Any]], region: str) -> dict[str, Any]:
+def _refuse_mail(lead: LeadDocument, fresh: Sequence[Mapping[str, Any]], region: str) -> LeadChanges:
     """Return the fields that refusals of mail set.
 
     They are statements, consent, and the changes of consent.
     """
-    sets: dict[str, Any] = {}
+    sets: LeadChanges = {}
     changes = list(lead.get("consentChanges") or ())
     for one in (one for one in fresh if "refusal" in one):
         said = _refusal_statement(lead, one)
         restated = restate({**lead, **sets}, [said], region)
         sets |= restated.set
         if restated.changed:
-            changed = {"cause": said.cause, "changed": restated.changed, "source": said.source, "reason": said.reason}
+            changed: ConsentChange = {
+                "cause": said.cause,
+                "changed": restated.changed,
+                "source": said.source,
+                "reason": said.reason,
+            }
             sets["consentChanges"] = changes = [*changes, changed][-CHANGES_MAX:]
     return sets
 
 
-def _refusal_statement(lead: Mapping[str, Any], one: Mapping[str, Any]) -> Statement:
-    address = email_key(one["refusal"]["address"]) or email_key((lead.get("contact") or {}).get("email"))
+def _refusal_statement(lead: LeadDocument, one: Mapping[str, Any]) -> Statement:
+    address = email_key(one["refusal"]["address"]) or email_key(text_of(part_of(lead, "contact"), "email"))
     # A row of an earlier release has the source as its author.
     source = one["refusal"].get("source", one["createdBy"])
     cause, at = one["refusal"].get("cause", one["_id"]), one["refusal"].get("at", one["at"])
     return Statement(EMAIL, address, given=False, at=at, source=source, cause=cause, reason=one["refusal"]["reason"])
 
 
-def change_caused_by(lead: Mapping[str, Any], cause: str) -> dict[str, Any] | None:
+def change_caused_by(lead: LeadDocument, cause: str) -> dict[str, Any] | None:
     """Return the `leads.updated` fields for the cause with this key; None without a change.
 
     The fields are `changed`, `by` and `reason`.
@@ -167,11 +173,14 @@ def change_caused_by(lead: Mapping[str, Any], cause: str) -> dict[str, Any] | No
     return {"changed": paths(consent["changed"]), "by": consent["source"], "reason": consent["reason"]}
 
 
-def _consent_changes(lead: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _consent_changes(lead: LeadDocument) -> list[ConsentChange]:
     """Return the consent changes that the lead remembers.
 
     An earlier release kept only one, of mail.
     """
     changes = list(lead.get("consentChanges") or ())
     old = lead.get("consentChange")
-    return [*changes, {**old, "changed": {EMAIL: {"from": old["from"], "to": False}}}] if old else changes
+    if not old:
+        return changes
+    changed: dict[str, ConsentShift] = {EMAIL: {"from": old["from"], "to": False}}
+    return [*changes, {"cause": old["cause"], "changed": changed, "source": old["source"], "reason": old["reason"]}]

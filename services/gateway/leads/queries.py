@@ -25,6 +25,7 @@ from shared.domain.consent.contact_permission import ConsentPolicy, may, why_not
 from shared.domain.consent.statements import CHANNELS
 from shared.domain.listing import Question, moment_key
 from shared.domain.stored.insights_documents import LeadRow
+from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.untyped import Document
 from shared.mongo.names import ACTIVITIES, LEAD_ROWS, LEADS, STEPS, TIMELINE
 from shared.mongo.storage import Storage
@@ -237,7 +238,7 @@ def _by_time(row: Mapping[str, Any]) -> tuple[datetime, str]:
     return row["dueAt"], row["_id"]
 
 
-def _step(row: Mapping[str, Any], lead: Mapping[str, Any], policy: ConsentPolicy) -> Document:
+def _step(row: Mapping[str, Any], lead: LeadDocument, policy: ConsentPolicy) -> Document:
     fields: Sequence[str] = ("sequenceId", "stepId", "dueAt", "state", "action", "why")
     view = {name: row[name] for name in fields if name in row}
     # A decided step is published, whatever the lead's status is now.

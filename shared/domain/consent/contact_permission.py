@@ -1,8 +1,7 @@
 """Whether mail or a call may go to a lead, and why (schemas/README.md#consent)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from shared.domain.consent.statements import (
     BOUNCED,
@@ -16,8 +15,8 @@ from shared.domain.consent.statements import (
     own_addresses,
     standing_of,
 )
-
-Document = Mapping[str, Any]
+from shared.domain.identity.normal_forms import part_of
+from shared.domain.stored.lead_document import LeadDocument
 
 CHANNEL_OF = {"email": EMAIL, "content": EMAIL, "call": PHONE}
 """The channel of each nurture action that needs consent; other actions need none."""
@@ -42,7 +41,7 @@ class Permission:
     why: str
 
 
-def may(channel: str, lead: Document, policy: ConsentPolicy) -> Permission:
+def may(channel: str, lead: LeadDocument, policy: ConsentPolicy) -> Permission:
     """Return whether this channel may be used for the lead, and why."""
     current = holding(lead, channel, policy.region)
     if current.given is None:
@@ -52,29 +51,29 @@ def may(channel: str, lead: Document, policy: ConsentPolicy) -> Permission:
     return Permission(allowed=True, why=f"{_AGREED[channel]} on {current.at:%Y-%m-%d}")
 
 
-def hindrance(action: str, lead: Document, policy: ConsentPolicy) -> str | None:
+def hindrance(action: str, lead: LeadDocument, policy: ConsentPolicy) -> str | None:
     """Return why a nurture step with this action can't go to the lead now, or None."""
     channel = CHANNEL_OF.get(action)
     if channel is None:
         return None
-    if not (lead.get("contact") or {}).get(channel):
+    if not part_of(lead, "contact").get(channel):
         return _NO_ADDRESS[channel]
     permission = may(channel, lead, policy)
     return None if permission.allowed else permission.why
 
 
-def departure(lead: Document, policy: ConsentPolicy) -> str | None:
+def departure(lead: LeadDocument, policy: ConsentPolicy) -> str | None:
     """Return why the person left nurture for good, or None. A later yes to mail lifts it."""
     left = departed(standing_of(lead), EMAIL, own_addresses(lead, policy.region)[EMAIL])
     return _REFUSALS[left["reason"]] if left else None
 
 
-def ended(lead: Document, policy: ConsentPolicy) -> str | None:
+def ended(lead: LeadDocument, policy: ConsentPolicy) -> str | None:
     """Return why nurture is over for the lead, or None."""
     return _OVER.get(lead["status"]) or departure(lead, policy)
 
 
-def why_not(action: str, lead: Document, policy: ConsentPolicy) -> str | None:
+def why_not(action: str, lead: LeadDocument, policy: ConsentPolicy) -> str | None:
     """Return why a scheduled step with this action will not go to the lead; None: it may."""
     return ended(lead, policy) or hindrance(action, lead, policy)
 

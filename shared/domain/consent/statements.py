@@ -8,10 +8,17 @@ captures and the activities keep the statements themselves.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from shared.domain.identity.normal_forms import email_key, phone_key
-from shared.domain.stored.lead_document import ConsentPart, ConsentRegister, ConsentShift, KeptRefusal, LeadChanges
+from shared.domain.stored.lead_document import (
+    ConsentPart,
+    ConsentRegister,
+    ConsentShift,
+    ContactPart,
+    KeptRefusal,
+    LeadChanges,
+    LeadDocument,
+)
 
 EMAIL, PHONE = "email", "phone"
 CHANNELS = (EMAIL, PHONE)
@@ -31,7 +38,6 @@ _YES, _UNDATED, _NO, _LEFT = "yes", "undated", "no", "left"
 """Kinds of registers. Leaving sets `_NO` and `_LEFT`; a plain no replaces only `_NO`."""
 
 Register = ConsentRegister
-Document = Mapping[str, Any]
 Addresses = Mapping[str, str | None]
 """A lead's own addresses in normal form, by channel."""
 
@@ -172,13 +178,13 @@ def refusals_at(registers: Iterable[Register], channel: str, address: str) -> li
     return [*kept, departure] if departure and departure not in kept else kept
 
 
-def own_addresses(lead: Document, region: str) -> Addresses:
+def own_addresses(lead: LeadDocument, region: str) -> Addresses:
     """Return the lead's addresses in normal form, by channel."""
-    contact = lead.get("contact") or {}
+    contact: ContactPart = lead.get("contact") or {}
     return {EMAIL: email_key(contact.get("email")), PHONE: phone_key(contact.get("phone"), region)}
 
 
-def standing_of(lead: Document) -> Sequence[Register]:
+def standing_of(lead: LeadDocument) -> Sequence[Register]:
     """Return the lead's registers; of an older release's lead, from consent and refusals."""
     if "standing" in lead:
         return [_today(one) for one in lead["standing"]]
@@ -192,28 +198,29 @@ def _today(register: Register) -> Register:
     return register if today in (address, None) else {**register, "address": today}
 
 
-def has_refused(lead: Document) -> bool:
+def has_refused(lead: LeadDocument) -> bool:
     """Return whether the lead has any no, to any channel, at any address."""
     return any(one["kind"] in (_NO, BOUNCED) for one in standing_of(lead))
 
 
-def _old_statements(lead: Document) -> Iterable[Statement]:
-    consent, changed = lead.get("consent") or {}, lead.get("consentChange")
+def _old_statements(lead: LeadDocument) -> Iterable[Statement]:
+    consent: ConsentPart = lead.get("consent") or {}
+    changed = lead.get("consentChange")
     # A refusal overwrote the statement about mail; `consentChange` kept it.
-    stated = {EMAIL: changed.get("from") if changed else consent.get(EMAIL), PHONE: consent.get(PHONE)}
+    stated = {EMAIL: changed.get("from") if changed else consent.get("email"), PHONE: consent.get("phone")}
     at, dated = consent.get("capturedAt") or lead.get("createdAt"), consent.get("capturedAt") is not None
     for channel, given in stated.items():
         if given is not None and at is not None:
             yield Statement(channel, None, given=given, at=at, source="", cause="", dated=dated)
 
 
-def _old_refusals(lead: Document) -> Iterable[Statement]:
+def _old_refusals(lead: LeadDocument) -> Iterable[Statement]:
     for one in lead.get("refusals") or ():
         at, source, cause = one.get("at") or lead["createdAt"], one.get("source", ""), one.get("cause", "")
         yield Statement(EMAIL, one["address"], given=False, at=at, source=source, cause=cause, reason=one["reason"])
 
 
-def restate(lead: Document, statements: Iterable[Statement], region: str) -> Restated:
+def restate(lead: LeadDocument, statements: Iterable[Statement], region: str) -> Restated:
     """Return the lead's consent after these statements, or, without any, after a new address."""
     own = own_addresses(lead, region)
     standing = fold(standing_of(lead), statements, own)
@@ -255,6 +262,6 @@ def _consent(standing: Iterable[Register], own: Addresses) -> ConsentPart:
     return shown
 
 
-def holding(lead: Document, channel: str, region: str) -> Effect:
+def holding(lead: LeadDocument, channel: str, region: str) -> Effect:
     """Return the consent for this channel at the lead's own address."""
     return effect(standing_of(lead), channel, own_addresses(lead, region)[channel])

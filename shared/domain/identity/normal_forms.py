@@ -107,7 +107,7 @@ def is_given(value: object) -> bool:
     return value is not None and not (isinstance(value, str) and value.strip().casefold() == NOT_GIVEN)
 
 
-def given_only(part: Mapping[str, Any] | None) -> dict[str, Any]:
+def given_only(part: Mapping[str, object] | None) -> dict[str, Any]:  # each field keeps its type
     """Return the given fields of a lead's `company` or `contact`, for messages."""
     return {name: value for name, value in (part or {}).items() if is_given(value)}
 
@@ -142,16 +142,28 @@ class Identity:
         return tuple(claim for claim in (self.person_claim, self.email_claim) if claim)
 
 
-def identity_of(lead: Mapping[str, Any], region: str) -> Identity:
+def part_of(lead: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """Return a part of a lead document, or of a capture in wire form; empty if it is missing."""
+    part = lead.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def text_of(part: Mapping[str, object], name: str) -> str | None:
+    """Return a text of such a part; None if it is missing."""
+    text = part.get(name)
+    return text if isinstance(text, str) else None
+
+
+def identity_of(lead: Mapping[str, object], region: str) -> Identity:
     """Return the identity of a lead document, or of a capture in wire form (camelCase)."""
-    contact, company = lead.get("contact") or {}, lead.get("company") or {}
+    contact, company = part_of(lead, "contact"), part_of(lead, "company")
     names = (
-        company_key(company.get("name")),
-        name_key(contact.get("firstName")),
-        name_key(contact.get("lastName")),
+        company_key(text_of(company, "name")),
+        name_key(text_of(contact, "firstName")),
+        name_key(text_of(contact, "lastName")),
     )
     complete = (names[0], names[1], names[2]) if names[0] and names[1] and names[2] else None
-    return Identity(email_key(contact.get("email")), phone_key(contact.get("phone"), region), complete)
+    return Identity(email_key(text_of(contact, "email")), phone_key(text_of(contact, "phone"), region), complete)
 
 
 @dataclass(frozen=True, slots=True)

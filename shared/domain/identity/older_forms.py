@@ -5,12 +5,19 @@ An older form can't be derived from today's form. These functions compute it fro
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import idna
 import phonenumbers
 
-from shared.domain.identity.normal_forms import Identity, company_words, email_key, is_given, search_form
+from shared.domain.identity.normal_forms import (
+    Identity,
+    company_words,
+    email_key,
+    is_given,
+    part_of,
+    search_form,
+    text_of,
+)
 
 OTHER_EMAIL = r"[^ -~]|xn--"
 OTHER_NAME = r"[^ -~]|[&`]|\b[aA][nN][dD]\b"
@@ -43,22 +50,22 @@ def _in_punycode(label: str) -> str:
         return label
 
 
-def older_claims(identity: Identity, lead: Mapping[str, Any], region: str) -> dict[str, str]:
+def older_claims(identity: Identity, lead: Mapping[str, object], region: str) -> dict[str, str]:
     """Map each older claim of a lead or capture to today's claim."""
     found: dict[str, str] = {}
-    contact = lead.get("contact") or {}
     if identity.email_claim:
-        found |= {f"email:{form}": identity.email_claim for form in older_emails(contact.get("email"))}
+        email = text_of(part_of(lead, "contact"), "email")
+        found |= {f"email:{form}": identity.email_claim for form in older_emails(email)}
     if identity.person_claim:
         before = _person(lead, region)
         found |= {before: identity.person_claim} if before and before != identity.person_claim else {}
     return found
 
 
-def _person(lead: Mapping[str, Any], region: str) -> str | None:
-    contact, company = lead.get("contact") or {}, lead.get("company") or {}
-    texts = (company.get("name"), contact.get("firstName"), contact.get("lastName"))
-    phone = contact.get("phone") or ""
+def _person(lead: Mapping[str, object], region: str) -> str | None:
+    contact, company = part_of(lead, "contact"), part_of(lead, "company")
+    texts = (text_of(company, "name"), text_of(contact, "firstName"), text_of(contact, "lastName"))
+    phone = text_of(contact, "phone") or ""
     if not _may_differ(phone, *texts):
         return None
     names = (_company(texts[0]), _name(texts[1]), _name(texts[2]))

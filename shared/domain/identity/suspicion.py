@@ -1,13 +1,13 @@
 """Suspicions: why two leads look like one person (schemas/README.md#leadssuspected)."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from math import prod
-from typing import Any
 
 from schemas.outputs import LeadSuspected
 from schemas.reasons import SuspicionReason as Reason
 from shared.domain.identity.normal_forms import company_key, identity_of, name_key
 from shared.domain.ids import derive
+from shared.domain.stored.lead_document import CompanyPart, ContactPart, LeadDocument
 
 _WEIGHTS = {Reason.EMAIL: 0.9, Reason.PHONE: 0.6, Reason.NAME: 0.4, Reason.COMPANY: 0.3, Reason.ADDRESS: 0.3}
 """The likelihood of one person by each reason alone."""
@@ -20,9 +20,7 @@ def pair_event_id(one: str, other: str) -> str:
     return derive("suspected", *sorted((one, other)))
 
 
-def suspicion(
-    one: Mapping[str, Any], other: Mapping[str, Any], claims: Iterable[str], region: str
-) -> LeadSuspected | None:
+def suspicion(one: LeadDocument, other: LeadDocument, claims: Iterable[str], region: str) -> LeadSuspected | None:
     """Return the suspicion that two leads are one person; None without a reason.
 
     `claims` are those that both leads have, though their documents may show other values.
@@ -41,18 +39,20 @@ def likelihood(reasons: Collection[Reason]) -> float:
     return round(1 - prod(1 - _WEIGHTS[reason] for reason in reasons), 3)
 
 
-def _shown(one: Mapping[str, Any], other: Mapping[str, Any], region: str) -> set[Reason]:
+def _shown(one: LeadDocument, other: LeadDocument, region: str) -> set[Reason]:
     """Return the reasons that both documents show. A missing value never matches."""
     first, second = _values(one, region), _values(other, region)
     return {reason for reason, value in first.items() if value and value == second[reason]}
 
 
-def _values(lead: Mapping[str, Any], region: str) -> dict[Reason, str | tuple[str, ...] | None]:
-    identity, contact = identity_of(lead, region), lead.get("contact") or {}
+def _values(lead: LeadDocument, region: str) -> dict[Reason, str | tuple[str, ...] | None]:
+    identity = identity_of(lead, region)
+    contact: ContactPart = lead.get("contact") or {}
+    company: CompanyPart = lead.get("company") or {}
     first, last = name_key(contact.get("firstName")), name_key(contact.get("lastName"))
     return {
         Reason.EMAIL: identity.email,
         Reason.PHONE: identity.phone,
         Reason.NAME: (first, last) if first and last else None,
-        Reason.COMPANY: company_key((lead.get("company") or {}).get("name")),
+        Reason.COMPANY: company_key(company.get("name")),
     }
