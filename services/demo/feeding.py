@@ -4,9 +4,8 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
 from schemas.base import CONTENT_TYPE, CloudEvent
 from schemas.topics import (
@@ -139,14 +138,15 @@ class OutsideWorld:
         everybody = all(seen[topic.name] >= created for topic in (SCORED, ASSIGNED, ENROLLED))
         return not self._open and everybody and not +self._bad
 
-    def _see(self, record: Any) -> list[FedRecord]:
+    def _see(self, record: ConsumerRecord[bytes, bytes]) -> list[FedRecord]:
+        value = record.value or b""
         if record.topic == DEADLETTER.name:
             self.progress.seen[record.topic] += 1
-            self._bad[record.value] -= 1
-            if record.value in self._valid:
-                self._end(self._valid[record.value])
+            self._bad[value] -= 1
+            if value in self._valid:
+                self._end(self._valid[value])
             return []
-        event = CloudEvent.model_validate_json(record.value)
+        event = CloudEvent.model_validate_json(value)
         if event.id in self._told:
             return []
         self._told.add(event.id)

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from schemas.base import ENVELOPE_LIMIT
 from schemas.reasons import DeadLetterReason
@@ -116,7 +115,7 @@ def _capture(person: DemoPerson, rng: random.Random, now: datetime, *, first: bo
     return event(CAPTURED, data, rng, at, source, key, person=person.number, disguise=name)
 
 
-def _company(person: DemoPerson, rng: random.Random, disguise: str) -> dict[str, Any]:
+def _company(person: DemoPerson, rng: random.Random, disguise: str) -> dict[str, object]:
     name = person.company
     if disguise == "legal suffix":
         name += rng.choice((" Inc.", ", LLC", " Ltd", " Co."))
@@ -133,7 +132,7 @@ def _company(person: DemoPerson, rng: random.Random, disguise: str) -> dict[str,
     }
 
 
-def _contact(person: DemoPerson, rng: random.Random, disguise: str) -> dict[str, Any]:
+def _contact(person: DemoPerson, rng: random.Random, disguise: str) -> dict[str, object]:
     email: str | None = person.email
     phone: str | None = person.phone
     first, last = person.first_name, person.last_name
@@ -161,7 +160,7 @@ def _without_accents(name: str) -> str:
     return name.translate(str.maketrans("éíóúáñøöüëèäå", "eiouanooueeaa")) if "ø" not in name else name
 
 
-def requirements(rng: random.Random) -> dict[str, Any]:
+def requirements(rng: random.Random) -> dict[str, object]:
     """Return random requirements of a lead."""
     return {
         "budget": rng.choice((0, 2_500, 10_000, 50_000)) if rng.random() < 0.5 else None,
@@ -171,8 +170,8 @@ def requirements(rng: random.Random) -> dict[str, Any]:
     }
 
 
-def _context(rng: random.Random, *, scanner: bool) -> dict[str, Any]:
-    territory = {"territory": rng.choice(words.TERRITORIES)}
+def _context(rng: random.Random, *, scanner: bool) -> dict[str, object]:
+    territory: dict[str, object] = {"territory": rng.choice(words.TERRITORIES)}
     if scanner:
         return territory | {
             "event": "NRA Show",
@@ -213,7 +212,7 @@ def _bad(kind: DeadLetterReason, people: tuple[DemoPerson, ...], rng: random.Ran
 
 def event(  # noqa: PLR0913 - an event's parts
     topic: Topic,
-    data: Mapping[str, Any],
+    data: Mapping[str, object],
     rng: random.Random,
     at: datetime,
     source: str,
@@ -239,7 +238,7 @@ def event(  # noqa: PLR0913 - an event's parts
     )
 
 
-def _without_none(value: Any) -> Any:
+def _without_none(value: object) -> object:
     if isinstance(value, Mapping):
         return {name: _without_none(one) for name, one in value.items() if one is not None}
     return value

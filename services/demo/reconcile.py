@@ -4,7 +4,6 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from schemas.base import CloudEvent
 from schemas.topics import (
@@ -35,6 +34,7 @@ from services.demo.generator import FedRecord, Scenario
 from shared.domain.consent.statements import REFUSALS
 from shared.kafka.client import Kafka
 from shared.kafka.reading import read_all
+from shared.mongo import names
 from shared.mongo.storage import Storage
 
 _OUTPUTS = (
@@ -84,20 +84,20 @@ class Reconciliation:
         return json.dumps({**asdict(self), "reconciled": self.reconciled}, indent=2)
 
 
-_STORED: dict[str, tuple[str, dict[str, Any]]] = {
-    "leads": ("leads", {}),
-    "captures": ("captures", {}),
-    "activities": ("activities", {}),
-    "triggers": ("activities", {"trigger": {"$exists": True}}),
-    "commands": ("commands", {}),
-    "scored": ("leads", {"score": {"$exists": True}}),
-    "owned": ("leads", {"assignedTo": {"$exists": True}}),
-    "enrolments": ("enrolments", {}),
-    "sent": ("nurture_steps", {"state": "sent"}),
-    "contacted": ("leads", {"contacted": {"$exists": True}}),
-    "refused": ("leads", {"consentChanges.reason": {"$in": list(REFUSALS)}}),
-    "converted": ("leads", {"status": "converted"}),
-    "waiting": ("orphans", {}),
+_STORED: Mapping[str, tuple[str, Mapping[str, object]]] = {
+    "leads": (names.LEADS, {}),
+    "captures": (names.CAPTURES, {}),
+    "activities": (names.ACTIVITIES, {}),
+    "triggers": (names.ACTIVITIES, {"trigger": {"$exists": True}}),
+    "commands": (names.COMMANDS, {}),
+    "scored": (names.LEADS, {"score": {"$exists": True}}),
+    "owned": (names.LEADS, {"assignedTo": {"$exists": True}}),
+    "enrolments": (names.ENROLMENTS, {}),
+    "sent": (names.STEPS, {"state": "sent"}),
+    "contacted": (names.LEADS, {"contacted": {"$exists": True}}),
+    "refused": (names.LEADS, {"consentChanges.reason": {"$in": list(REFUSALS)}}),
+    "converted": (names.LEADS, {"status": "converted"}),
+    "waiting": (names.PENDING_EVENTS, {}),
 }
 
 
@@ -205,8 +205,8 @@ async def _read(kafka: Kafka, ours: set[str | None]) -> _Events:
 
 async def _dead(kafka: Kafka, sent: Sequence[FedRecord]) -> tuple[Counter[str], Counter[str]]:
     """Count the dead letters of fed records by reason: expected ones, and events that expired."""
-    meant: Counter[Any] = Counter(fed.value for fed in sent if fed.expect)
-    waited: Counter[Any] = Counter(fed.value for fed in sent if not fed.expect)
+    meant: Counter[bytes | None] = Counter(fed.value for fed in sent if fed.expect)
+    waited: Counter[bytes | None] = Counter(fed.value for fed in sent if not fed.expect)
     dead, late = Counter[str](), Counter[str]()
     async for record in read_all(kafka, [DEADLETTER.name]):
         reason = next(value.decode() for name, value in record.headers if name == "x-reason")

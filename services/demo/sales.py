@@ -1,8 +1,8 @@
 """What sales, mailers and the privacy desk do with the leads, from the seed."""
 
 import random
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 from schemas.reasons import DeadLetterReason
 from schemas.topics import ACTIVITIES, CONVERT, ENGAGEMENTS, ERASE, QUALIFY, UPDATE, Topic
@@ -88,7 +88,7 @@ def _of_person(scenario: Scenario, number: int, what: str) -> random.Random:
     return random.Random(f"{scenario.seed}/{number}/{what}")  # noqa: S311 - reproducible on purpose
 
 
-def _named(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str | None) -> dict[str, Any]:
+def _named(scenario: Scenario, rng: random.Random, number: int | None, lead_id: str | None) -> dict[str, object]:
     person = scenario.people[number] if number is not None else None
     by_email = person is not None and person.by_email and (lead_id is None or rng.random() < 0.4)
     return {"email": person.email.upper()} if by_email and person else {"leadId": lead_id}
@@ -130,7 +130,7 @@ def _bant(scenario: Scenario, rng: random.Random, number: int, lead_id: str) -> 
 
 
 def _update(
-    scenario: Scenario, rng: random.Random, number: int | None, lead_id: str, what: dict[str, Any]
+    scenario: Scenario, rng: random.Random, number: int | None, lead_id: str, what: Mapping[str, object]
 ) -> FedRecord:
     return _command(scenario, UPDATE, rng, number, lead_id, what)
 
@@ -143,7 +143,7 @@ def _convert(scenario: Scenario, rng: random.Random, number: int | None, lead_id
 
 
 def _command(  # noqa: PLR0913 - a command's parts
-    scenario: Scenario, topic: Topic, rng: random.Random, number: int | None, lead_id: str, what: dict[str, Any]
+    scenario: Scenario, topic: Topic, rng: random.Random, number: int | None, lead_id: str, what: Mapping[str, object]
 ) -> FedRecord:
     data = {"leadId": lead_id, "requestedBy": rng.choice(words.SALES), **what}
     return _of(scenario, topic, data, rng, number, lead_id)
@@ -152,11 +152,11 @@ def _command(  # noqa: PLR0913 - a command's parts
 def _of(  # noqa: PLR0913 - an event's parts
     scenario: Scenario,
     topic: Topic,
-    data: dict[str, Any],
+    data: Mapping[str, object],
     rng: random.Random,
     number: int | None,
     key: str | None,
     *,
     source: str = _SCREEN,
 ) -> FedRecord:
-    return event(topic, data, rng, scenario.now, source, key or data["email"], person=number)
+    return event(topic, data, rng, scenario.now, source, key or str(data["email"]), person=number)

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date, datetime, time
 from itertools import islice
-from typing import Any
 
 from python_calamine import (
     CalamineError,
@@ -116,7 +115,7 @@ def _rows(sheet: CalamineSheet) -> Iterator[SourceRow]:
             yield SourceRow(number, texts)
 
 
-def _text(cell: Any) -> str:
+def _text(cell: object) -> str:
     if isinstance(cell, str):
         return cell
     if isinstance(cell, bool):
@@ -134,7 +133,7 @@ def _decimal(cell: float) -> str:
     return f"{text}0" if _THREE_DECIMALS.fullmatch(text) else text
 
 
-def _print(value: Any) -> None:
+def _print(value: object) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=True) + "\n")
 
 

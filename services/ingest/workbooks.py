@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from services.ingest.domain.tables.table import SourceRow, SourceTable, UnreadableTable, find_table
 
@@ -43,15 +43,17 @@ def _table(reader: subprocess.Popen[bytes], file: Path, sheet: str | None) -> So
     return find_table(_rows(lines, reader, file), notes=notes)
 
 
-def _rows(lines: Iterator[Any], reader: subprocess.Popen[bytes], file: Path) -> Iterator[SourceRow]:
+def _rows(lines: Iterator[object], reader: subprocess.Popen[bytes], file: Path) -> Iterator[SourceRow]:
     for line in lines:
         if line is None:
             return
+        if not isinstance(line, list):
+            break
         yield SourceRow(line[0], tuple(line[1]))
     raise _failed(reader, file)
 
 
-def _lines(output: IO[bytes] | None, file: Path) -> Iterator[Any]:
+def _lines(output: IO[bytes] | None, file: Path) -> Iterator[object]:
     size = 0
     for line in output or ():
         size += len(line)

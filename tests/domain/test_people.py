@@ -140,7 +140,8 @@ def test_a_channel_may_speak_for_somebody_and_a_person_for_nobody_else() -> None
     call = {"activity": {"type": "call", "createdBy": "sam"}}
     assert capture_events.as_sent(ACTIVITIES, call, None, "crm") == call
     assert capture_events.as_sent(ACTIVITIES, {"activity": {}}, None, "crm")["activity"] == {"createdBy": "crm"}
-    assert capture_events.as_sent(ACTIVITIES, call, None, "kim", in_person=True)["activity"]["createdBy"] == "kim"
+    signed = capture_events.as_sent(ACTIVITIES, call, None, "kim", in_person=True)["activity"]
+    assert signed == {"type": "call", "createdBy": "kim"}
     assert capture_events.as_sent(ACTIVITIES, {"activity": 7}, None, "kim", in_person=True) == {"activity": 7}
     asked = capture_events.as_sent(QUALIFY, {"requestedBy": "sam"}, "lead-1", "kim", in_person=True)
     assert asked == {"requestedBy": "kim", "leadId": "lead-1"}

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import pydantic_core
 
@@ -71,11 +70,11 @@ def _lines(body: bytes, terms: Terms) -> Iterator[JudgedLine]:
             yield unreadable_line(number, "is not JSON in UTF-8")
 
 
-def _json(text: bytes) -> Any:
+def _json(text: bytes) -> object:
     return pydantic_core.from_json(text.removeprefix(_BOM), allow_inf_nan=False)
 
 
-def _item(number: int, item: Any, terms: Terms) -> JudgedLine:
+def _item(number: int, item: object, terms: Terms) -> JudgedLine:
     return (
         judge_item(number, item, terms) if isinstance(item, dict) else unreadable_line(number, "must be a JSON object")
     )

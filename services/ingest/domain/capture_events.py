@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
-from typing import Any
 
 import pydantic_core
 from pydantic import ValidationError
@@ -40,7 +39,7 @@ class Invalid(Permanent):
         self.faults = faults
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: bytes) -> object:
     """Return the JSON value in `body`. Raises `Invalid`, also if it can't be stored."""
     try:
         value = pydantic_core.from_json(body, allow_inf_nan=False)
@@ -51,7 +50,7 @@ def parse_json(body: bytes) -> Any:
     return value
 
 
-def parse_json_object(body: bytes) -> dict[str, Any]:
+def parse_json_object(body: bytes) -> dict[str, object]:
     """Return the JSON object in `body`. Raises `Invalid`."""
     value = parse_json(body)
     if not isinstance(value, dict):
@@ -59,7 +58,7 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def json_flaw_of(value: Any, levels: int = DEPTH_MAX) -> str | None:
+def json_flaw_of(value: object, levels: int = DEPTH_MAX) -> str | None:
     """Return why a JSON value can't be read or stored; None if it can.
 
     `levels` is the greatest depth allowed.
@@ -78,7 +77,7 @@ def json_flaw_of(value: Any, levels: int = DEPTH_MAX) -> str | None:
     return next(filter(None, (json_flaw_of(part, levels - 1) for part in parts)), None)
 
 
-def payload_of(topic: Topic, data: Mapping[str, Any], region: str) -> Model:
+def payload_of(topic: Topic, data: Mapping[str, object], region: str) -> Model:
     """Return the payload as each reader of the topic will see it. Raises `Invalid`."""
     try:
         return topic.model.model_validate(data, context={"region": region})
@@ -114,7 +113,7 @@ def event_of(  # noqa: PLR0913 - an event's parts, each by name
     return Outgoing(topic.name, key.encode() if key else None, value, {"content-type": CONTENT_TYPE})
 
 
-def _person(payload: Model, data: Mapping[str, Any], region: str) -> str | None:
+def _person(payload: Model, data: Mapping[str, object], region: str) -> str | None:
     """Return the key of an event without a lead id: the normalised e-mail, else the phone.
 
     See schemas/README.md#keys.
@@ -132,7 +131,7 @@ def check_event_id(given: str) -> str:
     return given
 
 
-def with_consent(data: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def with_consent(data: Mapping[str, object], now: datetime) -> dict[str, object]:
     """Return the capture with the time and wording of its consent, also in its `context`."""
     given = data.get("consent")
     if isinstance(given, dict) and any(given.get(name) for name in ("email", "phone")):
@@ -140,7 +139,7 @@ def with_consent(data: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     return _with_wording(data)
 
 
-def with_batch_consent(data: Mapping[str, Any]) -> dict[str, Any]:
+def with_batch_consent(data: Mapping[str, object]) -> dict[str, object]:
     """Return a batch or import line; consent without a date is marked as undated."""
     given = data.get("consent")
     if isinstance(given, dict) and _is_missing(given.get("capturedAt")):
@@ -148,12 +147,12 @@ def with_batch_consent(data: Mapping[str, Any]) -> dict[str, Any]:
     return _with_wording(data)
 
 
-def _is_missing(value: Any) -> bool:
+def _is_missing(value: object) -> bool:
     """Return whether the model treats the value as missing; a blank text is missing."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _with_wording(data: Mapping[str, Any]) -> dict[str, Any]:
+def _with_wording(data: Mapping[str, object]) -> dict[str, object]:
     consent, context = data.get("consent"), data.get("context")
     if not isinstance(consent, dict):
         return dict(data)
@@ -164,18 +163,18 @@ def _with_wording(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_sent(
-    topic: Topic, data: Mapping[str, Any], lead_id: str | None, who: str, *, in_person: bool = False
-) -> dict[str, Any]:
+    topic: Topic, data: Mapping[str, object], lead_id: str | None, who: str, *, in_person: bool = False
+) -> dict[str, object]:
     """Return a command or an activity of the path's lead; `who` is who requested or did it.
 
     An API key may name another person on whose behalf it acts. A signed-in user acts `in_person` and may not.
     """
-    if topic is ACTIVITIES and isinstance(data.get("activity"), dict):
-        return {**data, "activity": _signed(data["activity"], "createdBy", who, always=in_person)}
+    if topic is ACTIVITIES and isinstance(activity := data.get("activity"), dict):
+        return {**data, "activity": _signed(activity, "createdBy", who, always=in_person)}
     if lead_id is None or topic is CAPTURED:
         return dict(data)
     return {**_signed(data, "requestedBy", who, always=in_person), "leadId": lead_id}
 
 
-def _signed(data: Mapping[str, Any], name: str, who: str, *, always: bool) -> dict[str, Any]:
+def _signed(data: Mapping[str, object], name: str, who: str, *, always: bool) -> dict[str, object]:
     return {**data, name: who} if always else {name: who, **data}

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from services.ingest.domain.capture_events import DEPTH_MAX, Fault, json_flaw_of, with_batch_consent
 from services.ingest.domain.fitting import fit_context, put_entry
@@ -27,7 +26,7 @@ class CellOrigins:
     """
 
     place: Callable[[str], str]
-    raw: Callable[[str], Any]
+    raw: Callable[[str], object]
     spare: Sequence[tuple[str, str, str]] = ()
 
 
@@ -35,8 +34,8 @@ class CellOrigins:
 class Draft:
     """An unfinished capture. It drops unusable values and remembers where they came from."""
 
-    data: dict[str, Any]
-    context: dict[str, Any]
+    data: dict[str, object]
+    context: dict[str, object]
     origin: CellOrigins
     spare: list[tuple[str, str, str]]
     warnings: list[Notice] = field(default_factory=list)
@@ -44,7 +43,7 @@ class Draft:
     defaulted: bool = False
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], origin: CellOrigins) -> "Draft":
+    def of(cls, values: Mapping[str, object], origin: CellOrigins) -> "Draft":
         """Start a draft with the given values."""
         data = {name: dict(part) if isinstance(part, Mapping) else part for name, part in values.items()}
         context = data.pop("context", None)
@@ -53,19 +52,21 @@ class Draft:
             draft.put_aside("context", context, "is not an object")
         return draft
 
-    def get(self, path: str) -> Any:
+    def get(self, path: str) -> object:
         """Return the value at a path; None if there is none."""
         section, _, name = path.partition(".")
         part = self.data.get(section)
         return part.get(name) if name and isinstance(part, dict) else None if name else part
 
-    def set(self, path: str, value: Any) -> None:
+    def set(self, path: str, value: object) -> None:
         """Set the value at a path."""
         section, _, name = path.partition(".")
-        if name:
-            self.data.setdefault(section, {})[name] = value
-        else:
+        if not name:
             self.data[section] = value
+        elif isinstance(part := self.data.get(section), dict):
+            part[name] = value
+        else:
+            self.data[section] = {name: value}
 
     def drop(self, path: str) -> None:
         """Remove the value at a path."""
@@ -79,7 +80,7 @@ class Draft:
         """Add a warning about the value at a path."""
         self.warnings.append(Notice(self.origin.place(path), message, unread))
 
-    def put_aside(self, path: str, value: Any, why: str) -> None:
+    def put_aside(self, path: str, value: object, why: str) -> None:
         """Keep a value in the context instead of at its path, and warn."""
         self.drop(path)
         if json_flaw_of(value, DEPTH_MAX - 1):
@@ -99,14 +100,15 @@ class Draft:
         self.set(path, text[: most - 1] + "…")
         self.warn(path, f"is longer than {most} characters, and was cut; the full text is {KEPT}")
 
-    def wire(self) -> tuple[dict[str, Any], tuple[str, ...]]:
+    def wire(self) -> tuple[dict[str, object], tuple[str, ...]]:
         """Return the capture in wire form, and the names of context entries that were cut."""
         context = dict(self.context)
         for column, _, text in self.spare:
             put_entry(context, entry_of(column), text)
         filled = {name: part for name, part in self.data.items() if part not in ({}, None)}
         wire = with_batch_consent({**filled, "context": context})
-        fit, cut = fit_context(wire["context"])
+        worded = wire["context"]
+        fit, cut = fit_context(worded if isinstance(worded, dict) else context)
         return {**wire, "context": fit or None}, cut
 
 

@@ -1,7 +1,6 @@
 """Fit a context into its bounds: the longest entries are cut, nothing is refused. Pure."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic_core import to_json
 
@@ -15,11 +14,11 @@ _CUT = "…"
 _SHORT = 16
 
 
-def fit_context(context: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def fit_context(context: Mapping[str, object]) -> tuple[dict[str, object], tuple[str, ...]]:
     """Return the context within its bounds, and the names of entries that were cut or dropped."""
     if _fits(context):
         return dict(context), ()
-    kept: dict[str, Any] = {}
+    kept: dict[str, object] = {}
     lost = []
     for name, value in context.items():
         if flaw_in({"name": value}) is None:
@@ -30,7 +29,7 @@ def fit_context(context: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, 
     return shortened, (*lost, *cut)
 
 
-def put_entry(context: dict[str, Any], name: str, value: Any) -> str:
+def put_entry(context: dict[str, object], name: str, value: object) -> str:
     """Put an entry into the context under a valid, unused name; return that name."""
     base = name = context_name(name) or "unnamed"
     number = 1
@@ -41,7 +40,7 @@ def put_entry(context: dict[str, Any], name: str, value: Any) -> str:
     return name
 
 
-def _fits(context: Mapping[str, Any]) -> bool:
+def _fits(context: Mapping[str, object]) -> bool:
     return (
         len(context) <= CONTEXT_ENTRIES
         and not any("." in name for name in context)
@@ -50,7 +49,7 @@ def _fits(context: Mapping[str, Any]) -> bool:
     )
 
 
-def _joined(context: dict[str, Any]) -> dict[str, Any]:
+def _joined(context: dict[str, object]) -> dict[str, object]:
     if len(context) <= CONTEXT_ENTRIES:
         return context
     entries = list(context.items())
@@ -58,16 +57,16 @@ def _joined(context: dict[str, Any]) -> dict[str, Any]:
     return dict(entries[:room]) | {MORE: "; ".join(f"{name}: {_as_text(value)}" for name, value in entries[room:])}
 
 
-def _with_short_names(context: dict[str, Any]) -> dict[str, Any]:
+def _with_short_names(context: dict[str, object]) -> dict[str, object]:
     if sum(len(to_json(name)) for name in context) <= CONTEXT_BYTES // 2:
         return context
-    short: dict[str, Any] = {}
+    short: dict[str, object] = {}
     for name, value in context.items():
         put_entry(short, name[:_SHORT], value)
     return short
 
 
-def _shortened(context: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _shortened(context: dict[str, object]) -> tuple[dict[str, object], list[str]]:
     sizes = {name: len(to_json(value)) for name, value in context.items()}
     room = CONTEXT_BYTES - (len(to_json(context)) - sum(sizes.values()))
     if sum(sizes.values()) <= room:
@@ -87,7 +86,7 @@ def _level(sizes: list[int], room: int) -> int:
     return sizes[-1]
 
 
-def _cut(value: Any, size: int) -> str:
+def _cut(value: object, size: int) -> str:
     """Return the start of a value's text that has at most this size as JSON."""
     text = _as_text(value)[: max(0, size)]
     while text and len(to_json(text + _CUT)) > size:
@@ -96,5 +95,5 @@ def _cut(value: Any, size: int) -> str:
     return text + _CUT if text else ""
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: object) -> str:
     return value if isinstance(value, str) else to_json(value).decode()

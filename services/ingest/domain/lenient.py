@@ -6,7 +6,7 @@ A value that can't be used goes to the context under its column's name, with a w
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -68,7 +68,7 @@ _M = TypeVar("_M", bound=BaseModel)
 _Reader = Callable[[str], tuple[str, str] | None]
 
 
-def try_validate(model: type[_M], data: Mapping[str, Any], region: str) -> _M | list[Fault]:
+def try_validate(model: type[_M], data: Mapping[str, object], region: str) -> _M | list[Fault]:
     """Return the model's instance, or all faults of the data."""
     try:
         return model.model_validate(data, context={"region": region})
@@ -86,7 +86,7 @@ class LenientResult:
 
 
 def capture_from(  # noqa: PLR0913 - what holds for a line, each by name
-    values: Mapping[str, Any],
+    values: Mapping[str, object],
     origin: CellOrigins,
     *,
     region: str,
@@ -131,8 +131,9 @@ def _leave_out_unstorable(draft: Draft) -> None:
         if not isinstance(part, dict):
             draft.put_aside(name, part, "is not an object")
             continue
-        draft.data[name] = {key: value for key, value in part.items() if key in _FIELDS[name]}
-        for key in [key for key, value in draft.data[name].items() if json_flaw_of(value, DEPTH_MAX - 2)]:
+        known = {key: value for key, value in part.items() if key in _FIELDS[name]}
+        draft.data[name] = known
+        for key in [key for key, value in known.items() if json_flaw_of(value, DEPTH_MAX - 2)]:
             draft.put_aside(f"{name}.{key}", part[key], "can't be stored")
     for key in [key for key, value in draft.context.items() if json_flaw_of(key) or json_flaw_of(value, DEPTH_MAX - 2)]:
         draft.context = {name: value for name, value in draft.context.items() if name != key}
@@ -142,10 +143,10 @@ def _leave_out_unstorable(draft: Draft) -> None:
 def _leave_out_nothing(draft: Draft) -> None:
     """Treat words for nothing as blank."""
     for section in _SECTIONS:
-        part = draft.data.get(section) or {}
+        part = draft.data.get(section)
         draft.data[section] = {
             name: value
-            for name, value in part.items()
+            for name, value in (part.items() if isinstance(part, dict) else ())
             if value is not None and not (isinstance(value, str) and is_nothing(value, f"{section}.{name}"))
         }
     source = draft.get("source")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic_core import to_json
@@ -100,7 +100,7 @@ class _Attributes(BaseModel):
     time: Annotated[Moment, AfterValidator(_representable)] | None = None
 
 
-def judge_item(line: int, item: Mapping[str, Any], terms: Terms, *, own_id: bool = True) -> JudgedLine:
+def judge_item(line: int, item: Mapping[str, object], terms: Terms, *, own_id: bool = True) -> JudgedLine:
     """Judge a capture in wire form, which may state its `id` and `time`.
 
     Without `own_id` a stated id is content like the rest, and the event's id derives from all of it.
@@ -128,21 +128,22 @@ def judge_row(
     origin = _origin(cells, texts, reading)
     values = _line_values({**cells.data, "id": cells.id, "time": cells.time}, terms)
     derived = derive("capture", json.dumps(values, sort_keys=True))
-    if cells.refused and (cells.time or any(cells.refused) or "capturedAt" in values["consent"]):
+    consent = values.get("consent") if cells.refused else None
+    if isinstance(consent, dict) and (cells.time or any(cells.refused) or "capturedAt" in consent):
         # This comes after the id: the same row in a newer file is the same capture.
-        values["consent"] = date_refusals(values["consent"], cells.refused, terms.now)
+        values["consent"] = date_refusals(consent, cells.refused, terms.now)
     line = _judge_values(row.line, values, origin, terms, derived, own_id=own_id)
     if row.remark is None or not isinstance(line, ValidLine):
         return line
     return replace(line, warnings=(*line.warnings, Notice(WHOLE, row.remark)))
 
 
-def _line_values(item: Mapping[str, Any], terms: Terms) -> dict[str, Any]:
+def _line_values(item: Mapping[str, object], terms: Terms) -> dict[str, object]:
     values = {name: item[name] for name in (*_SECTIONS, *_Attributes.model_fields) if item.get(name) is not None}
     return {"source": terms.default_source, **values} if terms.default_source else values
 
 
-def _with_answers(values: dict[str, Any]) -> dict[str, Any]:
+def _with_answers(values: dict[str, object]) -> dict[str, object]:
     """Return the item with consent words such as "unsubscribed" read as yes or no."""
     consent = values.get("consent")
     if not isinstance(consent, dict):
@@ -164,7 +165,7 @@ def _origin(cells: RowCapture, texts: Mapping[str, str], reading: TableReading) 
 
 
 def _judge_values(  # noqa: PLR0913 - a line's parts, each by name
-    line: int, values: Mapping[str, Any], origin: CellOrigins, terms: Terms, derived: str, *, own_id: bool
+    line: int, values: Mapping[str, object], origin: CellOrigins, terms: Terms, derived: str, *, own_id: bool
 ) -> JudgedLine:
     attributes = _attributes(values)
     made = capture_from(
@@ -181,7 +182,7 @@ def _judge_values(  # noqa: PLR0913 - a line's parts, each by name
     return ValidLine(line, made.capture, id_, attributes.time or terms.now, made.warnings, made.defaulted)
 
 
-def _unkept(values: Mapping[str, Any], place: Callable[[str], str]) -> tuple[Fault, ...]:
+def _unkept(values: Mapping[str, object], place: Callable[[str], str]) -> tuple[Fault, ...]:
     consent = values.get("consent")
     if not isinstance(consent, dict):
         return ()
@@ -190,7 +191,7 @@ def _unkept(values: Mapping[str, Any], place: Callable[[str], str]) -> tuple[Fau
     return tuple(Fault(place(path), UNKEPT[path]) for path in refused)
 
 
-def _attributes(values: Mapping[str, Any]) -> _Attributes:
+def _attributes(values: Mapping[str, object]) -> _Attributes:
     """Return the usable `id` and `time`."""
     named = {
         name: values[name] for name in _Attributes.model_fields if name in values and not json_flaw_of(values[name])

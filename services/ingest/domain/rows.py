@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
-from typing import Any
 
 from schemas.lead import CompanySize, Source
 from services.ingest.domain.columns.header_text import clean_header
@@ -26,7 +25,7 @@ _INSTEAD = {
     "context.consentWording": "consent.wording",
     "time": "date",
 }
-_READERS: dict[str, Callable[[str], Any]] = {
+_READERS: dict[str, Callable[[str], object]] = {
     "source": lambda text: blanks.match_choice(text, list(Source)),
     "company.size": lambda text: blanks.match_choice(text, list(CompanySize)),
     "requirements.decisionMakers": blanks.split_list,
@@ -50,7 +49,7 @@ class RowCapture:
     `time` is ISO 8601.
     """
 
-    data: dict[str, Any]
+    data: dict[str, object]
     id: str | None
     time: str | None
     headers: Mapping[str, str] = field(default_factory=dict, compare=False)
@@ -64,6 +63,7 @@ class RowCapture:
 
 
 _Filled = tuple[SourceColumn, str]
+_Read = tuple[SourceColumn, str | bool | None]
 
 
 def capture_of(
@@ -77,31 +77,31 @@ def capture_of(
     """
     filled = _filled(cells, reading.columns)
     read = {path: _read(path, of_path) for path, of_path in filled.items()}
-    values = {path: value for path, (_, value) in read.items() if value is not None}
+    values: dict[str, object] = {path: value for path, (_, value) in read.items() if value is not None}
     headers = {path: column.header for path, (column, _) in read.items()}
     spare = tuple(one for path, of_path in filled.items() for one in _spare(path, of_path))
     orders = {path: reading.dates.get(header) for path, header in headers.items()}
-    event_id, time, date = values.pop("id", None), values.pop("time", ""), values.pop("date", "")
-    whole = values.pop("contact.name", "")
+    event_id = _popped(values, "id") or None
+    time, date, whole = (_popped(values, path) for path in ("time", "date", "contact.name"))
     first, last = _names(whole, values)
     otherwise = {"contact.firstName": first, "contact.lastName": last, "source": default_source}
     values = {path: text for path, text in otherwise.items() if text} | values
     if whole and not _is_used(whole, values):
         spare = (*spare, SpareCell(headers["contact.name"], "contact.name", whole))
     for path in AMOUNTS & values.keys():
-        number = parse_amount(values[path], reading.decimals.get(headers[path]))
+        number = parse_amount(_text(values, path), reading.decimals.get(headers[path]))
         values[path] = values[path] if number is None else number
     if date and time and not moment_reading.is_time(time, orders.get("time")):
         spare = (*spare, SpareCell(headers["time"], "time", time))
     refused = _refusal_dates(filled, read, headers.get("consent.capturedAt", ""), zone)
-    if given := values.get("consent.capturedAt"):
+    if given := _text(values, "consent.capturedAt"):
         spare = (*spare, SpareCell(headers["consent.capturedAt"], "consent.capturedAt", given)) if refused else spare
         values["consent.capturedAt"] = moment_reading.parse_moment(given, zone, orders["consent.capturedAt"]) or given
     at = moment_reading.combine_moment(date, time, zone, (orders.get("date"), orders.get("time")))
     return RowCapture(_nested(values), event_id, at or f"{date} {time}".strip() or None, headers, spare, refused)
 
 
-def date_refusals(consent: Mapping[str, Any], refused: Sequence[str | None], now: datetime) -> dict[str, Any]:
+def date_refusals(consent: Mapping[str, object], refused: Sequence[str | None], now: datetime) -> dict[str, object]:
     """Return the consent of a row whose refusals are a state at the time of its file, `now`.
 
     The consent is never older than these refusals. A yes beside them gets no date, since none would be reliable.
@@ -113,7 +113,9 @@ def date_refusals(consent: Mapping[str, Any], refused: Sequence[str | None], now
 
 def without_agreement(cells: RowCapture, texts: Mapping[str, str]) -> RowCapture:
     """Return the consent without a yes; the text that states it is kept."""
-    consent = cells.data.get("consent") or {}
+    consent = cells.data.get("consent")
+    if not isinstance(consent, dict):
+        return cells
     agreed = {cells.headers[path] for path in CONSENTS if consent.get(path.removeprefix("consent.")) is True}
     if not agreed:
         return cells
@@ -128,16 +130,27 @@ def without_nothing(cells: Mapping[str, str], columns: Sequence[SourceColumn]) -
     return {column.header: text for column, text in clean if text and not is_nothing(text, column.path or "")}
 
 
-def _names(whole: str, values: Mapping[str, Any]) -> tuple[str, str]:
+def _text(values: Mapping[str, object], path: str) -> str:
+    found = values.get(path)
+    return found if isinstance(found, str) else ""
+
+
+def _popped(values: dict[str, object], path: str) -> str:
+    text = _text(values, path)
+    values.pop(path, None)
+    return text
+
+
+def _names(whole: str, values: Mapping[str, object]) -> tuple[str, str]:
     """Split a whole name into first and last; drop a lone word that is already the last name."""
     first, last = blanks.split_name(whole)
-    known = not last and blanks.spelling_key(first) == blanks.spelling_key(values.get("contact.lastName", ""))
+    known = not last and blanks.spelling_key(first) == blanks.spelling_key(_text(values, "contact.lastName"))
     return ("", "") if known else (first, last)
 
 
-def _is_used(whole: str, values: Mapping[str, Any]) -> bool:
+def _is_used(whole: str, values: Mapping[str, object]) -> bool:
     """Return whether first and last name contain every word of the whole name."""
-    named = {blanks.spelling_key(values.get(path, "")) for path in ("contact.firstName", "contact.lastName")}
+    named = {blanks.spelling_key(_text(values, path)) for path in ("contact.firstName", "contact.lastName")}
     return all(any(blanks.spelling_key(word) in name for name in named) for word in whole.split())
 
 
@@ -150,7 +163,7 @@ def _filled(cells: Mapping[str, str], columns: Sequence[SourceColumn]) -> dict[s
     return filled
 
 
-def _read(path: str, filled: Sequence[_Filled]) -> tuple[SourceColumn, Any]:
+def _read(path: str, filled: Sequence[_Filled]) -> _Read:
     """Return the column that wins for one path, and its value; None if it states nothing."""
     first, text = filled[0]
     if path in CONSENTS:
@@ -167,7 +180,7 @@ def _read_consent(column: SourceColumn, text: str) -> bool | str | None:
 
 
 def _refusal_dates(
-    filled: Mapping[str, Sequence[_Filled]], read: Mapping[str, tuple[SourceColumn, Any]], day_of: str, zone: tzinfo
+    filled: Mapping[str, Sequence[_Filled]], read: Mapping[str, _Read], day_of: str, zone: tzinfo
 ) -> tuple[str | None, ...]:
     """Return when the refusals began that the file shows as a state; None where it is unknown.
 
@@ -193,14 +206,16 @@ def _spare(path: str, filled: Sequence[_Filled]) -> list[SpareCell]:
     return [SpareCell(column.header, path, text) for column, text in filled[1:] if text.casefold() != counts]
 
 
-def _nested(found: Mapping[str, Any]) -> dict[str, Any]:
-    data: dict[str, Any] = {}
+def _nested(found: Mapping[str, object]) -> dict[str, object]:
+    data: dict[str, object] = {}
+    sections: dict[str, dict[str, object]] = {}
     for path, cell in found.items():
         section, _, name = ALIASES.get(path, path).partition(".")
         reader = _READERS.get(path)
-        value = reader(cell) if reader else cell
+        value = reader(cell) if reader and isinstance(cell, str) else cell
         if name:
-            data.setdefault(section, {})[name] = value
+            data[section] = part = sections.setdefault(section, {})
+            part[name] = value
         else:
             data[section] = value
     return data

@@ -50,7 +50,7 @@ def capture_in(fields: Mapping[str, Sequence[str]]) -> dict[str, object]:
     cells = {column.header: _joined(column.path or "", fields[column.header]) for column in columns}
     found = capture_of(cells, TableReading(columns), None)
     aside = [(spare.header, spare.text) for spare in found.spare]
-    consent = dict(found.data.get("consent") or {})
+    consent = dict(_part(found.data, "consent"))
     for path in CONSENTS:
         name = path.removeprefix("consent.")
         if isinstance(text := consent.get(name), str):
@@ -58,7 +58,7 @@ def capture_in(fields: Mapping[str, Sequence[str]]) -> dict[str, object]:
             consent[name] = None
     if not aside:
         return found.data
-    context = dict(found.data.get("context") or {})
+    context = dict(_part(found.data, "context"))
     for header, text in aside:
         put_entry(context, entry_of(header), text)
     return {**found.data, "context": fit_context(context)[0], **({"consent": consent} if consent else {})}

@@ -1,11 +1,10 @@
 """The column names of common files, from the data file beside this module."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -59,7 +58,7 @@ def known_headers() -> KnownHeaders:
     return KnownHeaders(meanings, elsewhere, _slips(meanings))
 
 
-def _keys(by_source: Mapping[str, Any], path: str | None) -> Iterator[str]:
+def _keys(by_source: Mapping[str, Sequence[str]], path: str | None) -> Iterator[str]:
     if path:
         yield header_key(path)
     for listed in by_source.values():
