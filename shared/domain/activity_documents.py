@@ -7,6 +7,7 @@ from typing import Any
 
 from shared.domain.ids import derive
 from shared.domain.moments import truncate_to_ms
+from shared.domain.stored.lead_document import ActivityStats, LeadDocument
 
 COMPLETIONS_MAX = 200
 """Most completions of `activityStats`. 200 of 5 points each are ten times the score's 100."""
@@ -52,13 +53,13 @@ def counted_fields(one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def tally(
-    lead: Mapping[str, Any], activities: Sequence[Mapping[str, Any]], instead: Sequence[Mapping[str, Any]] = ()
-) -> dict[str, Any]:
+    lead: LeadDocument, activities: Sequence[Mapping[str, Any]], instead: Sequence[Mapping[str, Any]] = ()
+) -> ActivityStats:
     """Return `activityStats` with these activities, without those counted before (`instead`).
 
     A completion that the bounded list no longer has needs no removal.
     """
-    stats = lead.get("activityStats") or {}
+    stats: ActivityStats = lead.get("activityStats") or {}
     counts, completed = Counter(stats.get("counts") or {}), list(stats.get("completedAt") or ())
     for one in instead:
         counts.subtract([one["type"]] if "type" in one else [])
