@@ -18,7 +18,7 @@ from services.gateway.leads import prediction_routes
 from services.gateway.leads import routes as leads
 from services.gateway.web.openapi import JsonObject
 
-_UNUSED: Any = None
+_UNUSED: Any = None  # stands for parts of many types
 """Routes need their parts only when they answer."""
 _TEMPLATE = "#/components/schemas/{model}"
 _VOCABULARY = {"$ref": _TEMPLATE.format(model=Vocabulary.__name__)}

@@ -1,14 +1,12 @@
 """The timeline's sentences."""
 
-from typing import Any
-
 import pytest
 
 from schemas import topics
-from services.gateway.leads.domain.sentences import sentence_for
+from services.gateway.leads.domain.sentences import EventDetails, sentence_for
 from services.insights.domain.timeline import DETAILS
 
-SENTENCES: list[tuple[topics.Topic, dict[str, Any], str]] = [
+SENTENCES: list[tuple[topics.Topic, EventDetails, str]] = [
     (topics.CAPTURED, {"source": "trade_show"}, "Captured via trade show"),
     (
         topics.SCORED,
@@ -49,7 +47,7 @@ SENTENCES: list[tuple[topics.Topic, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("topic", "details", "sentence"), SENTENCES)
-def test_an_event_is_told_in_a_sentence(topic: topics.Topic, details: dict[str, Any], sentence: str) -> None:
+def test_an_event_is_told_in_a_sentence(topic: topics.Topic, details: EventDetails, sentence: str) -> None:
     assert sentence_for(topic.name, details) == sentence
 
 

@@ -3,7 +3,7 @@
 import json as json_
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import cyclopts
 from cyclopts import Parameter
@@ -21,7 +21,7 @@ from services.prediction.domain.learning.lead_table import Unfit, read_lead_tabl
 from services.prediction.training import FitFailed, train
 from shared.clock import system_clock
 from shared.domain.model_documents import PROGRESS, STANDING, TRAINING
-from shared.domain.stored.prediction_documents import JobRow, ModelDocument
+from shared.domain.stored.prediction_documents import JobRow, ModelDocument, StandingRow, TrainingRow
 from shared.errors import UsageError
 from shared.mongo.storage import Storage
 from shared.settings import Settings
@@ -152,15 +152,15 @@ def model_history(*, json: bool = False) -> None:
     _print_drift(job)
 
 
-def _cells(model: Mapping[str, Any], standing: Mapping[str, Any]) -> list[str]:
-    judged = model["metrics"].get(model["method"], {})
-    numbers = [f"{judged[name]:.3f}" for name in ("auc", "log_loss", "calibration_error")]
+def _cells(model: ModelDocument, standing: StandingRow) -> list[str]:
+    judged = model["metrics"][model["method"]]
+    numbers = [f"{one:.3f}" for one in (judged["auc"], judged["log_loss"], judged["calibration_error"])]
     leads, converted = f"{model['served']['examples']:,}", f"{model['converted']:,}"
     trained = f"{model['at']:%Y-%m-%d %H:%M}"
     return [str(model["version"]), trained, _stands(model, standing), model["method"], leads, converted, *numbers]
 
 
-def _called(standing: Mapping[str, Any]) -> str:
+def _called(standing: StandingRow) -> str:
     return f"model {standing['champion']}" if standing.get("champion") else "the formula"
 
 
@@ -170,7 +170,7 @@ async def _history(storage: Storage) -> tuple[JobRow, JobRow, JobRow, list[Model
     return standing, job, progress, await store.list_models(storage, fields=_FIELDS)
 
 
-def _stands(model: Mapping[str, Any], standing: Mapping[str, Any]) -> str:
+def _stands(model: ModelDocument, standing: StandingRow) -> str:
     if model["version"] == standing.get("champion"):
         return "in use"
     if model["version"] == standing.get("shadow"):
@@ -215,7 +215,7 @@ def model_rollback() -> None:
     _say(f"{_called(standing)} is in use from now on")
 
 
-def _print_drift(job: Mapping[str, Any]) -> None:
+def _print_drift(job: TrainingRow) -> None:
     for one in job.get("drift") or ():
         _say(f"drift: {one['what']}, {one['measure']} {one['value']} (limit {one['limit']})")
 

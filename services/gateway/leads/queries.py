@@ -11,21 +11,21 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from pydantic import JsonValue
 
 from schemas import topics
 from schemas.lead import Lead
-from services.gateway.leads.domain.sentences import sentence_for
+from services.gateway.leads.domain.sentences import ActivityWords, EventDetails, sentence_for
 from services.gateway.web.middleware import UnreadableLead
 from services.ingest.domain.capture_events import Fault, Invalid
 from shared.domain.activity_documents import row_id
 from shared.domain.consent.contact_permission import ConsentPolicy, may, why_not
 from shared.domain.consent.statements import CHANNELS
 from shared.domain.listing import Question, moment_key
-from shared.domain.stored.insights_documents import LeadRow
+from shared.domain.stored.insights_documents import LeadRow, TimelineRow
 from shared.domain.stored.lead_document import LeadDocument
+from shared.domain.stored.nurture_documents import StepDocument
 from shared.domain.stored.untyped import Document
 from shared.mongo.names import ACTIVITIES, LEAD_ROWS, LEADS, STEPS, TIMELINE
 from shared.mongo.storage import Storage
@@ -209,20 +209,25 @@ async def find_timeline(storage: Storage, lead_id: str, before: str | None, most
     activities = {row["_id"]: _activity_rows(row) for row in rows if row["topic"] in _SPOKEN}
     ids = {id_ for some in activities.values() for id_ in some}
     spoken = await storage.read(ACTIVITIES, ids, fields=("description", "outcome"))
-    said = {key: next((spoken[id_] for id_ in some if id_ in spoken), {}) for key, some in activities.items()}
-    events = [_event(row, said.get(row["_id"], {})) for row in rows[:most]]
+    said = {key: next((spoken[id_] for id_ in some if id_ in spoken), None) for key, some in activities.items()}
+    events = [_event(row, said.get(row["_id"])) for row in rows[:most]]
     return {"events": events, "nextCursor": Cursor(rows[most - 1]["key"]).text if len(rows) > most else None}
 
 
-def _activity_rows(row: Mapping[str, Any]) -> tuple[str, str]:
+def _activity_rows(row: TimelineRow) -> tuple[str, str]:
     """Return where an event's activity may be stored: under the event's key, or its own id."""
     return row["_id"], row_id(row["leadId"], row["details"].get("activityId") or row["eventId"])
 
 
-def _event(row: Mapping[str, Any], spoken: Mapping[str, Any]) -> Document:
+def _event(row: TimelineRow, spoken: Document | None) -> Answer:
     fields = ("eventId", "topic", "source", "causationId", "correlationId")
-    details = {**row["details"], **{name: spoken[name] for name in ("description", "outcome") if name in spoken}}
-    event = {"time": row["at"], **{name: row.get(name) for name in fields}}
+    words: ActivityWords = {}
+    if spoken and "description" in spoken:
+        words["description"] = spoken["description"]
+    if spoken and "outcome" in spoken:
+        words["outcome"] = spoken["outcome"]
+    details: EventDetails = {**row["details"], **words}
+    event = {"time": row["at"], **_nullable(row, fields)}
     return {**event, "details": details, "text": sentence_for(row["topic"], details)}
 
 
@@ -234,13 +239,13 @@ async def nurture_steps(storage: Storage, lead_id: str, policy: ConsentPolicy) -
     return {"steps": [_step(row, found[lead_id], policy) for row in sorted(rows, key=_by_time)]}
 
 
-def _by_time(row: Mapping[str, Any]) -> tuple[datetime, str]:
+def _by_time(row: StepDocument) -> tuple[datetime, str]:
     return row["dueAt"], row["_id"]
 
 
-def _step(row: Mapping[str, Any], lead: LeadDocument, policy: ConsentPolicy) -> Document:
+def _step(row: StepDocument, lead: LeadDocument, policy: ConsentPolicy) -> Answer:
     fields: Sequence[str] = ("sequenceId", "stepId", "dueAt", "state", "action", "why")
-    view = {name: row[name] for name in fields if name in row}
+    view = _present(row, fields)
     # A decided step is published, whatever the lead's status is now.
     open_ = row["state"] == "scheduled" and "decided" not in row
     reason = why_not(row["action"], lead, policy) if open_ else None

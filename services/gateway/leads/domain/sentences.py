@@ -1,11 +1,11 @@
 """Timeline sentences: one per event that touched a lead. Pure."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TypedDict
 
 from schemas import topics
+from shared.domain.stored.insights_documents import ChangedValue, CommandedConsent, TimelineDetails
 
-_Details = Mapping[str, Any]
 _PATHS = {
     "status": "Status",
     "assignedTo": "Owner",
@@ -16,7 +16,18 @@ _METHODS = {"bant": "BANT", "progressive": "requirements"}
 _PLACES = {"leads.qualify": "Qualify", "leads.update": "Change", "leads.convert": "Convert", "leads.erase": "Erase"}
 
 
-def sentence_for(topic: str, details: _Details) -> str:
+class ActivityWords(TypedDict, total=False):
+    """The words of an activity. The row of its event does not keep them."""
+
+    description: str
+    outcome: str
+
+
+class EventDetails(TimelineDetails, ActivityWords):
+    """A row's details, and the words of its activity."""
+
+
+def sentence_for(topic: str, details: EventDetails) -> str:
     """Return the sentence for an event of this topic."""
     say = _SENTENCES.get(topic)
     return say(details) if say else topic
@@ -26,13 +37,13 @@ def _words(word: str) -> str:
     return word.replace("_", " ")
 
 
-def _activity(details: _Details) -> str:
+def _activity(details: EventDetails) -> str:
     said = f": {details['description']}" if "description" in details else ""
     state = f" {details['state']}" if details.get("state") in ("planned", "cancelled") else ""
     return f"{_words(details['type']).capitalize()}{state} by {details['createdBy']}{said}"
 
 
-def _update(details: _Details) -> str:
+def _update(details: EventDetails) -> str:
     wanted = [f"status {details['status']}"] if "status" in details else []
     wanted += [f"owner {details['assignedTo']}"] if "assignedTo" in details else []
     stated = [_stated(details["consent"])] if "consent" in details else []
@@ -40,63 +51,63 @@ def _update(details: _Details) -> str:
     return f"{details['requestedBy']} {' and '.join([*asked, *stated])}"
 
 
-def _stated(consent: _Details) -> str:
+def _stated(consent: CommandedConsent) -> str:
     what = "e-mail" if consent["channel"] == "email" else "calls"
     return f"recorded consent to {what} as {_value(consent['given'])}"
 
 
-def _merged(details: _Details) -> str:
+def _merged(details: EventDetails) -> str:
     on = ", ".join(_words(one) for one in details["matchedOn"])
     filled = f"; added {', '.join(details['filled'])}" if details.get("filled") else ""
     return f"Captured again, matched by {on}{filled}"
 
 
-def _scored(details: _Details) -> str:
+def _scored(details: EventDetails) -> str:
     before = details.get("previousScore")
     change = "" if before is None else f" (was {before})"
     return f"Scored {details['score']}{change}: {_words(details['reason'])}"
 
 
-def _updated(details: _Details) -> str:
+def _updated(details: EventDetails) -> str:
     changes = [f"{_PATHS.get(one['path'], one['path'])} {_change(one)}" for one in details["changed"]]
     why = f": {_words(details['reason'])}" if details.get("reason") else ""
     return f"{'; '.join(changes)}{why}"
 
 
-def _change(one: _Details) -> str:
+def _change(one: ChangedValue) -> str:
     before = one.get("from")
     return f"is now {_value(one.get('to'))}" if before is None else f"{_value(before)} → {_value(one.get('to'))}"
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     if isinstance(value, bool):
         return "given" if value else "refused"
     return "none" if value is None else str(value)
 
 
-def _judged(verdict: str) -> Callable[[_Details], str]:
-    def say(details: _Details) -> str:
+def _judged(verdict: str) -> Callable[[EventDetails], str]:
+    def say(details: EventDetails) -> str:
         score = f", score {details['bantScore']}" if "bantScore" in details else ""
         return f"{verdict} by {_METHODS[details['method']]}{score}"
 
     return say
 
 
-def _enrolled(details: _Details) -> str:
+def _enrolled(details: EventDetails) -> str:
     steps = details["steps"]
     return f"Entered nurture sequence {details['sequenceId']} ({steps} step{'' if steps == 1 else 's'})"
 
 
-def _qualify(details: _Details) -> str:
+def _qualify(details: EventDetails) -> str:
     how = "BANT" if details["method"] == "bant" else "requirements"
     return f"{details['requestedBy']} asked to qualify by {how}"
 
 
-def _rejected(details: _Details) -> str:
+def _rejected(details: EventDetails) -> str:
     return f"{_PLACES.get(details['command'], details['command'])} rejected: {details['detail']}"
 
 
-def _suspected(details: _Details) -> str:
+def _suspected(details: EventDetails) -> str:
     return f"Looks like another lead: {', '.join(map(_reason, details['reasons']))}"
 
 
@@ -105,7 +116,7 @@ def _reason(word: str) -> str:
     return f"{how} {what.replace('email', 'e-mail')}"
 
 
-_SENTENCES: Mapping[str, Callable[[_Details], str]] = {
+_SENTENCES: Mapping[str, Callable[[EventDetails], str]] = {
     topics.CAPTURED.name: lambda d: f"Captured via {_words(d['source'])}",
     topics.ACTIVITIES.name: _activity,
     topics.ENGAGEMENTS.name: lambda d: f"The lead {_words(d['action'])}",
