@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from schemas.lead import Lead
 from schemas.outputs import LeadConverted
@@ -10,8 +9,8 @@ from schemas.topics import CONVERT, CONVERTED
 from services.conversion.domain import decide
 from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.domain.statuses import Move, objection
+from shared.domain.stored.activity_row import ActivityRow
 from shared.domain.stored.lead_document import LeadDocument
-from shared.domain.stored.untyped import Document
 from shared.kafka.events import Outgoing, Received, Result, emit
 from shared.leads.commands import CommandPolicy, Ruling, carry_out_commands
 from shared.leads.pending import LEAD_EXISTS
@@ -40,11 +39,11 @@ def _judge(lead: LeadDocument | None, received: Received, at: datetime) -> Rulin
     return Ruling(set=decide.convert_lead(lead, request, received.key, at))
 
 
-def _activity(received: Received, lead_id: str, at: datetime) -> Document:
+def _activity(received: Received, lead_id: str, at: datetime) -> ActivityRow:
     return decide.conversion_activity(received.key, lead_id, received.payload.requested_by, at)
 
 
-def _announce(lead: LeadDocument, received: Received, _note: Mapping[str, Any]) -> Sequence[Outgoing]:
+def _announce(lead: LeadDocument, received: Received, _note: Mapping[str, object]) -> Sequence[Outgoing]:
     converted = LeadConverted(
         lead=Lead.of(lead),
         opportunity_id=lead["convertedToOpportunityId"],

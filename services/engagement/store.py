@@ -7,7 +7,7 @@ from itertools import groupby
 from services.engagement.domain.decide import count_on_lead
 from services.engagement.domain.versions import RowPlan, Version, count_key, counted_row, plan_rows, row_ids_of
 from shared.domain.causes import CauseKind, may_have_forgotten
-from shared.domain.stored.untyped import Document
+from shared.domain.stored.activity_row import ActivityRow
 from shared.leads.documents import add_activities, change_leads, read_leads, revised
 from shared.mongo.names import ACTIVITIES
 from shared.mongo.storage import Change, Storage
@@ -21,17 +21,17 @@ async def save_versions(storage: Storage, versions: Sequence[Version], now: date
     return plan if await _change_rows(storage, plan.changes) else None
 
 
-async def _change_rows(storage: Storage, changes: Iterable[tuple[Document, Document]]) -> bool:
+async def _change_rows(storage: Storage, changes: Iterable[tuple[ActivityRow, ActivityRow]]) -> bool:
     return await storage.change(ACTIVITIES, [_row_change(before, after) for before, after in changes])
 
 
-def _row_change(before: Document, after: Document) -> Change:
+def _row_change(before: ActivityRow, after: ActivityRow) -> Change:
     gone = {name: "" for name in before if name not in after}
     update = {"$set": {name: value for name, value in after.items() if name != "_id"}}
     return Change(before["_id"], {"n": before["n"], "tallied": True}, update | ({"$unset": gone} if gone else {}))
 
 
-async def count_on_leads(storage: Storage, activities: Iterable[Document], now: datetime, region: str) -> bool:
+async def count_on_leads(storage: Storage, activities: Iterable[ActivityRow], now: datetime, region: str) -> bool:
     """Count rows on their leads, then mark them; return False after a conflict on a lead.
 
     Deletes rows whose lead was erased meanwhile.
@@ -59,7 +59,7 @@ async def _mark_tallied(storage: Storage, keys: Iterable[str]) -> None:
     await storage.change(ACTIVITIES, [Change(id_, guard, {"$set": {"tallied": True}}) for id_, guard in rows])
 
 
-async def _find_tallied(storage: Storage, rows: Sequence[Document]) -> set[str]:
+async def _find_tallied(storage: Storage, rows: Sequence[ActivityRow]) -> set[str]:
     """Return the rows that are counted by now; their lead may not remember them any more."""
     read = await storage.read(ACTIVITIES, (one["_id"] for one in rows), fields=("tallied", "n"))
     current = {count_key(row) for row in read.values() if not row["tallied"]}

@@ -16,8 +16,8 @@ from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.domain.activity_documents import activity
 from shared.domain.identity.normal_forms import email_key
 from shared.domain.moments import truncate_to_ms
+from shared.domain.stored.activity_row import ActivityRow
 from shared.domain.stored.lead_document import LeadDocument
-from shared.domain.stored.untyped import Document
 from shared.kafka.events import Outgoing, Received, Result, Unknown, emit
 from shared.leads.documents import leads_by_email, names_in, read_leads
 from shared.leads.pending import LEAD_EXISTS
@@ -39,7 +39,7 @@ def build(runtime: Runtime) -> Worker:
         unique = {one.key: one for one in received}
         lead_of = await _find_leads(runtime, list(unique.values()))
         versions = [_version(one, lead_of[key], triggers.current) for key, one in unique.items() if key in lead_of]
-        rows: dict[str, Document] = {}
+        rows: dict[str, ActivityRow] = {}
         async for _ in retry_on_conflict():
             plan = await store.save_versions(storage, versions, clock())
             if plan is None or not await store.count_on_leads(storage, plan.of.values(), clock(), region):
@@ -75,7 +75,7 @@ def _version(received: Received, lead_id: str, triggers: Triggers) -> Version:
     return Version(document, given or received.event.id, given is not None, received.order)
 
 
-def _document(received: Received, lead_id: str, triggers: Triggers) -> Document:
+def _document(received: Received, lead_id: str, triggers: Triggers) -> ActivityRow:
     at, payload = truncate_to_ms(received.event.time), received.payload
     if received.record.topic == ENGAGEMENTS.name:
         return engagement_activity(
@@ -103,7 +103,7 @@ def _document(received: Received, lead_id: str, triggers: Triggers) -> Document:
     )
 
 
-def _events(received: Received, row: Document, lead: LeadDocument) -> Iterator[Outgoing]:
+def _events(received: Received, row: ActivityRow, lead: LeadDocument) -> Iterator[Outgoing]:
     at, lead_id = truncate_to_ms(received.event.time), row["leadId"]
     yield _event(received, RESCORE, RescoreRequested(lead_id=lead_id, reason="activity_recorded"), at)
     if received.record.topic == ENGAGEMENTS.name and "trigger" in row:

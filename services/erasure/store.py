@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
-from services.erasure.domain.decide import Document, Erasure, plan_erasures
+from services.erasure.domain.decide import Erasure, LeadClaims, plan_erasures
 from shared.domain.listing import PERSONAL
 from shared.domain.provenance import erased_row
 from shared.domain.stored.identity_documents import ErasureMarker
+from shared.domain.stored.untyped import Document
 from shared.leads.documents import read_leads
 from shared.leads.erasure_markers import PEPPER, check_pepper, marker_id, pepper_mark, release
 from shared.mongo import names as collections
@@ -64,7 +65,7 @@ async def erase(storage: Storage, verdicts: Sequence[Document], region: str, pep
     return True
 
 
-async def _read_claims(storage: Storage, lead_ids: Sequence[str]) -> list[Document]:
+async def _read_claims(storage: Storage, lead_ids: Sequence[str]) -> list[LeadClaims]:
     """Return all claims of each lead's captures, in one row per lead."""
     claims: dict[str, set[str]] = {}
     async for page in storage.pages_in(collections.CAPTURES, "leadId", lead_ids, fields=("leadId", "claims")):
@@ -108,7 +109,10 @@ async def _delete_leads(storage: Storage, erasures: Sequence[Erasure]) -> bool:
     The markers must have their latest load ledger and names.
     """
     as_read = {
-        one.lead_id: {"revision": one.lead["revision"], "assignment.account.number": (one.account or {}).get("number")}
+        one.lead_id: {
+            "revision": one.lead["revision"],
+            "assignment.account.number": one.account["number"] if one.account else None,
+        }
         for one in erasures
         if one.lead is not None
     }

@@ -14,8 +14,8 @@ from shared.domain.bant import bant_score
 from shared.domain.consent.statements import paths
 from shared.domain.moments import truncate_to_ms
 from shared.domain.statuses import Move, objection
+from shared.domain.stored.activity_row import ActivityRow
 from shared.domain.stored.lead_document import LeadDocument
-from shared.domain.stored.untyped import Document
 from shared.kafka.events import Outgoing, Received, Result, emit
 from shared.leads.commands import CommandPolicy, Ruling, carry_out_commands
 from shared.leads.pending import LEAD_EXISTS
@@ -55,7 +55,7 @@ def _judge_qualify(lead: LeadDocument | None, received: Received, _at: datetime)
     return Ruling(set=decide.qualify_progressively(lead, learned, asked))
 
 
-def _activity(received: Received, lead_id: str, at: datetime) -> Document | None:
+def _activity(received: Received, lead_id: str, at: datetime) -> ActivityRow | None:
     command = received.payload
     return (
         decide.qualification_activity(received.key, lead_id, command.bant, command.requested_by, at)
@@ -64,7 +64,7 @@ def _activity(received: Received, lead_id: str, at: datetime) -> Document | None
     )
 
 
-def _announce_qualify(lead: LeadDocument, received: Received, _note: Mapping[str, Any]) -> Sequence[Outgoing]:
+def _announce_qualify(lead: LeadDocument, received: Received, _note: Mapping[str, object]) -> Sequence[Outgoing]:
     bant = received.payload.bant
     method, score = ("bant", bant_score(bant)) if bant else ("progressive", None)
     fit = decide.move_of(bant) is Move.FIT
@@ -87,14 +87,18 @@ def _judge_update(lead: LeadDocument | None, received: Received, _at: datetime, 
     return Ruling(set=sets | stated.set, note=changed | {"consent": stated.changed})
 
 
-def _statement(received: Received, lead_id: str, at: datetime) -> Document | None:
+def _statement(received: Received, lead_id: str, at: datetime) -> ActivityRow | None:
     command = received.payload
     if command.consent is None:
         return None
     return decide.consent_activity(received.key, lead_id, command.consent, command.requested_by, at)
 
 
-def _announce_update(lead: LeadDocument, received: Received, note: Mapping[str, Any]) -> Sequence[Outgoing]:
+def _announce_update(
+    lead: LeadDocument,
+    received: Received,
+    note: Mapping[str, Any],  # what `_judge_update` noted of the changes
+) -> Sequence[Outgoing]:
     command, at = received.payload, lead["updatedAt"]
     changed = {path: change for path, change in note.items() if path != "consent"} | paths(note.get("consent", {}))
     updated = LeadUpdated(lead_id=lead["_id"], changed=changed, by=command.requested_by, reason=command.reason)

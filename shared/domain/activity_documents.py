@@ -1,12 +1,13 @@
 """Activity documents, and a lead's `activityStats`: all counts, the newest completions."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import cast
 
 from shared.domain.ids import derive
 from shared.domain.moments import truncate_to_ms
+from shared.domain.stored.activity_row import ActivityRow, CountedFields
 from shared.domain.stored.lead_document import ActivityStats, LeadDocument
 
 COMPLETIONS_MAX = 200
@@ -25,7 +26,7 @@ def activity(  # noqa: PLR0913 - an activity's fields, each by name
     scheduled_at: datetime | None = None,
     completed_at: datetime | None = None,
     cancelled: bool = False,
-) -> dict[str, Any]:
+) -> ActivityRow:
     """Return the document of an activity; `at` is when its producer recorded it."""
     document = {
         "_id": activity_id,
@@ -39,7 +40,8 @@ def activity(  # noqa: PLR0913 - an activity's fields, each by name
         "createdBy": created_by,
         "at": at,
     }
-    return {name: value for name, value in document.items() if value is not None}
+    # Without the missing values it is an activity's row; a filter loses the type.
+    return cast("ActivityRow", {name: value for name, value in document.items() if value is not None})
 
 
 def row_id(lead_id: str, activity_id: str) -> str:
@@ -47,13 +49,15 @@ def row_id(lead_id: str, activity_id: str) -> str:
     return derive("activity", lead_id, activity_id)
 
 
-def counted_fields(one: Mapping[str, Any]) -> dict[str, Any]:
+def counted_fields(one: ActivityRow) -> CountedFields:
     """Return what `activityStats` counts of an activity; nothing if it was cancelled."""
-    return {} if one.get("cancelled") else {name: one[name] for name in ("type", "completedAt") if name in one}
+    if one.get("cancelled"):
+        return {}
+    return {"type": one["type"], "completedAt": one["completedAt"]} if "completedAt" in one else {"type": one["type"]}
 
 
 def tally(
-    lead: LeadDocument, activities: Sequence[Mapping[str, Any]], instead: Sequence[Mapping[str, Any]] = ()
+    lead: LeadDocument, activities: Sequence[ActivityRow], instead: Sequence[CountedFields] = ()
 ) -> ActivityStats:
     """Return `activityStats` with these activities, without those counted before (`instead`).
 

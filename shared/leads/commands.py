@@ -23,6 +23,7 @@ from shared.consuming.worker import Runtime
 from shared.domain.activity_documents import tally
 from shared.domain.causes import CauseKind, Memory, remember, remembered
 from shared.domain.size import GROWTH_ROOM, convertible, slim
+from shared.domain.stored.activity_row import ActivityRow
 from shared.domain.stored.lead_document import LeadChanges, LeadDocument
 from shared.domain.stored.untyped import Document
 from shared.kafka.events import Deferred, Outgoing, Received, TooLarge, Unknown, emit
@@ -63,7 +64,7 @@ class CommandPolicy:
 
     judge: Callable[[LeadDocument | None, Received, datetime], Ruling]
     announce: Announce
-    activity: Callable[[Received, str, datetime], Document | None] = lambda *_: None
+    activity: Callable[[Received, str, datetime], ActivityRow | None] = lambda *_: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +227,7 @@ def _needs_update(verdict: _Verdict, rows: Mapping[str, Document]) -> bool:
     return verdict.ruling.reason is None or verdict.received.key in rows
 
 
-def _change(verdict: _Verdict, lead: LeadDocument, activity: Document | None, memory: Memory[str]) -> Change:
+def _change(verdict: _Verdict, lead: LeadDocument, activity: ActivityRow | None, memory: Memory[str]) -> Change:
     stats = {"activityStats": tally(lead, [activity])} if activity else {}
     known = {CauseKind.COMMAND.value: memory.held, "updatedAt": verdict.at}
     return revised(lead, {"$set": {**(verdict.ruling.set or {}), **stats, **known}})

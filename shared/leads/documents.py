@@ -1,12 +1,11 @@
 """Reads and writes of lead documents. One `revision` guards a lead's content and status."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from shared.domain.identity.normal_forms import email_key, part_of, text_of
 from shared.domain.identity.older_forms import older_emails
+from shared.domain.stored.activity_row import ActivityRow
 from shared.domain.stored.lead_document import LeadDocument
-from shared.domain.stored.untyped import Document
 from shared.mongo.names import ACTIVITIES, IDENTITIES, LEADS, AnyCollection
 from shared.mongo.storage import Change, Storage
 
@@ -62,7 +61,7 @@ async def known_names(storage: Storage, names: Iterable[str]) -> set[str]:
     return {name for name, lead_id in ids.items() if lead_id in there}
 
 
-def revised(lead: Mapping[str, Any], update: Mapping[str, Any]) -> Change:
+def revised(lead: LeadDocument, update: Mapping[str, Mapping[str, object]]) -> Change:
     """Return a guarded change of a lead: another write of its content or status voids it."""
     added = {"$inc": {**update.get("$inc", {}), "revision": 1}}
     return Change(lead["_id"], {"revision": lead["revision"]}, {**update, **added})
@@ -78,7 +77,7 @@ async def close_causes(storage: Storage, collection: AnyCollection, keys: Iterab
     await storage.change(collection, [Change(key, {mark: False}, {"$set": {mark: True}}) for key in keys])
 
 
-async def add_activities(storage: Storage, activities: Sequence[Document]) -> set[str]:
+async def add_activities(storage: Storage, activities: Sequence[ActivityRow]) -> set[str]:
     """Insert activities; return the ids that existed before, which stay untouched."""
     return await storage.insert_new(ACTIVITIES, activities)
 

@@ -5,17 +5,18 @@ Producers could once send names that begin with `$`. MongoDB's tools and drivers
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 from pydantic import ValidationError
 
 from schemas.lead import Lead
+from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.untyped import Document
 from shared.leads.documents import revised
-from shared.mongo.names import ACTIVITIES, CAPTURES, COMMANDS, LEADS, TIMELINE, AnyCollection, CollectionName
+from shared.mongo.names import ACTIVITIES, CAPTURES, COMMANDS, LEADS, TIMELINE, AnyCollection
 from shared.mongo.storage import Change, Storage
 
-PLACES: tuple[CollectionName[Any], ...] = (LEADS, CAPTURES, ACTIVITIES, COMMANDS, TIMELINE)
+PLACES: tuple[AnyCollection, ...] = (LEADS, CAPTURES, ACTIVITIES, COMMANDS, TIMELINE)
 """The collections that keep free parts: objects whose fields the producer names.
 
 Their documents are checked whatever their type is.
@@ -66,14 +67,14 @@ def _renamed(name: str) -> str:
     return "_" + plain.removeprefix("$") if plain.startswith("$") or not plain else plain
 
 
-def inspect(collection: AnyCollection, document: Document) -> Finding | None:
+def inspect(collection: AnyCollection, document: Mapping[str, object]) -> Finding | None:
     """Return what is wrong with a stored document, or None. Quotes no value."""
     paths = tuple(bad_names(document))
     why = _unshowable(document) if collection == LEADS else None
-    return Finding(collection, document["_id"], paths, why) if paths or why else None
+    return Finding(collection, str(document["_id"]), paths, why) if paths or why else None
 
 
-def _unshowable(document: Document) -> str | None:
+def _unshowable(document: Mapping[str, object]) -> str | None:
     try:
         Lead.of(document).wire()
     except ValidationError as error:
@@ -95,11 +96,12 @@ async def check_leads(storage: Storage, *, repairing: bool) -> AsyncIterator[tup
                 yield finding, done
 
 
-async def repair(storage: Storage, collection: AnyCollection, document: Document) -> bool:
+async def repair(storage: Storage, collection: AnyCollection, document: Mapping[str, object]) -> bool:
     """Rename the bad names in this document; False if another writer changed it first."""
     fields = {name: repaired(value) for name, value in document.items() if any(bad_names(value))}
     if collection == LEADS:
-        return await storage.change(LEADS, [revised(document, {"$set": fields})])
+        # The scan of this collection found it.
+        return await storage.change(LEADS, [revised(cast("LeadDocument", document), {"$set": fields})])
     # An erasure may have removed fields in between: this must not write them again.
     guard = {name: {"$exists": True} for name in fields}
-    return await storage.change(collection, [Change(document["_id"], guard, {"$set": fields})])
+    return await storage.change(collection, [Change(str(document["_id"]), guard, {"$set": fields})])

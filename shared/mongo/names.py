@@ -16,6 +16,7 @@ from shared.domain.stored.access_documents import (
     SessionDocument,
     UserDocument,
 )
+from shared.domain.stored.activity_row import ActivityRow
 from shared.domain.stored.configuration_documents import RefusedFileDocument
 from shared.domain.stored.identity_documents import CaptureRow, ErasureMarker, IdentityClaim
 from shared.domain.stored.insights_documents import (
@@ -51,7 +52,7 @@ AnyCollection = CollectionName[Mapping[str, object]]
 LEADS = CollectionName[LeadDocument]("leads")
 CAPTURES = CollectionName[CaptureRow]("captures")
 IDENTITIES = CollectionName[IdentityClaim]("identities")
-ACTIVITIES = CollectionName[Document]("activities")
+ACTIVITIES = CollectionName[ActivityRow]("activities")
 COMMANDS = CollectionName[Document]("commands")
 OWNERS = CollectionName[OwnerDocument]("owners")
 ENROLMENTS = CollectionName[EnrolmentDocument]("enrolments")

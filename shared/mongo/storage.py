@@ -136,6 +136,7 @@ class Storage:
         # The driver's types know no options by name.
         patience: Any = {"serverSelectionTimeoutMS": timeout_ms, "socketTimeoutMS": timeout_ms * 6}
         try:
+            # Motor makes its methods at run time.
             self._client: Any = AsyncIOMotorClient(mongo.url, appname="pantry", **patience, **mongo.login)
         except (PyMongoError, OSError, ValueError) as error:
             # The error's text may quote the URL with its password.

@@ -43,16 +43,16 @@ def test_a_triggers_file_that_is_none_is_refused_with_its_place(tmp_path: Path) 
         load_config(path, Triggers)
 
 
-def engagement(action: str, key: str = "e1", address: str | None = None, days: int = 0) -> dict[str, Any]:
+def engagement(action: str, key: str = "e1", address: str | None = None, days: int = 0) -> Any:
     at = NOW + timedelta(days=days)
     return engagement_activity(key, "lead-1", action, at, source="/mailer", address=address, trigger=SHIPPED.of(action))
 
 
-def call(key: str = "a1", **fields: Any) -> dict[str, Any]:
+def call(key: str = "a1", **fields: Any) -> Any:
     return activity(key, "lead-1", "call", NOW, created_by="sam", **{"completed_at": NOW, **fields})
 
 
-def taken(one: Any, *activities: dict[str, Any]) -> Any:
+def taken(one: Any, *activities: Any) -> Any:
     """The lead after these."""
     update = count_on_lead(one, activities, NOW, "US").update
     after = {**one, "consent": dict(one.get("consent") or {})}
@@ -88,7 +88,7 @@ def test_an_engagement_is_a_completed_email_activity() -> None:
     ],
 )
 def test_only_the_first_completed_outbound_activity_makes_a_new_lead_contacted(
-    status: str, row: dict[str, Any], expected: str
+    status: str, row: Any, expected: str
 ) -> None:
     after = taken(lead(status=status), row)
     assert after["status"] == expected

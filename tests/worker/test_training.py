@@ -42,7 +42,7 @@ def _grown(
     document = lead(_id=who, source=source, createdAt=created, updatedAt=created, **closed)
     captured = {"leadId": who, "capturedAt": created, "knownAt": created, "channel": source, "outcome": "created"}
     at = created
-    seen = activity(f"a-{who}", who, "email", at, created_by="/mailer") | {
+    seen: Any = activity(f"a-{who}", who, "email", at, created_by="/mailer") | {
         "engagement": "clicked_pricing",
         "knownAt": at,
     }

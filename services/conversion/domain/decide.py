@@ -10,8 +10,8 @@ from shared.domain.activity_documents import activity
 from shared.domain.identity.normal_forms import given_only
 from shared.domain.ids import derive
 from shared.domain.statuses import Move, after
+from shared.domain.stored.activity_row import ActivityRow
 from shared.domain.stored.lead_document import LeadChanges, LeadDocument, OpportunityPart
-from shared.domain.stored.untyped import Document
 
 _DEFAULT_CURRENCY = "USD"
 _DEFAULT_STAGE = "prospecting"
@@ -54,7 +54,7 @@ def build_opportunity(lead: LeadDocument, request: Mapping[str, JsonValue]) -> O
     return cast("OpportunityPart", {name: value for name, value in built.items() if value is not None})
 
 
-def conversion_activity(cause_key: str, lead_id: str, requested_by: str, at: datetime) -> Document:
+def conversion_activity(cause_key: str, lead_id: str, requested_by: str, at: datetime) -> ActivityRow:
     """Return the activity row that records the conversion on the lead."""
     return activity(
         derive("activity", cause_key),

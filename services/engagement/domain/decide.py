@@ -18,7 +18,8 @@ from shared.domain.causes import CauseKind, remember, remembered
 from shared.domain.consent.statements import EMAIL, REFUSALS, Statement, paths, restate
 from shared.domain.identity.normal_forms import email_key, part_of, text_of
 from shared.domain.statuses import Move, after
-from shared.domain.stored.lead_document import ConsentChange, ConsentShift, LeadChanges, LeadDocument
+from shared.domain.stored.activity_row import ActivityRow
+from shared.domain.stored.lead_document import ConsentChange, ConsentShift, ContactedPart, LeadChanges, LeadDocument
 
 CHANGES_MAX = 16
 """Newest changes of consent that a lead remembers, so that a redelivered event publishes its change again."""
@@ -51,8 +52,8 @@ def engagement_activity(  # noqa: PLR0913 - what an engagement event says
     source: str,
     address: str | None,
     trigger: str | None,
-    metadata: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+    metadata: Mapping[str, object] | None = None,
+) -> ActivityRow:
     """Return the activity row of an engagement under its event's key.
 
     A refusal is for `address`.
@@ -68,13 +69,14 @@ def engagement_activity(  # noqa: PLR0913 - what an engagement event says
         completed_at=at,
     )
     refused = action.casefold() if action.casefold() in REFUSALS else None
-    refusal = {"reason": refused, "address": address, "source": source, "at": at, "cause": activity_id}
-    more = {
-        "trigger": trigger,
-        "refusal": refusal if refused else None,
-        "metadata": dict(metadata) if metadata else None,
-    }
-    return {**document, "engagement": action, **{name: value for name, value in more.items() if value is not None}}
+    row: ActivityRow = {**document, "engagement": action}
+    if trigger is not None:
+        row["trigger"] = trigger
+    if refused:
+        row["refusal"] = {"reason": refused, "address": address, "source": source, "at": at, "cause": activity_id}
+    if metadata:
+        row["metadata"] = dict(metadata)
+    return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +87,13 @@ class CountedActivities:
     """
 
     lead_id: str
-    update: Mapping[str, Any] | None
+    update: Mapping[str, Mapping[str, object]] | None
     keys: tuple[str, ...]
     forgotten: tuple[str, ...] = ()
 
 
 def count_on_lead(
-    lead: LeadDocument, activities: Sequence[Mapping[str, Any]], now: datetime, region: str
+    lead: LeadDocument, activities: Sequence[ActivityRow], now: datetime, region: str
 ) -> CountedActivities:
     """Count `activities` on `lead`, each once.
 
@@ -113,7 +115,7 @@ def count_on_lead(
     return CountedActivities(lead["_id"], {"$set": changes}, keys, memory.forgotten)
 
 
-def _first_contact(lead: LeadDocument, fresh: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
+def _first_contact(lead: LeadDocument, fresh: Sequence[ActivityRow], now: datetime) -> LeadChanges:
     """Return the fields of a first contact: sales completed an activity.
 
     Engagements are no contact.
@@ -124,11 +126,11 @@ def _first_contact(lead: LeadDocument, fresh: Sequence[Mapping[str, Any]], now: 
     if not done or status == lead["status"]:
         return {}
     first = min(done, key=lambda one: (one["completedAt"], one["_id"]))
-    contacted = {"cause": cause_of(first), "by": first["createdBy"], "from": lead["status"]}
+    contacted: ContactedPart = {"cause": cause_of(first), "by": first["createdBy"], "from": lead["status"]}
     return {"status": status, "contacted": contacted}
 
 
-def _refuse_mail(lead: LeadDocument, fresh: Sequence[Mapping[str, Any]], region: str) -> LeadChanges:
+def _refuse_mail(lead: LeadDocument, fresh: Sequence[ActivityRow], region: str) -> LeadChanges:
     """Return the fields that refusals of mail set.
 
     They are statements, consent, and the changes of consent.
@@ -150,7 +152,7 @@ def _refuse_mail(lead: LeadDocument, fresh: Sequence[Mapping[str, Any]], region:
     return sets
 
 
-def _refusal_statement(lead: LeadDocument, one: Mapping[str, Any]) -> Statement:
+def _refusal_statement(lead: LeadDocument, one: ActivityRow) -> Statement:
     address = email_key(one["refusal"]["address"]) or email_key(text_of(part_of(lead, "contact"), "email"))
     # A row of an earlier release has the source as its author.
     source = one["refusal"].get("source", one["createdBy"])
@@ -158,7 +160,7 @@ def _refusal_statement(lead: LeadDocument, one: Mapping[str, Any]) -> Statement:
     return Statement(EMAIL, address, given=False, at=at, source=source, cause=cause, reason=one["refusal"]["reason"])
 
 
-def change_caused_by(lead: LeadDocument, cause: str) -> dict[str, Any] | None:
+def change_caused_by(lead: LeadDocument, cause: str) -> dict[str, Any] | None:  # the fields of `LeadUpdated`
     """Return the `leads.updated` fields for the cause with this key; None without a change.
 
     The fields are `changed`, `by` and `reason`.

@@ -14,11 +14,10 @@ earlier release handled have such rows too.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import cast
 
 from shared.domain.activity_documents import counted_fields, row_id
-
-Document = dict[str, Any]
+from shared.domain.stored.activity_row import ActivityRow, EarlierVersion, EventParts
 
 EARLIER_MAX = 8
 """Earlier versions that a row remembers, to show what was known at a time."""
@@ -36,7 +35,7 @@ class Version:
     `named`: the producer gave an activity id. `order` compares events of one activity.
     """
 
-    document: Mapping[str, Any]
+    document: ActivityRow
     activity_id: str
     named: bool
     order: tuple[str, ...]
@@ -60,13 +59,13 @@ class RowPlan:
     have counted these rows.
     """
 
-    inserts: list[Document] = field(default_factory=list)
-    changes: list[tuple[Document, Document]] = field(default_factory=list)
-    of: dict[str, Document] = field(default_factory=dict)
+    inserts: list[ActivityRow] = field(default_factory=list)
+    changes: list[tuple[ActivityRow, ActivityRow]] = field(default_factory=list)
+    of: dict[str, ActivityRow] = field(default_factory=dict)
     complete: bool = True
 
 
-def plan_rows(versions: Iterable[Version], stored: Mapping[str, Document], now: datetime) -> RowPlan:
+def plan_rows(versions: Iterable[Version], stored: Mapping[str, ActivityRow], now: datetime) -> RowPlan:
     """Plan the changes of the stored rows (by id) for these events, newest event first."""
     plan, rows, places = RowPlan(), dict(stored), dict[str, str]()
     touched: set[str] = set()
@@ -89,56 +88,63 @@ def plan_rows(versions: Iterable[Version], stored: Mapping[str, Document], now: 
     return plan
 
 
-def _find_row_id(one: Version, rows: Mapping[str, Document]) -> str:
+def _find_row_id(one: Version, rows: Mapping[str, ActivityRow]) -> str:
     if one.key in rows:
         return one.key
-    owner = rows.get(one.row_id, {}).get("owner")
+    row = rows.get(one.row_id)
+    owner = row.get("owner") if row else None
     return one.key if not one.named and owner not in (None, one.key) else one.row_id
 
 
-def _first_row(one: Version, id_: str, now: datetime) -> Document:
-    owner = {} if one.named else {"owner": one.key}
-    return {**one.document, "_id": id_, "n": 1, "tallied": False, "knownAt": now, **_stated_by(one), **owner}
+def _first_row(one: Version, id_: str, now: datetime) -> ActivityRow:
+    row: ActivityRow = {**one.document, "_id": id_, "n": 1, "tallied": False, "knownAt": now, **_stated_by(one)}
+    return row if one.named else {**row, "owner": one.key}
 
 
-def _stated_by(one: Version) -> Document:
+def _stated_by(one: Version) -> EventParts:
     return {"activityId": one.activity_id, "eventKey": one.key, "order": list(one.order)}
 
 
-def _next_row(row: Document, one: Version, now: datetime) -> Document | None:
+def _next_row(row: ActivityRow, one: Version, now: datetime) -> ActivityRow | None:
     """Return the row after this event; None if the event is known or older."""
     if "order" not in row or one.key in (row["eventKey"], row.get("owner")):
         return None
     newer = list(one.order) > row["order"]
     if not newer and one.named:
         return None
-    facts = {name: one.document[name] for name in _FACTS if name in one.document}
+    facts = _picked(one.document, _FACTS)
     # The lead has a counted refusal already: the row must not repeat it.
-    kept = {name: row[name] for name in (*_FACTS, "owner") if name in row and name != "refusal"}
+    kept = _picked(row, (*(one for one in _FACTS if one != "refusal"), "owner"))
     stated = {**one.document, **_stated_by(one)} if newer else {**row, "refusal": None}
     after = {**kept, **stated, **facts, "_id": row["_id"], "n": row["n"] + 1, "tallied": False, "knownAt": now}
     after |= {"replaced": counted_fields(row), "earlier": [*row.get("earlier", ()), _earlier(row)][-EARLIER_MAX:]}
     after |= {} if one.named else {"owner": one.key}
-    return {name: value for name, value in after.items() if value is not None}
+    # A selection of fields by name loses the type.
+    return cast("ActivityRow", {name: value for name, value in after.items() if value is not None})
 
 
-def _earlier(row: Mapping[str, Any]) -> Document:
-    return {name: row[name] for name in _EARLIER if name in row}
+def _picked(row: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:
+    return {name: row[name] for name in names if name in row}
 
 
-def count_key(row: Mapping[str, Any]) -> str:
+def _earlier(row: ActivityRow) -> EarlierVersion:
+    # A selection of fields by name loses the type.
+    return cast("EarlierVersion", _picked(row, _EARLIER))
+
+
+def count_key(row: ActivityRow) -> str:
     """Return the key under which a lead remembers that it counted this change of the row."""
     return row["_id"] if row.get("n", 1) == 1 else f"{row['_id']}:{row['n']}"
 
 
-def counted_row(key: str) -> tuple[str, Mapping[str, Any]]:
+def counted_row(key: str) -> tuple[str, Mapping[str, object]]:
     """Return the row's id of a count key, and the guard that this change is still its newest."""
     id_, _, number = key.partition(":")
     # A row of an earlier release has no number.
     return id_, {"n": int(number)} if number else {"n": {"$not": {"$gt": 1}}}
 
 
-def cause_of(row: Mapping[str, Any]) -> str:
+def cause_of(row: ActivityRow) -> str:
     """Return the key of the event that the row is from."""
     return str(row.get("eventKey", row["_id"]))
 

@@ -6,16 +6,22 @@ The rules are in schemas/README.md#erasure.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from schemas.reasons import RejectionReason
 from shared.domain.consent.statements import EMAIL, PHONE, refusals_at, standing_of
 from shared.domain.identity.normal_forms import email_key, identity_of
 from shared.domain.identity.older_forms import older_claims
 from shared.domain.stored.identity_documents import ErasureMarker
-from shared.domain.stored.lead_document import KeptRefusal, LeadDocument
+from shared.domain.stored.lead_document import KeptRefusal, LeadDocument, LoadLedger
+from shared.domain.stored.untyped import Document
 
-Document = dict[str, Any]
+
+class LeadClaims(TypedDict):
+    """Claims that captures of a lead made."""
+
+    leadId: str
+    claims: NotRequired[list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +70,7 @@ def _row(key: str, lead_id: str, now: datetime, *, done: bool = False) -> Docume
     return {"_id": key, "leadId": lead_id, "at": now, "done": done, "reason": None, "detail": "", "note": {}}
 
 
-def names_of_lead(
-    lead_id: str, lead: Mapping[str, Any] | None, captures: Iterable[Mapping[str, Any]], region: str
-) -> set[str]:
+def names_of_lead(lead_id: str, lead: LeadDocument | None, captures: Iterable[LeadClaims], region: str) -> set[str]:
     """Return every name of the lead: its id, and the claims of its captures and of itself.
 
     A claim of an earlier release may be stored in its own form or in the current one: this returns both.
@@ -88,14 +92,15 @@ class Erasure:
 
     lead_id: str
     at: datetime
-    lead: Mapping[str, Any] | None
+    lead: LeadDocument | None
     names: frozenset[str]
     refused: Mapping[str, Sequence[KeptRefusal]] = field(default_factory=dict)
 
     @property
-    def account(self) -> Mapping[str, Any] | None:
+    def account(self) -> LoadLedger | None:
         """The lead's load ledger: its owner has one open lead less after the erasure."""
-        return ((self.lead or {}).get("assignment") or {}).get("account")
+        assignment = self.lead.get("assignment") if self.lead else None
+        return assignment.get("account") if assignment else None
 
     def marker(self, name: str) -> Document:
         """Return the erasure marker of one name, without its id."""
@@ -105,9 +110,9 @@ class Erasure:
 
 
 def plan_erasures(
-    verdicts: Iterable[Mapping[str, Any]],
+    verdicts: Iterable[Document],
     leads: Mapping[str, LeadDocument],
-    captures: Sequence[Mapping[str, Any]],
+    captures: Sequence[LeadClaims],
     region: str,
 ) -> list[Erasure]:
     """Return the erasures of these open verdicts, one per lead, as of its earliest verdict."""
@@ -118,7 +123,7 @@ def plan_erasures(
 
 
 def _plan_erasure(
-    lead_id: str, at: datetime, lead: LeadDocument | None, captures: Sequence[Mapping[str, Any]], region: str
+    lead_id: str, at: datetime, lead: LeadDocument | None, captures: Sequence[LeadClaims], region: str
 ) -> Erasure:
     known = frozenset(names_of_lead(lead_id, lead, _of(lead_id, captures), region))
     return Erasure(lead_id, at, lead, known, _refusals(lead, known, region) if lead else {})
@@ -139,5 +144,5 @@ def _refusals(lead: LeadDocument, known: Iterable[str], region: str) -> dict[str
     return refused
 
 
-def _of(lead_id: str, captures: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _of(lead_id: str, captures: Sequence[LeadClaims]) -> list[LeadClaims]:
     return [row for row in captures if row["leadId"] == lead_id]

@@ -23,10 +23,10 @@ from shared.domain.activity_documents import row_id
 from shared.domain.consent.contact_permission import ConsentPolicy, may, why_not
 from shared.domain.consent.statements import CHANNELS
 from shared.domain.listing import Question, moment_key
+from shared.domain.stored.activity_row import ActivityRow
 from shared.domain.stored.insights_documents import LeadRow, TimelineRow
 from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.nurture_documents import StepDocument
-from shared.domain.stored.untyped import Document
 from shared.mongo.names import ACTIVITIES, LEAD_ROWS, LEADS, STEPS, TIMELINE
 from shared.mongo.storage import Storage
 
@@ -219,7 +219,7 @@ def _activity_rows(row: TimelineRow) -> tuple[str, str]:
     return row["_id"], row_id(row["leadId"], row["details"].get("activityId") or row["eventId"])
 
 
-def _event(row: TimelineRow, spoken: Document | None) -> Answer:
+def _event(row: TimelineRow, spoken: ActivityRow | None) -> Answer:
     fields = ("eventId", "topic", "source", "causationId", "correlationId")
     words: ActivityWords = {}
     if spoken and "description" in spoken:

@@ -89,7 +89,7 @@ def _suspected(payload: outputs.LeadSuspected) -> _Details:
     return {"otherId": payload.other_id, "likelihood": payload.likelihood, "reasons": payload.reasons}
 
 
-DETAILS: Mapping[str, Callable[[Any], _Details]] = {
+DETAILS: Mapping[str, Callable[[Any], _Details]] = {  # each takes the model of its topic
     topics.CAPTURED.name: _captured,
     topics.ACTIVITIES.name: _recorded,
     topics.ENGAGEMENTS.name: lambda payload: {"action": payload.action},

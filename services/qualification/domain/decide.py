@@ -14,6 +14,7 @@ from shared.domain.bant import QUALIFIED_FROM, bant_score
 from shared.domain.consent.statements import Restated, Statement, channel_of, restate
 from shared.domain.ids import derive
 from shared.domain.statuses import Move, after
+from shared.domain.stored.activity_row import ActivityRow
 from shared.domain.stored.lead_document import (
     ConsentShift,
     LeadChanges,
@@ -21,7 +22,6 @@ from shared.domain.stored.lead_document import (
     QualificationPart,
     RequirementsPart,
 )
-from shared.domain.stored.untyped import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def _unite(known: Sequence[str], learned: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*known, *learned]))[-WORDS_MAX:]
 
 
-def qualification_activity(cause_key: str, lead_id: str, bant: Bant, requested_by: str, at: datetime) -> Document:
+def qualification_activity(cause_key: str, lead_id: str, bant: Bant, requested_by: str, at: datetime) -> ActivityRow:
     """Return the activity row that records a BANT qualification of the lead."""
     score = bant_score(bant)
     return activity(
@@ -179,7 +179,9 @@ def restate_consent(  # noqa: PLR0913 - what a statement says
     return Restated(restated.set, {said.channel: unchanged} | restated.changed)
 
 
-def consent_activity(cause_key: str, lead_id: str, said: ConsentStatement, requested_by: str, at: datetime) -> Document:
+def consent_activity(
+    cause_key: str, lead_id: str, said: ConsentStatement, requested_by: str, at: datetime
+) -> ActivityRow:
     """Return the activity row of a consent statement.
 
     It is not completed, so it adds no points.

@@ -6,9 +6,12 @@ It is short enough to keep with each score change.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.domain.rules.conditions import Condition, evaluate_conditions, value_at
+from shared.domain.stored.untyped import Document
+
+_Long = TypeVar("_Long", str, list[object])
 
 TEXT_MAX = 200
 ITEMS_MAX = 10
@@ -16,7 +19,7 @@ CUTS_MAX = 100
 """Most cuts of a long value that are tried; if the conditions hold for none, the whole value stays."""
 
 
-def evidence(conditions: Sequence[Condition], lead: Mapping[str, Any]) -> dict[str, Any]:
+def evidence(conditions: Sequence[Condition], lead: Mapping[str, object]) -> Document:
     """Return the part of `lead` that `conditions` depend on, in the lead's shape.
 
     The conditions must hold.
@@ -24,7 +27,7 @@ def evidence(conditions: Sequence[Condition], lead: Mapping[str, Any]) -> dict[s
     They hold for this part too. A long text is cut to 200 characters and a long list to 10 items, where the conditions
     still hold; if no cut is possible, the whole value stays.
     """
-    found: dict[str, Any] = {}
+    found: Document = {}
     # A section comes before its fields: the section's cut may lack a field.
     for path in sorted({condition.field for condition in conditions}, key=lambda path: (path.count("."), path)):
         value = value_at(lead, path)
@@ -34,7 +37,7 @@ def evidence(conditions: Sequence[Condition], lead: Mapping[str, Any]) -> dict[s
     return found
 
 
-def to_stored(value: Any) -> Any:
+def to_stored(value: object) -> Any:  # of the kind that it was given
     """Return `value` as the database returns it: without tuples and members of enumerations."""
     if isinstance(value, Mapping):
         return {name: to_stored(one) for name, one in value.items()}
@@ -43,14 +46,14 @@ def to_stored(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
-def _shorten(value: Any, path: str, about: Iterable[Condition]) -> Any:
+def _shorten(value: object, path: str, about: Iterable[Condition]) -> object:
     if _first_cut(value) == value:
         return value
     cuts = islice(_cuts(value), CUTS_MAX)
     return next((cut for cut in cuts if evaluate_conditions(about, _put_at({}, path, cut)).holds), value)
 
 
-def _cuts(value: Any) -> Iterator[Any]:
+def _cuts(value: object) -> Iterator[object]:
     if isinstance(value, str):
         yield from _windows(value, TEXT_MAX)
     elif isinstance(value, list):
@@ -60,21 +63,21 @@ def _cuts(value: Any) -> Iterator[Any]:
         yield {name: _first_cut(value[name]) for name in list(value)[:ITEMS_MAX]}
 
 
-def _first_cut(value: Any) -> Any:
+def _first_cut(value: object) -> object:
     return next(_cuts(value), value)
 
 
-def _windows(value: Any, size: int) -> Iterator[Any]:
+def _windows(value: _Long, size: int) -> Iterator[_Long]:
     """Yield pieces of a text or list, each overlapping half of the last.
 
     The last piece is its end.
     """
-    last = max(0, len(value) - size)
+    last: int = max(0, len(value) - size)
     for start in (*range(0, last, size // 2), last):
         yield value[start : start + size]
 
 
-def _put_at(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+def _put_at(document: Document, path: str, value: object) -> Document:
     *sections, name = path.split(".")
     inner = document
     for section in sections:

@@ -5,7 +5,7 @@ from typing import Any
 
 from services.prediction.domain.learning.features import Value
 
-_Say = Callable[[Any], str]
+_Say = Callable[[Any], str]  # a feature's value: each feature has its own type
 """`Any`: the values of one feature have one type, which its function knows."""
 
 
