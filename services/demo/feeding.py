@@ -62,7 +62,7 @@ class OutsideWorld:
         self._closed: set[str] = set()
         self._bad = Counter[bytes]()
         self._valid: dict[bytes, str] = {}
-        self._told: set[str] = set()
+        self._seen: set[str] = set()
         self._leads: dict[str, int] = {}
         self._steps: defaultdict[str, set[str]] = defaultdict(set)
         self.progress = FeedProgress()
@@ -147,9 +147,9 @@ class OutsideWorld:
                 self._end(self._valid[value])
             return []
         event = CloudEvent.model_validate_json(value)
-        if event.id in self._told:
+        if event.id in self._seen:
             return []
-        self._told.add(event.id)
+        self._seen.add(event.id)
         self.progress.seen[record.topic] += 1
         if record.topic in _OUTCOMES:
             self._end(str(event.causationid))

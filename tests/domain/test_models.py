@@ -106,15 +106,19 @@ def test_reasons_add_up_exactly_and_name_the_heaviest(learned: dict[str, ServedM
     sample = planted(200, seed=4)
     chances = learned[method].probabilities(sample.vectors)
     for one, chance in zip(by_model(learned[method], sample.vectors), chances, strict=True):
-        told: Any = one.document
-        total = told["intercept"] + sum(factor["weight"] for factor in told["factors"]) + told["otherFactors"]
-        assert total == pytest.approx(told["logOdds"], abs=1e-9)
-        assert 1 / (1 + math.exp(-told["logOdds"])) == pytest.approx(told["probability"], abs=1e-9)
-        assert told["probability"] == pytest.approx(chance, abs=1e-9)
-        weights = [abs(factor["weight"]) for factor in told["factors"]]
+        prediction: Any = one.document
+        total = (
+            prediction["intercept"]
+            + sum(factor["weight"] for factor in prediction["factors"])
+            + prediction["otherFactors"]
+        )
+        assert total == pytest.approx(prediction["logOdds"], abs=1e-9)
+        assert 1 / (1 + math.exp(-prediction["logOdds"])) == pytest.approx(prediction["probability"], abs=1e-9)
+        assert prediction["probability"] == pytest.approx(chance, abs=1e-9)
+        weights = [abs(factor["weight"]) for factor in prediction["factors"]]
         assert weights == sorted(weights, reverse=True)
-        assert told["interval"][0] <= told["probability"] <= told["interval"][1]
-        assert 0 < told["confidence"] < 1
+        assert prediction["interval"][0] <= prediction["probability"] <= prediction["interval"][1]
+        assert 0 < prediction["confidence"] < 1
 
 
 @pytest.mark.parametrize("method", ["logistic", "boosting"])

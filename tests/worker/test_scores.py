@@ -62,9 +62,9 @@ def _version(file: Path) -> str:
 
 
 def _scored(
-    document: Any, file: Path, at: datetime, version: str | None = None, *, told: bool = True
+    document: Any, file: Path, at: datetime, version: str | None = None, *, published: bool = True
 ) -> dict[str, Any]:
-    """The lead as scoring left it then, and told or not: what it can't tell again counts as told."""
+    """The lead as scoring left it then, and published or not: what it can't publish again counts as published."""
     decision = decide(
         document,
         [ScoreCause("planted", "created", "planted", "planted")],
@@ -74,7 +74,7 @@ def _scored(
     )
     assert decision.update is not None
     after = {**document, **decision.update["$set"]}
-    for change in after["scoring"]["log"] if told else ():
+    for change in after["scoring"]["log"] if published else ():
         del change["eventId"]
     return after
 
@@ -93,7 +93,7 @@ def _active(number: int, *completed: datetime) -> Any:
     return lead(_id=f"lead-{number:04}", activityStats={"counts": {}, "completedAt": list(completed)})
 
 
-async def _told(on: Bench, topic: Topic) -> list[dict[str, Any]]:
+async def _published(on: Bench, topic: Topic) -> list[dict[str, Any]]:
     """The topic's events, each once."""
     events = [json.loads(record.value or b"") for record in await on.records(topic)]
     return list({one["id"]: one for one in events}.values())
@@ -133,15 +133,15 @@ async def test_a_score_falls_when_an_activity_leaves_the_window_with_no_event_fr
             on.running("scoring", rules_file=file),
         ):
             leads = await _until_scores(on, ids, 15)
-        asked, told = await _told(on, RESCORE), await _told(on, SCORED)
+        asked, published = await _published(on, RESCORE), await _published(on, SCORED)
     assert {one["scoring"]["agesAt"] for one in leads.values()} == {then}
-    assert len(asked) == len(told) == len(ids)
-    for one in told:
+    assert len(asked) == len(published) == len(ids)
+    for one in published:
         facts = {"previousScore": 20, "score": 15, "reason": "activity_aged"}
         assert facts.items() <= one["data"].items()
         assert datetime.fromisoformat(one["time"]) >= leaves[one["subject"]], "never early"
-    assert {one["correlationid"] for one in told} == {one["correlationid"] for one in asked}
-    assert {one["causationid"] for one in told} == {one["id"] for one in asked}
+    assert {one["correlationid"] for one in published} == {one["correlationid"] for one in asked}
+    assert {one["causationid"] for one in published} == {one["id"] for one in asked}
 
 
 async def test_a_changed_rules_file_reaches_every_lead_while_live_leads_get_through(
@@ -165,14 +165,14 @@ async def test_a_changed_rules_file_reaches_every_lead_while_live_leads_get_thro
 
             await until(live, "600 old and 200 live leads under the new rules")
             row = await _until_done(on, new)
-        told = await _told(on, SCORED)
+        published = await _published(on, SCORED)
     assert row["done"] == row["total"] >= 600
     assert {one["scoring"]["breakdown"][0]["points"] for one in leads.values()} == {30}
-    changed = [one for one in told if one["subject"] in leads]
+    changed = [one for one in published if one["subject"] in leads]
     assert len(changed) == 600
     assert {(one["data"]["score"], one["data"]["previousScore"]) for one in changed} == {(30, 10)}
     assert {one["data"]["reason"] for one in changed} == {"rules_changed"}
-    assert len({one["subject"] for one in told} - set(ids)) == 200
+    assert len({one["subject"] for one in published} - set(ids)) == 200
 
 
 async def test_a_change_made_while_nothing_ran_is_followed_and_a_dead_process_s_job_is_taken_over(
@@ -196,7 +196,7 @@ async def test_a_change_made_while_nothing_ran_is_followed_and_a_dead_process_s_
         await on.storage.insert_new(RESCORING, [row])
         async with on.running("scoring", rules_file=other):
             done = await _until_done(on, _version(other))
-        assert (done["done"], done["total"], await _told(on, SCORED)) == (300, 300, [])
+        assert (done["done"], done["total"], await _published(on, SCORED)) == (300, 300, [])
         async with on.running("scoring", rules_file=file):
             for points in (40, 20, 40):  # what comes back is asked for anew
                 _save(file, points)
@@ -253,7 +253,7 @@ async def test_a_change_that_a_killed_process_stored_is_told_by_whoever_scores_t
 ) -> None:
     async with bench(local) as on, _idle(on) as service:
         now = _now()
-        await _plant(on, [_scored(lead(), file, now, told=False)])
+        await _plant(on, [_scored(lead(), file, now, published=False)])
         settings = on.settings.model_copy(update={"rules_file": file})
         worker = build(Runtime(settings, service.storage, service.publisher, lambda: now + SECOND))
         passage = RecordProcessor(worker, service.publisher, lambda: now, "US")
@@ -261,8 +261,12 @@ async def test_a_change_that_a_killed_process_stored_is_told_by_whoever_scores_t
             asked = event({"leadId": "lead-1", "reason": "asked"}, RESCORE, str(number))
             received, _ = passage.decode([Record(RESCORE.name, 0, number, b"lead-1", asked)])
             await passage.publish(await passage.worker.handle(received))
-        (told,) = [json.loads(one.value or b"") for one in await on.records(SCORED)]
-    assert (told["causationid"], told["data"]["score"], told["data"]["reason"]) == ("planted", 10, "created")
+        (published,) = [json.loads(one.value or b"") for one in await on.records(SCORED)]
+    assert (published["causationid"], published["data"]["score"], published["data"]["reason"]) == (
+        "planted",
+        10,
+        "created",
+    )
 
 
 async def test_a_job_asks_for_the_next_page_only_when_the_last_one_is_through(local: LocalServers, file: Path) -> None:
@@ -347,8 +351,8 @@ async def test_a_new_lead_has_the_score_that_its_stored_document_has_whatever_a_
             return await on.count(LEADS, {"score": 15}) == 20
 
         await until(scored, "20 leads with 15 points")
-        told = await _told(on, SCORED)
-    assert len({one["subject"] for one in told if "previousScore" not in one["data"]}) == 20
+        published = await _published(on, SCORED)
+    assert len({one["subject"] for one in published if "previousScore" not in one["data"]}) == 20
 
 
 async def test_simulating_rules_tells_what_they_would_change_and_changes_nothing(

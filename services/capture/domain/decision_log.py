@@ -46,6 +46,7 @@ def _decision_of(row: CaptureRow) -> CaptureDecision:
     """Return the entry of the decision log for this capture's row."""
     fields: Mapping[str, object] = row
     said = {name: fields[name] for name in _DECISION if name in fields}
+    # A selection of fields by name loses the type.
     return cast("CaptureDecision", {"key": row["_id"], **said})
 
 
@@ -83,4 +84,5 @@ def correct_row(row: CaptureRow, data: CapturedData, lead: LeadDocument) -> Capt
     same = row.get("outcome") == decided["outcome"]
     differed = row.get("differed") if same else differences(data, lead)[1]
     further = {"differed": differed or []} if differed or decided["outcome"] == "merged" else {}
+    # As above.
     return cast("CaptureRow", {**kept, **said, **further})

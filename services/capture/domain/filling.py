@@ -56,6 +56,7 @@ def cut_to_size(lead: LeadDocument, data: CapturedData) -> tuple[LeadDocument, l
     """Return a new lead within its size limit, and the values beyond it."""
     if lead_size(lead) <= CAPTURED_BYTES_MAX:
         return lead, []
+    # A selection of fields by name loses the type.
     bare = cast("LeadDocument", {name: value for name, value in lead.items() if name not in MERGED_SECTIONS})
     fills, left = differences(data, bare)
     return with_changes(bare, fills), left
@@ -67,6 +68,7 @@ def with_changes(lead: LeadDocument, changes: Mapping[str, object]) -> LeadDocum
     for path, value in changes.items():
         section, _, name = path.partition(".")
         changed[section] = {**_section(changed, section), name: value} if name else value
+    # Fields set by path lose the type.
     return cast("LeadDocument", changed)
 
 

@@ -67,6 +67,7 @@ def _create(view: View, capture: Capture, known_by: Identity, rules: DecisionRul
         # Workers of the previous release read this field.
         "seen": [],
     }
+    # Sections are copied by name, which loses the type.
     lead, left = cut_to_size(cast("LeadDocument", whole), capture.data)
     row = _row(capture, lead, "created", rules)
     return Merged(lead, {**row, "differed": left} if left else row, creates=True, changes={})
