@@ -13,6 +13,7 @@ from services.capture.domain.filling import with_changes
 from services.capture.domain.plan import CapturePlan
 from services.capture.domain.view import Capture, View
 from shared.domain.identity.normal_forms import identity_of
+from shared.domain.stored.command_documents import VerdictDocument
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -50,6 +51,11 @@ def event(
     event_id = event_id or str(uuid.uuid4())
     attributes = {"specversion": "1.0", "id": event_id, "source": source, "type": topic.event_type}
     return json.dumps({**attributes, "time": NOW.isoformat(), "data": payload, **more}).encode()
+
+
+def verdict(lead_id: str, at: datetime, key: str = "x1") -> VerdictDocument:
+    """Return a verdict that nobody has carried out yet."""
+    return {"_id": key, "leadId": lead_id, "at": at, "done": False, "reason": None, "detail": "", "note": {}}
 
 
 def lead(**fields: Any) -> Any:

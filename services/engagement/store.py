@@ -10,7 +10,7 @@ from shared.domain.causes import CauseKind, may_have_forgotten
 from shared.domain.stored.activity_row import ActivityRow
 from shared.leads.documents import add_activities, change_leads, read_leads, revised
 from shared.mongo.names import ACTIVITIES
-from shared.mongo.storage import Change, Storage
+from shared.mongo.storage import Change, Storage, replacement
 
 
 async def save_versions(storage: Storage, versions: Sequence[Version], now: datetime) -> RowPlan | None:
@@ -26,9 +26,8 @@ async def _change_rows(storage: Storage, changes: Iterable[tuple[ActivityRow, Ac
 
 
 def _row_change(before: ActivityRow, after: ActivityRow) -> Change:
-    gone = {name: "" for name in before if name not in after}
-    update = {"$set": {name: value for name, value in after.items() if name != "_id"}}
-    return Change(before["_id"], {"n": before["n"], "tallied": True}, update | ({"$unset": gone} if gone else {}))
+    update = replacement(after, before.keys() - after.keys())
+    return Change(before["_id"], {"n": before["n"], "tallied": True}, update)
 
 
 async def count_on_leads(storage: Storage, activities: Iterable[ActivityRow], now: datetime, region: str) -> bool:

@@ -33,26 +33,34 @@ _SOURCE = f"/services/{NAME}"
 def build(runtime: Runtime) -> Worker:
     """Return the worker. Raises `ConfigError` when the triggers file is invalid."""
     triggers = Reloading(runtime.settings.triggers_file, Triggers, runtime.settings.zone)
-    storage, clock, region = runtime.storage, runtime.clock, runtime.settings.region
 
     async def handle(received: Sequence[Received]) -> Sequence[Result]:
         unique = {one.key: one for one in received}
         lead_of = await _find_leads(runtime, list(unique.values()))
         versions = [_version(one, lead_of[key], triggers.current) for key, one in unique.items() if key in lead_of]
-        rows: dict[str, ActivityRow] = {}
-        async for _ in retry_on_conflict():
-            plan = await store.save_versions(storage, versions, clock())
-            if plan is None or not await store.count_on_leads(storage, plan.of.values(), clock(), region):
-                continue
-            rows.update(plan.of)
-            if plan.complete:
-                break
-        leads = await read_leads(storage, lead_of.values())
+        rows = await _record(runtime, versions)
+        leads = await read_leads(runtime.storage, lead_of.values())
         lost = [one for key, one in unique.items() if lead_of.get(key) not in leads]
         known = [(unique[key], row, leads[row["leadId"]]) for key, row in rows.items() if row["leadId"] in leads]
         return [*(_unknown(one) for one in lost), *(event for one in known for event in _events(*one))]
 
     return Worker(NAME, TOPICS, handle, files=(triggers,), parks_unknown_leads=True)
+
+
+async def _record(runtime: Runtime, versions: Sequence[Version]) -> Mapping[str, ActivityRow]:
+    """Store these versions, and count them on their leads; return each event's activity."""
+    rows: dict[str, ActivityRow] = {}
+    async for _ in retry_on_conflict():
+        plan = await store.save_versions(runtime.storage, versions, runtime.clock())
+        if plan is None:
+            continue
+        region = runtime.settings.region
+        if not await store.count_on_leads(runtime.storage, plan.of.values(), runtime.clock(), region):
+            continue
+        rows.update(plan.of)
+        if plan.complete:
+            break
+    return rows
 
 
 async def _find_leads(runtime: Runtime, received: Sequence[Received]) -> Mapping[str, str]:

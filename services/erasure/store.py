@@ -8,6 +8,7 @@ from typing import cast
 from services.erasure.domain.decide import Erasure, LeadClaims, plan_erasures
 from shared.domain.listing import PERSONAL
 from shared.domain.provenance import erased_row
+from shared.domain.stored.command_documents import VerdictDocument
 from shared.domain.stored.identity_documents import ErasureMarker
 from shared.domain.stored.untyped import Document
 from shared.leads.documents import read_leads
@@ -27,12 +28,12 @@ PURGED = tuple(
 """The collections that an erasure deletes from by the lead's id alone."""
 
 
-async def record_verdicts(storage: Storage, verdicts: Sequence[Document]) -> bool:
+async def record_verdicts(storage: Storage, verdicts: Sequence[VerdictDocument]) -> bool:
     """Store new verdicts; return False when one of them exists: read that one, which is valid."""
     return not await storage.insert_new(collections.COMMANDS, verdicts)
 
 
-async def erase(storage: Storage, verdicts: Sequence[Document], region: str, pepper: str) -> bool:
+async def erase(storage: Storage, verdicts: Sequence[VerdictDocument], region: str, pepper: str) -> bool:
     """Carry out verdicts; return False when a lead changed meanwhile: all steps can run again.
 
     Erasure markers come first, so that no late event brings the lead back. The lead comes next, so that no other worker

@@ -8,7 +8,7 @@ from schemas.topics import ERASE, ERASED, REJECTED
 from services.erasure import store
 from services.erasure.domain.decide import KnownLeads, decide_verdict, not_found
 from shared.consuming.worker import Manifest, Runtime, Worker
-from shared.domain.stored.untyped import Document
+from shared.domain.stored.command_documents import VerdictDocument
 from shared.kafka.events import Outgoing, Received, Unknown, emit
 from shared.leads.documents import leads_by_email, names_in, older_names_in, read_leads
 from shared.leads.erasure_markers import erased
@@ -58,7 +58,7 @@ async def _read_known(runtime: Runtime, commands: Sequence[Received]) -> KnownLe
     )
 
 
-def _verdicts(runtime: Runtime, commands: Mapping[str, Received], known: KnownLeads) -> dict[str, Document]:
+def _verdicts(runtime: Runtime, commands: Mapping[str, Received], known: KnownLeads) -> dict[str, VerdictDocument]:
     found, now = {}, runtime.clock()
     for key, one in commands.items():
         lead_id = one.payload.lead_id
@@ -70,7 +70,7 @@ def _verdicts(runtime: Runtime, commands: Mapping[str, Received], known: KnownLe
     return found
 
 
-def _event(received: Received, row: Document) -> Outgoing:
+def _event(received: Received, row: VerdictDocument) -> Outgoing:
     lead_id, at = row["leadId"], row["at"]
     if row["reason"] is None:
         erased_ = LeadErased(lead_id=lead_id)

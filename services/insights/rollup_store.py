@@ -33,7 +33,7 @@ from shared.domain.stored.insights_documents import (
 )
 from shared.mongo.names import INSIGHTS, INSIGHTS_META, LEAD_ROWS, LEADS, ROLLUPS
 from shared.mongo.retries import retry_on_conflict
-from shared.mongo.storage import Change, Storage, Unavailable
+from shared.mongo.storage import Change, Storage, Unavailable, replacement
 
 SHARDS = 12
 """One per partition of a topic, divided alike: processes rarely share a shard."""
@@ -140,9 +140,7 @@ async def _store_rows(storage: Storage, shards: Sequence[ShardDocument]) -> None
 
 
 def _replacing(row: LeadRow) -> Change:
-    gone = {name: "" for name in _ROW_FIELDS if name not in row}
-    update = {"$set": {name: value for name, value in row.items() if name != "_id"}}
-    return Change(row["_id"], {"v": {"$lt": row["v"]}}, update | ({"$unset": gone} if gone else {}))
+    return Change(row["_id"], {"v": {"$lt": row["v"]}}, replacement(row, set(_ROW_FIELDS) - row.keys()))
 
 
 async def _change_buckets(storage: Storage, shards: Sequence[ShardDocument]) -> None:

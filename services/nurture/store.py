@@ -16,7 +16,7 @@ from services.nurture.domain.steps import CANCELLED, SCHEDULED, SENT, SKIPPED, S
 from shared.domain.stored.nurture_documents import EnrolmentDocument, StepChanges, StepDocument
 from shared.leads.documents import read_leads
 from shared.mongo.names import ENROLMENTS, LEADS, STEPS
-from shared.mongo.storage import Change, Storage
+from shared.mongo.storage import Change, Storage, replacement
 
 _OF_ROUND = ("leadId", "cause", "sequenceId", "state")
 _OF_PREVIOUS = ("stepId", "state", "wakeAt", "decidedAt", "lastSentAt", "previousId")
@@ -50,11 +50,7 @@ async def save_enrolments(storage: Storage, plans: Sequence[EnrolmentPlan]) -> b
 
 def _update_of(plan: EnrolmentPlan) -> Change:
     enrolment = plan.enrolment
-    return Change(enrolment["_id"], {"revision": plan.read_at}, {"$set": _without_id(enrolment)})
-
-
-def _without_id(document: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in document.items() if name != "_id"}
+    return Change(enrolment["_id"], {"revision": plan.read_at}, replacement(enrolment))
 
 
 async def _recover_enrolments(storage: Storage, plans: Sequence[EnrolmentPlan], known: set[str]) -> list[EnrolmentPlan]:

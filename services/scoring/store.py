@@ -8,7 +8,7 @@ from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.work_documents import RescoringDocument
 from shared.mongo.names import LEADS, RESCORING
 from shared.mongo.retries import retry_on_conflict
-from shared.mongo.storage import Change, Storage
+from shared.mongo.storage import Change, Storage, replacement
 
 AGES_AT = "scoring.agesAt"
 _RULE_SET = "scoring.ruleSet"
@@ -83,12 +83,9 @@ async def count_outdated(storage: Storage, row: RescoringDocument) -> RescoringD
 
 async def replace_job(storage: Storage, row: RescoringDocument, new: RescoringDocument) -> bool:
     """Replace the job's row as it was read; return False if another process was first."""
-    gone = {name: "" for name in row if name not in new}
-    update = {"$set": {name: value for name, value in new.items() if name != "_id"}}
+    update = replacement(new, row.keys() - new.keys())
     as_read = {"version": row["version"], "claim": row.get("claim"), "wakeAt": row["wakeAt"]}
-    return await storage.change(
-        RESCORING, [Change(rescoring_job.ID, as_read, update | ({"$unset": gone} if gone else {}))]
-    )
+    return await storage.change(RESCORING, [Change(rescoring_job.ID, as_read, update)])
 
 
 async def create_indexes(storage: Storage) -> None:

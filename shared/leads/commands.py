@@ -24,13 +24,13 @@ from shared.domain.activity_documents import tally
 from shared.domain.causes import CauseKind, Memory, remember, remembered
 from shared.domain.size import GROWTH_ROOM, convertible, slim
 from shared.domain.stored.activity_row import ActivityRow
+from shared.domain.stored.command_documents import VerdictDocument
 from shared.domain.stored.lead_document import LeadChanges, LeadDocument
-from shared.domain.stored.untyped import Document
 from shared.kafka.events import Deferred, Outgoing, Received, TooLarge, Unknown, emit
 from shared.leads.documents import add_activities, change_leads, close_causes, read_leads, revised
 from shared.mongo.names import COMMANDS
 from shared.mongo.retries import retry_on_conflict
-from shared.mongo.storage import Change, Storage
+from shared.mongo.storage import Change, Storage, replacement
 
 _MAY_PASS = frozenset(
     {RejectionReason.LEAD_NOT_QUALIFIED, RejectionReason.LEAD_LOST, RejectionReason.INVALID_TRANSITION}
@@ -74,11 +74,17 @@ class _Verdict:
     ruling: Ruling
     done: bool = False
 
-    def row(self) -> Document:
+    def row(self) -> VerdictDocument:
         ruling = self.ruling
-        row = {"_id": self.received.key, "leadId": self.received.payload.lead_id, "at": self.at, "done": self.done}
-        reason = ruling.reason.value if ruling.reason else None
-        return row | {"reason": reason, "detail": ruling.detail, "note": dict(ruling.note or {})}
+        return {
+            "_id": self.received.key,
+            "leadId": self.received.payload.lead_id,
+            "at": self.at,
+            "done": self.done,
+            "reason": ruling.reason.value if ruling.reason else None,
+            "detail": ruling.detail,
+            "note": ruling.note or {},
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ class _Known:
     """What is stored about some commands: their leads by id, their ledger rows by key."""
 
     leads: Mapping[str, LeadDocument]
-    rows: Mapping[str, Document]
+    rows: Mapping[str, VerdictDocument]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +167,7 @@ def _may_pass(verdict: _Verdict) -> bool:
 
 
 def _judge(
-    received: Received, row: Document | None, lead: LeadDocument | None, policies: CommandPolicies, now: datetime
+    received: Received, row: VerdictDocument | None, lead: LeadDocument | None, policies: CommandPolicies, now: datetime
 ) -> _Verdict:
     if row is not None and row["reason"] is not None:
         return _Verdict(received, row["at"], Ruling(RejectionReason(row["reason"]), row["detail"]), done=True)
@@ -218,11 +224,11 @@ async def _write(storage: Storage, judged: Sequence[_Verdict], stored: _Known, p
         return False
     await add_activities(storage, [{**activity, "tallied": True} for activity in activities])
     final = [replace(verdict, done=True).row() for verdict in undone if _needs_update(verdict, stored.rows)]
-    await storage.change(COMMANDS, [Change(row.pop("_id"), {"done": False}, {"$set": row}) for row in final])
+    await storage.change(COMMANDS, [Change(row["_id"], {"done": False}, replacement(row)) for row in final])
     return True
 
 
-def _needs_update(verdict: _Verdict, rows: Mapping[str, Document]) -> bool:
+def _needs_update(verdict: _Verdict, rows: Mapping[str, VerdictDocument]) -> bool:
     # A rejection is final as inserted. It changes a row only where an earlier judgement had accepted.
     return verdict.ruling.reason is None or verdict.received.key in rows
 

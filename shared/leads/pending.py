@@ -11,7 +11,7 @@ from schemas.topics import CREATED, MERGED
 from shared.consuming.isolation import Failed, Isolation
 from shared.consuming.processor import RecordProcessor, count_handled, resolve_unknown
 from shared.domain.operations.failure_limits import Handled
-from shared.domain.stored.untyped import Document
+from shared.domain.stored.command_documents import PendingEventDocument
 from shared.kafka.decoding import FailedRecord, decode
 from shared.kafka.events import Deferred, Received, Record, Result, Unknown
 from shared.leads.documents import known_names, names_in, names_of, read_leads
@@ -125,11 +125,11 @@ class PendingProcessor:
         self.watch.add(deferred)
         self.poller.wake()
 
-    async def _take_in(self, rows: Sequence[Document]) -> set[str]:
+    async def _take_in(self, rows: Sequence[PendingEventDocument]) -> set[str]:
         known = await known_names(self.storage, {row["name"] for row in rows})
         return await self._end([row for row in rows if row["name"] in known], final=False)
 
-    async def _end(self, rows: Sequence[Document], *, final: bool) -> set[str]:
+    async def _end(self, rows: Sequence[PendingEventDocument], *, final: bool) -> set[str]:
         """Handle these rows; return the ids of those that no longer wait as before."""
         ended: set[str] = set()
         for part in self.isolation.parts(rows):
@@ -141,12 +141,12 @@ class PendingProcessor:
                 ended |= await self._finish(outcome, final=final)
         return ended
 
-    def _failure(self, failed: Failed[Document]) -> _Outcome:
+    def _failure(self, failed: Failed[PendingEventDocument]) -> _Outcome:
         row = failed.item
         fault, counts = self.processor.failure(Failed(record_of(row), failed.error, failed.attempts))
         return _Outcome({row["_id"]}, set(), [fault], counts)
 
-    async def _handle(self, rows: Sequence[Document], *, final: bool) -> _Outcome:
+    async def _handle(self, rows: Sequence[PendingEventDocument], *, final: bool) -> _Outcome:
         """Handle these events once, and publish the events that they cause."""
         received, invalid = self.processor.decode([record_of(row) for row in rows], final=final)
         results = await self.processor.worker.handle(received) if received else ()
@@ -165,7 +165,7 @@ class PendingProcessor:
         _log.info("pending.handled", worker=name, records=records, final=final, **dead_letters)
         return outcome.ended | outcome.deferred
 
-    async def _defer(self, rows: Sequence[Document], deferred: Sequence[Deferred]) -> None:
+    async def _defer(self, rows: Sequence[PendingEventDocument], deferred: Sequence[Deferred]) -> None:
         """Let rows that found their lead wait for its status. Others wait for it already."""
         if deferred:
             newly_deferred = [row for row in rows if not self.store.is_deferred(row)]

@@ -5,11 +5,11 @@ them in the order in which they came. Deferred commands wait here too, for their
 release them, and later events don't wait for them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from shared.domain.ids import derive
-from shared.domain.stored.untyped import Document
+from shared.domain.stored.command_documents import PendingEventDocument, PendingWait
 from shared.kafka.events import Deferred, Record, Unknown
 from shared.mongo import leases
 from shared.mongo.names import PENDING_EVENTS
@@ -44,7 +44,7 @@ class PendingStore:
         self._counts: dict[str, tuple[datetime, int]] = {}
 
     @property
-    def query(self) -> Document:
+    def query(self) -> dict[str, str]:
         """The query of this worker's rows."""
         return {"worker": self._worker}
 
@@ -90,21 +90,21 @@ class PendingStore:
         """Return the id of this event's row."""
         return derive("orphan", self._worker, event.received.key)
 
-    def _row(self, event: Unknown | Deferred, now: datetime) -> Document:
+    def _row(self, event: Unknown | Deferred, now: datetime) -> PendingEventDocument:
         record = event.received.record
         return {
             "_id": self.id_of(event),
             "worker": self._worker,
             "name": event.name,
             "at": now,
-            "place": [record.topic, record.partition, record.offset],
+            "place": (record.topic, record.partition, record.offset),
             "key": record.key,
             "value": record.value,
-            "headers": [list(header) for header in record.headers],
+            "headers": list(record.headers),
             **(self._for_status(event.name, now) if isinstance(event, Deferred) else self._for_lead(event, now)),
         }
 
-    def _for_lead(self, event: Unknown, now: datetime) -> Document:
+    def _for_lead(self, event: Unknown, now: datetime) -> PendingWait:
         ends = now + self._ttl
         return {
             "waitsFor": f"{self._worker}|{event.name}",
@@ -113,35 +113,35 @@ class PendingStore:
             "wakeAt": min(ends, now + _LOOK_AGAIN),
         }
 
-    def _for_status(self, name: str, now: datetime) -> Document:
+    def _for_status(self, name: str, now: datetime) -> PendingWait:
         ends = now + self.patience
         return {"waitsFor": f"{self._worker}|{_STATUS}|{name}", "endsAt": ends, "wakeAt": ends}
 
-    async def waiting_for(self, names: Iterable[str]) -> list[Document]:
+    async def waiting_for(self, names: Iterable[str]) -> list[PendingEventDocument]:
         """Return the rows that wait for leads of these names, in the order in which they came."""
         return await self._waiting(f"{self._worker}|{name}" for name in names)
 
-    async def deferred(self, names: Iterable[str]) -> list[Document]:
+    async def deferred(self, names: Iterable[str]) -> list[PendingEventDocument]:
         """Return the rows that wait for a status of these leads, in the order in which they came."""
         return await self._waiting(f"{self._worker}|{_STATUS}|{name}" for name in names)
 
-    async def _waiting(self, keys: Iterable[str]) -> list[Document]:
+    async def _waiting(self, keys: Iterable[str]) -> list[PendingEventDocument]:
         return in_order(await self._storage.find_in(PENDING_EVENTS, "waitsFor", sorted(set(keys))))
 
-    def is_deferred(self, row: Document) -> bool:
+    def is_deferred(self, row: PendingEventDocument) -> bool:
         """Return whether this row waits for the status of a known lead."""
         return str(row["waitsFor"]).startswith(f"{self._worker}|{_STATUS}|")
 
-    async def due(self, now: datetime) -> list[Document]:
+    async def due(self, now: datetime) -> list[PendingEventDocument]:
         """Lease the due rows: those whose time is up, or that are to be looked at again."""
         return in_order(await leases.acquire_lease(self._storage, PENDING_EVENTS, now, _LEASE, _PAGE, self.query))
 
-    async def reschedule(self, rows: Sequence[Document], now: datetime, *, deferred: bool = False) -> None:
+    async def reschedule(self, rows: Sequence[PendingEventDocument], now: datetime, *, deferred: bool = False) -> None:
         """Look at these rows again later. `deferred`: they wait for their lead's status now."""
         changes = [Change(row["_id"], {}, {"$set": self._next(row, now, deferred=deferred)}) for row in rows]
         await self._storage.change(PENDING_EVENTS, changes)
 
-    def _next(self, row: Document, now: datetime, *, deferred: bool) -> Document:
+    def _next(self, row: PendingEventDocument, now: datetime, *, deferred: bool) -> Mapping[str, object]:
         if deferred:
             return self._for_status(row["name"], now)
         return {"wakeAt": row["endsAt"] if self.is_deferred(row) else min(row["endsAt"], now + _LOOK_AGAIN)}
@@ -151,12 +151,12 @@ class PendingStore:
         await self._storage.delete(PENDING_EVENTS, ids)
 
 
-def in_order(rows: Iterable[Document]) -> list[Document]:
+def in_order(rows: Iterable[PendingEventDocument]) -> list[PendingEventDocument]:
     """Sort rows by the time they came, then by partition and offset."""
     return sorted(rows, key=lambda row: (row["at"], *row["place"]))
 
 
-def record_of(row: Document) -> Record:
+def record_of(row: PendingEventDocument) -> Record:
     """Return the record of this row, byte for byte."""
     topic, partition, offset = row["place"]
     headers = tuple((name, bytes(value)) for name, value in row["headers"])

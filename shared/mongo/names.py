@@ -17,6 +17,7 @@ from shared.domain.stored.access_documents import (
     UserDocument,
 )
 from shared.domain.stored.activity_row import ActivityRow
+from shared.domain.stored.command_documents import PendingEventDocument, VerdictDocument
 from shared.domain.stored.configuration_documents import RefusedFileDocument
 from shared.domain.stored.identity_documents import CaptureRow, ErasureMarker, IdentityClaim
 from shared.domain.stored.insights_documents import (
@@ -30,7 +31,6 @@ from shared.domain.stored.insights_documents import (
 from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.nurture_documents import EnrolmentDocument, StepDocument
 from shared.domain.stored.prediction_documents import JobRow, ModelDocument, PredictionRow
-from shared.domain.stored.untyped import Document
 from shared.domain.stored.work_documents import OwnerDocument, RescoringDocument
 
 D = TypeVar("D", bound=Mapping[str, object])
@@ -53,11 +53,11 @@ LEADS = CollectionName[LeadDocument]("leads")
 CAPTURES = CollectionName[CaptureRow]("captures")
 IDENTITIES = CollectionName[IdentityClaim]("identities")
 ACTIVITIES = CollectionName[ActivityRow]("activities")
-COMMANDS = CollectionName[Document]("commands")
+COMMANDS = CollectionName[VerdictDocument]("commands")
 OWNERS = CollectionName[OwnerDocument]("owners")
 ENROLMENTS = CollectionName[EnrolmentDocument]("enrolments")
 STEPS = CollectionName[StepDocument]("nurture_steps")
-PENDING_EVENTS = CollectionName[Document]("orphans")
+PENDING_EVENTS = CollectionName[PendingEventDocument]("orphans")
 RESCORING = CollectionName[RescoringDocument]("rescoring")
 ERASURE_MARKERS = CollectionName[ErasureMarker]("tombstones")
 INSIGHTS = CollectionName[ShardDocument]("insights")

@@ -89,6 +89,13 @@ class Change:
     update: Mapping[str, Mapping[str, object]]
 
 
+def replacement(document: Mapping[str, object], gone: Iterable[str] = ()) -> dict[str, dict[str, object]]:
+    """Return the update that sets all fields of the document, but its id, and removes `gone`."""
+    update: dict[str, dict[str, object]] = {"$set": {name: value for name, value in document.items() if name != "_id"}}
+    removed: dict[str, object] = dict.fromkeys(gone, "")
+    return update | ({"$unset": removed} if removed else {})
+
+
 @asynccontextmanager
 async def _sorted_errors() -> AsyncIterator[None]:
     try:

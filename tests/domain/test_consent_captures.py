@@ -16,7 +16,7 @@ from services.erasure.domain.decide import plan_erasures
 from shared.domain.consent.contact_permission import ConsentPolicy, departure
 from shared.domain.consent.statements import Statement, restate
 from shared.domain.identity.normal_forms import identity_of
-from tests.builders import NOW, data, lead, written
+from tests.builders import NOW, data, lead, verdict, written
 
 HOUR = timedelta(hours=1)
 
@@ -142,7 +142,7 @@ def _gone(statements: Sequence[Statement]) -> dict[str, Any]:
     """The tombstones of a lead of whom these statements were known, erased an hour after the newest."""
     one = lead(contact={"firstName": "Ana", "lastName": "Reyes", "email": "ana@example.com", "phone": "+13125550100"})
     one |= restate(one, statements, "US").set
-    verdicts = [{"leadId": one["_id"], "at": NOW + 5 * HOUR}]
+    verdicts = [verdict(one["_id"], NOW + 5 * HOUR)]
     (farewell,) = plan_erasures(verdicts, {one["_id"]: one}, [], "US")
     return {name: {"_id": name, **farewell.marker(name)} for name in farewell.names}
 

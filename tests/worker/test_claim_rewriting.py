@@ -28,7 +28,7 @@ from shared.kafka.events import Outgoing
 from shared.leads.documents import leads_by_email
 from shared.mongo.connection import Mongo
 from shared.mongo.storage import Storage
-from tests.builders import NOW, data
+from tests.builders import NOW, data, verdict
 from tests.collection_names import CAPTURES, COMMANDS, IDENTITIES, LEADS
 from tests.harness import Killed, Mortal
 from tests.older import PEPPER, REGION, of_today, older_identity, store_of_before, take
@@ -91,7 +91,7 @@ async def apply(
 
 
 async def erased(storage: Storage, lead_id: str) -> None:
-    row = {"_id": f"er-{lead_id}", "leadId": lead_id, "at": NOW + timedelta(seconds=1), "done": False}
+    row = verdict(lead_id, NOW + timedelta(seconds=1), f"er-{lead_id}")
     await storage.insert_new(COMMANDS, [row])
     while not await erase(storage, [row], REGION, PEPPER):
         pass
@@ -480,7 +480,7 @@ async def test_it_leaves_nothing_of_a_lead_whose_erasure_it_interrupts_anywhere(
         at += 1
         async with opened(server, "interrupted") as storage:
             lead, *_ = await store_of_before(storage, RARE)
-            row = {"_id": "er", "leadId": lead, "at": NOW + timedelta(seconds=1), "done": False}
+            row = verdict(lead, NOW + timedelta(seconds=1), "er")
             await storage.put(COMMANDS, [row])
             beside: Any = Beside(storage, at, partial(apply, storage))
             while not await erase(beside, [row], REGION, PEPPER):

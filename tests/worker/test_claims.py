@@ -26,7 +26,7 @@ from shared.leads.erasure_markers import erased, marker_id
 from shared.mongo.connection import Mongo
 from shared.mongo.names import CollectionName
 from shared.mongo.storage import Storage
-from tests.builders import NOW, capture, data
+from tests.builders import NOW, capture, data, verdict
 from tests.collection_names import CAPTURES, COMMANDS, ERASURE_MARKERS, IDENTITIES, LEADS
 
 
@@ -92,7 +92,7 @@ async def _erased_while_one_waits(storage: Storage, name: str) -> CapturePlan:
     plan = decide([slow], await read_view(storage, [slow], (), "salt"), NOW, "US")
     assert list(plan.inserts) == [lead_id]
     assert await save(storage, decide([first], await read_view(storage, [first], (), "salt"), NOW, "US"), "salt")
-    row = {"_id": "er", "leadId": lead_id, "at": NOW + timedelta(seconds=1)}
+    row = verdict(lead_id, NOW + timedelta(seconds=1), "er")
     await storage.put(COMMANDS, [row])
     assert await erase(storage, [row], "US", "salt")
     return plan
@@ -158,7 +158,7 @@ async def test_an_erasure_forgets_the_marks_with_the_claim_and_knows_it_in_every
     older = [{"_id": form, "leadIds": [row["leadId"]]} for form in one.older]
     await storage.put(IDENTITIES, older)
     await storage.put(CAPTURES, [row | {"claims": [one["_id"] for one in older]}])
-    command = {"_id": "er", "leadId": row["leadId"], "at": NOW + timedelta(seconds=1)}
+    command = verdict(row["leadId"], NOW + timedelta(seconds=1), "er")
     await storage.put(COMMANDS, [command])
     assert await erase(storage, [command], "US", "salt")
     assert await storage.count("identities") == 0

@@ -35,7 +35,7 @@ from services.erasure import store
 from shared.leads.erasure_markers import erased
 from shared.mongo.names import COLLECTIONS
 from shared.settings import Settings
-from tests.builders import data, event
+from tests.builders import data, event, verdict
 from tests.collection_names import (
     CAPTURES,
     COMMANDS,
@@ -226,8 +226,8 @@ async def test_an_erasure_that_was_killed_midway_is_carried_to_its_end(local: Lo
 
 async def test_an_erasure_of_before_the_pepper_was_set_is_found_since(local: LocalServers) -> None:
     async with bench(local) as on:
-        row = {"_id": "x1", "leadId": "gone", "at": datetime(2026, 5, 1, tzinfo=UTC), "done": False}
-        later = row | {"_id": "x2", "at": datetime(2026, 5, 2, tzinfo=UTC)}
+        row = verdict("gone", datetime(2026, 5, 1, tzinfo=UTC))
+        later = verdict("gone", datetime(2026, 5, 2, tzinfo=UTC), "x2")
         await store.erase(on.storage, [row], "US", "")
         (stone,) = (await erased(on.storage, ["lead:gone", "lead:other"], "salt")).values()
         assert stone["at"] == row["at"]
@@ -243,8 +243,8 @@ async def test_a_tombstone_says_how_many_names_a_shared_address_had_also_when_it
         claim = f"email:{EMAIL}"
         await on.storage.put(IDENTITIES, [{"_id": claim, "leadIds": ["gone"], "names": ["a", "b", "c"]}])
         await on.storage.put(CAPTURES, [{"_id": "c1", "leadId": "gone", "claims": [claim]}])
-        row = {"_id": "x1", "leadId": "gone", "at": datetime(2026, 5, 1, tzinfo=UTC), "done": False}
-        for one in (row, row | {"_id": "x2", "at": datetime(2026, 5, 2, tzinfo=UTC)}):
+        for day, key in ((1, "x1"), (2, "x2")):
+            one = verdict("gone", datetime(2026, 5, day, tzinfo=UTC), key)
             await store.erase(on.storage, [one], "US", "salt")
             assert (await erased(on.storage, [claim], "salt"))[claim]["names"] == 3
             assert await on.count(IDENTITIES) == 0
@@ -308,7 +308,7 @@ async def _killed_after(on: Bench, writes: int, who: str) -> None:
         def __getattr__(self, name: str) -> Any:
             return getattr(on.storage, name) if name in ("read", "find", "pages_in") else counted(name)
 
-    row = {"_id": f"dying {who}", "leadId": who, "at": datetime.now(UTC), "done": False}
+    row = verdict(who, datetime.now(UTC), f"dying {who}")
     dying: Any = Dying()
     try:
         await store.record_verdicts(dying, [row])

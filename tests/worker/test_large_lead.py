@@ -14,7 +14,7 @@ from services.prediction import store as prediction
 from services.prediction.domain.learning.features import vector
 from shared.domain.consent.contact_permission import ConsentPolicy
 from shared.mongo.storage import Storage
-from tests.builders import NOW, lead
+from tests.builders import NOW, lead, verdict
 from tests.collection_names import ACTIVITIES, CAPTURES, COMMANDS, ERASURE_MARKERS, IDENTITIES, LEADS, TIMELINE
 from tests.harness import bench
 
@@ -99,7 +99,7 @@ async def test_a_lead_with_very_many_captures_and_activities_takes_a_bounded_mem
         assert found["captures"] == number // 2 + 1
         assert found["salesCalls"] == number // 4 + 1
         assert len(known["lead-1"].captures) + len(known["lead-1"].activities) < 40
-        row = {"_id": "command", "leadId": "lead-1", "at": NOW, "done": False, "reason": None, "detail": "", "note": {}}
+        row = verdict("lead-1", NOW, "command")
         await storage.insert_new(COMMANDS, [row])
         erased, _ = await mib(lambda: erasure.erase(storage, [row], "US", "salt"))
         assert await storage.count(CAPTURES, {"erased": True}) == number

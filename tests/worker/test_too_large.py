@@ -11,7 +11,7 @@ from schemas.commands import OPPORTUNITY_BYTES
 from schemas.topics import CONVERT, CONVERTED, DEADLETTER, QUALIFIED, QUALIFY, REJECTED
 from services.conversion.domain import decide
 from shared.domain.size import LEAD_BYTES_MAX, convertible, encoded_size, lead_size
-from tests.builders import NOW, event, lead
+from tests.builders import NOW, event, lead, verdict
 from tests.collection_names import ACTIVITIES, COMMANDS, LEADS
 from tests.harness import Bench, bench, capture_key, told, until, until_told
 
@@ -122,7 +122,7 @@ async def test_what_was_stored_and_not_published_is_published_without_its_bulk_w
     """An earlier release wrote first: lead and ledger say that it is done, and the event never went out."""
     key, stored = capture_key("/tests", "v1"), full(CONTROL)
     stored |= decide.convert_lead(stored, {"amount": 9.0}, key, NOW) | {"seen": ["first", key]}
-    row = {"_id": key, "leadId": "lead-1", "at": NOW, "done": True, "reason": None, "detail": "", "note": {}}
+    row = {**verdict("lead-1", NOW, key), "done": True}
     async with bench(local) as on, on.running("conversion"):
         await on.storage.insert_new(LEADS, [stored])
         await on.storage.insert_new(COMMANDS, [row])

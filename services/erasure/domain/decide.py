@@ -12,6 +12,7 @@ from schemas.reasons import RejectionReason
 from shared.domain.consent.statements import EMAIL, PHONE, refusals_at, standing_of
 from shared.domain.identity.normal_forms import email_key, identity_of
 from shared.domain.identity.older_forms import older_claims
+from shared.domain.stored.command_documents import VerdictDocument
 from shared.domain.stored.identity_documents import ErasureMarker
 from shared.domain.stored.lead_document import KeptRefusal, LeadDocument, LoadLedger
 from shared.domain.stored.untyped import Document
@@ -32,7 +33,7 @@ class KnownLeads:
     leads that exist. `markers` has erasure markers by name.
     """
 
-    verdicts: Mapping[str, Document]
+    verdicts: Mapping[str, VerdictDocument]
     by_email: Mapping[str, str]
     leads: frozenset[str]
     markers: Mapping[str, ErasureMarker]
@@ -40,7 +41,7 @@ class KnownLeads:
 
 def decide_verdict(
     key: str, lead_id: str | None, email: str | None, known: KnownLeads, now: datetime
-) -> Document | None:
+) -> VerdictDocument | None:
     """Return the verdict on the command `key`; None for an unknown lead.
 
     The command names `lead_id` or `email`.
@@ -58,15 +59,13 @@ def decide_verdict(
     return _row(key, gone["leadId"], gone["at"]) if gone else None
 
 
-def not_found(key: str, lead_id: str, now: datetime) -> Document:
+def not_found(key: str, lead_id: str, now: datetime) -> VerdictDocument:
     """Return the verdict on a command whose lead never came: rejected."""
-    return _row(key, lead_id, now, done=True) | {
-        "reason": RejectionReason.LEAD_NOT_FOUND.value,
-        "detail": "no lead has this id",
-    }
+    reason = RejectionReason.LEAD_NOT_FOUND.value
+    return {**_row(key, lead_id, now, done=True), "reason": reason, "detail": "no lead has this id"}
 
 
-def _row(key: str, lead_id: str, now: datetime, *, done: bool = False) -> Document:
+def _row(key: str, lead_id: str, now: datetime, *, done: bool = False) -> VerdictDocument:
     return {"_id": key, "leadId": lead_id, "at": now, "done": done, "reason": None, "detail": "", "note": {}}
 
 
@@ -110,7 +109,7 @@ class Erasure:
 
 
 def plan_erasures(
-    verdicts: Iterable[Document],
+    verdicts: Iterable[VerdictDocument],
     leads: Mapping[str, LeadDocument],
     captures: Sequence[LeadClaims],
     region: str,
