@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from services.composition.workers import WORKERS
+from shared.consuming.consumer import BatchConsumer
 from tests.faults.cluster import Cluster, cluster
 from tests.faults.crash_injector import inject_crash
 from tests.faults.edges import on_batch
@@ -103,8 +104,9 @@ def note_batches(file: Path) -> None:
     """Note each time that this process was through with a batch, whether the broker took the commit or not."""
 
     def make(take: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-        async def noted(*args: Any) -> None:
-            await take(*args)
+        # Its parameters have names: FastStream looks at them, and gives the message by its name.
+        async def noted(self: BatchConsumer, message: Any) -> None:
+            await take(self, message)
             with file.open("a") as notes:
                 notes.write(".")
 
