@@ -47,7 +47,7 @@ def build(runtime: Runtime) -> Worker:
 async def _assign(
     runtime: Runtime, rules: Reloading[AssignmentRules], lead_ids: Collection[str], first: Mapping[str, Received]
 ) -> Mapping[str, LeadDocument]:
-    """Give the leads of `first` an owner, and settle the ledgers of all; return the leads as they are then."""
+    """Give the leads of `first` an owner, and update the ledgers of all; return the leads as they are then."""
     storage = runtime.storage
     async for _ in retry_on_conflict():
         leads = await read_leads(storage, lead_ids)
