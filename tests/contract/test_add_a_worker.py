@@ -18,10 +18,8 @@ COPIED = ("deploy", "schemas", "services", "shared", "tests", "pyproject.toml", 
 FILES_MAX = 6
 
 
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the tree with the worker, after the generators ran."""
-    copy = tmp_path_factory.mktemp("tree")
+def _tree_with_the_worker(copy: Path) -> None:
+    """Copy the tree, add the worker, and run the generators."""
     ignored = shutil.ignore_patterns("__pycache__", "node_modules")
     for name in COPIED:
         source = ROOT / name
@@ -39,7 +37,6 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
             path.write_text("".join(body for language, body in blocks if language != "diff"))
     for module in ("schemas.export", "services.composition.reference"):
         _run(copy, "-m", module)
-    return copy
 
 
 def _steps() -> list[tuple[str, str]]:
@@ -74,7 +71,16 @@ def _run(tree: Path, *words: str) -> str:
     return done.stdout
 
 
-def test_registry_and_rights_know_it(tree: Path) -> None:
+@pytest.mark.long
+def test_a_worker_that_is_added_as_the_page_says_is_known_to_all_checks(tmp_path: Path) -> None:
+    # One test: another process would copy and generate all of it once more.
+    _tree_with_the_worker(tmp_path)
+    _registry_and_rights_know_it(tmp_path)
+    _the_compose_files_and_pages_know_it(tmp_path)
+    _the_checks_pass(tmp_path)
+
+
+def _registry_and_rights_know_it(tree: Path) -> None:
     code = "from services.composition import workers; print(workers.__file__, *workers.WORKERS)"
     where, *workers = _run(tree, "-c", code).split()
     assert where.startswith(str(tree))
@@ -92,14 +98,14 @@ def test_registry_and_rights_know_it(tree: Path) -> None:
     assert {"db": "pantry", "collection": "greetings"} in [one["resource"] for one in roles["pantry.erasure"]]
 
 
-def test_the_compose_files_and_pages_know_it(tree: Path) -> None:
+def _the_compose_files_and_pages_know_it(tree: Path) -> None:
     for file in ("deploy/compose.yaml", "deploy/security/compose.yaml"):
         assert yaml.safe_load((tree / file).read_text())["services"]["greeting"]["command"] == ["worker", "greeting"]
     assert "notes who greets a new lead" in (tree / "services/README.md").read_text()
     assert "greeting" in (tree / "schemas/README.md").read_text()
 
 
-def test_the_checks_pass(tree: Path) -> None:
+def _the_checks_pass(tree: Path) -> None:
     _run(tree, "-m", "ruff", "check", "services", "shared/mongo", "schemas/topics.py")
     _run(tree, "-m", "mypy", "--cache-dir", str(ROOT / ".mypy_cache"), "services/greeting")
     _run(tree, "-c", "from importlinter.cli import lint_imports_command as run; run()")
