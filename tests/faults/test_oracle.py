@@ -4,6 +4,7 @@ import ast
 import asyncio
 import json
 import random
+import secrets
 import signal
 import subprocess
 import sys
@@ -16,7 +17,9 @@ from pathlib import Path
 import pytest
 
 from deploy.local import LocalServers
+from schemas.topics import CONVERTED
 from services.composition.workers import WORKERS
+from tests.collection_names import LEADS
 from tests.faults.bugs import BUGS, Bug
 from tests.faults.judging import Verdict, judge
 from tests.faults.load import Feeder
@@ -71,25 +74,49 @@ def _imported(tree: ast.AST) -> list[str]:
     return found
 
 
-async def test_a_healthy_run_is_lawful_and_the_oracle_saw_all_of_it(local: LocalServers, tmp_path: Path) -> None:
+@pytest.mark.long
+async def test_a_healthy_run_is_lawful_and_what_is_then_lost_or_doubled_is_noticed(
+    local: LocalServers, tmp_path: Path
+) -> None:
     ledger = tmp_path / "ledger"
     async with bench(local) as on, on.running(orphan_ttl=_TTL_S), gateway(on) as http:
         for seed in (1, 2):
             async with Feeder(local.servers.kafka_bootstrap, seed, _PEOPLE, ledger) as feeder:
                 await feeder.settled()
         verdict = await _judged(on, ledger, http.url, doubt_s=_PATIENCE_S)
-    assert verdict.violations == []
+        assert verdict.violations == []
+        lost, doubled = await _lose(on), await _double(on)
+        noticed = [one["detail"] for one in (await _judged(on, ledger, http.url, doubt_s=1.0)).violations]
+    assert {id_ for id_ in (lost, doubled) if any(id_ in detail for detail in noticed)} == {lost, doubled}
     assert verdict.counts["documents"]["leads"] == 2 * _PEOPLE - verdict.counts["erased"]
     assert verdict.counts["records"]["leads.captured"] >= 2 * _PEOPLE
     assert verdict.counts["unlistedRecords"] == 0
 
 
+async def _lose(on: Bench) -> str:
+    """Delete a lead's document behind everybody's back; return its id."""
+    lead = next(one["_id"] for one in await on.storage.find(LEADS, {}, sort=[("_id", 1)]))
+    await on.storage.delete(LEADS, [lead])
+    return str(lead)
+
+
+async def _double(on: Bench) -> str:
+    """Publish a conversion once more, as another event; return its id."""
+    told = json.loads((await on.records(CONVERTED))[0].value or b"")
+    await on.publish([json.dumps(told | {"id": "doubled"}).encode()], CONVERTED, [told["subject"].encode()])
+    return "doubled"
+
+
+@pytest.mark.long
+@pytest.mark.thorough
 async def test_a_worker_that_is_killed_breaks_no_law(local: LocalServers, tmp_path: Path, crash: str) -> None:
     worker, _, point = crash.partition(", ")
     none = Bug("none", "", (worker,), lambda: None, point, late=True)
     assert (await _run(local, tmp_path, none)).violations == []
 
 
+@pytest.mark.long
+@pytest.mark.thorough
 async def test_a_planted_bug_is_caught(
     local: LocalServers, tmp_path: Path, bug: str, figure: Callable[[str], None]
 ) -> None:
@@ -153,7 +180,7 @@ def _says(log: Path, words: bytes) -> bool:
 
 
 async def _judged(on: Bench, ledger: Path, url: str, doubt_s: float) -> Verdict:
-    servers, key = on.local.servers, await new_key(on)
+    servers, key = on.local.servers, await new_key(on, name=secrets.token_hex(4))
     flags = ["--gateway", url, "--token", key, "--orphan-ttl", str(_TTL_S), "--quiet", "6", "--doubt", f"{doubt_s}"]
     flags += ["--patience", f"{_PATIENCE_S}"]
     inexact = [] if servers.idempotence else ["--no-lag"]

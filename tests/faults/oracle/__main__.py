@@ -22,7 +22,8 @@ from tests.faults.oracle import reading
 from tests.faults.oracle.judge import Verdict, judge
 from tests.faults.oracle.world import World
 
-_LOOK_S = 0.5
+_LOOKS = 6
+"""How many looks at most in the seconds of quiet: each reads everything, and takes the servers' time."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -67,7 +68,7 @@ async def _verdict(of: argparse.Namespace) -> Verdict:
         now = time.monotonic()
         if now - since >= (doubt if verdict.violations else of.quiet) or now - begun >= of.patience:
             break
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(max(0.5, min(doubt, of.quiet) / _LOOKS))
         before, verdict = verdict, await _look(of)
         since = since if verdict == before else time.monotonic()
     verdict.counts["seconds"] = round(time.monotonic() - begun, 1)
