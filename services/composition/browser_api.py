@@ -49,7 +49,7 @@ def _gateway() -> FastAPI:
         dead_letters.routes(_UNUSED, _UNUSED, _UNUSED),
         configuration.routes(_UNUSED, _UNUSED),
     )
-    return app.build_app(_UNUSED, *parts)
+    return app.build_app([*app.own_routers(_UNUSED), *parts])
 
 
 def _read(paths: Mapping[str, Any]) -> Iterator[tuple[str, JsonValue]]:  # an OpenAPI document: any depth

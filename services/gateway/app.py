@@ -1,5 +1,7 @@
 """The gateway: HTTP in front of the input topics (schemas/README.md#http)."""
 
+from collections.abc import Iterable
+
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,6 +19,7 @@ from services.gateway.forms import routes as form_routes
 from services.gateway.leads import prediction_routes
 from services.gateway.leads import routes as read_routes
 from services.gateway.web.context import RequestContext
+from services.gateway.web.direct_routes import DirectRoutes
 from services.gateway.web.middleware import ContextMiddleware, answer_problems
 from services.gateway.web.openapi import document
 from services.gateway.web.publisher import BoundedPublisher
@@ -63,9 +66,8 @@ def front(runtime: Runtime, metrics: Metrics, probes: ASGIApp) -> Front:
     analytics = analytics_routes.routes(gateway, figures, runtime.leaving)
     dead_letters = dead_letter_routes.routes(gateway, runtime.storage, runtime.kafka)
     configuration = configuration_routes.routes(gateway, runtime.storage)
-    app = ContextMiddleware(
-        build_app(gateway, read, predicted, analytics, dead_letters, configuration), metrics, settings.http_body_max
-    )
+    routers = (*own_routers(gateway), read, predicted, analytics, dead_letters, configuration)
+    app = ContextMiddleware(DirectRoutes(build_app(routers), routers), metrics, settings.http_body_max)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         is_probe = scope["type"] == "http" and scope["path"].startswith(_PROBES)
@@ -87,8 +89,13 @@ def check_address(settings: Settings) -> None:
         )
 
 
-def build_app(gateway: RequestContext, *more: APIRouter) -> FastAPI:
-    """Return the app with all routes and its OpenAPI page."""
+def own_routers(gateway: RequestContext) -> list[APIRouter]:
+    """Return the routes that need no part of the process but the context."""
+    return [part.routes(gateway) for part in (form_routes, routes, webhooks, people_routes, dashboard_routes)]
+
+
+def build_app(routers: Iterable[APIRouter]) -> FastAPI:
+    """Return the app with these routes and its OpenAPI page."""
     app = FastAPIOffline(
         title="Kitchen Pantry leads",
         version="1",
@@ -97,9 +104,7 @@ def build_app(gateway: RequestContext, *more: APIRouter) -> FastAPI:
         dependencies=[Depends(check_parameters)],
     )
     answer_problems(app)
-    for part in (form_routes, routes, webhooks, people_routes, dashboard_routes):
-        app.include_router(part.routes(gateway))
-    for router in more:
+    for router in routers:
         app.include_router(router)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]  # FastAPI's own way to add to the page
 
