@@ -49,7 +49,8 @@ _METRICS = """# Metrics
 
 `python -m services.composition.reference` writes this page.
 
-Each process serves its metrics at `/metrics`. FastStream adds its own, whose names begin with `faststream_`.
+Each process serves its metrics at `/metrics`. FastStream adds its own of
+what workers receive, whose names begin with `faststream_received_`. `pantry_published_total` counts what was published.
 
 """
 _LOG_EVENTS = """# Log events

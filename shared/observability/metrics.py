@@ -1,4 +1,4 @@
-"""All metrics of the product with their meaning. FastStream adds its own (`faststream_…`)."""
+"""All metrics of the product with their meaning. FastStream adds its own (`faststream_received_…`)."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
