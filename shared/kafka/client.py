@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -165,8 +166,8 @@ class Publisher:
             producer = _producer_of(self._broker)
             pending = [await _send(producer, record) for record in records]
             await _all_acknowledged(pending)
-        for record in records:
-            self._published(worker, record.topic).inc()
+        for topic, count in Counter(record.topic for record in records).items():
+            self._published(worker, topic).inc(count)
 
 
 def _producer_of(broker: KafkaBroker) -> AIOKafkaProducer:
@@ -177,12 +178,12 @@ def _producer_of(broker: KafkaBroker) -> AIOKafkaProducer:
 
 
 async def _send(producer: AIOKafkaProducer, record: Outgoing) -> asyncio.Future[RecordMetadata]:
-    headers = [(name, value.encode()) for name, value in record.headers.items()]
     # The client refuses a record without key and value, though Kafka has such records: a dead letter may be one.
     value = b"" if record.key is None and record.value is None else record.value
     try:
+        headers = [(name, text.encode()) for name, text in record.headers.items()]
         return await producer.send(record.topic, value, record.key, headers=headers)
-    except (TypeError, ValueError, AssertionError) as error:  # how the client refuses a record
+    except (TypeError, ValueError, AssertionError) as error:  # how a header or the client refuses a record
         raise RecordRefused(type(error).__name__) from error
 
 
