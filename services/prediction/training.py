@@ -13,7 +13,7 @@ import structlog
 from services.prediction import store
 from services.prediction.collecting import Collected, collect
 from services.prediction.domain.judging.promotion import promote, run_as_shadow
-from services.prediction.domain.training_job import FitResult, FitTask, job_result
+from services.prediction.domain.training_job import FitResult, FitTask, job_result, result_without_outcomes
 from shared.domain.model_documents import HEURISTIC, STANDING, TRAINING, model_id
 from shared.domain.stored.prediction_documents import FittedModel, ModelDocument, TrainingRow
 from shared.errors import Permanent
@@ -36,7 +36,9 @@ async def train(storage: Storage, horizon_days: int, now: datetime) -> TrainingR
     collected = await collect(storage, timedelta(days=horizon_days), now)
     standing = await store.read_row(storage, STANDING)
     champion = await store.find_model(storage, standing.get("champion") or HEURISTIC)
-    found = await _run_fit(_task(collected, champion, horizon_days))
+    task = _task(collected, champion, horizon_days)
+    # A new installation has no outcome yet: it needs no process to learn nothing.
+    found = result_without_outcomes(task) or await _run_fit(task)
     model, version = found["model"], None
     if model:
         version = await _enter(storage, model, now)

@@ -22,6 +22,8 @@ from services.prediction.domain.learning.sample import Sample, sample_of
 from services.prediction.domain.serving.batch_prediction import by_model
 from services.prediction.domain.serving.feature_words import _PHRASES, phrase, recommend_actions
 from services.prediction.domain.serving.heuristic import by_heuristic
+from services.prediction.domain.training_job import FitTask, result_without_outcomes
+from services.prediction.fit import fit_model
 from tests.builders import NOW
 
 _KINDS: dict[str, Kind] = {"source": "category", "visits": "number", "noise": "number"}
@@ -240,3 +242,10 @@ def test_what_is_worth_doing_follows_from_what_can_be_changed() -> None:
         "call",
     ]
     assert recommend_actions([("source", -3.0, "website")]) == []
+
+
+def test_without_an_outcome_nothing_is_learnt_whether_or_not_a_process_is_started_for_it() -> None:
+    nothing: FitTask = {"vectors": [], "labels": [], "times": [], "recent": [{}], "champion": None, "horizonDays": 30}
+    assert result_without_outcomes(nothing) == fit_model(nothing)
+    one: FitTask = {**nothing, "vectors": [{}], "labels": [False], "times": [NOW.isoformat()]}
+    assert result_without_outcomes(one) is None

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import TypedDict
 
 from services.prediction.domain.learning.features import SCHEMA, History, Vector, last
+from shared.domain.model_documents import TOO_FEW, TOO_FEW_WHY
 from shared.domain.stored.prediction_documents import DriftPart, FittedModel, ModelDocument, TrainingRow
 
 RETRAIN_AFTER = timedelta(days=1)
@@ -36,6 +37,13 @@ class FitResult(TypedDict):
     converted: int
     why: list[str]
     drift: list[DriftPart]
+
+
+def result_without_outcomes(task: FitTask) -> FitResult | None:
+    """Return the result of a task that has no outcome and no champion to watch; None: another task."""
+    if task["labels"] or task["champion"]:
+        return None
+    return {"model": None, "status": TOO_FEW, "examples": 0, "converted": 0, "why": [TOO_FEW_WHY], "drift": []}
 
 
 def again_at(history: History, now: datetime) -> datetime:

@@ -18,8 +18,9 @@ from services.prediction.domain.learning.calibration import (
 )
 from services.prediction.domain.learning.features import Kind, Vector
 from services.prediction.domain.learning.models import Boosting, Fit, Logistic, fit_boosting, fit_logistic
-from services.prediction.domain.learning.registry import CHAMPION, REFUSED, SHADOW, TOO_FEW, ServedModel
+from services.prediction.domain.learning.registry import CHAMPION, REFUSED, SHADOW, ServedModel
 from services.prediction.domain.learning.sample import Sample
+from shared.domain.model_documents import TOO_FEW, TOO_FEW_WHY
 from shared.domain.stored.prediction_documents import MetricsPart
 
 HOLDOUT = 0.25
@@ -62,7 +63,7 @@ def propose(sample: Sample, champion: Champion | None, horizon_days: int | None,
     """
     learned, holdout = split(sample)
     if not (sample.enough and learned.judges and holdout.judges):
-        return Proposal(None, TOO_FEW, ("too few outcomes to learn from and to be judged by",), {})
+        return Proposal(None, TOO_FEW, (TOO_FEW_WHY,), {})
     judged, faults = judge_candidates(learned, holdout, seed)
     measured = {name: metrics(one, holdout.labels).document() for name, one in judged.items()}
     name, wrong = best(judged, holdout, seed)

@@ -14,7 +14,7 @@ from services.prediction.domain.learning.models import LeadModel, load_model, lo
 from services.prediction.domain.learning.sample import Sample
 from shared.domain.stored.prediction_documents import FittedModel, MetricsPart, ModelDocument, ServedPart
 
-CHAMPION, SHADOW, REFUSED, TOO_FEW = "champion", "shadow", "refused", "too_few"
+CHAMPION, SHADOW, REFUSED = "champion", "shadow", "refused"
 
 
 @dataclass(frozen=True, slots=True)
