@@ -15,9 +15,6 @@ from shared.mongo.retries import Contention
 from shared.mongo.storage import Unavailable
 
 _EXAMPLES = Path(export.__file__).parent / "examples"
-_ODD = 24
-"""How many records of each topic contain an odd value."""
-
 FAILURES: Mapping[str, Exception] = {
     "OSError": OSError("no such file"),
     "TimeoutError": TimeoutError(),
@@ -87,13 +84,16 @@ def _odd(topic: Topic, number: int, lead_id: str, rng: random.Random) -> bytes:
     return json.dumps(event).encode()
 
 
-def poison(topic: Topic, lead_id: str, rng: random.Random, failures: Sequence[str]) -> list[bytes | None]:
-    """Return poison of every kind for this topic, shuffled; `failures` hit a planted bug."""
+def poison(topic: Topic, lead_id: str, rng: random.Random, failures: Sequence[str], odd: int) -> list[bytes | None]:
+    """Return poison of every kind for this topic, shuffled.
+
+    `failures` hit a planted bug; `odd` is how many records contain an odd value.
+    """
     whole = json.dumps(_example(topic, 0, lead_id)).encode()
     deep = whole.replace(b'"data":', b'"deep": ' + b"[" * 5_000 + b"]" * 5_000 + b', "data":', 1)
     records: list[bytes | None] = [None, b"", b"null", b"[]", b"{", b"\xff\xfe\x00", whole[:-1], deep]
     records += [b'{"pad": "' + b"x" * 300 * 1024 + b'"}', whole.replace(b'"poison-0"', b"1e999", 1)]
-    records += [_odd(topic, number, lead_id, rng) for number in range(_ODD)]
+    records += [_odd(topic, number, lead_id, rng) for number in range(odd)]
     for failure in failures:
         event = _example(topic, 0, lead_id) | {"id": f"{topic.name}-{failure}"}
         records.append(json.dumps(event).encode())
