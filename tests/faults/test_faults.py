@@ -27,6 +27,7 @@ Tell = Callable[[str], None]
 
 
 @pytest.mark.long
+@pytest.mark.thorough
 @pytest.mark.timeout(0)
 async def test_random_faults_lose_nothing_and_nothing_happens_twice(
     seed: int, minutes: float, directory: Path, figure: Tell
