@@ -100,8 +100,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "thorough: runs only when it is named, or with --full")
     config.addinivalue_line("markers", "long: takes a minute or more, and so begins before others")
     config.option.maxschedchunk = config.option.maxschedchunk or 1
-    # As in a process of the product's own: standard output is what a command says, and tests read it.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
+    # As in a process of the product's own: standard output is what a command says, and tests read it. A line for each
+    # event that a worker gets would cost a twentieth of the run.
+    info = structlog.make_filtering_bound_logger("info")
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__), wrapper_class=info)
     # What imports and the collection of tests make lives to the end: the garbage collector would only walk over it.
     gc.disable()
 

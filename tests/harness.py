@@ -197,12 +197,15 @@ async def until(
 ) -> None:
     """Wait until `holds`; fail after a deadline far beyond any healthy run.
 
-    A slow condition needs a larger `every_s`: polled too often, it takes the servers' time from the work itself.
+    A condition that takes long to look at is looked at less often: else it takes the servers' time from the work.
     """
+    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(deadline_s):
-            while not await holds():  # noqa: ASYNC110 - the condition is another process's
-                await asyncio.sleep(every_s)
+            began = loop.time()
+            while not await holds():
+                await asyncio.sleep(max(every_s, loop.time() - began))
+                began = loop.time()
     except TimeoutError:
         raise AssertionError(f"never came: {what}") from None
 

@@ -33,7 +33,7 @@ def _captures(people: int) -> list[tuple[str, bytes]]:
 async def test_five_captures_of_each_person_by_three_processes_one_killed_midway_make_one_lead_each(
     local: LocalServers, figure: Callable[[str], None], *, full: bool
 ) -> None:
-    people = 2_000 if full else 400
+    people = 2_000 if full else 150
     captures = _captures(people)
     async with bench(local) as on:
         workers = [on.process("capture") for _ in range(3)]

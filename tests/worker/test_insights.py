@@ -100,16 +100,16 @@ async def test_a_leads_whole_life_stands_in_its_timeline_once(local: LocalServer
 
 async def test_figures_are_exact_whoever_is_killed_and_whatever_comes_again(own: LocalServers) -> None:
     rng = random.Random(7)
-    people = 60
+    people = 40
     captures = [event(data(email=f"p{n}@example.com"), event_id=f"c{n}") for n in range(people)]
     others = ("capture", "scoring", "assignment", "engagement", "qualification", "conversion", "nurture", "erasure")
     async with bench(own) as on, on.running(*others):
         crews = [on.process("insights"), on.process("insights")]
         try:
             for round_ in range(4):
-                await on.publish(_shuffled(captures[: 15 * (round_ + 1)] * 2, rng))
-                await _commands(on, range(15 * round_, 15 * (round_ + 1)), rng)
-                await _until_counting(on, 15 * round_ + 1)
+                await on.publish(_shuffled(captures[: 10 * (round_ + 1)] * 2, rng))
+                await _commands(on, range(10 * round_, 10 * (round_ + 1)), rng)
+                await _until_counting(on, 10 * round_ + 1)
                 crews[round_ % 2].kill()
                 crews[round_ % 2].wait()
                 crews[round_ % 2] = on.process("insights")
