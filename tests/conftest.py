@@ -98,7 +98,7 @@ def _use_memory() -> None:
 def pytest_configure(config: pytest.Config) -> None:
     _use_memory()
     config.addinivalue_line("markers", "thorough: runs only when it is named, or with --full")
-    config.addinivalue_line("markers", "long: takes a minute or more, and so begins before others")
+    config.addinivalue_line("markers", "long: takes ten seconds of CPU or more, and so begins before others")
     config.option.maxschedchunk = config.option.maxschedchunk or 1
     # As in a process of the product's own: standard output is what a command says, and tests read it. A line for each
     # event that a worker gets would cost a twentieth of the run.
@@ -166,10 +166,13 @@ def own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalServers
 
 @pytest.fixture(scope="session")
 def _database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an embedded database for all tests of this process: to start one takes it a second of its own."""
+    """The URL of an embedded database for all tests of this process: to start one takes it a second of its own.
+
+    Nobody kills it, so a write need not wait for its journal, which takes milliseconds on a disk.
+    """
     directory = tmp_path_factory.mktemp("database")
     with LocalServers(Backend.EMBEDDED, directory, kafka_bootstrap="nowhere:0") as servers:
-        yield servers.servers.mongo_url
+        yield servers.servers.mongo_url.replace("&journal=true", "")
         if servers.database is not None:
             servers.database.kill()
 

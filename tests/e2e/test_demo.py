@@ -8,6 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from deploy.local import LocalServers
@@ -43,6 +44,7 @@ def test_ctrl_c_stops_everything_though_the_demo_is_under_way(local: LocalServer
     assert not file.exists()
 
 
+@pytest.mark.long
 def test_the_demo_reconciles_every_record_and_ends_with_0(local: LocalServers, tmp_path: Path) -> None:
     done = subprocess.run(
         [*PANTRY, "demo", "--leads", "150", "--json"],

@@ -60,6 +60,7 @@ async def _press(page: Page, button: str, **typed: str) -> None:
     await expect(dialog).to_have_count(0)
 
 
+@pytest.mark.long
 async def test_a_lead_is_found_qualified_and_converted_and_each_outcome_appears(
     browser: Browser, local: LocalServers
 ) -> None:

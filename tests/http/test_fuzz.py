@@ -20,6 +20,7 @@ ENDLESS = ("--exclude-path", "/v1/live")
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("authorised", [True, False], ids=["with a key", "without"])
 async def test_whatever_is_sent_no_answer_is_a_failure_or_undocumented(
     local: LocalServers, tmp_path: Path, figure: Callable[[str], None], *, authorised: bool

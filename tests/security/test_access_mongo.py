@@ -91,6 +91,7 @@ _RIGHTS: Mapping[str, Callable[[Mapping[str, Any]], set[str]]] = {
 """As MongoDB's manual says it of each command; one that is not here is a right of its own, which nobody has."""
 
 
+@pytest.mark.long
 async def test_each_process_does_at_mongodb_what_the_table_lets_it_do_and_needs_all_of_it(
     local: LocalServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

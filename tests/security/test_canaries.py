@@ -118,6 +118,7 @@ async def dead_letters(on: Bench) -> None:
     clean("a dead letter's reason", "\n".join(one.header("x-detail") for one in found))
 
 
+@pytest.mark.long
 async def test_no_canary_is_in_any_log_metric_refusal_or_reason(own: LocalServers, tmp_path: Path) -> None:
     logs = {name: tmp_path / f"{name}.log" for name in ("workers", "gateway")}
     ports = {name: free_port() for name in logs}

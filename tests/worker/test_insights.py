@@ -98,6 +98,7 @@ async def test_a_leads_whole_life_stands_in_its_timeline_once(local: LocalServer
         assert await on.count(TIMELINE_PENDING) == 0
 
 
+@pytest.mark.long
 async def test_figures_are_exact_whoever_is_killed_and_whatever_comes_again(own: LocalServers) -> None:
     rng = random.Random(7)
     people = 40
