@@ -27,6 +27,13 @@ from pydantic_core.core_schema import no_info_before_validator_function
 CONTENT_TYPE = "application/cloudevents+json"
 """The Kafka header `content-type` of every record (schemas/README.md#headers)."""
 
+JSON_DATA = "application/json"
+"""The `datacontenttype` of every event of the product."""
+
+ID_MAX = 200
+SOURCE_MAX = 500
+"""Most characters of an event's `id` and of its `source`."""
+
 ENVELOPE_LIMIT = 256 * 1024
 """Most bytes of a record's value (schemas/README.md#envelope)."""
 
@@ -39,6 +46,10 @@ class Model(BaseModel):
     def wire(self) -> dict[str, Any]:  # JSON of any payload: only its reader knows the model
         """Return the payload for JSON: camelCase, without missing values."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def wire_json(self) -> bytes:
+        """Return the payload as `wire`, as JSON."""
+        return self.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 
 def _blank_is_missing(value: object) -> object:
@@ -198,12 +209,12 @@ class CloudEvent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     specversion: Literal["1.0"]
-    id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    source: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    id: Annotated[str, StringConstraints(min_length=1, max_length=ID_MAX)]
+    source: Annotated[str, StringConstraints(min_length=1, max_length=SOURCE_MAX)]
     type: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_.]*\.v[1-9][0-9]*$", max_length=200)]
     subject: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     time: Moment
-    datacontenttype: Annotated[str, StringConstraints(pattern=_JSON_MEDIA_TYPE, max_length=200)] = "application/json"
+    datacontenttype: Annotated[str, StringConstraints(pattern=_JSON_MEDIA_TYPE, max_length=200)] = JSON_DATA
     correlationid: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     causationid: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     traceparent: Annotated[str, StringConstraints(max_length=200)] | None = None

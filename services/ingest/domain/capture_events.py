@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -10,12 +10,12 @@ from itertools import chain
 import pydantic_core
 from pydantic import ValidationError
 
-from schemas.base import CONTENT_TYPE, ENVELOPE_LIMIT, CloudEvent, Model
+from schemas.base import CONTENT_TYPE, ENVELOPE_LIMIT, Model
 from schemas.captures import LeadCaptured
 from schemas.topics import ACTIVITIES, CAPTURED, Topic
-from shared.domain.identity.normal_forms import email_key, identity_of
+from shared.domain.identity.normal_forms import email_key, phone_key
 from shared.errors import Permanent
-from shared.kafka.events import Outgoing, encode
+from shared.kafka.events import Outgoing, encode_input
 
 DEPTH_MAX = 20
 _INTEGER_LIMIT = 2**63
@@ -69,12 +69,18 @@ def json_flaw_of(value: object, levels: int = DEPTH_MAX) -> str | None:
         return None if math.isfinite(value) else "is not a finite number"
     if isinstance(value, int):
         return None if abs(value) < _INTEGER_LIMIT else "is too large a number"
-    if not isinstance(value, dict | list):
-        return None
+    if isinstance(value, dict):
+        return _flaw_of_parts(chain(value, value.values()), levels)
+    return _flaw_of_parts(value, levels) if isinstance(value, list) else None
+
+
+def _flaw_of_parts(parts: Iterable[object], levels: int) -> str | None:
     if levels == 0:
         return f"is nested deeper than {DEPTH_MAX} levels"
-    parts = chain(value, value.values()) if isinstance(value, dict) else value
-    return next(filter(None, (json_flaw_of(part, levels - 1) for part in parts)), None)
+    for part in parts:
+        if flaw := json_flaw_of(part, levels - 1):
+            return flaw
+    return None
 
 
 def payload_of(topic: Topic, data: Mapping[str, object], region: str) -> Model:
@@ -95,32 +101,29 @@ def event_of(  # noqa: PLR0913 - an event's parts, each by name
     topic: Topic, payload: Model, *, id_: str, source: str, at: datetime, region: str, traceparent: str | None = None
 ) -> Outgoing:
     """Return the record to publish. Raises `Invalid` if it is larger than a record may be."""
-    named, data = getattr(payload, "lead_id", None), payload.wire()
-    event = CloudEvent(
-        specversion="1.0",
-        id=id_,
+    named = getattr(payload, "lead_id", None)
+    value = encode_input(
+        payload,
+        id_=id_,
         source=source,
-        type=topic.event_type,
+        type_=topic.event_type,
         subject=named,
-        time=at,
+        at=at,
         traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent or "") else None,
-        data=data,
     )
-    value = encode(event)
     if len(value) > ENVELOPE_LIMIT:
         raise Invalid(Fault("(body)", f"makes a record of more than {ENVELOPE_LIMIT // 1024} KiB"))
-    key = named or _person(payload, data, region)
+    key = named or _person(payload, region)
     return Outgoing(topic.name, key.encode() if key else None, value, {"content-type": CONTENT_TYPE})
 
 
-def _person(payload: Model, data: Mapping[str, object], region: str) -> str | None:
+def _person(payload: Model, region: str) -> str | None:
     """Return the key of an event without a lead id: the normalised e-mail, else the phone.
 
     See schemas/README.md#keys.
     """
     if isinstance(payload, LeadCaptured):
-        identity = identity_of(data, region)
-        return identity.email or identity.phone
+        return email_key(payload.contact.email) or phone_key(payload.contact.phone, region)
     return email_key(getattr(payload, "email", None))
 
 
