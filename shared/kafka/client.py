@@ -182,9 +182,12 @@ async def _send(producer: AIOKafkaProducer, record: Outgoing) -> asyncio.Future[
     value = b"" if record.key is None and record.value is None else record.value
     try:
         headers = [(name, text.encode()) for name, text in record.headers.items()]
-        return await producer.send(record.topic, value, record.key, headers=headers)
+        acknowledged: asyncio.Future[RecordMetadata] = await producer.send(
+            record.topic, value, record.key, headers=headers
+        )
     except (TypeError, ValueError, AssertionError) as error:  # how a header or the client refuses a record
         raise RecordRefused(type(error).__name__) from error
+    return acknowledged
 
 
 async def _all_acknowledged(pending: Sequence[asyncio.Future[RecordMetadata]]) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
@@ -27,13 +27,14 @@ from shared.consuming.worker import Runtime
 from shared.kafka.broker_errors import BrokerUnavailable, RecordRefused
 from shared.kafka.client import Publisher
 from shared.kafka.events import Outgoing
-from shared.mongo.names import KEYS
+from shared.mongo.names import KEYS, RATES
 from shared.mongo.storage import Storage
 from shared.observability.metrics import Metrics
 from shared.settings import Settings
 from tests.builders import NOW, data
 
 BODY_MAX = 2_000
+WRONG: tuple[Any, ...] = (None, 5, "", [], {"email": 1})
 DIRECT = ["/v1/leads", "/v1/activities", "/v1/engagements", "/v1/scans", "/signin", "/signout"]
 SITE = "https://blue.example"
 OWN = "http://gateway.example"
@@ -66,11 +67,13 @@ class KeysOnly(Storage):
         assert collection is KEYS
         yield [_document(key) for key in STORED]
 
-    async def read(self, _: Any, ids: Sequence[str], *__: Any, **___: Any) -> dict[str, Any]:
+    async def read(self, _: Any, ids: Iterable[str], fields: Sequence[str] | None = None) -> dict[str, Any]:
+        assert fields is None
         used: dict[str, Any] = {"minute": int(NOW.timestamp() // 60), "used": 10**9}
         return {one: used for one in ids if one == "key:busy"}
 
-    async def change(self, _: Any, changes: Sequence[Any], **__: Any) -> bool:
+    async def change(self, collection: str, changes: Sequence[Any]) -> bool:
+        assert collection == RATES
         return "key:busy" not in {one.id for one in changes}
 
 
@@ -191,7 +194,7 @@ def _payloads() -> Iterator[object]:
     for payload in (CAPTURE, ACTIVITY, ENGAGEMENT):
         yield payload
         yield from (_without(payload, name) for name in payload)
-        yield from ({**payload, name: wrong} for name in payload for wrong in (None, 5, "", [], {"email": 1}))
+        yield from ({**payload, name: wrong} for name in payload for wrong in WRONG)
     yield from (data(email=f"{name}@example.com") for name in ("away", "large", "bug"))
     yield data(phone="+1 415 555 2671", email=None, consent={"email": True, "wording": "You may"}, context={"utm": "x"})
     yield data(context={"$no": 1})

@@ -185,4 +185,4 @@ def address_of(request: Request) -> str | None:
 
 def add_log_facts(request: Request, **facts: object) -> None:
     """Add facts to the request's log line: ids and counts, never personal data."""
-    request.state.facts = {**getattr(request.state, "facts", {}), **facts}
+    request.scope.setdefault("state", {}).setdefault("facts", {}).update(facts)
