@@ -280,6 +280,7 @@ class WorkerProcess:
             self._progress[worker.name],
             has_stopped=lambda: worker.name in self._tripped,
             on_tripped=lambda why: self._trip(worker.name, why),
+            batch_max=self._settings.batch_max,
         )
 
         async def parse(batch: Batch) -> KafkaAckableMessage:

@@ -25,6 +25,8 @@ _COUNTED = frozenset(
 )
 """The topics whose events can change what a lead counts as."""
 _HEARTBEAT_S = 5.0
+# Events of a lead come in bursts: the lead is read and counted once for a burst.
+_BEAT_S = 1.0
 
 
 def build(runtime: Runtime) -> Worker:
@@ -45,7 +47,7 @@ def build(runtime: Runtime) -> Worker:
             await drop_expired(storage, runtime.clock())
             await pause(stopping, _HEARTBEAT_S)
 
-    return Worker(NAME, TOPICS, handle, (live,), ignores_invalid=True)
+    return Worker(NAME, TOPICS, handle, (live,), ignores_invalid=True, beat_s=_BEAT_S)
 
 
 MANIFEST = Manifest(

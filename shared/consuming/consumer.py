@@ -73,6 +73,8 @@ class BatchConsumer:
     """Whether the worker has stopped for good."""
     on_tripped: Callable[[CircuitOpen], None] = lambda _: None
     """Called when the circuit breaker opens: the worker has to stop."""
+    batch_max: int = 500
+    """The most records of a batch: one with fewer has all that was there."""
 
     @property
     def _name(self) -> str:
@@ -83,7 +85,7 @@ class BatchConsumer:
         if self.has_stopped():
             return  # another process gets what this one fetches while it leaves
         records = [_record(raw) for raw in cast("Batch", message.raw_message)]
-        consumer, outcomes = cast("AIOKafkaConsumer", message.consumer), None
+        consumer, outcomes, began = cast("AIOKafkaConsumer", message.consumer), None, time.monotonic()
         self.progress.take(records)
         try:
             outcomes = await self._handle_in_parts(records)
@@ -101,6 +103,14 @@ class BatchConsumer:
         left = records[outcomes.done if outcomes else 0 :]
         _rewind(consumer, left)
         self.progress.end(left)
+        if not left and len(records) < self.batch_max:
+            await self._rest(began)
+
+    async def _rest(self, began: float) -> None:
+        """Let the worker's beat pass, so that the next batch has all events of a burst."""
+        left_s = began + self.processor.worker.beat_s - time.monotonic()
+        if left_s > 0:
+            await pause(self.isolation.stopping, left_s)
 
     async def _handle_in_parts(self, records: Sequence[Record]) -> Outcomes:
         """Handle these records, in parts if need be, until all are done or `HOLD_S` is over.

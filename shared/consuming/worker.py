@@ -45,6 +45,10 @@ class Worker:
     """The concurrent parts of a large batch. Records of one key stay in one part.
 
     More than one pays where parts seldom write the same document."""
+    beat_s: float = 0.0
+    """The least time between the starts of two batches, in seconds; a full batch is followed at once.
+
+    It pays where the work on a lead is the same for one event and for many: a burst becomes one batch."""
     on_published: Callable[[Sequence[Outgoing]], None] = lambda _: None
     """Called with the worker's events that Kafka has acknowledged."""
 

@@ -23,7 +23,9 @@ from shared.kafka.client import Publisher
 from shared.kafka.events import Outgoing, Received
 from shared.observability.metrics import Metrics
 from tests.builders import data, event
+from tests.harness import until
 
+_BATCH_MAX, _LONG_S = 8, 3_600.0
 _METRICS = Metrics()
 _PARTITION = TopicPartition(CAPTURED.name, 0)
 Step = Callable[[int], Awaitable[None]]
@@ -58,7 +60,7 @@ class FakeKafka:
 class Rig:
     """A consumer whose handler takes each event through `step`, in `lanes`."""
 
-    def __init__(self, step: Step, *, lanes: int = 1, limits: FailureLimits | None = None) -> None:
+    def __init__(self, step: Step, *, lanes: int = 1, limits: FailureLimits | None = None, beat_s: float = 0.0) -> None:
         self.kafka, self.tripped = FakeKafka(), list[CircuitOpen]()
         self.handled: list[list[int]] = []
 
@@ -70,14 +72,16 @@ class Rig:
             return ()
 
         processor = RecordProcessor(
-            Worker("capture", (CAPTURED,), handle, lanes=lanes),
+            Worker("capture", (CAPTURED,), handle, lanes=lanes, beat_s=beat_s),
             cast("Publisher", self.kafka),
             system_clock,
             "US",
             CircuitBreaker(limits or FailureLimits(1, 0)),
         )
         self.isolation = Isolation(retry_max_s=0.0)
-        self.consumer = BatchConsumer(processor, _METRICS, None, self.isolation, on_tripped=self.tripped.append)
+        self.consumer = BatchConsumer(
+            processor, _METRICS, None, self.isolation, on_tripped=self.tripped.append, batch_max=_BATCH_MAX
+        )
 
     async def take(self, count: int) -> None:
         """Let the consumer process a batch of so many records."""
@@ -134,6 +138,30 @@ async def test_a_process_that_stops_commits_nothing_of_the_batch() -> None:
     rig = Rig(_failing(6, Stopping()))
     await rig.take(8)
     assert (rig.kafka.committed, rig.kafka.rewound, rig.tripped) == ([], [0], [])
+
+
+async def test_after_a_batch_with_all_there_was_a_worker_with_a_beat_rests_until_it_stops() -> None:
+    rig = Rig(_nothing, beat_s=_LONG_S)
+    taking = asyncio.create_task(rig.take(_BATCH_MAX - 1))
+
+    async def committed() -> bool:
+        return bool(rig.kafka.committed)
+
+    await until(committed, "the commit")
+    assert not taking.done()
+    rig.isolation.stopping.set()
+    await taking
+    assert rig.kafka.rewound == []
+
+
+async def test_after_a_full_batch_a_worker_with_a_beat_goes_on_at_once() -> None:
+    rig = Rig(_nothing, beat_s=_LONG_S)
+    await rig.take(_BATCH_MAX)
+    assert rig.kafka.committed == [_BATCH_MAX]
+
+
+async def _nothing(_: int) -> None:
+    return None
 
 
 async def test_a_cancelled_handler_commits_nothing() -> None:
