@@ -38,9 +38,11 @@ async def place_events(storage: Storage, received: Sequence[Received], now: date
     events = {one.key: one for one in received if one.record.topic in DETAILS}
     named = {key: one.lead_id for key, one in events.items() if one.lead_id}
     inputs = {key: one for key, one in events.items() if one.record.topic in _ANSWERS}
-    placed = named | await _stored_leads(storage, [one for key, one in inputs.items() if key not in named])
-    there = await _existing(storage, placed.values())
-    placed = {key: lead for key, lead in placed.items() if lead in there}
+    answered = await _stored_leads(storage, [one for key, one in inputs.items() if key not in named])
+    # An input may come before its lead. The lead of an output exists, or is erased: `_forget` finds out.
+    unsure = {key: lead for key, lead in (named | answered).items() if key in inputs}
+    there = await _existing(storage, unsure.values())
+    placed = {key: lead for key, lead in (named | answered).items() if key not in inputs or lead in there}
     rows: list[TimelineRow] = [{**timeline_row(events[key]), "leadId": lead} for key, lead in placed.items()]
     await storage.insert_new(TIMELINE, rows)
     aside = [one for key, one in inputs.items() if key not in placed]
@@ -49,11 +51,11 @@ async def place_events(storage: Storage, received: Sequence[Received], now: date
     # The worker and another process may have finished before this process stored the pending event.
     effects = await _effect_leads(storage, received)
     late = await _stored_leads(storage, aside) | effects
-    await _move_pending(storage, late, effects)
+    moved = await _move_pending(storage, late, effects)
     # Crash here, then an erasure → rows that no worker's document leads to → this read finds and deletes them.
     before = await storage.read(TIMELINE, (one.key for one in aside), fields=("leadId",))
-    met = {*named.values(), *placed.values(), *late.values(), *(one.lead_id for one in received if one.lead_id)}
-    await _forget(storage, met | {row["leadId"] for row in before.values()})
+    told = {one.lead_id for one in received if one.lead_id and one.key not in inputs}
+    await _forget(storage, {*told, *placed.values(), *moved, *(row["leadId"] for row in before.values())})
 
 
 async def _stored_leads(storage: Storage, inputs: Sequence[Received]) -> dict[str, str]:
@@ -90,8 +92,8 @@ async def _effect_leads(storage: Storage, received: Sequence[Received]) -> dict[
     return leads_of_effects(rows, effects)
 
 
-async def _move_pending(storage: Storage, leads: Mapping[str, str], had_effects: Collection[str]) -> None:
-    """Move pending events to their leads' timelines.
+async def _move_pending(storage: Storage, leads: Mapping[str, str], had_effects: Collection[str]) -> set[str]:
+    """Move pending events to their leads' timelines; return these leads.
 
     A capture's row is stored before its lead. Without a lead it stays pending until an effect of it arrives. After
     that a missing lead was erased.
@@ -101,6 +103,7 @@ async def _move_pending(storage: Storage, leads: Mapping[str, str], had_effects:
     found = [_placed(row, leads[key]) for key, row in rows.items() if leads[key] in there]
     await storage.insert_new(TIMELINE, found)
     await storage.delete(TIMELINE_PENDING, [key for key in rows if leads[key] in there or key in had_effects])
+    return there
 
 
 def _placed(row: TimelinePendingRow, lead_id: str) -> TimelineRow:
@@ -110,10 +113,12 @@ def _placed(row: TimelinePendingRow, lead_id: str) -> TimelineRow:
     )
 
 
-async def _forget(storage: Storage, lead_ids: Iterable[str]) -> None:
-    """Delete the timelines of erased leads, which may have got events meanwhile."""
-    wanted = set(lead_ids)
-    gone = sorted(wanted - await _existing(storage, wanted))
+async def _forget(storage: Storage, lead_ids: set[str]) -> None:
+    """Delete the timelines of those leads that are erased: they may have got events meanwhile.
+
+    All of them have existed. The timeline of a lead that is yet to come must not be deleted.
+    """
+    gone = sorted(lead_ids - await _existing(storage, lead_ids))
     if gone:
         await storage.delete_all(TIMELINE, {"leadId": {"$in": gone}})
 

@@ -300,6 +300,30 @@ async def test_what_a_killed_process_placed_of_an_erased_lead_goes_when_its_even
         assert await on.count(TIMELINE) == 0
 
 
+async def test_the_timeline_of_a_lead_that_is_stored_meanwhile_is_left_alone(local: LocalServers) -> None:
+    """An activity names a lead that is not there; the lead comes, with an event of its own in another process."""
+    who = lead()["_id"]
+    early = {"leadId": who, "activity": {"type": "call", "description": "spoke", "createdBy": "sam"}}
+    received = _decoded(Record(ACTIVITIES.name, 0, 0, b"", event(early, ACTIVITIES, "a1")))
+    async with bench(local) as on:
+
+        class Slow:
+            """Held up before it deletes anything, until the lead is stored and its event has its place."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(on.storage, name)
+
+            async def delete_all(self, collection: str, query: Any) -> int:
+                await on.storage.insert_new(LEADS, [lead()])
+                await on.storage.insert_new(TIMELINE, [{"_id": "created", "leadId": who}])
+                return await on.storage.delete_all(collection, query)
+
+        await place_events(cast("Storage", Slow()), [received], system_clock())
+        await on.storage.insert_new(LEADS, [lead()])
+        await on.storage.insert_new(TIMELINE, [{"_id": "created", "leadId": who}])
+        assert await on.count(TIMELINE, {"leadId": who}) == 1
+
+
 async def test_a_capture_that_is_seen_while_its_lead_is_being_stored_stands_in_the_timeline(
     local: LocalServers,
 ) -> None:
