@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from shared.consuming.worker import Runtime
 from shared.domain.model_documents import HEURISTIC, STANDING
 from shared.domain.statuses import OPEN
 from shared.domain.stored.prediction_documents import ModelDocument, PredictedPart, PredictionPart, ShadowPart
+from shared.errors import Transient
 from shared.mongo.leases import acquire_lease
 from shared.mongo.names import PREDICTIONS
 from shared.mongo.storage import Change
@@ -31,8 +33,20 @@ _LOOK_S = 20.0
 _log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """The models in use. Without a champion the formula predicts; the shadow's predictions have no effect."""
+
+    champion: "ServedModel | None"
+    shadow: "ServedModel | None"
+
+    @property
+    def number(self) -> int:
+        return self.champion.version if self.champion else HEURISTIC
+
+
 class Predictor:
-    """Predicts the due leads by the current model."""
+    """Predicts leads by the current model: the due ones, and those that events tell of."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._storage, self._clock = runtime.storage, runtime.clock
@@ -42,19 +56,41 @@ class Predictor:
 
     async def take(self) -> int:
         """Predict a batch of due leads; return how many rows it handled."""
-        standing, now = await store.read_row(self._storage, STANDING), self._clock()
-        champion = await self._model(standing.get("champion"))
-        number = champion.version if champion else HEURISTIC
+        models, now = await self._standing_models(), self._clock()
         rows = await acquire_lease(self._storage, PREDICTIONS, now, self._lease, BATCH)
         if not rows:
-            return await self._recall(number, now)
+            return await self._recall(models.number, now)
         known = await store.load_histories(self._storage, {row["_id"]: now for row in rows})
-        open_ = {lead_id: one for lead_id, one in known.items() if one.lead["status"] in OPEN}
-        made = await _predict_each(open_, champion, await self._model(standing.get("shadow")), now) if open_ else {}
+        made = await _predict_open(known, models, now)
         await store.settle_rows(self._storage, rows, made, {row["_id"] for row in rows} - known.keys())
-        await store.count_renewed(self._storage, number, sum(1 for row in rows if row.get("model", number) != number))
+        renewed = sum(1 for row in rows if row.get("model", models.number) != models.number)
+        await store.count_renewed(self._storage, models.number, renewed)
         _log.info("leads.predicted", worker="prediction", leads=len(made), closed=len(rows) - len(made))
         return len(rows)
+
+    async def predict(self, lead_ids: set[str]) -> None:
+        """Predict these leads as they are now; erased ones lose their predictions.
+
+        If the models can't be loaded, this requests predictions of the poller.
+
+        Crash before the predictions are stored → the events come again → predicted again.
+        """
+        now = self._clock()
+        known = await store.load_histories(self._storage, dict.fromkeys(lead_ids, now))
+        await self._storage.delete(PREDICTIONS, lead_ids - known.keys())
+        try:
+            models = await self._standing_models()
+        except Transient:
+            raise
+        except Exception as error:  # noqa: BLE001 - a broken model must not send events to the dead letter
+            _log.error("predictions.failed", worker="prediction", leads=len(known), error=where(error))
+            await store.request_predictions(self._storage, known, now)
+            return
+        await store.save_predictions(self._storage, known, await _predict_open(known, models, now))
+
+    async def _standing_models(self) -> "_Models":
+        standing = await store.read_row(self._storage, STANDING)
+        return _Models(await self._model(standing.get("champion")), await self._model(standing.get("shadow")))
 
     async def _model(self, version: int | None) -> "ServedModel | None":
         """Return a model of the registry, cached. None: it uses other features."""
@@ -81,34 +117,35 @@ class Predictor:
         return len(free)
 
 
-async def _predict_each(
-    known: Mapping[str, History], champion: "ServedModel | None", shadow: "ServedModel | None", now: datetime
-) -> dict[str, PredictedPart]:
+async def _predict_open(known: Mapping[str, History], models: _Models, now: datetime) -> dict[str, PredictedPart]:
+    open_ = {lead_id: one for lead_id, one in known.items() if one.lead["status"] in OPEN}
+    return await _predict_each(open_, models, now) if open_ else {}
+
+
+async def _predict_each(known: Mapping[str, History], models: _Models, now: datetime) -> dict[str, PredictedPart]:
     """Return the documents to store. A lead that can't be predicted keeps its prediction."""
     try:
-        return await _predict(known, champion, shadow, now)
+        return await _predict(known, models, now)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one lead, the others are predicted
         _log.error("predictions.failed", worker="prediction", leads=len(known), error=where(error))
     made: dict[str, PredictedPart] = {}
     for lead_id, history in known.items():
         try:
-            made |= await _predict({lead_id: history}, champion, shadow, now)
+            made |= await _predict({lead_id: history}, models, now)
         except Exception as error:  # noqa: BLE001 - likewise
             _log.error("prediction.failed", worker="prediction", lead=lead_id, error=where(error))
     return made
 
 
-async def _predict(
-    known: Mapping[str, History], champion: "ServedModel | None", shadow: "ServedModel | None", now: datetime
-) -> dict[str, PredictedPart]:
+async def _predict(known: Mapping[str, History], models: _Models, now: datetime) -> dict[str, PredictedPart]:
     """Return the documents to store for these leads."""
     vectors = [vector(one, now) for one in known.values()]
     scores = [one.lead.get("score") for one in known.values()]
-    predictions, beside = await asyncio.to_thread(_predict_vectors, champion, shadow, vectors, scores)
-    model = champion.version if champion else HEURISTIC
+    predictions, beside = await asyncio.to_thread(_predict_vectors, models.champion, models.shadow, vectors, scores)
     return {
         lead_id: {
-            "model": model,
+            "version": history.version,
+            "model": models.number,
             "at": now,
             "wakeAt": again_at(history, now),
             "prediction": prediction,

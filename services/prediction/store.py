@@ -21,7 +21,10 @@ from shared.mongo.names import ACTIVITIES, CAPTURES, LEADS, MODEL_JOBS, MODELS, 
 from shared.mongo.retries import retry_on_conflict
 from shared.mongo.storage import Change, Storage
 
-_LEAD_FIELDS = ("source", "status", "score", "company", "contact", "context", "createdAt")
+_LEAD_FIELDS = (
+    *("source", "status", "score", "company", "contact", "context", "createdAt"),
+    *("revision", "scoring.seq"),
+)
 _CAPTURE_FIELDS = ("leadId", "capturedAt", "knownAt", "channel", "filled")
 _ACTIVITY_FIELDS = ("leadId", "type", "at", "knownAt", "engagement", "cancelled", "earlier")
 _MODELS_MAX = 100
@@ -47,8 +50,9 @@ async def load_histories(storage: Storage, as_of: Mapping[str, datetime]) -> dic
     Missing leads are left out.
     """
     ids = list(as_of)
-    leads, captured, done = await asyncio.gather(
-        storage.read(LEADS, ids, fields=_LEAD_FIELDS),
+    # Leads come first: their versions then promise no change that the other reads lack.
+    leads = await storage.read(LEADS, ids, fields=_LEAD_FIELDS)
+    captured, done = await asyncio.gather(
         _condensed(storage, CAPTURES, _CAPTURE_FIELDS, condensing.condense_captures, as_of),
         _condensed(storage, ACTIVITIES, _ACTIVITY_FIELDS, condensing.condense_activities, as_of),
     )
@@ -87,6 +91,47 @@ async def lost_at(storage: Storage, lead_ids: Iterable[str]) -> dict[str, dateti
     return found
 
 
+async def save_predictions(storage: Storage, known: Mapping[str, History], made: Mapping[str, PredictedPart]) -> None:
+    """Store what was predicted of leads as they were read, unless a later state has been predicted. Voids claims.
+
+    `made` are open leads' documents. Other leads are closed and keep their last prediction.
+    """
+    changes = [_saved(one, history.version, made.get(one)) for one, history in known.items()]
+    if await storage.change(PREDICTIONS, changes):
+        return
+    rows = [_row(one, history.version, made.get(one)) for one, history in known.items()]
+    fresh = known.keys() - await storage.insert_new(PREDICTIONS, rows)
+    # An erasure that deleted these rows before they came has deleted the leads before that.
+    await storage.delete(PREDICTIONS, fresh - (await storage.read(LEADS, fresh, fields=("_id",))).keys())
+
+
+def _saved(lead_id: str, version: int, made: PredictedPart | None) -> Change:
+    guard = {"version": {"$not": {"$gt": version}}}
+    update = _settlement(made)
+    return Change(lead_id, guard, {**update, "$set": {**update["$set"], "version": version}})
+
+
+def _row(lead_id: str, version: int, made: PredictedPart | None) -> PredictionRow:
+    if made is None:
+        return {"_id": lead_id, "version": version, "closed": True}
+    return {
+        "_id": lead_id,
+        "version": version,
+        "model": made["model"],
+        "at": made["at"],
+        "wakeAt": made["wakeAt"],
+        "prediction": made["prediction"],
+        "shadow": made["shadow"],
+        "closed": False,
+    }
+
+
+def _settlement(made: PredictedPart | None) -> dict[str, dict[str, object]]:
+    if made is None:
+        return {"$set": {"closed": True}, "$unset": {"claim": "", "wakeAt": "", "model": ""}}
+    return {"$set": {**made, "closed": False}, "$unset": {"claim": ""}}
+
+
 async def settle_rows(
     storage: Storage, rows: Sequence[PredictionRow], made: Mapping[str, PredictedPart], gone: set[str]
 ) -> None:
@@ -95,21 +140,10 @@ async def settle_rows(
     Other leads are closed and keep their last prediction. A row that was requested again meanwhile stays due.
     """
     await storage.delete(PREDICTIONS, gone)
-    ended = {"claim": ""}
-    await storage.change(
-        PREDICTIONS,
-        [
-            Change(
-                row["_id"],
-                {"claim": row["claim"], "wakeAt": row["wakeAt"]},
-                {"$set": {**made[row["_id"]], "closed": False}, "$unset": ended}
-                if row["_id"] in made
-                else {"$set": {"closed": True}, "$unset": {**ended, "wakeAt": "", "model": ""}},
-            )
-            for row in rows
-            if row["_id"] not in gone
-        ],
-    )
+    left = [row for row in rows if row["_id"] not in gone]
+    settled = [(row, _settlement(made.get(row["_id"]))) for row in left]
+    as_claimed = [({"claim": row["claim"], "wakeAt": row["wakeAt"]}, row["_id"], update) for row, update in settled]
+    await storage.change(PREDICTIONS, [Change(id_, guard, update) for guard, id_, update in as_claimed])
 
 
 async def under_other_models(storage: Storage, model: int, most: int) -> list[PredictionRow]:

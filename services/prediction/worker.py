@@ -1,7 +1,6 @@
 """The prediction worker: predicts each open lead's conversion and keeps the model current."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from schemas import topics
 from services.prediction import store
@@ -15,8 +14,8 @@ from shared.mongo.names import PREDICTIONS
 
 NAME = "prediction"
 TOPICS = tuple(topic for topic in topics.TOPICS.values() if NAME in topic.consumers)
-# Events of a lead come in bursts: wait, and answer a burst with one prediction.
-_SETTLES = timedelta(seconds=1)
+# Events of a lead come in bursts: one prediction answers a burst.
+_BEAT_S = 3.0
 
 
 def build(runtime: Runtime) -> Worker:
@@ -25,14 +24,10 @@ def build(runtime: Runtime) -> Worker:
     alarm = DuePoller(runtime.storage, runtime.clock, PREDICTIONS, predicting.take)
 
     async def handle(received: Sequence[Received]) -> Sequence[Result]:
-        erased = {str(one.lead_id) for one in received if one.record.topic == topics.ERASED.name}
-        changed = {str(one.lead_id) for one in received} - erased
-        await runtime.storage.delete(PREDICTIONS, erased)
-        await store.request_predictions(runtime.storage, changed, runtime.clock() + _SETTLES)
-        alarm.wake()
+        await predicting.predict({str(one.lead_id) for one in received})
         return ()
 
-    return Worker(NAME, TOPICS, handle, (retraining.run,), (alarm,), ignores_invalid=True)
+    return Worker(NAME, TOPICS, handle, (retraining.run,), (alarm,), ignores_invalid=True, beat_s=_BEAT_S)
 
 
 MANIFEST = Manifest(

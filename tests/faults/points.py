@@ -140,9 +140,10 @@ STEPS: Mapping[str, tuple[str, ...]] = {
         COMMIT,
     ),
     "prediction": (
-        "change predictions [$min]",
-        "insert_new predictions",
         "delete predictions",
+        "change predictions [if version]",
+        "insert_new predictions",
+        "delete predictions [after insert_new predictions]",
         "change predictions [claim]",
         "delete predictions [after change predictions]",
         "change predictions",
@@ -169,7 +170,7 @@ SITES: Mapping[str, int] = {
     "change orphans": 2,
     "change owners": 1,
     "change people": 1,
-    "change predictions": 3,
+    "change predictions": 4,
     "change rate_limits": 2,
     "change rescoring": 1,
     "change rollups": 2,
@@ -181,7 +182,7 @@ SITES: Mapping[str, int] = {
     "delete configuration": 2,
     "delete models": 1,
     "delete orphans": 2,
-    "delete predictions": 2,
+    "delete predictions": 3,
     "delete sessions": 1,
     "delete unplaced": 1,
     "delete_all enrolments": 1,
@@ -206,7 +207,7 @@ SITES: Mapping[str, int] = {
     "insert_new orphans": 1,
     "insert_new owners": 1,
     "insert_new people": 1,
-    "insert_new predictions": 1,
+    "insert_new predictions": 2,
     "insert_new rate_limits": 1,
     "insert_new rescoring": 1,
     "insert_new rollups": 1,
@@ -239,7 +240,8 @@ ELSEWHERE: Mapping[str, str] = {
     "change insights": f"three of them are {_COMMANDS}: `tests/worker/test_insights.py`",
     "change leads": f"one of them is {_COMMANDS}: `tests/worker/test_lead_check.py`",
     "change …": "one needs more events of a lead than it remembers: `tests/worker/test_memory.py`; one is a command",
-    "change predictions": "one of them needs a model in use, which thousands of outcomes make",
+    "change predictions": "one needs a model in use, which thousands of outcomes make; one a lead without a row",
+    "insert_new predictions": "one of them needs a lead without a row: `tests/worker/test_training.py`",
     "change models": "two of them need a model in use: `tests/worker/test_training.py`",
     "put models": "one of them needs a model in use",
     "insert_new models": "one of them needs outcomes that a model can be made of",
@@ -259,6 +261,7 @@ RACES = frozenset(
     {
         ("capture", "delete_guarded leads"),
         ("engagement", "delete activities"),
+        ("prediction", "delete predictions [after insert_new predictions]"),
     }
 )
 """Steps that a worker reaches only if another one writes between two of its reads.

@@ -10,7 +10,7 @@ import pytest
 
 from deploy.local import LocalServers
 from services.cli.commands.model import model_app
-from services.prediction import store
+from services.prediction import predicting, store
 from services.prediction.domain.judging.promotion import roll_back
 from services.prediction.domain.training_job import LEASE
 from services.prediction.predicting import Predictor
@@ -22,6 +22,7 @@ from shared.domain.activity_documents import activity
 from shared.domain.model_documents import TRAINING
 from shared.domain.stored.untyped import Document
 from shared.errors import UsageError
+from shared.mongo.storage import Change
 from tests.builders import lead
 from tests.collection_names import ACTIVITIES, CAPTURES, LEADS, MODELS, PREDICTIONS
 from tests.gateway import gateway, new_key
@@ -159,6 +160,92 @@ async def test_predicting_that_is_killed_at_any_step_is_done_by_the_next_once_th
             assert {one for one, row in rows.items() if row["closed"]} == {"lead-7", "lead-17"}
             assert all(row["at"] >= asked for row in rows.values() if not row["closed"])
         assert step > 6
+
+
+def _predictor(on: Bench, storage: Any) -> Predictor:
+    publisher: Any = None
+    return Predictor(Runtime(on.settings, storage, publisher, system_clock))
+
+
+async def test_leads_whose_prediction_is_killed_at_any_step_are_predicted_with_the_next_delivery(
+    local: LocalServers,
+) -> None:
+    async with bench(local) as on:
+        step, killed = 1, True
+        while killed:
+            ids = [f"lead-{step}-{number}" for number in range(10)]
+            leads = [lead(_id=one, status=("new", "lost")[one.endswith("7")]) for one in ids]
+            await on.storage.insert_new(LEADS, leads)
+            try:
+                await _predictor(on, Mortal(on.storage, step)).predict({*ids, "gone"})
+                killed = False
+            except Killed:
+                await _predictor(on, on.storage).predict({*ids, "gone"})
+            rows = await on.storage.read(PREDICTIONS, [*ids, "gone"])
+            assert {one for one, row in rows.items() if row["closed"]} == {f"lead-{step}-7"}
+            assert {one for one, row in rows.items() if "prediction" in row} == {*ids} - {f"lead-{step}-7"}
+            step += 1
+        assert step > 6
+
+
+async def test_a_prediction_of_an_older_state_of_the_lead_replaces_none_of_a_newer_one(local: LocalServers) -> None:
+    async with bench(local) as on:
+
+        class Slow:
+            """Held up before it stores its predictions, until the lead is changed and predicted by another process."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(on.storage, name)
+
+            async def change(self, collection: str, changes: Any) -> bool:
+                await on.storage.change(LEADS, [Change("lead-1", {}, {"$set": {"score": 90}, "$inc": {"revision": 1}})])
+                await _predictor(on, on.storage).predict({"lead-1"})
+                return await on.storage.change(collection, changes)
+
+        await on.storage.insert_new(LEADS, [lead(score=10)])
+        for _ in ("without a row", "with one"):
+            await _predictor(on, Slow()).predict({"lead-1"})
+            (stored,) = (await on.storage.read(LEADS, ["lead-1"])).values()
+            (row,) = await on.storage.find(PREDICTIONS, {})
+            assert row["version"] == stored["revision"]
+
+
+async def test_an_erasure_between_reading_and_predicting_leaves_no_prediction(local: LocalServers) -> None:
+    async with bench(local) as on:
+
+        class Late:
+            """Held up before it inserts, until the lead is erased."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(on.storage, name)
+
+            async def insert_new(self, collection: Any, documents: Any) -> set[str]:
+                await on.storage.delete(LEADS, ["lead-1"])
+                return await on.storage.insert_new(collection, documents)
+
+        await on.storage.insert_new(LEADS, [lead()])
+        await _predictor(on, Late()).predict({"lead-1"})
+        assert await on.count(PREDICTIONS) == 0
+
+
+async def test_events_are_no_dead_letters_while_the_model_in_use_cannot_be_loaded(
+    local: LocalServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> None:
+        raise KeyError("a field that only a later release writes")
+
+    async with bench(local) as on:
+        await on.storage.insert_new(LEADS, [lead()])
+        await on.storage.put(MODELS, [{"_id": "standing", "champion": 1, "revision": 1}])
+        with monkeypatch.context() as patch:
+            patch.setattr(predicting, "_load", broken)
+            await _predictor(on, on.storage).predict({"lead-1"})
+        (row,) = await on.storage.find(PREDICTIONS, {})
+        assert row["wakeAt"] <= system_clock()
+        assert "prediction" not in row
+        assert await _predictor(on, on.storage).take() == 1
+        (row,) = await on.storage.find(PREDICTIONS, {})
+        assert row["prediction"]["method"] == "heuristic"
 
 
 async def test_what_another_process_has_in_hand_is_left_to_it_when_the_model_changes(local: LocalServers) -> None:

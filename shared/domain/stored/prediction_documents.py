@@ -52,8 +52,9 @@ class ShadowPart(TypedDict):
 
 
 class PredictedPart(TypedDict):
-    """What a prediction writes into a lead's row."""
+    """What a prediction writes into a lead's row. `version` counts the lead's changes that it knows of."""
 
+    version: int
     model: int
     at: datetime
     wakeAt: datetime
@@ -71,6 +72,7 @@ class PredictionRow(TypedDict):
     wakeAt: NotRequired[datetime]
     claim: NotRequired[str]
     """The process that predicts this lead now."""
+    version: NotRequired[int]
     model: NotRequired[int]
     at: NotRequired[datetime]
     prediction: NotRequired[PredictionPart]

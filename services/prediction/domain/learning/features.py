@@ -89,6 +89,11 @@ class History:
     captures: Sequence[FactRow]
     activities: Sequence[FactRow]
 
+    @property
+    def version(self) -> int:
+        """How many changes the lead has had: every write of it raises its revision or its score's number."""
+        return self.lead["revision"] + self.lead.get("scoring", {}).get("seq", 0)
+
 
 def vector(history: History, as_of: datetime) -> Vector:
     """Return the facts known at `as_of`. Facts that became known later change nothing."""
