@@ -9,10 +9,10 @@ from typing import Any
 
 from schemas.topics import CAPTURED, Topic
 from services.capture.domain.decision_log import final_update
-from services.capture.domain.filling import with_changes
 from services.capture.domain.plan import CapturePlan
 from services.capture.domain.view import Capture, View
 from shared.domain.identity.normal_forms import identity_of
+from shared.domain.lead_changes import with_changes
 from shared.domain.stored.command_documents import VerdictDocument
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

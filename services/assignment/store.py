@@ -1,10 +1,9 @@
 """Assignment's reads and writes: a lead's owner, and the number of open leads per owner."""
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
 
-from services.assignment.domain.decide import Assignment, LoadChange, assign_lead, is_unsettled, load_ledger
-from shared.domain.stored.lead_document import LeadDocument
+from services.assignment.domain.decide import LoadChange
+from shared.domain.stored.lead_document import LeadChanges, LeadDocument
 from shared.domain.stored.work_documents import CountedLoad, OwnerDocument
 from shared.mongo.names import LEADS, OWNERS
 from shared.mongo.storage import Change, Storage
@@ -17,29 +16,21 @@ async def read_loads(storage: Storage, owners: Iterable[str]) -> dict[str, int]:
     return {owner: row["open"] for owner, row in (await storage.read(OWNERS, owners)).items()}
 
 
-async def save_owners(storage: Storage, chosen: Sequence[tuple[LeadDocument, str, Assignment]], now: datetime) -> bool:
+async def save_owners(storage: Storage, as_read: Mapping[str, LeadDocument], given: Mapping[str, LeadChanges]) -> bool:
     """Store each lead's owner with its cause's key; return False after a conflict on a lead.
 
     A lead has changed when another process gave it an owner or another status.
     """
-    changes = [
-        Change(
-            lead["_id"],
-            {"assignedTo": None, "status": lead["status"], "assignment": None},
-            {"$set": assign_lead(lead, choice, key, now)},
-        )
-        for lead, key, choice in chosen
-    ]
+    unowned = {"assignedTo": None, "assignment": None}
+    changes = [Change(one, {**unowned, "status": as_read[one]["status"]}, {"$set": f}) for one, f in given.items()]
     return await storage.change(LEADS, changes)
 
 
-async def settle_ledgers(storage: Storage, leads: Iterable[LeadDocument], now: datetime) -> bool:
+async def save_ledgers(
+    storage: Storage, as_read: Mapping[str, LeadDocument], settled: Mapping[str, Mapping[str, object]]
+) -> bool:
     """Store on each lead the owner that it counts for; return False after a conflict."""
-    changes = [
-        Change(lead["_id"], _as_read(lead), {"$set": {"assignment.account": load_ledger(lead, now)}})
-        for lead in leads
-        if is_unsettled(lead)
-    ]
+    changes = [Change(one, _as_read(as_read[one]), {"$set": fields}) for one, fields in settled.items()]
     return await storage.change(LEADS, changes)
 
 

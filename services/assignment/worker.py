@@ -11,13 +11,16 @@ from services.assignment import store
 from services.assignment.domain.decide import (
     AssignmentRules,
     LoadChange,
+    assign_lead,
     choose_owners,
     erased_load_changes,
     is_unsettled,
     load_changes,
+    settle_lead,
 )
 from shared.config import Reloading
 from shared.consuming.worker import Manifest, Runtime, Worker
+from shared.domain.lead_changes import with_changes
 from shared.domain.stored.lead_document import LeadDocument
 from shared.kafka.events import Outgoing, Received, emit
 from shared.leads.documents import read_leads
@@ -36,7 +39,8 @@ def build(runtime: Runtime) -> Worker:
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
         first = {one.payload.lead_id: one for one in received if _is_first_score(one)}
-        leads = await _assign(runtime, rules, {str(one.lead_id) for one in received}, first)
+        moved = {str(one.lead_id) for one in received if one.record.topic != SCORED.name}
+        leads = await _assign(runtime, rules, moved | first.keys(), first)
         await _count_loads(runtime, leads.values(), received)
         owned = [lead for lead_id in first if (lead := leads.get(lead_id)) and _caused(lead, first[lead_id])]
         return [_event(lead, first[lead["_id"]]) for lead in owned]
@@ -50,16 +54,18 @@ async def _assign(
     """Give the leads of `first` an owner, and update the ledgers of all; return the leads as they are then."""
     storage = runtime.storage
     async for _ in retry_on_conflict():
-        leads = await read_leads(storage, lead_ids)
-        now, load = runtime.clock(), await store.read_loads(storage, rules.current.owners)
-        chosen = choose_owners([leads[lead] for lead in first if lead in leads], rules.current, load)
-        given = [(leads[lead], first[lead].key, choice) for lead, choice in chosen.items()]
-        moved_on = [lead for lead in leads.values() if lead["_id"] not in chosen and is_unsettled(lead)]
-        # After a write, read the leads again: they have what this round wrote, as in a redelivery.
-        wrote = await store.save_owners(storage, given, now) and await store.settle_ledgers(storage, moved_on, now)
-        if wrote and not (given or moved_on):
+        leads, now = await read_leads(storage, lead_ids), runtime.clock()
+        ownerless = [leads[one] for one in first if one in leads and leads[one].get("assignedTo") is None]
+        load = await store.read_loads(storage, rules.current.owners) if ownerless else {}
+        chosen = choose_owners(ownerless, rules.current, load)
+        given = {one: assign_lead(leads[one], choice, first[one].key, now) for one, choice in chosen.items()}
+        settled = {
+            one: settle_lead(lead, now) for one, lead in leads.items() if one not in given and is_unsettled(lead)
+        }
+        if await store.save_owners(storage, leads, given) and await store.save_ledgers(storage, leads, settled):
             break
-    return leads
+    # Guarded, the writes have made of the leads what a redelivery would read.
+    return leads | {one: with_changes(leads[one], fields) for one, fields in {**given, **settled}.items()}
 
 
 async def _count_loads(runtime: Runtime, leads: Iterable[LeadDocument], received: Sequence[Received]) -> None:

@@ -126,6 +126,11 @@ def assign_lead(lead: LeadDocument, assignment: Assignment, cause_key: str, now:
     return {"assignedTo": assignment.owner, "assignment": {**chosen, "account": load_ledger(owned, now)}}
 
 
+def settle_lead(lead: LeadDocument, now: datetime) -> Mapping[str, object]:
+    """Return the field to set on a lead that counts for another owner than it should."""
+    return {"assignment.account": load_ledger(lead, now)}
+
+
 def load_ledger(lead: LeadDocument, now: datetime) -> LoadLedger:
     """Return the lead's load ledger: the owner that it counts for, and its newest changes.
 

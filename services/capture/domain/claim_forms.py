@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from services.capture.domain.claims import SHARED_MAX
-from services.capture.domain.filling import with_changes
 from shared.domain.identity.normal_forms import email_key, identity_of
 from shared.domain.identity.older_forms import older_claims
 from shared.domain.identity.placeholders import Placeholders
+from shared.domain.lead_changes import with_changes
 from shared.domain.stored.identity_documents import CaptureRow
 from shared.domain.stored.lead_document import LeadDocument
 

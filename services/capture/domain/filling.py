@@ -3,13 +3,14 @@
 The rules are in schemas/README.md#merge.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from typing import cast
 
 from services.capture.domain.claims import IDENTIFYING
 from services.capture.domain.view import CapturedData
-from shared.domain.identity.normal_forms import is_given
+from shared.domain.identity.normal_forms import is_given, part_of
+from shared.domain.lead_changes import with_changes
 from shared.domain.moments import truncate_to_ms
 from shared.domain.size import CAPTURED_BYTES_MAX, encoded_size, lead_size
 from shared.domain.stored.identity_documents import DifferingValue
@@ -37,7 +38,7 @@ def differences(data: CapturedData, lead: LeadDocument) -> tuple[dict[str, objec
     differed: list[DifferingValue] = []
     entries, room = _CONTEXT_MAX - len(lead.get("context") or ()), CAPTURED_BYTES_MAX - lead_size(lead)
     for section, name, value in _leaves(data):
-        path, held = f"{section}.{name}", _section(lead, section).get(name)
+        path, held = f"{section}.{name}", part_of(lead, section).get(name)
         if not _is_empty(held):
             differed += [{"path": path, "value": value}] if held != value else []
             continue
@@ -62,24 +63,9 @@ def cut_to_size(lead: LeadDocument, data: CapturedData) -> tuple[LeadDocument, l
     return with_changes(bare, fills), left
 
 
-def with_changes(lead: LeadDocument, changes: Mapping[str, object]) -> LeadDocument:
-    """Return the lead document with these fields, and paths of two names."""
-    changed: dict[str, object] = {**lead}
-    for path, value in changes.items():
-        section, _, name = path.partition(".")
-        changed[section] = {**_section(changed, section), name: value} if name else value
-    # Fields set by path lose the type.
-    return cast("LeadDocument", changed)
-
-
-def _section(document: Mapping[str, object], name: str) -> Mapping[str, object]:
-    part = document.get(name)
-    return part if isinstance(part, dict) else {}
-
-
 def _leaves(data: CapturedData) -> Iterator[tuple[str, str, object]]:
     for section in MERGED_SECTIONS:
-        for name, value in _section(data, section).items():
+        for name, value in part_of(data, section).items():
             if not _is_empty(value):
                 yield section, name, _truncate_moment(value)
 

@@ -10,7 +10,7 @@ from typing import cast
 from services.capture.domain.claims import IDENTIFYING, ClaimWrite, belongs_to_another, claim_identifiers
 from services.capture.domain.consent_stating import kept_refusals, restate_lead, stated_by, statements_of
 from services.capture.domain.erasure import latest_erasure
-from services.capture.domain.filling import MERGED_SECTIONS, cut_to_size, deep_copy, differences, with_changes
+from services.capture.domain.filling import MERGED_SECTIONS, cut_to_size, deep_copy, differences
 from services.capture.domain.identifying import (
     DecisionRules,
     NameMark,
@@ -23,6 +23,7 @@ from services.capture.domain.match import Matched
 from services.capture.domain.view import Capture, View
 from shared.domain.identity.normal_forms import Identity, Match, identity_of
 from shared.domain.ids import derive
+from shared.domain.lead_changes import with_changes
 from shared.domain.statuses import Move, after
 from shared.domain.stored.identity_documents import CaptureRow, DifferingValue
 from shared.domain.stored.lead_document import LeadDocument
