@@ -1,13 +1,15 @@
 """Engagement's reads and writes: activity rows, and their counts on the leads."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import groupby
 
 from services.engagement.domain.decide import count_on_lead
 from services.engagement.domain.versions import RowPlan, Version, count_key, counted_row, plan_rows, row_ids_of
 from shared.domain.causes import CauseKind, may_have_forgotten
+from shared.domain.lead_changes import with_changes
 from shared.domain.stored.activity_row import ActivityRow
+from shared.domain.stored.lead_document import LeadDocument
 from shared.leads.documents import add_activities, change_leads, read_leads, revised
 from shared.mongo.names import ACTIVITIES
 from shared.mongo.storage import Change, Storage, replacement
@@ -30,14 +32,16 @@ def _row_change(before: ActivityRow, after: ActivityRow) -> Change:
     return Change(before["_id"], {"n": before["n"], "tallied": True}, update)
 
 
-async def count_on_leads(storage: Storage, activities: Iterable[ActivityRow], now: datetime, region: str) -> bool:
-    """Count rows on their leads, then mark them; return False after a conflict on a lead.
+async def count_on_leads(
+    storage: Storage, activities: Collection[ActivityRow], now: datetime, region: str
+) -> dict[str, LeadDocument] | None:
+    """Count rows on their leads, then mark them; return the leads as they are then, None after a conflict on a lead.
 
-    Deletes rows whose lead was erased meanwhile.
+    Deletes rows whose lead is not there: it is yet to come, or was erased.
     """
+    leads = await read_leads(storage, (one["leadId"] for one in activities))
     fresh = {one["_id"]: one for one in activities if not one["tallied"]}
     pending = sorted(fresh.values(), key=lambda one: str(one["leadId"]))
-    leads = await read_leads(storage, (one["leadId"] for one in pending))
     await storage.delete(ACTIVITIES, [one["_id"] for one in pending if one["leadId"] not in leads])
     pending = [one for one in pending if one["leadId"] in leads]
     done = await _find_tallied(
@@ -46,10 +50,11 @@ async def count_on_leads(storage: Storage, activities: Iterable[ActivityRow], no
     by_lead = groupby((one for one in pending if one["_id"] not in done), key=lambda one: one["leadId"])
     taken = [count_on_lead(leads[lead_id], list(rows), now, region) for lead_id, rows in by_lead]
     await _mark_tallied(storage, [key for one in taken for key in one.forgotten])
-    if not await change_leads(storage, [revised(leads[one.lead_id], one.update) for one in taken if one.update]):
-        return False
+    sets = {one.lead_id: one.sets for one in taken if one.sets}
+    if not await change_leads(storage, [revised(leads[lead_id], {"$set": fields}) for lead_id, fields in sets.items()]):
+        return None
     await _mark_tallied(storage, [key for one in taken for key in one.keys])
-    return True
+    return leads | {lead_id: with_changes(leads[lead_id], fields) for lead_id, fields in sets.items()}
 
 
 async def _mark_tallied(storage: Storage, keys: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ from shared.domain.moments import truncate_to_ms
 from shared.domain.stored.activity_row import ActivityRow
 from shared.domain.stored.lead_document import LeadDocument
 from shared.kafka.events import Outgoing, Received, Result, Unknown, emit
-from shared.leads.documents import leads_by_email, names_in, read_leads
+from shared.leads.documents import leads_by_email, names_in
 from shared.leads.pending import LEAD_EXISTS
 from shared.leads.rights import CONFIGURED, PENDING
 from shared.mongo import names as c
@@ -38,8 +38,7 @@ def build(runtime: Runtime) -> Worker:
         unique = {one.key: one for one in received}
         lead_of = await _find_leads(runtime, list(unique.values()))
         versions = [_version(one, lead_of[key], triggers.current) for key, one in unique.items() if key in lead_of]
-        rows = await _record(runtime, versions)
-        leads = await read_leads(runtime.storage, lead_of.values())
+        rows, leads = await _record(runtime, versions)
         lost = [one for key, one in unique.items() if lead_of.get(key) not in leads]
         known = [(unique[key], row, leads[row["leadId"]]) for key, row in rows.items() if row["leadId"] in leads]
         return [*(_unknown(one) for one in lost), *(event for one in known for event in _events(*one))]
@@ -47,28 +46,32 @@ def build(runtime: Runtime) -> Worker:
     return Worker(NAME, TOPICS, handle, files=(triggers,), parks_unknown_leads=True)
 
 
-async def _record(runtime: Runtime, versions: Sequence[Version]) -> Mapping[str, ActivityRow]:
-    """Store these versions, and count them on their leads; return each event's activity."""
-    rows: dict[str, ActivityRow] = {}
+async def _record(
+    runtime: Runtime, versions: Sequence[Version]
+) -> tuple[Mapping[str, ActivityRow], Mapping[str, LeadDocument]]:
+    """Store these versions, and count them on their leads; return each event's activity, and the leads by id."""
+    rows, leads = dict[str, ActivityRow](), dict[str, LeadDocument]()
     async for _ in retry_on_conflict():
         plan = await store.save_versions(runtime.storage, versions, runtime.clock())
         if plan is None:
             continue
         region = runtime.settings.region
-        if not await store.count_on_leads(runtime.storage, plan.of.values(), runtime.clock(), region):
+        counted = await store.count_on_leads(runtime.storage, plan.of.values(), runtime.clock(), region)
+        if counted is None:
             continue
         rows.update(plan.of)
+        leads.update(counted)
         if plan.complete:
             break
-    return rows
+    return rows, leads
 
 
 async def _find_leads(runtime: Runtime, received: Sequence[Received]) -> Mapping[str, str]:
+    """Return the id of each event's lead by the event's key. The lead may not be stored yet."""
     emails = {one.key: email_key(one.payload.email) for one in received if not one.payload.lead_id}
     by_email = await leads_by_email(runtime.storage, (one.payload.email for one in received if one.key in emails))
     named = {one.key: one.payload.lead_id or by_email.get(emails[one.key] or "") for one in received}
-    leads = await read_leads(runtime.storage, (lead for lead in named.values() if lead))
-    return {key: lead for key, lead in named.items() if lead in leads}
+    return {key: lead for key, lead in named.items() if lead}
 
 
 def _unknown(received: Received) -> Unknown:

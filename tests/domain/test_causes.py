@@ -38,10 +38,10 @@ def test_the_one_list_of_older_leads_is_read_for_every_kind_and_stays() -> None:
     old = lead(seen=["old"])
     call = activity("old", "lead-1", "call", NOW, created_by="sam")
     assert all("old" in remembered(old, kind) for kind in CauseKind)
-    assert count_on_lead(old, [call], NOW, "US").update is None
-    fresh = count_on_lead(old, [{**call, "_id": "new"}], NOW, "US").update or {}
-    assert fresh["$set"]["counted"] == ["new"]
-    assert "seen" not in fresh["$set"]
+    assert count_on_lead(old, [call], NOW, "US").sets == {}
+    fresh = count_on_lead(old, [{**call, "_id": "new"}], NOW, "US").sets
+    assert fresh["counted"] == ["new"]
+    assert "seen" not in fresh
 
 
 def test_a_lead_with_a_short_memory_never_forgot() -> None:

@@ -17,6 +17,7 @@ from services.engagement.domain.decide import (
 from shared.config import ConfigError, load_config
 from shared.domain.activity_documents import activity
 from shared.domain.consent.statements import ADDRESSES_MAX, holding
+from shared.domain.lead_changes import with_changes
 from tests.builders import NOW, lead
 
 SHIPPED = load_config(Path("deploy/config/triggers.yaml"), Triggers)
@@ -54,15 +55,8 @@ def call(key: str = "a1", **fields: Any) -> Any:
 
 def taken(one: Any, *activities: Any) -> Any:
     """The lead after these."""
-    update = count_on_lead(one, activities, NOW, "US").update
-    after = {**one, "consent": dict(one.get("consent") or {})}
-    for path, value in (update or {"$set": {}})["$set"].items():
-        section, _, name = path.partition(".")
-        if name:
-            after[section][name] = value
-        else:
-            after[section] = value
-    return after
+    given: Any = {**one, "consent": one.get("consent") or {}}
+    return with_changes(given, count_on_lead(one, activities, NOW, "US").sets)
 
 
 def test_an_engagement_is_a_completed_email_activity() -> None:
@@ -194,7 +188,7 @@ def test_a_second_refusal_tells_no_second_change() -> None:
 
 def test_an_activity_that_was_taken_in_changes_nothing_again() -> None:
     once = taken(lead(), call())
-    assert count_on_lead(once, [call()], NOW, "US").update is None
+    assert count_on_lead(once, [call()], NOW, "US").sets == {}
 
 
 def test_a_lead_stays_bounded_however_many_addresses_bounce_and_however_often_its_consent_changes() -> None:

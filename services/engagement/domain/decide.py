@@ -81,13 +81,13 @@ def engagement_activity(  # noqa: PLR0913 - what an engagement event says
 
 @dataclass(frozen=True, slots=True)
 class CountedActivities:
-    """The effect of activities on one lead. `update` is None if all were counted before.
+    """The effect of activities on one lead: the fields to set, none if all were counted before.
 
     `forgotten` are the activities that the lead doesn't remember after the update.
     """
 
     lead_id: str
-    update: Mapping[str, Mapping[str, object]] | None
+    sets: Mapping[str, object]
     keys: tuple[str, ...]
     forgotten: tuple[str, ...] = ()
 
@@ -103,7 +103,7 @@ def count_on_lead(
     fresh = [one for one in activities if count_key(one) not in known]
     keys = tuple(count_key(one) for one in activities)
     if not fresh:
-        return CountedActivities(lead["_id"], None, keys)
+        return CountedActivities(lead["_id"], {}, keys)
     memory = remember(lead.get("counted") or (), [count_key(one) for one in fresh])
     changes = {
         "activityStats": tally(lead, fresh, [one["replaced"] for one in fresh if "replaced" in one]),
@@ -112,7 +112,7 @@ def count_on_lead(
         **_first_contact(lead, fresh, now),
         **_refuse_mail(lead, fresh, region),
     }
-    return CountedActivities(lead["_id"], {"$set": changes}, keys, memory.forgotten)
+    return CountedActivities(lead["_id"], changes, keys, memory.forgotten)
 
 
 def _first_contact(lead: LeadDocument, fresh: Sequence[ActivityRow], now: datetime) -> LeadChanges:
