@@ -68,12 +68,13 @@ class PendingProcessor:
         if not await self.store.has_any():
             return
         names = {name for one in received for name in names_in(one.payload)}
+        named = [name.removeprefix("lead:") for name in names if name.startswith("lead:")]
+        names = names.union(*map(names_of, (await read_leads(self.storage, named)).values()))
         for record in arrivals:
+            # The event has the lead with its names: it need not be read.
             arrival = decode(record, self.processor.region)
             if isinstance(arrival, Received):
                 names |= names_of(arrival.payload.lead.model_dump(by_alias=True) | {"_id": arrival.payload.lead.id})
-        leads = await read_leads(self.storage, (name.removeprefix("lead:") for name in names))
-        names = names.union(*(names_of(lead) for lead in leads.values()))
         await self._take_in(await self.store.waiting_for(names))
 
     async def split(self, results: Sequence[Result]) -> Sequence[Result]:
