@@ -1,5 +1,6 @@
 """What surrounds a worker's handler: decode, publish, dead letter."""
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -39,11 +40,13 @@ class RecordProcessor:
 
     def decode(self, records: Sequence[Record], *, final: bool = False) -> tuple[list[Received], list[FailedRecord]]:
         """Return the valid events and the invalid records. `final` events may wait no longer."""
-        decoded = [decode(record, self.region) for record in records]
-        received = [replace(one, final=final) for one in decoded if isinstance(one, Received)]
+        decoded = [decode(record, self.region, final=final) for record in records]
+        received = [one for one in decoded if isinstance(one, Received)]
         invalid = [one for one in decoded if isinstance(one, FailedRecord)]
-        for one in received:
-            _log.debug("event.received", worker=self.worker.name, type=one.event.type, **one.ids)
+        log = _log.bind(worker=self.worker.name)
+        # Most processes log no line for each record: its ids would cost more than the decision whether to log them.
+        for one in received if log.is_enabled_for(logging.DEBUG) else ():
+            log.debug("event.received", type=one.event.type, **one.ids)
         return received, [] if self.worker.ignores_invalid else invalid
 
     async def publish(self, results: Sequence[Result]) -> list[FailedRecord]:

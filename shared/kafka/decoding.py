@@ -8,7 +8,6 @@ from pydantic_core import from_json
 
 from schemas.base import ENVELOPE_LIMIT, CloudEvent
 from schemas.reasons import DeadLetterReason
-from schemas.topics import Topic
 from shared.domain.ids import derive
 from shared.kafka.events import Received, Record, ids_of, topic_of
 
@@ -27,8 +26,11 @@ class FailedRecord:
     attempts: int = 1
 
 
-def decode(record: Record, region: str) -> Received | FailedRecord:
-    """Return the event in `record`. Never raises. `region` is the phones' default region."""
+def decode(record: Record, region: str, *, final: bool = False) -> Received | FailedRecord:
+    """Return the event in `record`. Never raises. `region` is the phones' default region.
+
+    A `final` event may wait no longer.
+    """
     value = record.value or b""
     if len(value) > ENVELOPE_LIMIT:
         detail = f"{len(value)} bytes are more than the {ENVELOPE_LIMIT} that a record may have"
@@ -40,10 +42,11 @@ def decode(record: Record, region: str) -> Received | FailedRecord:
         return FailedRecord(record, DeadLetterReason.NOT_CLOUDEVENT, explain(error))
     except ValueError as error:
         return FailedRecord(record, DeadLetterReason.NOT_JSON, f"(record): Invalid JSON: {error}")
-    return _decode_data(record, event, topic_of(record), region)
+    return _decode_data(record, event, region, final=final)
 
 
-def _decode_data(record: Record, event: CloudEvent, topic: Topic, region: str) -> Received | FailedRecord:
+def _decode_data(record: Record, event: CloudEvent, region: str, *, final: bool) -> Received | FailedRecord:
+    topic = topic_of(record)
     if event.type != topic.event_type:
         name, _, _ = event.type.rpartition(".")
         if name == topic.name:
@@ -55,7 +58,7 @@ def _decode_data(record: Record, event: CloudEvent, topic: Topic, region: str) -
         payload = topic.model.model_validate(event.data, context={"region": region})
     except ValidationError as error:
         return FailedRecord(record, DeadLetterReason.INVALID_DATA, explain(error, "data"), ids_of(event), event.source)
-    return Received(record, event, payload, derive("cause", event.source, event.id))
+    return Received(record, event, payload, derive("cause", event.source, event.id), final)
 
 
 def explain(error: ValidationError, *prefix: str) -> str:

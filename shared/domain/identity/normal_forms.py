@@ -6,13 +6,13 @@ One function per kind of value. All use the table of equal signs in `folding`.
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import idna
 import phonenumbers
 
-from schemas.phones import parse_phone
+from schemas.phones import PHONES_KEPT, SHORT, parse_phone
 from shared.domain.identity.folding import compatible, folded, normalized, unaccented
 from shared.domain.ids import derive
 
@@ -58,8 +58,17 @@ def _label(label: str) -> str:
 
 def phone_key(phone: str | None, region: str) -> str | None:
     """Return the phone number as E.164, or None. `region`: of numbers without country code."""
-    number = parse_phone(phone, region) if phone is not None and phone.strip() else None
+    if phone is None or not phone.strip():
+        return None
+    return _kept_phone(phone, region) if len(phone) <= SHORT else _phone(phone, region)
+
+
+def _phone(phone: str, region: str) -> str | None:
+    number = parse_phone(phone, region)
     return None if number is None else _e164(number, region)
+
+
+_kept_phone = lru_cache(PHONES_KEPT)(_phone)
 
 
 def _e164(number: phonenumbers.PhoneNumber, region: str) -> str:
