@@ -43,10 +43,9 @@ class RecordProcessor:
         decoded = [decode(record, self.region, final=final) for record in records]
         received = [one for one in decoded if isinstance(one, Received)]
         invalid = [one for one in decoded if isinstance(one, FailedRecord)]
-        log = _log.bind(worker=self.worker.name)
-        # Most processes log no line for each record: its ids would cost more than the decision whether to log them.
-        for one in received if log.is_enabled_for(logging.DEBUG) else ():
-            log.debug("event.received", type=one.event.type, **one.ids)
+        # Most processes show no line for each record: its ids would cost more than the check.
+        for one in received if _log.is_enabled_for(logging.DEBUG) else ():
+            _log.debug("event.received", worker=self.worker.name, type=one.event.type, **one.ids)
         return received, [] if self.worker.ignores_invalid else invalid
 
     async def publish(self, results: Sequence[Result]) -> list[FailedRecord]:

@@ -153,19 +153,20 @@ def emit_once(  # noqa: PLR0913 - an event's parts, each by name
     cause: Cause | None = None,
 ) -> Outgoing:
     """Return an event with this payload and id, whatever its cause. Raises `TooLarge`."""
-    event = CloudEvent(
-        specversion="1.0",
-        id=id_,
-        source=source,
-        type=topic.event_type,
-        subject=subject,
-        time=at,
-        correlationid=cause.correlation_id if cause else None,
-        causationid=cause.event_id if cause else None,
-        traceparent=cause.traceparent if cause else None,
-        data=payload.wire(),
+    value = _envelope(
+        {
+            "id": id_,
+            "source": source,
+            "type": topic.event_type,
+            "subject": subject,
+            "time": at,
+            "datacontenttype": JSON_DATA,
+            "correlationid": cause.correlation_id if cause else None,
+            "causationid": cause.event_id if cause else None,
+            "traceparent": cause.traceparent if cause else None,
+        },
+        payload,
     )
-    value = encode(event)
     if len(value) > ENVELOPE_LIMIT:
         raise TooLarge(f"{topic.name} would have {len(value)} bytes; {ENVELOPE_LIMIT} are the limit")
     return Outgoing(topic.name, key.encode(), value, {"content-type": CONTENT_TYPE}, cause.key if cause else None)
@@ -186,7 +187,6 @@ def encode_input(  # noqa: PLR0913 - an event's parts, each by name
     if not (0 < len(id_) <= ID_MAX and 0 < len(source) <= SOURCE_MAX and at.tzinfo):
         raise ValueError("the id or the source is empty or too long, or the time has no zone")
     attributes = {
-        "specversion": "1.0",
         "id": id_,
         "source": source,
         "type": type_,
@@ -195,7 +195,13 @@ def encode_input(  # noqa: PLR0913 - an event's parts, each by name
         "datacontenttype": JSON_DATA,
         "traceparent": traceparent,
     }
-    head = to_json({name: value for name, value in attributes.items() if value is not None})
+    return _envelope(attributes, payload)
+
+
+def _envelope(attributes: Mapping[str, object], payload: Model) -> bytes:
+    """Return what `encode` returns for an event with these valid attributes (None: missing) and this payload."""
+    given = {name: value for name, value in attributes.items() if value is not None}
+    head = to_json({"specversion": "1.0", **given})
     return b'%s,"data":%s}' % (head[:-1], payload.wire_json())
 
 
