@@ -12,7 +12,6 @@ database's: the latter has one core.
 import argparse
 import asyncio
 import json
-import os
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -28,6 +27,7 @@ from shared.domain.stored.untyped import Document
 from shared.mongo.names import CollectionName
 from shared.observability.log_setup import configure
 from shared.settings import Settings
+from tests.benchmarks.cpu import cpu_seconds
 from tests.builders import data, event
 from tests.collection_names import CAPTURES, ENROLMENTS, IDENTITIES, LEADS, STEPS
 from tests.harness import Bench, bench, stop
@@ -45,11 +45,8 @@ class Figure:
 
 
 def _cpu(pid: int | None) -> float | None:
-    """CPU seconds that a process has used; Linux only."""
-    if pid is None:
-        return None
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """CPU seconds that a process has used; None: it is not ours."""
+    return None if pid is None else cpu_seconds(pid)
 
 
 def _spent(pid: int | None, before: float | None, count: int) -> float | None:

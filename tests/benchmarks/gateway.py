@@ -1,8 +1,9 @@
 """Requests a second through the gateway, beside the same framework's empty endpoint on this machine in the same run.
 
-`python -m tests.benchmarks.gateway [--backend embedded|apache] [requests]` prints figures; nothing is asserted. Each
-is measured as a process of its own: first as many requests as fifty connections can send, then half of that at an even
-pace, whose p50 and p99 are told. The client has the second core, and is the slower of both at the empty endpoint.
+`python -m tests.benchmarks.gateway [--backend embedded|apache] [--rounds N] [requests]` prints figures; nothing is
+asserted. Each is a process of its own, measured in turn, and its medians are printed. First come as many requests as
+fifty connections can send, then half of that at an even pace, whose p50 and p99 are told. The CPU is of the process
+and of the full load. The client has the second core, and is the slower of both at the empty endpoint.
 """
 
 import argparse
@@ -12,10 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import aiohttp
@@ -25,6 +27,7 @@ from fastapi.responses import Response
 from deploy.local import LocalServers
 from deploy.local.child_process import free_port
 from shared.http.health import HttpServer
+from tests.benchmarks.cpu import cpu_seconds
 from tests.builders import data
 from tests.gateway import gateway_process, new_key
 from tests.harness import bench, until
@@ -34,9 +37,10 @@ _CONNECTIONS = 50
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Requests a second at full load; seconds to the answer at half of that."""
+    """Requests a second at full load, and CPU seconds of one; seconds to the answer at half of that."""
 
     rate: float
+    cpu: float
     p50: float
     p99: float
 
@@ -80,14 +84,21 @@ class Load:
         return sorted(await asyncio.gather(*sent))
 
 
-async def measured(url: str, key: str, count: int) -> Figure:
-    """The figures of one endpoint."""
+async def measured(pid: int, url: str, key: str, count: int) -> Figure:
+    """The figures of one endpoint and its process."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
         load = Load(http, url, key)
         await load.full(count // 10)
+        used = cpu_seconds(pid)
         rate = await load.full(count)
+        used = (cpu_seconds(pid) - used) / count
         seconds = await load.paced(count, rate / 2)
-    return Figure(rate, seconds[len(seconds) // 2], seconds[int(len(seconds) * 0.99)])
+    return Figure(rate, used, seconds[len(seconds) // 2], seconds[int(len(seconds) * 0.99)])
+
+
+def middle(figures: Sequence[Figure]) -> Figure:
+    """The median of each figure."""
+    return Figure(*(median(getattr(one, field.name) for one in figures) for field in fields(Figure)))
 
 
 def empty() -> FastAPI:
@@ -106,13 +117,13 @@ def _serve(port: int) -> subprocess.Popen[bytes]:
 
 
 @asynccontextmanager
-async def empty_process() -> AsyncIterator[str]:
-    """The empty endpoint in a process of its own."""
+async def empty_process() -> AsyncIterator[tuple[int, str]]:
+    """The empty endpoint in a process of its own: its number and URL."""
     port = free_port()
     process = _serve(port)
     try:
         await until(lambda: _listens(port), "the empty endpoint")
-        yield f"http://127.0.0.1:{port}/empty"
+        yield process.pid, f"http://127.0.0.1:{port}/empty"
     finally:
         process.kill()
 
@@ -122,29 +133,32 @@ async def _listens(port: int) -> bool:
         return one.connect_ex(("127.0.0.1", port)) == 0
 
 
-async def main(backend: str, count: int) -> None:
+async def main(backend: str, rounds: int, count: int) -> None:
     """Run and print."""
+    base, figures = [], []
     with tempfile.TemporaryDirectory() as directory, LocalServers(backend, Path(directory)) as local:
         async with bench(local) as on:
             key = await new_key(on, per_minute=10**8)
-            async with empty_process() as url:
-                base = await measured(url, key, count)
-            async with gateway_process(on) as (_, url):
-                figure = await measured(f"{url}/v1/leads", key, count)
-        print(f"broker {local.servers.broker}, database {local.servers.database}, {count} requests")
-        for name, one in (("empty endpoint", base), ("POST /v1/leads", figure)):
-            print(
-                f"{name:<16}{one.rate:7.0f} requests/s   ratio {one.rate / base.rate:.2f}"
-                f"   at half load p50 {one.p50 * 1000:5.1f} ms, p99 {one.p99 * 1000:5.1f} ms"
-            )
+            async with empty_process() as (pid, empty_url), gateway_process(on) as (process, url):
+                for _ in range(rounds):
+                    base.append(await measured(pid, empty_url, key, count))
+                    figures.append(await measured(process.pid, f"{url}/v1/leads", key, count))
+        print(f"broker {local.servers.broker}, database {local.servers.database}, {rounds} times {count} requests")
+    least = middle(base)
+    for name, one in (("empty endpoint", least), ("POST /v1/leads", middle(figures))):
+        print(
+            f"{name:<16}{one.rate:7.0f} requests/s   ratio {one.rate / least.rate:.2f}   CPU {one.cpu * 1e6:5.0f} µs"
+            f"   at half load p50 {one.p50 * 1000:5.1f} ms, p99 {one.p99 * 1000:5.1f} ms"
+        )
 
 
 def arguments() -> Any:
     """What the command line says."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--backend", default="embedded")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("requests", type=int, nargs="?", default=10_000)
+    parser.add_argument("requests", type=int, nargs="?", default=2_000)
     return parser.parse_args()
 
 
@@ -153,4 +167,4 @@ if __name__ == "__main__":
     if given.serve:
         asyncio.run(HttpServer(empty(), "127.0.0.1", given.serve).serve())
     else:
-        asyncio.run(main(given.backend, given.requests))
+        asyncio.run(main(given.backend, given.rounds, given.requests))
