@@ -93,8 +93,8 @@ class RequestContext:
 
         Raises `HttpProblem`.
         """
-        token = request.cookies.get(users.COOKIE)
-        if token is None or "authorization" in request.headers:
+        token = None if "authorization" in request.headers else request.cookies.get(users.COOKIE)
+        if token is None:
             return await self.admit_key(request, scope)
         self.check_origin(request)
         person = await self.authenticator.admit_user(scope, token, address_of(request))
