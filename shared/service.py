@@ -24,6 +24,7 @@ from shared.consuming.isolation import Isolation, Stopping
 from shared.consuming.processor import RecordProcessor
 from shared.consuming.progress import BatchProgress
 from shared.consuming.worker import Background, Build, Runtime, Worker
+from shared.domain.operations.bisection import FIRST
 from shared.domain.operations.failure_limits import FailureLimits
 from shared.errors import Transient
 from shared.http.health import probe_application
@@ -264,6 +265,7 @@ class WorkerProcess:
             self._settings.retry_max_s,
             on_try=on_try,
             on_wait=self.metrics.retries.labels(worker.name).inc,
+            most=FIRST,
         )
 
     def _processor(self, worker: Worker) -> RecordProcessor:

@@ -175,6 +175,11 @@ class BatchPart(Generic[Item]):
         """How many tries failed."""
         return self._tries.failures
 
+    @property
+    def is_suspected(self) -> bool:
+        """Whether one of the items may be at fault."""
+        return self._search.suspect > 0 or self.failures > 0
+
     @asynccontextmanager
     async def trying(self) -> AsyncIterator[None]:
         """Try the items in the body; keep its error.
@@ -184,6 +189,7 @@ class BatchPart(Generic[Item]):
         if self._pause_s is not None:
             await self._isolation.wait(self._pause_s)
         self._isolation.on_try()
+        began = time.monotonic()
         try:
             with few_rounds(when=self._search.suspect > 0 and not self._tries.alone):
                 yield
@@ -198,7 +204,7 @@ class BatchPart(Generic[Item]):
             else:
                 self._pause_s = self._tries.pause_s(error, self._isolation.retry_max_s)
         else:
-            self._end(self._search.passed(len(self.items)))
+            self._end(self._search.passed(len(self.items), time.monotonic() - began))
 
     def _give_up(self, error: BaseException) -> None:
         if self._tries.alone:

@@ -188,6 +188,26 @@ async def test_a_batch_that_takes_long_is_committed_up_to_its_last_outcome(monke
     assert (rig.kafka.committed, rig.kafka.rewound) == ([4], [4])
 
 
+async def test_a_slow_batch_without_a_fault_is_committed_up_to_its_last_outcome_and_goes_on_from_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(consumer, "BATCH_S", 0.0)
+    rig = Rig(_failing(-1, KeyError()))
+    rig.isolation.most = 3
+    await rig.take(8)
+    assert rig.handled == [[0, 1, 2]]
+    assert (rig.kafka.committed, rig.kafka.rewound) == ([3], [3])
+
+
+async def test_the_search_for_a_fault_is_not_cut_after_the_time_of_a_slow_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(consumer, "BATCH_S", 0.0)
+    rig = Rig(_failing(0, KeyError("email")))
+    await rig.take(8)
+    assert (rig.kafka.committed, rig.kafka.rewound) == ([8], [])
+
+
 async def test_an_error_behind_the_first_outcomes_rewinds_only_what_has_none() -> None:
     rig = Rig(_failing(7, KeyError("email")))
     await rig.take(8)

@@ -4,6 +4,12 @@ from dataclasses import dataclass
 
 _ALL = 1 << 20
 
+FIRST = 64
+"""How many records a process tries first: it doesn't know yet how fast its servers are."""
+
+PART_S = 1.0
+"""How long a part of a batch should take at most, in seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bisection:
@@ -11,6 +17,8 @@ class Bisection:
 
     The search halves a part that fails until the record at fault is alone. Then parts grow again from one record. So
     among many bad records, each costs a few tries.
+
+    A part that takes longer than `PART_S` makes the next ones smaller. Then parts grow again too.
     """
 
     most: int = _ALL
@@ -22,9 +30,11 @@ class Bisection:
         """Return how many of the records left to try next, at least one."""
         return max(1, self.suspect // 2) if self.suspect else min(left, self.most)
 
-    def passed(self, size: int) -> "Bisection":
-        """Return the state after the first `size` records passed."""
+    def passed(self, size: int, seconds: float = 0.0) -> "Bisection":
+        """Return the state after the first `size` records passed, which took so many `seconds`."""
         suspect = max(0, self.suspect - size)
+        if seconds > PART_S:
+            return Bisection(max(1, int(size * PART_S / seconds)), suspect)
         return Bisection(self.most if suspect else min(_ALL, self.most * 2), suspect)
 
     def failed(self, size: int) -> "Bisection":
