@@ -57,8 +57,11 @@ def on_commit(make: Callable[[Any], Any]) -> None:
 
 
 def on_batch(make: Callable[[Any], Any]) -> None:
-    """Replace the function that processes a fetched batch."""
-    swap(BatchConsumer, BatchConsumer.process, make)
+    """Replace the function that processes a fetched batch.
+
+    The new one has the signature of the old: FastStream gives the message to a parameter of that type.
+    """
+    swap(BatchConsumer, BatchConsumer.process, lambda original: wraps(original)(make(original)))
 
 
 class Before:

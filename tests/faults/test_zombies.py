@@ -104,7 +104,6 @@ def note_batches(file: Path) -> None:
     """Note each time that this process was through with a batch, whether the broker took the commit or not."""
 
     def make(take: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-        # Its parameters have names: FastStream looks at them, and gives the message by its name.
         async def noted(self: BatchConsumer, message: Any) -> None:
             await take(self, message)
             with file.open("a") as notes:
