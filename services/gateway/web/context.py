@@ -8,6 +8,7 @@ from typing import TypedDict
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
+from pydantic_core import to_json
 
 from schemas.base import Model
 from schemas.topics import Topic
@@ -135,13 +136,13 @@ class RequestContext:
 
     async def accept(
         self, request: Request, topic: Topic, key: Principal, data: Mapping[str, object], id_: str | None = None
-    ) -> JSONResponse:
+    ) -> Response:
         """Publish one event, and answer once Kafka has acknowledged it."""
         id_ = chosen_event_id(request) or id_ or str(uuid.uuid4())
         payload = capture_events.payload_of(topic, data, self.region)
         await self.publisher.publish([self.event(request, topic, key, payload, id_, self.clock())])
         add_log_facts(request, event_id=loggable_id(id_))
-        return JSONResponse({"eventId": id_}, 202)
+        return Response(to_json({"eventId": id_}), 202, media_type=JSON)
 
     async def accept_all(
         self, request: Request, made: Sequence[BatchRecord | Rejection], more: BatchNotices = _NOTHING

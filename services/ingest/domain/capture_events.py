@@ -101,7 +101,8 @@ def event_of(  # noqa: PLR0913 - an event's parts, each by name
     topic: Topic, payload: Model, *, id_: str, source: str, at: datetime, region: str, traceparent: str | None = None
 ) -> Outgoing:
     """Return the record to publish. Raises `Invalid` if it is larger than a record may be."""
-    named = getattr(payload, "lead_id", None)
+    # No capture names a lead: asking a model for a field that it lacks costs as much as its whole validation.
+    named = None if isinstance(payload, LeadCaptured) else getattr(payload, "lead_id", None)
     value = encode_input(
         payload,
         id_=id_,
