@@ -10,7 +10,7 @@ _REPLAYED = "x-replayed"
 
 def is_replayed(record: Record) -> bool:
     """Return whether a replay published this record."""
-    return any(name == _REPLAYED for name, _ in record.headers)
+    return _REPLAYED in dict(record.headers)
 
 
 @dataclass(frozen=True, slots=True)

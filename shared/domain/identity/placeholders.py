@@ -67,6 +67,8 @@ class Placeholders(BaseModel):
 
 
 def _digits(text: str) -> str:
+    if text.isascii():
+        return "".join(filter(str.isdecimal, text))
     return "".join(str(int(char)) for char in text if char.isdecimal())
 
 
