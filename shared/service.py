@@ -42,6 +42,9 @@ from shared.settings import Settings
 
 # FastStream sleeps this long after each empty poll: an idle worker adds it to the latency.
 _POLL_MS = 10
+_WAIT_MS = 500
+# The embedded broker answers a fetch only when its wait is over, even if a record comes before.
+_EMBEDDED_WAIT_MS = 40
 _MONITOR_S = 5.0
 # When the process ends, Kafka has this long to acknowledge the last records.
 _FLUSH_S = 5.0
@@ -296,6 +299,7 @@ class WorkerProcess:
             auto_offset_reset="earliest",
             max_records=self._settings.batch_max,
             batch_timeout_ms=_POLL_MS,
+            fetch_max_wait_ms=_EMBEDDED_WAIT_MS if self._to.embedded else _WAIT_MS,
             session_timeout_ms=self._settings.session_timeout_ms,
             heartbeat_interval_ms=max(250, self._settings.session_timeout_ms // 4),
             parser=parse,
