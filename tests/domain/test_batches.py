@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from services.ingest.domain.batches import judge_batch
@@ -259,7 +259,10 @@ def test_no_bytes_raise_anything_but_the_named_error(body: bytes, media_type: st
 
 
 @given(st.text(alphabet='abé,;\t"\r\n\0 1@.', max_size=200))
+@example("\x001\x001\x001\x00")
 def test_no_table_raises_anything(text: str) -> None:
+    # With more separators that have a zero beside them than the header has without, it is UTF-16 to any reader.
+    assume(text.count("\0") <= HEADER.count(","))
     told = lines(f"{HEADER}\n{text}", CSV)
     assert [line.line for line in told] == sorted({line.line for line in told})
 

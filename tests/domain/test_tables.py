@@ -26,6 +26,16 @@ def test_the_encoding_is_found(name: str, encoding: str) -> None:
     assert row["Name"] == name
 
 
+def test_zeros_between_the_letters_of_a_cell_make_no_utf_16_of_the_file() -> None:
+    (row,) = cells(f"{HEADER}\n\0A\0n\0a\0,a@example.com,Blue Fork\n")
+    assert row["Email"] == "a@example.com"
+
+
+def test_a_sign_of_utf_16_that_holds_the_byte_of_a_line_end_ends_no_line() -> None:
+    (row,) = cells("线上,Email,Company\r\n上海,a@example.com,Blue Fork\r\n".encode("utf-16-le"))
+    assert row["线上"] == "上海"
+
+
 def test_each_line_has_its_own_encoding_and_that_is_said() -> None:
     table = read(f"{HEADER}\nZoë,z@example.com,a\n".encode() + "Jürgen € “x”,j@example.com,b\n".encode("cp1252"))
     assert [row.cells[0] for row in table.rows] == ["Zoë", "Jürgen € “x”"]

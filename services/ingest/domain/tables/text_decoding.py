@@ -14,6 +14,7 @@ _MARKS = (
 _LOOKED_AT = 4_096
 # In UTF-16 every second byte is zero: of Western text nearly always, else of commas and line ends.
 _LEAST_ZEROS = 0.05
+_SEPARATORS = frozenset(b",;\t|\r\n")
 _SHOWN = 5
 _NAMES = (
     "utf-8 utf-16 utf-16-le utf-16-be mac-roman mac-latin2 mac-cyrillic cp437 cp850 cp852 cp866 koi8-r koi8-u"
@@ -74,7 +75,18 @@ def _without_mark(start: bytes) -> str:
     even, odd = start[::2].count(0), start[1::2].count(0)
     if max(even, odd) < max(1, len(start) * _LEAST_ZEROS) or min(even, odd) * 10 > max(even, odd):
         return "utf-8"
-    return "utf-16-le" if odd > even else "utf-16-be"
+    little = odd > even
+    if not _has_wide_separators(start, little=little):
+        return "utf-8"
+    return "utf-16-le" if little else "utf-16-be"
+
+
+def _has_wide_separators(start: bytes, *, little: bool) -> bool:
+    """Return whether most separators are two bytes, as in UTF-16: in other text, a zero beside one is an accident."""
+    first, second = start[::2], start[1::2]
+    pairs = zip(first, second, strict=False) if little else zip(second, first, strict=False)
+    wide = sum(one in _SEPARATORS and beside == 0 for one, beside in pairs)
+    return 2 * wide >= sum(one in _SEPARATORS for one in start)
 
 
 def _line_by_line(body: bytes) -> DecodedText:
