@@ -262,12 +262,16 @@ RACES = frozenset(
         ("capture", "delete_guarded leads"),
         ("engagement", "delete activities"),
         ("prediction", "delete predictions [after insert_new predictions]"),
+        ("prediction", "delete predictions [after change predictions]"),
     }
 )
 """Steps that a worker reaches only if another one writes between two of its reads.
 
 Those milliseconds can't be hit at will. `tests/model` stops and kills processes between any two steps.
 """
+
+AGED = frozenset(("prediction", step) for step in ("change predictions [claim]", "change predictions"))
+"""Steps for predictions that are a day old: `tests/worker/test_training.py` kills a process at each of them."""
 
 _RELEASES = ("delete_guarded identities", "change identities [leadIds]")
 _ONCE = ("insert_new rescoring", "insert_new owners", "insert_new insights")
@@ -304,7 +308,7 @@ class Point:
 
 def points(worker: str) -> Iterator[Point]:
     """Return all points of a worker, those that it meets once first."""
-    steps = [step for step in STEPS[worker] if (worker, step) not in RACES]
+    steps = [step for step in STEPS[worker] if (worker, step) not in RACES | AGED]
     for step in sorted(steps, key=lambda step: step not in _ONCE):
         in_parts = step.startswith((COMMIT, PUBLISH))
         for moment in ("before", "amid", "after") if in_parts else ("before", "after"):
@@ -317,7 +321,7 @@ def points(worker: str) -> Iterator[Point]:
 
 def unaided(worker: str) -> set[str]:
     """Return the steps that a worker reaches without kills and without concurrent writes."""
-    return {one for one in STEPS[worker] if not {(worker, one)} & (RACES | _AFTER.keys() | _BESIDE.keys())}
+    return {one for one in STEPS[worker] if not {(worker, one)} & (RACES | AGED | _AFTER.keys() | _BESIDE.keys())}
 
 
 def step_of(point: str) -> str:

@@ -43,7 +43,7 @@ _AT_ONCE = 4
 _LANES, _PEOPLE, _PACE = 2, 25, 5.0
 _REACHED_S, _THROUGH_S, _ENDS_S, _SETTLED_S = 600.0, 900.0, 240.0, 1_800.0
 _RECORDED, _RECORDED_S = 3, 120.0
-_HELD_S = 90_000
+_HELD_S = 1_860
 _DAY_S = 2.0
 """As long is a day of a sequence here, so that the schedule is at work all the time."""
 
@@ -91,8 +91,7 @@ class _Stage:
         more = {"PANTRY_PREDICTION_HORIZON_DAYS": str(30 + next(self._numbers) % 700)}
         more |= {"PANTRY_SESSION_TIMEOUT_MS": "1000"} if point else {}
         if worker == "prediction":
-            # Who trains and is killed holds the job for half an hour: it is over for the next. So is the day of the
-            # predictions that there are.
+            # Who trains and is killed holds the job for half an hour: it is over for the next.
             self.cluster.clock(worker).write_text(str(_HELD_S * next(self._trainings)))
         if worker == "scoring":
             with _rules(self.cluster.directory).open("a") as file:
