@@ -61,7 +61,9 @@ async def _record(
             continue
         rows.update(plan.of)
         leads.update(counted)
-        if plan.complete:
+        # The rows of a lead that is not there are taken back: another round would store them again.
+        versions = [one for one in versions if one.document["leadId"] in counted]
+        if plan.complete or not versions:
             break
     return rows, leads
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from contextvars import ContextVar
 from datetime import timedelta
 from itertools import permutations
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from schemas import topics
 from shared.domain.stored.untyped import Document
+from shared.mongo import retries
 from shared.mongo.connection import Mongo
 from shared.mongo.storage import Storage
 from tests.builders import NOW, data
@@ -87,6 +89,30 @@ async def test_a_meeting_that_is_planned_and_then_held_is_one_activity_in_any_or
             assert await case.counts() == ({"meeting": 1}, 1)
             assert (await case.lead())["status"] == "contacted"
             await case.rig.close()
+
+
+async def test_events_of_one_activity_whose_lead_is_yet_to_come_wait_for_it_after_one_round(
+    mongo: Mongo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = ContextVar("rounds", default=2)
+    monkeypatch.setattr(retries, "_rounds", rounds)
+    case, bo = await _Case(mongo).begin(), lead_id("bo")
+    # The engagement changes the row of the newer event, once that one is counted: it never is.
+    said = [
+        await case.say("e1", "clicked_pricing", 1, leadId=bo),
+        await case.say("e2", {"id": "e1", **HELD}, 2, leadId=bo),
+    ]
+    known = await case.say("e9", {"id": "m9", **HELD})
+    await case.turn(*said, known)
+    assert case.rig.faults == []
+    assert await case.rig.waiting() == {"e1", "e2"}
+    assert await case.rig.storage.count(ACTIVITIES, {"leadId": bo}) == 0
+    assert await case.counts() == ({"meeting": 1}, 1)
+    await case.rig.say("bo", topics.CAPTURED, data("bo@example.com", last="Li"), NOW)
+    await case.rig.settle()
+    rows = await case.rig.storage.find(ACTIVITIES, {"leadId": bo})
+    assert _outcome(rows) == [("e1", "meeting", "tasting", "liked it", None, True)]
+    await case.rig.close()
 
 
 async def test_events_at_one_moment_are_ordered_by_their_ids(mongo: Mongo) -> None:
