@@ -1,9 +1,9 @@
 """Requests a second through the gateway, beside the same framework's empty endpoint on this machine in the same run.
 
 `python -m tests.benchmarks.gateway [--backend embedded|apache] [--rounds N] [requests]` prints figures; nothing is
-asserted. Each is a process of its own, measured in turn, and its medians are printed. First come as many requests as
-fifty connections can send, then half of that at an even pace, whose p50 and p99 are told. The CPU is of the process
-and of the full load. The client has the second core, and is the slower of both at the empty endpoint.
+asserted. Both run as processes of their own, in turn, and the table has their medians. The first load is as many
+requests as fifty connections can send. The second has half that rate at an even pace: p50 and p99 are of it. The CPU is
+of the process under the first load. The client has the second core, and limits the empty endpoint.
 """
 
 import argparse

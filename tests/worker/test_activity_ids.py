@@ -115,6 +115,18 @@ async def test_events_of_one_activity_whose_lead_is_yet_to_come_wait_for_it_afte
     await case.rig.close()
 
 
+async def test_of_a_lead_that_is_not_there_a_worker_that_dies_at_any_step_leaves_no_activity(mongo: Mongo) -> None:
+    case, bo = await _Case(mongo).begin(), lead_id("bo")
+    for step in range(1, _STEPS):
+        said = await case.say(f"e{step}", {"id": f"m{step}", **HELD}, leadId=bo)
+        await case.turn(said, dies_at=step)
+        await case.turn(said)
+        assert await case.rig.waiting() == {f"e{number}" for number in range(1, step + 1)}
+        assert await case.rig.storage.count(ACTIVITIES, {"leadId": bo}) == 0
+    assert case.rig.faults == []
+    await case.rig.close()
+
+
 async def test_events_at_one_moment_are_ordered_by_their_ids(mongo: Mongo) -> None:
     for order in permutations(["a", "b"]):
         case = await _Case(mongo).begin()
