@@ -15,8 +15,8 @@ from services.assignment.domain.decide import (
     choose_owners,
     erased_load_changes,
     is_unsettled,
+    ledger_update,
     load_changes,
-    settle_lead,
 )
 from shared.config import Reloading
 from shared.consuming.worker import Manifest, Runtime, Worker
@@ -60,7 +60,7 @@ async def _assign(
         chosen = choose_owners(ownerless, rules.current, load)
         given = {one: assign_lead(leads[one], choice, first[one].key, now) for one, choice in chosen.items()}
         settled = {
-            one: settle_lead(lead, now) for one, lead in leads.items() if one not in given and is_unsettled(lead)
+            one: ledger_update(lead, now) for one, lead in leads.items() if one not in given and is_unsettled(lead)
         }
         if await store.save_owners(storage, leads, given) and await store.save_ledgers(storage, leads, settled):
             break

@@ -126,7 +126,7 @@ def assign_lead(lead: LeadDocument, assignment: Assignment, cause_key: str, now:
     return {"assignedTo": assignment.owner, "assignment": {**chosen, "account": load_ledger(owned, now)}}
 
 
-def settle_lead(lead: LeadDocument, now: datetime) -> Mapping[str, object]:
+def ledger_update(lead: LeadDocument, now: datetime) -> Mapping[str, object]:
     """Return the field to set on a lead that counts for another owner than it should."""
     return {"assignment.account": load_ledger(lead, now)}
 
