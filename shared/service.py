@@ -43,8 +43,9 @@ from shared.settings import Settings
 # FastStream sleeps this long after each empty poll: an idle worker adds it to the latency.
 _POLL_MS = 10
 _WAIT_MS = 500
-# The embedded broker answers a fetch only when its wait is over, even if a record comes before.
-_EMBEDDED_WAIT_MS = 40
+# The embedded broker answers a fetch only when its wait is over, even if a record comes before. An answer's CPU grows
+# with the number of partitions. A worker that rests between batches can wait for longer.
+_EMBEDDED_WAIT_MS, _EMBEDDED_RESTING_WAIT_MS = 40, 200
 _MONITOR_S = 5.0
 # When the process ends, Kafka has this long to acknowledge the last records.
 _FLUSH_S = 5.0
@@ -75,6 +76,8 @@ class ServerConnections:
     idempotence: bool
     embedded: bool = False
     """Whether this process started both to try things out: then preflight warns of nothing."""
+    embedded_broker: bool = False
+    """Whether this process started the embedded broker, whose waits and partitions cost more than Kafka's."""
 
 
 class WorkerProcess:
@@ -299,7 +302,7 @@ class WorkerProcess:
             auto_offset_reset="earliest",
             max_records=self._settings.batch_max,
             batch_timeout_ms=_POLL_MS,
-            fetch_max_wait_ms=_EMBEDDED_WAIT_MS if self._to.embedded else _WAIT_MS,
+            fetch_max_wait_ms=_fetch_wait_ms(worker, embedded=self._to.embedded_broker),
             session_timeout_ms=self._settings.session_timeout_ms,
             heartbeat_interval_ms=max(250, self._settings.session_timeout_ms // 4),
             parser=parse,
@@ -373,6 +376,12 @@ class WorkerProcess:
 
 def _loops(worker: Worker) -> list[Background]:
     return [*worker.background, *(file.watch for file in worker.files), *(poller.run for poller in worker.pollers)]
+
+
+def _fetch_wait_ms(worker: Worker, *, embedded: bool) -> int:
+    if not embedded:
+        return _WAIT_MS
+    return _EMBEDDED_RESTING_WAIT_MS if worker.beat_s else _EMBEDDED_WAIT_MS
 
 
 def _message(batch: Batch, consumer: AIOKafkaConsumer) -> KafkaAckableMessage:

@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     refuses it. A worker whose broker refuses it ends with status 2."""
     topic_replication: int = Field(1, ge=1)
     """Replicas of each topic that `topics apply` creates. Use 3 in production: then it sets `min.insync.replicas=2`."""
+    topic_partitions: int | None = Field(None, ge=1)
+    """Partitions of each topic that `topics apply` creates: at most so many processes share a worker's records. If
+    unset, 12 (the dead letter: 3), and 3 if `up` or `demo` started the embedded broker."""
     data_dir: Path = Path(".pantry")
     """Folder of the embedded database, the servers' logs, and the secrets that `up` and `demo` make. Only its owner can
     read it. One `up` at a time uses it."""

@@ -49,6 +49,7 @@ class Bench:
         self.settings = Settings(
             http_port=0,
             mongo_database=DATABASE,
+            topic_partitions=CAPTURED.partitions,  # as many as in production, on the embedded broker too
             session_timeout_ms=session_ms,
             retry_max_s=0.5,
             log_level="error",

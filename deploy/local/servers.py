@@ -62,11 +62,16 @@ class LocalServers:
         *,
         kafka_bootstrap: str | None = None,
         mongo_url: str | None = None,
+        journal: bool = True,
     ) -> None:
-        """`directory` has the database and the logs. Only its owner can read it."""
+        """`directory` has the database and the logs. Only its owner can read it.
+
+        Without `journal`, a killed embedded database may lose its last writes.
+        """
         self._backend = Backend(backend)
         self._directory = directory.absolute()
         self._named = (kafka_bootstrap, mongo_url)
+        self._journal = journal
         self._stack = ExitStack()
         self.broker: Process | None = None
         self.database: Process | None = None
@@ -107,7 +112,7 @@ class LocalServers:
             return self._docker_mongo(), Backend.DOCKER
         port = free_port()
         # One node is its own majority. Without the journal, a SIGKILL would lose acknowledged writes.
-        url = f"mongodb://127.0.0.1:{port}/?directConnection=true&w=1&journal=true"
+        url = f"mongodb://127.0.0.1:{port}/?directConnection=true&w=1&journal={str(self._journal).lower()}"
         self.database = self._run("database", _secantus(self._directory / "database", port), lambda: _ping(url))
         return url, Backend.EMBEDDED
 

@@ -121,7 +121,9 @@ def demo(*, leads: int = 1_000, seed: int | None = None, json: bool = False) -> 
         feeding = _feed(settings, to, leads=leads, seed=seed, as_json=json)
         sys.exit(0 if asyncio.run(feeding) else 1)
     both_named = settings.kafka_bootstrap and settings.mongo_url
-    with nullcontext() if both_named else lock_data_folder(settings.data_dir), servers(settings) as found:
+    # Nobody needs the data of a demo that was killed: the next one empties its database.
+    running = servers(settings, journal=False)
+    with nullcontext() if both_named else lock_data_folder(settings.data_dir), running as found:
         to = connections(settings, found)
 
         async def main() -> bool:

@@ -16,13 +16,18 @@ from shared.mongo.storage import Storage
 from shared.service import BuildFront, ServerConnections, WorkerProcess
 from shared.settings import Settings
 
+# The embedded broker looks at each partition for each fetch, also while nothing comes.
+_EMBEDDED_PARTITIONS = 3
+
 
 @contextmanager
-def servers(settings: Settings) -> Iterator[Servers]:
-    """Yield the servers that the settings name; start and stop the others."""
-    with LocalServers(
-        settings.backend, settings.data_dir, kafka_bootstrap=settings.kafka_bootstrap, mongo_url=settings.mongo_url
-    ) as local:
+def servers(settings: Settings, *, journal: bool = True) -> Iterator[Servers]:
+    """Yield the servers that the settings name; start and stop the others.
+
+    Without `journal`, an embedded database syncs no write: it is faster, and may lose writes if it is killed.
+    """
+    named = {"kafka_bootstrap": settings.kafka_bootstrap, "mongo_url": settings.mongo_url}
+    with LocalServers(settings.backend, settings.data_dir, **named, journal=journal) as local:
         yield local.servers
 
 
@@ -34,12 +39,14 @@ def connections(settings: Settings, found: Servers) -> ServerConnections:
     patch_header_names()
     chosen = found.idempotence if settings.kafka_idempotence is None else settings.kafka_idempotence
     kafka, mongo = kafka_of(settings, found.kafka_bootstrap), mongo_of(settings, found.mongo_url)
-    return ServerConnections(kafka, mongo, chosen, embedded=found.broker is found.database is Backend.EMBEDDED)
+    broker, both = found.broker is Backend.EMBEDDED, found.broker is found.database is Backend.EMBEDDED
+    return ServerConnections(kafka, mongo, chosen, embedded=both, embedded_broker=broker)
 
 
 async def prepare(settings: Settings, to: ServerConnections) -> None:
     """Create the topics and indexes that are missing."""
-    await create_topics(to.kafka, TOPICS.values(), settings.topic_replication)
+    partitions = settings.topic_partitions or (_EMBEDDED_PARTITIONS if to.embedded_broker else None)
+    await create_topics(to.kafka, TOPICS.values(), settings.topic_replication, partitions)
     storage = Storage(to.mongo, settings.mongo_database)
     try:
         await create_indexes(storage)

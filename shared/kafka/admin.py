@@ -18,8 +18,12 @@ from shared.kafka.client import MAX_REQUEST_BYTES, Kafka
 _LITERAL, _ALLOW, _ANY_HOST = 3, 3, "*"
 
 
-async def create_topics(kafka: Kafka, topics: Iterable[Topic], replication: int = 1) -> list[str]:
+async def create_topics(
+    kafka: Kafka, topics: Iterable[Topic], replication: int = 1, partitions: int | None = None
+) -> list[str]:
     """Create the missing topics, change no others; return the names of the created.
+
+    `partitions` is the number for each topic; None: each topic's own.
 
     Raises `BrokerUnavailable` if the broker refuses one: no right, or more replicas than brokers.
     """
@@ -28,7 +32,7 @@ async def create_topics(kafka: Kafka, topics: Iterable[Topic], replication: int 
         missing = [topic for topic in topics if topic.name not in there]
         if missing:
             # aiokafka has no types for answers.
-            answer: Any = await admin.create_topics([_new(topic, replication) for topic in missing])
+            answer: Any = await admin.create_topics([_new(topic, replication, partitions) for topic in missing])
             for name, code, *_ in answer.topic_errors:
                 # Another process may have created it in between.
                 if code and for_code(code) is not TopicAlreadyExistsError:
@@ -36,13 +40,13 @@ async def create_topics(kafka: Kafka, topics: Iterable[Topic], replication: int 
         return [topic.name for topic in missing]
 
 
-def _new(topic: Topic, replication: int) -> NewTopic:
+def _new(topic: Topic, replication: int, partitions: int | None) -> NewTopic:
     config = {"retention.ms": str(topic.retention_ms)}
     if replication > MIN_IN_SYNC:
         config["min.insync.replicas"] = str(MIN_IN_SYNC)
     if topic is DEADLETTER:
         config["max.message.bytes"] = str(MAX_REQUEST_BYTES)
-    return NewTopic(topic.name, topic.partitions, replication, topic_configs=config)
+    return NewTopic(topic.name, partitions or topic.partitions, replication, topic_configs=config)
 
 
 async def create_acls(kafka: Kafka, acls: Iterable[Acl]) -> None:

@@ -12,11 +12,13 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from deploy.local import LocalServers
+from deploy.local import Backend, LocalServers
+from schemas.topics import TOPICS
 from services.composition.process import prepare, run_workers
 from services.composition.workers import TOPICS_OF, WORKERS
 from services.gateway.app import front
 from shared.config import ConfigError
+from shared.kafka.admin import admin_client
 from shared.kafka.reading import lag
 from shared.service import WorkerProcess
 from tests.builders import data, event
@@ -44,6 +46,21 @@ async def test_sigterm_finishes_the_batch_commits_and_ends_with_0(
         figure(f"stopped after {stored} of 3000 captures, {behind} records behind")
         if local.servers.idempotence:  # the embedded broker doesn't tell the ends of partitions exactly
             assert behind == 3_000 - stored
+
+
+async def test_new_topics_have_few_partitions_on_the_embedded_broker_and_as_many_as_the_setting_says(
+    own: LocalServers,
+) -> None:
+    if own.broker is None or own.servers.broker is not Backend.EMBEDDED:
+        pytest.skip("only the embedded broker has a number of its own")
+    async with bench(own) as on:
+        for setting, number in ((None, 3), (5, 5)):
+            await asyncio.to_thread(own.broker.kill)
+            await asyncio.to_thread(own.broker.start)  # it has forgotten its topics
+            await prepare(on.settings.model_copy(update={"topic_partitions": setting}), on.to)
+            async with admin_client(on.to.kafka) as admin:
+                found = await admin.describe_topics(list(TOPICS))
+            assert {one["topic"]: len(one["partitions"]) for one in found} == dict.fromkeys(TOPICS, number)
 
 
 async def test_a_process_says_in_a_sentence_that_the_broker_takes_no_idempotent_producer(local: LocalServers) -> None:

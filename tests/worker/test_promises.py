@@ -62,7 +62,8 @@ async def test_of_embedded_servers_that_it_started_itself_a_process_does_not_war
 )
 def test_servers_are_embedded_only_if_both_were_started_so(broker: Backend, database: Backend, embedded: bool) -> None:  # noqa: FBT001
     found = Servers("127.0.0.1:9092", "mongodb://127.0.0.1:27017/", broker, database)
-    assert connections(Settings(), found).embedded is embedded
+    to = connections(Settings(), found)
+    assert (to.embedded, to.embedded_broker) == (embedded, broker is Backend.EMBEDDED)
 
 
 async def test_the_command_tells_what_was_found_and_ends_with_1_where_something_is_weak(

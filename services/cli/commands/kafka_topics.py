@@ -21,7 +21,8 @@ _out = console()
 def topics_apply() -> None:
     """Create the missing topics, and change nothing else."""
     settings = Settings()
-    made = asyncio.run(create_topics(answering_broker(settings), TOPICS.values(), settings.topic_replication))
+    numbers = settings.topic_replication, settings.topic_partitions
+    made = asyncio.run(create_topics(answering_broker(settings), TOPICS.values(), *numbers))
     _out.print(f"created {len(made)} of {len(TOPICS)} topics" + (f": {', '.join(made)}" if made else ""))
 
 
