@@ -1,6 +1,6 @@
 """Engagement's reads and writes: activity rows, and their counts on the leads."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import groupby
 
@@ -32,13 +32,13 @@ def _row_change(before: ActivityRow, after: ActivityRow) -> Change:
     return Change(before["_id"], {"n": before["n"], "tallied": True}, update)
 
 
-async def count_on_leads(
-    storage: Storage, activities: Collection[ActivityRow], now: datetime, region: str
-) -> dict[str, LeadDocument] | None:
-    """Count rows on their leads, then mark them; return the leads as they are then, None after a conflict on a lead.
+async def count_on_leads(storage: Storage, plan: RowPlan, now: datetime, region: str) -> dict[str, LeadDocument] | None:
+    """Count the plan's rows on their leads; return the leads as they are then, None after a conflict on a lead.
 
+    Marks the rows that their leads forget. If the plan isn't complete, it marks all: then they can change.
     Deletes rows whose lead is not there: it is yet to come, or was erased.
     """
+    activities = plan.of.values()
     leads = await read_leads(storage, (one["leadId"] for one in activities))
     fresh = {one["_id"]: one for one in activities if not one["tallied"]}
     pending = sorted(fresh.values(), key=lambda one: str(one["leadId"]))
@@ -53,7 +53,8 @@ async def count_on_leads(
     sets = {one.lead_id: one.sets for one in taken if one.sets}
     if not await change_leads(storage, [revised(leads[lead_id], {"$set": fields}) for lead_id, fields in sets.items()]):
         return None
-    await _mark_tallied(storage, [key for one in taken for key in one.keys])
+    if not plan.complete:
+        await _mark_tallied(storage, [key for one in taken for key in one.keys])
     return leads | {lead_id: with_changes(leads[lead_id], fields) for lead_id, fields in sets.items()}
 
 

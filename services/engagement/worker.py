@@ -56,7 +56,7 @@ async def _record(
         if plan is None:
             continue
         region = runtime.settings.region
-        counted = await store.count_on_leads(runtime.storage, plan.of.values(), runtime.clock(), region)
+        counted = await store.count_on_leads(runtime.storage, plan, runtime.clock(), region)
         if counted is None:
             continue
         rows.update(plan.of)

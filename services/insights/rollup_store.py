@@ -57,11 +57,13 @@ def shard_of(lead_id: str) -> str:
     return f"shard:{(murmur2(lead_id.encode()) & 0x7FFFFFFF) % SHARDS:02d}"
 
 
-async def count_leads(storage: Storage, lead_ids: Iterable[str], zone: ZoneInfo, news: Watermark | None = None) -> None:
-    """Count these leads in their current state; `news` is the event time to record."""
+async def count_leads(
+    storage: Storage, lead_ids: Iterable[str], zone: ZoneInfo, news: Watermark | None = None
+) -> set[str]:
+    """Count these leads in their current state; return those that exist. `news` is the event time to record."""
     of = {lead_id: shard_of(lead_id) for lead_id in lead_ids}
     if not of:
-        return
+        return set()
     async for _ in retry_on_conflict():
         shards = await prepare_shards(storage, sorted(set(of.values())), zone)
         leads, rows = await asyncio.gather(
@@ -72,6 +74,7 @@ async def count_leads(storage: Storage, lead_ids: Iterable[str], zone: ZoneInfo,
         if await storage.change(INSIGHTS, [_taken(step, shards[step.shard], news) for step in planned]):
             break
     await apply_shards(storage, [step.document for step in planned])
+    return set(leads)
 
 
 def _taken(step: ShardUpdate, as_read: ShardDocument, news: Watermark | None) -> Change:

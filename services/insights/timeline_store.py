@@ -33,16 +33,21 @@ _ANSWERS: Mapping[str, CollectionName[Any]] = {
 """The collection in which a worker stores an input's lead under the input's key. `Any`: they differ in all but that."""
 
 
-async def place_events(storage: Storage, received: Sequence[Received], now: datetime) -> None:
-    """Put these events into the timelines of their leads."""
+async def place_events(storage: Storage, received: Sequence[Received], now: datetime) -> set[str]:
+    """Put these events into the timelines of their leads; return the leads, all of which have existed.
+
+    Call `forget_erased` for them afterwards: an erasure may have met these rows on their way.
+    """
     events = {one.key: one for one in received if one.record.topic in DETAILS}
     named = {key: one.lead_id for key, one in events.items() if one.lead_id}
     inputs = {key: one for key, one in events.items() if one.record.topic in _ANSWERS}
     answered = await _stored_leads(storage, [one for key, one in inputs.items() if key not in named])
-    # An input may come before its lead. The lead of an output exists, or is erased: `_forget` finds out.
-    unsure = {key: lead for key, lead in (named | answered).items() if key in inputs}
-    there = await _existing(storage, unsure.values())
-    placed = {key: lead for key, lead in (named | answered).items() if key not in inputs or lead in there}
+    # An input may come before its lead, and a rejection without one. The lead of any other output exists, or is erased:
+    # `forget_erased` finds out.
+    unsure = {*inputs, *(one.key for one in received if one.record.topic == topics.REJECTED.name)}
+    told = {one.lead_id for one in received if one.lead_id and one.key not in unsure}
+    there = told | await _existing(storage, {*named.values(), *answered.values()} - told)
+    placed = {key: lead for key, lead in (named | answered).items() if lead in there}
     rows: list[TimelineRow] = [{**timeline_row(events[key]), "leadId": lead} for key, lead in placed.items()]
     await storage.insert_new(TIMELINE, rows)
     aside = [one for key, one in inputs.items() if key not in placed]
@@ -51,11 +56,10 @@ async def place_events(storage: Storage, received: Sequence[Received], now: date
     # The worker and another process may have finished before this process stored the pending event.
     effects = await _effect_leads(storage, received)
     late = await _stored_leads(storage, aside) | effects
-    moved = await _move_pending(storage, late, effects)
+    moved = await _move_pending(storage, late, effects, told)
     # Crash here, then an erasure → rows that no worker's document leads to → this read finds and deletes them.
     before = await storage.read(TIMELINE, (one.key for one in aside), fields=("leadId",))
-    told = {one.lead_id for one in received if one.lead_id and one.key not in inputs}
-    await _forget(storage, {*told, *placed.values(), *moved, *(row["leadId"] for row in before.values())})
+    return {*told, *placed.values(), *moved, *(row["leadId"] for row in before.values())}
 
 
 async def _stored_leads(storage: Storage, inputs: Sequence[Received]) -> dict[str, str]:
@@ -92,14 +96,17 @@ async def _effect_leads(storage: Storage, received: Sequence[Received]) -> dict[
     return leads_of_effects(rows, effects)
 
 
-async def _move_pending(storage: Storage, leads: Mapping[str, str], had_effects: Collection[str]) -> set[str]:
-    """Move pending events to their leads' timelines; return these leads.
+async def _move_pending(
+    storage: Storage, leads: Mapping[str, str], had_effects: Collection[str], told: Collection[str]
+) -> set[str]:
+    """Move pending events to their leads' timelines; return these leads. Leads in `told` have existed.
 
     A capture's row is stored before its lead. Without a lead it stays pending until an effect of it arrives. After
     that a missing lead was erased.
     """
     rows = await storage.read(TIMELINE_PENDING, leads)
-    there = await _existing(storage, leads.values())
+    wanted = {leads[key] for key in rows}
+    there = wanted & ({*told} | await _existing(storage, wanted - {*told}))
     found = [_placed(row, leads[key]) for key, row in rows.items() if leads[key] in there]
     await storage.insert_new(TIMELINE, found)
     await storage.delete(TIMELINE_PENDING, [key for key in rows if leads[key] in there or key in had_effects])
@@ -113,12 +120,12 @@ def _placed(row: TimelinePendingRow, lead_id: str) -> TimelineRow:
     )
 
 
-async def _forget(storage: Storage, lead_ids: set[str]) -> None:
+async def forget_erased(storage: Storage, lead_ids: Collection[str]) -> None:
     """Delete the timelines of those leads that are erased: they may have got events meanwhile.
 
     All of them have existed. The timeline of a lead that is yet to come must not be deleted.
     """
-    gone = sorted(lead_ids - await _existing(storage, lead_ids))
+    gone = sorted({*lead_ids} - await _existing(storage, lead_ids))
     if gone:
         await storage.delete_all(TIMELINE, {"leadId": {"$in": gone}})
 

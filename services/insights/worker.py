@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from schemas import topics
 from services.insights import rollup_store, timeline_store
 from services.insights.rollup_store import Watermark, count_leads, heartbeat
-from services.insights.timeline_store import drop_expired, place_events
+from services.insights.timeline_store import drop_expired, forget_erased, place_events
 from shared.clock import pause
 from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.domain.moments import truncate_to_ms
@@ -38,7 +38,10 @@ def build(runtime: Runtime) -> Worker:
         newest = max((one.event.time for one in changing), default=None)
         news = Watermark(truncate_to_ms(newest), runtime.clock()) if newest else None
         leads = filter(None, (one.lead_id for one in changing))
-        await asyncio.gather(place_events(storage, received, runtime.clock()), count_leads(storage, leads, zone, news))
+        placed = await place_events(storage, received, runtime.clock())
+        # The count reads its leads after the events are placed: what it finds was not erased before.
+        counted = await count_leads(storage, leads, zone, news)
+        await forget_erased(storage, placed - counted)
         return ()
 
     async def live(stopping: asyncio.Event) -> None:

@@ -42,7 +42,7 @@ def build(runtime: Runtime) -> Worker:
                 break
         await store.cancel_steps(storage, plan.ended, clock())
         await store.cancel_steps(storage, plan.unmailable, clock(), MAILED)
-        erased = await store.delete_erased(storage, plan.lead_ids)
+        erased = await store.delete_erased(storage, plan.leads_to_check)
         scheduler.poller.wake()
         kept = [one for one in plan.outcomes if one.event.lead_id not in erased]
         return [event for one in kept for event in _events(one, causes[one.event.key])]
@@ -64,6 +64,7 @@ def _event(received: Received) -> NurtureEvent:
         first_score=payload.score if topic == SCORED.name else None,
         trigger=payload.trigger if topic == TRIGGERED.name else None,
         changes_mail_consent=topic == UPDATED.name and "consent.email" in payload.changed,
+        erases=topic == ERASED.name,
     )
 
 

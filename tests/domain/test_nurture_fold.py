@@ -105,6 +105,6 @@ def test_a_lead_that_ended_is_not_enrolled(leads: dict[str, Any], found: list[li
     for batch in found:
         plan = decide_batch(Stored().view(leads, batch), batch, NOW, RULES)
         over = {lead_id for lead_id, one in leads.items() if one["status"] in ("converted", "lost")}
-        assert plan.ended.keys() == over & plan.lead_ids
+        assert plan.ended.keys() == over & {one.lead_id for one in batch}
         assert not over & {one.enrolment["leadId"] for one in plan.enrolments}
         assert not over & plan.unmailable.keys()

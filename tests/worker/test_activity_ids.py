@@ -72,7 +72,7 @@ class _Case:
 
 
 def _outcome(rows: Sequence[Document]) -> list[tuple[Any, ...]]:
-    named = ("activityId", "type", "description", "outcome", "cancelled", "tallied")
+    named = ("activityId", "type", "description", "outcome", "cancelled")
     return [tuple(row.get(name) for name in named) for row in rows]
 
 
@@ -85,7 +85,7 @@ async def test_a_meeting_that_is_planned_and_then_held_is_one_activity_in_any_or
             for batch in batches:
                 said = [await case.say(one, {"id": "m1", **events[one][0]}, events[one][1]) for one in batch]
                 await case.turn(*said)
-            assert _outcome(await case.rows()) == [("m1", "meeting", "tasting", "liked it", None, True)], order
+            assert _outcome(await case.rows()) == [("m1", "meeting", "tasting", "liked it", None)], order
             assert await case.counts() == ({"meeting": 1}, 1)
             assert (await case.lead())["status"] == "contacted"
             await case.rig.close()
@@ -111,7 +111,7 @@ async def test_events_of_one_activity_whose_lead_is_yet_to_come_wait_for_it_afte
     await case.rig.say("bo", topics.CAPTURED, data("bo@example.com", last="Li"), NOW)
     await case.rig.settle()
     rows = await case.rig.storage.find(ACTIVITIES, {"leadId": bo})
-    assert _outcome(rows) == [("e1", "meeting", "tasting", "liked it", None, True)]
+    assert _outcome(rows) == [("e1", "meeting", "tasting", "liked it", None)]
     await case.rig.close()
 
 
@@ -132,7 +132,7 @@ async def test_events_at_one_moment_are_ordered_by_their_ids(mongo: Mongo) -> No
         case = await _Case(mongo).begin()
         for one in order:
             await case.turn(await case.say(one, {"id": "m1", **(HELD if one == "a" else CANCELLED)}))
-        assert _outcome(await case.rows()) == [("m1", "meeting", "fell ill", None, True, True)], order
+        assert _outcome(await case.rows()) == [("m1", "meeting", "fell ill", None, True)], order
         assert await case.counts() == ({}, 0)
         await case.rig.close()
 
@@ -161,7 +161,7 @@ async def test_an_activity_changes_once_though_its_worker_dies_at_any_step_and_m
         await case.turn(planned, held)
         assert await case.counts() == ({"email": 70, "meeting": 1}, 71), step
         rows = [row for row in await case.rows() if row["type"] == "meeting"]
-        assert _outcome(rows) == [("m1", "meeting", "tasting", "liked it", None, True)]
+        assert _outcome(rows) == [("m1", "meeting", "tasting", "liked it", None)]
         await case.rig.close()
 
 
@@ -174,7 +174,7 @@ async def test_an_activities_event_corrects_an_engagement_by_its_event_s_id_in_e
             number = await case.say("click" if one == "engagement" else "fix", *said, email=EMAIL)
             await case.turn(number)
             await case.turn(number)
-        assert _outcome(await case.rows()) == [("click", "email", "a bot", None, True, True)]
+        assert _outcome(await case.rows()) == [("click", "email", "a bot", None, True)]
         assert await case.counts() == ({}, 0)
         assert (await case.lead())["consent"]["email"] is False, "what the person said holds"
         await case.rig.close()

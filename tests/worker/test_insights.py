@@ -11,7 +11,8 @@ import pytest
 
 from deploy.local import LocalServers
 from schemas.lead import Lead
-from schemas.outputs import LeadCreated
+from schemas.outputs import LeadCreated, LeadRejected, RescoreRequested
+from schemas.reasons import RejectionReason
 from schemas.topics import (
     ACTIVITIES,
     CAPTURED,
@@ -23,12 +24,14 @@ from schemas.topics import (
     ERASED,
     QUALIFIED,
     QUALIFY,
+    REJECTED,
+    RESCORE,
     UPDATE,
 )
 from services.gateway.analytics.queries import Figures
 from services.insights.rebuild import Verdict, rebuild, verify
 from services.insights.rollup_store import count_leads, shard_of
-from services.insights.timeline_store import place_events
+from services.insights.timeline_store import forget_erased, place_events
 from shared.clock import system_clock
 from shared.domain.rollups import META
 from shared.kafka.decoding import decode
@@ -296,7 +299,7 @@ async def test_what_a_killed_process_placed_of_an_erased_lead_goes_when_its_even
         with pytest.raises(Killed):
             await place_events(cast("Storage", Late(on.storage, 99)), [received], system_clock())
         assert await on.count(TIMELINE) == 1
-        await place_events(on.storage, [received], system_clock())
+        await forget_erased(on.storage, await place_events(on.storage, [received], system_clock()))
         assert await on.count(TIMELINE) == 0
 
 
@@ -318,10 +321,46 @@ async def test_the_timeline_of_a_lead_that_is_stored_meanwhile_is_left_alone(loc
                 await on.storage.insert_new(TIMELINE, [{"_id": "created", "leadId": who}])
                 return await on.storage.delete_all(collection, query)
 
-        await place_events(cast("Storage", Slow()), [received], system_clock())
+        slow = cast("Storage", Slow())
+        await forget_erased(slow, await place_events(slow, [received], system_clock()))
         await on.storage.insert_new(LEADS, [lead()])
         await on.storage.insert_new(TIMELINE, [{"_id": "created", "leadId": who}])
         assert await on.count(TIMELINE, {"leadId": who}) == 1
+
+
+async def test_a_rejection_of_a_lead_that_is_yet_to_come_puts_nothing_aside_and_takes_nothing_away(
+    local: LocalServers,
+) -> None:
+    """The lead comes between the rejection and its forgetting: its timeline stays whole."""
+    who = lead()["_id"]
+    asked = _decoded(Record(CONVERT.name, 0, 0, b"", event({"leadId": who, **BY}, CONVERT, "q1")))
+    no = LeadRejected(
+        lead_id=who, command=CONVERT.name, command_id="q1", reason=RejectionReason.LEAD_NOT_FOUND, detail="no lead"
+    )
+    told = emit(REJECTED, no, cause=asked.cause, key=who, source="/services/conversion", at=system_clock())
+    rejected = _decoded(Record(told.topic, 0, 0, told.key, told.value))
+    async with bench(local) as on:
+        placed = await place_events(on.storage, [asked, rejected], system_clock())
+        await on.storage.insert_new(LEADS, [lead()])
+        await on.storage.insert_new(TIMELINE, [{"_id": "created", "leadId": who}])
+        await on.storage.delete(LEADS, [who])
+        await forget_erased(on.storage, placed)
+        assert await on.count(TIMELINE, {"leadId": who}) == 1
+
+
+async def test_of_an_erased_lead_neither_an_activity_nor_its_effect_in_one_batch_stays(local: LocalServers) -> None:
+    who = lead()["_id"]
+    call = {"leadId": who, "activity": {"type": "call", "description": "spoke", "createdBy": "sam"}}
+    received = _decoded(Record(ACTIVITIES.name, 0, 0, b"", event(call, ACTIVITIES, "a1")))
+    effect = RescoreRequested(lead_id=who, reason="activity_recorded")
+    told = emit(RESCORE, effect, cause=received.cause, key=who, source="/services/engagement", at=system_clock())
+    rescore = _decoded(Record(told.topic, 0, 0, told.key, told.value))
+    async with bench(local) as on:
+        await forget_erased(on.storage, await place_events(on.storage, [received, rescore], system_clock()))
+        assert await on.count(TIMELINE) == await on.count(TIMELINE_PENDING) == 0
+        await on.storage.insert_new(LEADS, [lead()])
+        await forget_erased(on.storage, await place_events(on.storage, [received, rescore], system_clock()))
+        assert sorted(await _topics(on, who)) == ["leads.activities", "leads.rescore"]
 
 
 async def test_a_capture_that_is_seen_while_its_lead_is_being_stored_stands_in_the_timeline(

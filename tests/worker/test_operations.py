@@ -27,12 +27,12 @@ MOST = {
     "capture": 6.3,
     "scoring": 4.1,
     "assignment": 4.0,
-    "engagement": 7.3,
+    "engagement": 5.2,
     "qualification": 2.6,
-    "nurture": 11.8,
+    "nurture": 11.0,
     "conversion": 1.7,
     "erasure": 0.7,
-    "insights": 37.0,
+    "insights": 32.0,
     "prediction": 18.3,
 }
 """Operations of each worker a lead."""

@@ -4,7 +4,7 @@
 
 A row of `activities` has the newest version. `n` numbers the row's changes: a lead counts each of them once.
 `replaced` is the version that the lead counted before. A row changes only after its lead has counted it, so that the
-lead misses no change.
+lead misses no change: `tallied` marks it then. A row that never changes is marked when its lead forgets it.
 
 A row's id comes from the lead and the activity's id. An event without an activity id is the `owner` of the row under
 its own id. Event ids are unique within a source only, so a second such event has a row under its key. Events that an

@@ -18,7 +18,7 @@ from shared.domain.stored.nurture_documents import EnrolmentDocument, StepDocume
 
 @dataclass(frozen=True, slots=True)
 class NurtureEvent:
-    """An event as nurture reads it: a first score, a trigger, or any other change of its lead."""
+    """An event as nurture reads it: a first score, a trigger, or any other change or the erasure of its lead."""
 
     key: str
     lead_id: str
@@ -27,6 +27,7 @@ class NurtureEvent:
     first_score: int | None = None
     trigger: str | None = None
     changes_mail_consent: bool = False
+    erases: bool = False
 
     @property
     def enrols(self) -> bool:
@@ -91,9 +92,9 @@ class NurturePlan:
         return list({id_: plan for one in self.outcomes for id_, plan in one.enrolments.items()}.values())
 
     @property
-    def lead_ids(self) -> set[str]:
-        """The leads of all events."""
-        return {one.event.lead_id for one in self.outcomes}
+    def leads_to_check(self) -> set[str]:
+        """The leads whose enrolments may outlive an erasure: this delivery or an earlier one may have stored them."""
+        return {one.event.lead_id for one in self.outcomes if one.event.enrols or one.event.erases}
 
     @property
     def ended(self) -> Mapping[str, str]:
