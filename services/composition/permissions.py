@@ -26,7 +26,7 @@ _ACTIONS: Mapping[str, Mapping[str, str]] = {
     **{one.name: one.rights for one in MANIFESTS},
     GATEWAY: {
         **_READS_LEADS,
-        **dict.fromkeys((c.TIMELINE, c.LEAD_ROWS, c.MODELS, c.KEYS, c.USERS), "find"),
+        **dict.fromkeys((c.TIMELINE, c.LEAD_ROWS, c.LEAD_WORDS, c.MODELS, c.KEYS, c.USERS), "find"),
         # It shows the files that every process refused, and reads a configuration file itself.
         c.CONFIGURATION: "find insert update remove",
         c.RATES: "find insert update",
@@ -38,7 +38,7 @@ _ACTIONS: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys((c.ENROLMENTS, c.RESCORING), "find"),
         # `pantry leads check --repair` renames unreadable fields.
         **dict.fromkeys((c.LEADS, c.CAPTURES, c.ACTIVITIES, c.COMMANDS, c.TIMELINE), "find update"),
-        **dict.fromkeys((c.INSIGHTS, c.LEAD_ROWS, c.KEYS, c.USERS), "find insert update"),
+        **dict.fromkeys((c.INSIGHTS, c.LEAD_ROWS, c.LEAD_WORDS, c.KEYS, c.USERS), "find insert update"),
         c.ROLLUPS: "find insert update remove",
         c.MODELS: "find insert update remove",
     },

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import cast
 
 from services.erasure.domain.decide import Erasure, LeadClaims, plan_erasures
-from shared.domain.listing import PERSONAL
+from shared.domain.listing import PERSONAL, PERSONAL_WORDS
 from shared.domain.provenance import erased_row
 from shared.domain.stored.command_documents import VerdictDocument
 from shared.domain.stored.identity_documents import ErasureMarker
@@ -131,9 +131,14 @@ async def _end_pending_events(storage: Storage, began: Mapping[str, datetime]) -
 
 
 async def _purge(storage: Storage, lead_ids: Sequence[str]) -> None:
-    stripped = {"$unset": dict.fromkeys(PERSONAL, "")}
     await asyncio.gather(
         *(storage.delete_all(one.name, {str(one.by): {"$in": lead_ids}}) for one in PURGED),
         # A lead's row keeps what it counts as, until insights subtracts it.
-        storage.change(collections.LEAD_ROWS, [Change(one, {}, stripped) for one in lead_ids]),
+        storage.change(collections.LEAD_ROWS, [_stripped(one, PERSONAL) for one in lead_ids]),
+        storage.change(collections.LEAD_WORDS, [_stripped(one, PERSONAL_WORDS) for one in lead_ids]),
     )
+
+
+def _stripped(row_id: str, fields: Sequence[str]) -> Change:
+    # The row stays, with its version, so that a late write of an older one changes nothing.
+    return Change(row_id, {}, {"$unset": dict.fromkeys(fields, "")})

@@ -98,7 +98,7 @@ MANIFEST = Manifest(
         c.CAPTURES: "find insert update",
         c.IDENTITIES: "find update remove",
         c.ERASURE_MARKERS: "find insert update",
-        c.LEAD_ROWS: "update",
+        **dict.fromkeys((c.LEAD_ROWS, c.LEAD_WORDS), "update"),
         **{one.name: "remove" for one in store.PURGED},
     },
 )

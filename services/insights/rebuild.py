@@ -6,18 +6,18 @@ and changes of leads go on meanwhile. Crash at any point → an unfinished gener
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 from zoneinfo import ZoneInfo
 
-from services.insights.domain.rollup_changes import SECTIONS, add_counts, rollup_row
+from services.insights.domain.rollup_changes import SECTIONS, add_counts, rollup_row, words_row
 from services.insights.rollup_store import SHARDS, apply_shards, begin_shards, count_leads, heartbeat, shard_of
 from shared.domain.rollups import META, bucket_id, flattened
-from shared.domain.stored.insights_documents import InsightsMeta, LeadRow, ShardDocument
+from shared.domain.stored.insights_documents import InsightsMeta, ShardDocument
 from shared.domain.stored.lead_document import LeadDocument
 from shared.errors import Stop
-from shared.mongo.names import INSIGHTS, INSIGHTS_META, LEAD_ROWS, LEADS, ROLLUPS
+from shared.mongo.names import INSIGHTS, INSIGHTS_META, LEAD_ROWS, LEAD_WORDS, LEADS, ROLLUPS
 from shared.mongo.retries import retry_on_conflict
 from shared.mongo.storage import Change, Storage
 
@@ -126,8 +126,8 @@ async def verify(storage: Storage) -> Verdict:
         leads += len(page)
         add_counts(page, zone, wanted)
         differences += await _rows_that_differ(storage, page, zone, generation)
-    async for row in _rows_without_lead(storage):
-        differences.append(f"row {row}: its lead is no more")
+    async for row in _without_lead(storage):
+        differences.append(f"{row}: its lead is no more")
     stored = await _buckets(storage, generation)
     differences += _buckets_that_differ(wanted, stored)
     return Verdict(leads, len(wanted), tuple(differences), await _versions(storage) != before)
@@ -139,26 +139,32 @@ async def _versions(storage: Storage) -> dict[str, ShardDocument]:
 
 
 async def _rows_that_differ(storage: Storage, leads: list[LeadDocument], zone: ZoneInfo, generation: int) -> list[str]:
-    rows = await storage.read(LEAD_ROWS, (lead["_id"] for lead in leads))
+    ids = [lead["_id"] for lead in leads]
+    rows, words = await asyncio.gather(storage.read(LEAD_ROWS, ids), storage.read(LEAD_WORDS, ids))
     return [
-        f"row {lead['_id']} ({shard_of(lead['_id'])}): differs from its lead"
+        f"{what} {lead['_id']} ({shard_of(lead['_id'])}): differs from its lead"
         for lead in leads
-        if not _is_row_of(rows.get(lead["_id"]), lead, zone, generation)
+        for what, stored, wanted in (
+            ("row", rows.get(lead["_id"]), {**rollup_row(lead, zone), "generation": generation}),
+            ("words", words.get(lead["_id"]), words_row(lead)),
+        )
+        if stored is None or {name: value for name, value in stored.items() if name not in ("_id", "v")} != wanted
     ]
 
 
-def _is_row_of(row: LeadRow | None, lead: LeadDocument, zone: ZoneInfo, generation: int) -> bool:
-    wanted = {**rollup_row(lead, zone), "generation": generation}
-    return row is not None and {name: value for name, value in row.items() if name not in ("_id", "v")} == wanted
-
-
-async def _rows_without_lead(storage: Storage) -> AsyncIterator[str]:
+async def _without_lead(storage: Storage) -> AsyncIterator[str]:
     async for page in storage.scan(LEAD_ROWS, fields=("gone",), page=_PAGE):
-        there = [row["_id"] for row in page if not row.get("gone")]
-        leads = await storage.read(LEADS, there, fields=("_id",))
-        for lead_id in there:
-            if lead_id not in leads:
-                yield lead_id
+        for row in await _deleted(storage, (row["_id"] for row in page if not row.get("gone"))):
+            yield f"row {row}"
+    async for names in storage.scan(LEAD_WORDS, fields=("key",), page=_PAGE):
+        for row in await _deleted(storage, (row["_id"] for row in names if "key" in row)):
+            yield f"words {row}"
+
+
+async def _deleted(storage: Storage, lead_ids: Iterable[str]) -> list[str]:
+    wanted = list(lead_ids)
+    leads = await storage.read(LEADS, wanted, fields=("_id",))
+    return [lead_id for lead_id in wanted if lead_id not in leads]
 
 
 async def _buckets(storage: Storage, generation: int) -> dict[str, Counter[str]]:

@@ -2,8 +2,10 @@
 
 Leads are divided into shards. A shard's document in `insights` first gets its next version with the changes
 (`pending`). Then any process applies them completely, and marks the version as `done`. A process applies pending
-changes before it decides on new ones. Rows and buckets store the version that changed them last, so a repeated or late
-write changes nothing.
+changes before it decides on new ones. Rows, words and buckets store the version that changed them last, so a repeated
+or late write changes nothing.
+
+A lead's words are a document of their own: they rarely change, and each index entry of a document costs a write of it.
 
 A process reads a shard first and its leads later. The event about a lead follows the lead's write, so the last event
 finds the final state. A process that read an older state meets a newer version of the shard, and reads again.
@@ -21,23 +23,24 @@ from zoneinfo import ZoneInfo
 from aiokafka.partitioner import murmur2
 
 from services.insights.domain.rollup_changes import SECTIONS, ShardUpdate, shard_updates
-from shared.domain.listing import PERSONAL
+from shared.domain.listing import PERSONAL, PERSONAL_WORDS
 from shared.domain.rollups import META, NAMED, bucket_id
 from shared.domain.stored.insights_documents import (
     BucketDelta,
     InsightsMeta,
     LeadRow,
+    LeadWords,
     PendingChanges,
     RollupBucket,
     ShardDocument,
 )
-from shared.mongo.names import INSIGHTS, INSIGHTS_META, LEAD_ROWS, LEADS, ROLLUPS
+from shared.mongo.names import INSIGHTS, INSIGHTS_META, LEAD_ROWS, LEAD_WORDS, LEADS, ROLLUPS
 from shared.mongo.retries import retry_on_conflict
 from shared.mongo.storage import Change, Storage, Unavailable, replacement
 
 SHARDS = 12
 """One per partition of a topic, divided alike: processes rarely share a shard."""
-_ROW_FIELDS = (*PERSONAL, "counts", "gone", "v", "generation")
+_ROW_FIELDS = (*PERSONAL, "counts", "gone")
 
 
 class OtherZone(Unavailable):
@@ -66,9 +69,7 @@ async def count_leads(
         return set()
     async for _ in retry_on_conflict():
         shards = await prepare_shards(storage, sorted(set(of.values())), zone)
-        leads, rows = await asyncio.gather(
-            storage.read(LEADS, of, fields=SECTIONS), storage.read(LEAD_ROWS, of, fields=_ROW_FIELDS)
-        )
+        leads, rows = await asyncio.gather(storage.read(LEADS, of, fields=SECTIONS), storage.read(LEAD_ROWS, of))
         planned = shard_updates(shards, of, leads, rows, zone)
         # A shard that another process changed is decided again. The others are stored and will be applied.
         if await storage.change(INSIGHTS, [_taken(step, shards[step.shard], news) for step in planned]):
@@ -124,7 +125,7 @@ async def apply_shards(storage: Storage, shards: Sequence[ShardDocument]) -> Non
     """Apply these versions of their shards. Parts that are already applied don't change again."""
     if not shards:
         return
-    await asyncio.gather(_store_rows(storage, shards), _change_buckets(storage, shards))
+    await asyncio.gather(_store_rows(storage, shards), _store_words(storage, shards), _change_buckets(storage, shards))
     done = [(row["_id"], row["version"]) for row in shards]
     await storage.change(
         INSIGHTS, [Change(id_, {"version": v}, {"$set": {"pending": None, "done": v}}) for id_, v in done]
@@ -132,18 +133,25 @@ async def apply_shards(storage: Storage, shards: Sequence[ShardDocument]) -> Non
 
 
 def _changes(shard: ShardDocument) -> PendingChanges:
-    return shard["pending"] or {"new": [], "rows": [], "deltas": []}
+    return shard["pending"] or {"new": [], "rows": [], "words": [], "deltas": []}
 
 
 async def _store_rows(storage: Storage, shards: Sequence[ShardDocument]) -> None:
     new = {row["_id"]: row for shard in shards for row in _changes(shard)["new"]}
     rows = {row["_id"]: row for shard in shards for row in _changes(shard)["rows"]}
     there = await storage.insert_new(LEAD_ROWS, list(new.values()))
-    await storage.change(LEAD_ROWS, [_replacing(row) for row in (*rows.values(), *(new[one] for one in sorted(there)))])
+    changed = (*rows.values(), *(new[one] for one in sorted(there)))
+    await storage.change(LEAD_ROWS, [_replacing(row, _ROW_FIELDS) for row in changed])
 
 
-def _replacing(row: LeadRow) -> Change:
-    return Change(row["_id"], {"v": {"$lt": row["v"]}}, replacement(row, set(_ROW_FIELDS) - row.keys()))
+async def _store_words(storage: Storage, shards: Sequence[ShardDocument]) -> None:
+    words = {row["_id"]: row for shard in shards for row in _changes(shard).get("words", ())}
+    there = await storage.insert_new(LEAD_WORDS, list(words.values()))
+    await storage.change(LEAD_WORDS, [_replacing(words[one], PERSONAL_WORDS) for one in sorted(there)])
+
+
+def _replacing(row: LeadRow | LeadWords, fields: Iterable[str]) -> Change:
+    return Change(row["_id"], {"v": {"$lt": row["v"]}}, replacement(row, set(fields) - row.keys()))
 
 
 async def _change_buckets(storage: Storage, shards: Sequence[ShardDocument]) -> None:
@@ -183,4 +191,4 @@ def _added(shard: ShardDocument, delta: BucketDelta) -> Change:
 async def create_indexes(storage: Storage) -> None:
     """Create the indexes of the list and of each lead's timeline."""
     await storage.create_index(LEAD_ROWS, [("terms", 1), ("key", -1)])
-    await storage.create_index(LEAD_ROWS, [("prefixes", 1), ("key", -1)])
+    await storage.create_index(LEAD_WORDS, [("prefixes", 1), ("key", -1)])

@@ -61,7 +61,7 @@ MANIFEST = Manifest(
     build=build,
     rights={
         **dict.fromkeys((c.LEADS, c.CAPTURES, c.ACTIVITIES, c.COMMANDS, c.IDENTITIES), "find"),
-        **dict.fromkeys((c.INSIGHTS, c.ROLLUPS, c.LEAD_ROWS), "find insert update"),
+        **dict.fromkeys((c.INSIGHTS, c.ROLLUPS, c.LEAD_ROWS, c.LEAD_WORDS), "find insert update"),
         **dict.fromkeys((c.TIMELINE, c.TIMELINE_PENDING), "find insert remove"),
     },
     create_indexes=(rollup_store.create_indexes, timeline_store.create_indexes),

@@ -1,24 +1,35 @@
-"""The list of leads, newest first: terms make each query one range of one index.
+"""The list of leads, newest first: terms and prefixes make each query one range of one index.
 
-A lead has a term for every combination of status, source and owner. It has terms for its score's band of ten points,
-with and without its status, and prefixes of its words. `key` orders leads by time of creation, then by id.
+A lead has terms: for its status, source and owner, for some pairs of them, and for each of `_LEAST` that its score
+reaches. It has prefixes of its words. `key` orders leads by time of creation, then by id.
+
+One lead in `SAMPLED` has each of its terms and prefixes on level 1 too, one of these in `SAMPLED` on level 2, and so
+on. A reader of levels knows where the next leads end without reading them, however many have one name or one time.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import product
+from zlib import crc32
 
 from shared.domain.identity.normal_forms import email_key, search_form
-from shared.domain.rollups import BAND_POINTS, group_name
-from shared.domain.stored.insights_documents import LeadRow
+from shared.domain.rollups import group_name
+from shared.domain.stored.insights_documents import LeadFacts
 from shared.domain.stored.lead_document import LeadDocument
 
-SHORT, LONG = 3, 8
-"""Lengths of indexed prefixes. A shorter searched word must be a whole word."""
-PERSONAL = ("key", "terms", "words", "prefixes")
-"""The fields of a row with personal data: an erasure removes them."""
+LENGTHS = (3, 8, 16)
+"""Lengths of indexed prefixes. A searched word that is shorter than the first must be a whole word."""
+LEVELS, _LEVEL_BITS = 4, 4
+SAMPLED = 2**_LEVEL_BITS
+"""One lead in so many is on the next level."""
+PERSONAL = ("key", "terms", "named", "words", "prefixes")
+"""The fields of a row with personal data: an erasure removes them. Rows of earlier releases have the last two."""
+PERSONAL_WORDS = ("key", "words", "prefixes")
+"""The same, of a lead's words."""
+PREFIXES_MAX = 3
+"""The most words of a search that are looked up. All of them must match."""
+_LEAST = (90, 75, 50, 25)
 _WORD_MAX = 40
 _WORDS_MAX = 12
 _SEPARATOR = "\x1f"
@@ -35,14 +46,29 @@ def moment_key(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
-def terms_of(status: str, source: str, owner: str | None, score: int | None) -> list[str]:
+def on_levels(lead_id: str, found: Iterable[str]) -> list[str]:
+    """Return these terms or prefixes of a lead on each level that the lead is on."""
+    drawn = crc32(lead_id.encode())
+    level = next((one for one in range(LEVELS) if drawn >> one * _LEVEL_BITS & SAMPLED - 1), LEVELS)
+    plain = sorted(found)
+    return [at_level(one, number) for number in range(level + 1) for one in plain]
+
+
+def at_level(term: str, level: int) -> str:
+    """Return the form of a term or prefix on a level. Level 0 has every lead."""
+    return f"{level}{_SEPARATOR}{term}" if level else term
+
+
+def terms_of(status: str, source: str, owner: str | None, score: int | None) -> set[str]:
     """Return all terms of a lead."""
-    plain_ = [_term(*choice) for choice in product(("", status), ("", source), ("", group_name(owner)))]
-    return plain_ if score is None else [*plain_, *(_term(one, band=score // BAND_POINTS) for one in ("", status))]
+    group = group_name(owner)
+    plain = {_term(), _term(status), _term(source=source), _term(owner=group)}
+    pairs = {_term(status, source), _term(status, owner=group)}
+    return plain | pairs | {_term(least=least) for least in _LEAST if score is not None and score >= least}
 
 
-def _term(status: str = "", source: str = "", owner: str = "", band: int | None = None) -> str:
-    return _SEPARATOR.join((status, source, owner, "" if band is None else str(band)))
+def _term(status: str = "", source: str = "", owner: str = "", least: int | None = None) -> str:
+    return _SEPARATOR.join((status, source, owner, "" if least is None else f">{least}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +82,44 @@ class Question:
     words: tuple[str, ...] = ()
 
     @property
-    def terms(self) -> tuple[str, ...]:
-        """The terms to look up; no two of them share a lead."""
-        if self.min_score is None or self.source or self.owner:
-            return (_term(self.status or "", self.source or "", group_name(self.owner) if self.owner else ""),)
-        return tuple(
-            _term(self.status or "", band=band) for band in range(self.min_score // BAND_POINTS, 100 // BAND_POINTS + 1)
-        )
+    def filters(self) -> bool:
+        """Whether any filter is set."""
+        return bool(self.status or self.source or self.owner or self.min_score is not None)
 
     @property
-    def prefix(self) -> str | None:
-        """The prefix to look up: that of the longest word, the rarest; None without words."""
-        longest = max(self.words, key=len, default=None)
-        return longest and longest[: LONG if len(longest) >= LONG else SHORT]
+    def terms(self) -> tuple[str, ...]:
+        """The terms, each of which all matching leads have. Look up one; the rarest is the cheapest."""
+        status, owner = self.status or "", group_name(self.owner) if self.owner else ""
+        single = [_term(status, self.source)] if self.source else []
+        single += [_term(status, owner=owner)] if owner else []
+        least = next((least for least in _LEAST if self.min_score is not None and self.min_score >= least), None)
+        score = [] if least is None else [_term(least=least)]
+        return tuple(single or ([_term(status)] if status or not score else [])) + tuple(score)
 
-    def fits(self, row: LeadRow) -> bool:
-        """Return whether a row matches: terms and prefixes find more rows than match."""
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """The same, of prefixes: of the longest searched words. A short word is looked up only alone."""
+        longest = sorted(self.words, key=len, reverse=True)[:PREFIXES_MAX]
+        long = [max(one for one in LENGTHS if one <= len(word)) for word in longest if len(word) >= LENGTHS[0]]
+        looked_up = [word[:length] for word, length in zip(longest, long, strict=False)]
+        return tuple(dict.fromkeys(looked_up or longest[:1]))
+
+    def fits(self, counts: LeadFacts) -> bool:
+        """Return whether a lead passes the filters: a term finds more leads than match."""
         wanted = ((self.status, "status"), (self.source, "source"), (self.owner and group_name(self.owner), "owner"))
-        counts = row["counts"]
-        return (
-            all(value is None or counts.get(name) == value for value, name in wanted)
-            and (self.min_score is None or (counts.get("score") is not None and counts["score"] >= self.min_score))
-            and all(any(word.startswith(search_words) for word in row["words"]) for search_words in self.words)
+        return all(value is None or counts.get(name) == value for value, name in wanted) and (
+            self.min_score is None or (counts.get("score") is not None and counts["score"] >= self.min_score)
         )
+
+    def names(self, words: str) -> bool:
+        """Return whether a lead with these words (`joined`) matches all searched ones."""
+        whole = [f"{one} " for one in self.prefixes if len(one) < LENGTHS[0]]
+        return all(f" {searched}" in words for searched in (*self.words, *whole))
+
+
+def joined(words: Iterable[str]) -> str:
+    """Return words as one text, each between spaces."""
+    return "".join(f" {word}" for word in words) + " "
 
 
 def search_words(text: str) -> tuple[str, ...]:
@@ -99,9 +140,10 @@ def words_of(lead: LeadDocument) -> list[str]:
     return list(dict.fromkeys([*found[:_WORDS_MAX], *(one[:_WORD_MAX] for one in whole if one)]))
 
 
-def prefixes_of(words: Sequence[str]) -> list[str]:
-    """Return the indexed prefixes of words: a short one, and a long one of long words."""
-    return sorted({word[:SHORT] for word in words} | {word[:LONG] for word in words if len(word) >= LONG})
+def prefixes_of(words: Sequence[str]) -> set[str]:
+    """Return the indexed prefixes of words: a short one, and longer ones of long words."""
+    longer = {word[:length] for word in words for length in LENGTHS if len(word) >= length}
+    return longer | {word[: LENGTHS[0]] for word in words}
 
 
 def _words(text: str) -> Iterator[str]:

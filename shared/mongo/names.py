@@ -23,6 +23,7 @@ from shared.domain.stored.identity_documents import CaptureRow, ErasureMarker, I
 from shared.domain.stored.insights_documents import (
     InsightsMeta,
     LeadRow,
+    LeadWords,
     RollupBucket,
     ShardDocument,
     TimelinePendingRow,
@@ -65,6 +66,7 @@ INSIGHTS_META = CollectionName[InsightsMeta](INSIGHTS)
 """The one row of `insights` that is no shard."""
 ROLLUPS = CollectionName[RollupBucket]("rollups")
 LEAD_ROWS = CollectionName[LeadRow]("lead_rows")
+LEAD_WORDS = CollectionName[LeadWords]("lead_words")
 TIMELINE = CollectionName[TimelineRow]("timeline")
 TIMELINE_PENDING = CollectionName[TimelinePendingRow]("unplaced")
 PREDICTIONS = CollectionName[PredictionRow]("predictions")
@@ -119,7 +121,8 @@ COLLECTIONS = (
         ErasureAction.DELETED,
     ),
     Collection(TIMELINE, "insights", "which events touched it, in words and numbers", "leadId", ErasureAction.DELETED),
-    Collection(LEAD_ROWS, "insights", "words that it is found by; what it counts as", "_id", ErasureAction.STRIPPED),
+    Collection(LEAD_ROWS, "insights", "what it counts as", "_id", ErasureAction.STRIPPED),
+    Collection(LEAD_WORDS, "insights", "words that it is found by", "_id", ErasureAction.STRIPPED),
     Collection(
         TIMELINE_PENDING, "insights", "events that name no known lead yet, by their ids", None, ErasureAction.KEPT
     ),

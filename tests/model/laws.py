@@ -20,7 +20,11 @@ from tests.model.world import Contradiction, Lead, World, name_in
 _OPEN = ("new", "contacted", "qualified", "unqualified")
 _DAY = timedelta(days=1)
 # What stays of erased leads, to recognise redeliveries and late writes.
-_BARE = {"captures": {"_id", "leadId", "erased"}, "lead_rows": {"_id", "v", "generation", "gone"}}
+_BARE = {
+    "captures": {"_id", "leadId", "erased"},
+    "lead_rows": {"_id", "v", "generation", "gone"},
+    "lead_words": {"_id", "v"},
+}
 
 
 def require(holds: object, what: str) -> None:

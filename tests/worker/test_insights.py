@@ -30,7 +30,7 @@ from schemas.topics import (
 )
 from services.gateway.analytics.queries import Figures
 from services.insights.rebuild import Verdict, rebuild, verify
-from services.insights.rollup_store import count_leads, shard_of
+from services.insights.rollup_store import apply_shards, count_leads, shard_of
 from services.insights.timeline_store import forget_erased, place_events
 from shared.clock import system_clock
 from shared.domain.rollups import META
@@ -40,7 +40,7 @@ from shared.mongo.names import CollectionName
 from shared.mongo.storage import Storage
 from tests.builders import data, event, lead
 from tests.collection_names import ACTIVITIES as ACTIVITIES_DONE
-from tests.collection_names import CAPTURES, INSIGHTS, LEAD_ROWS, LEADS, ROLLUPS, TIMELINE, TIMELINE_PENDING
+from tests.collection_names import CAPTURES, INSIGHTS, LEAD_ROWS, LEAD_WORDS, LEADS, ROLLUPS, TIMELINE, TIMELINE_PENDING
 from tests.harness import Bench, Killed, Mortal, bench, lead_id, until, until_told
 
 UTC = ZoneInfo("UTC")
@@ -168,12 +168,13 @@ async def test_an_erased_lead_leaves_the_count_and_no_word_and_late_events_bring
 
         async def clean() -> bool:
             rows = {name: await on.storage.find(name, {}) for name in await on.storage.collections()}
-            text = json.dumps(
-                {name: rows[name] for name in (LEAD_ROWS, TIMELINE, TIMELINE_PENDING, INSIGHTS, ROLLUPS)}, default=str
-            )
+            held = (LEAD_ROWS, LEAD_WORDS, TIMELINE, TIMELINE_PENDING, INSIGHTS, ROLLUPS)
+            text = json.dumps({name: rows[name] for name in held}, default=str)
             timeline = [row for row in rows[TIMELINE] if row["leadId"] == who]
             gone = [row for row in rows[LEAD_ROWS] if row["_id"] == who]
-            return not timeline and "zyzzyva" not in text.casefold() and [one.get("gone") for one in gone] == [True]
+            bare = [row.keys() for row in rows[LEAD_WORDS] if row["_id"] == who] == [{"_id", "v"}]
+            left = "zyzzyva" in text.casefold()
+            return not timeline and not left and [one.get("gone") for one in gone] == [True] and bare
 
         await until(clean, "nothing left of the erased lead")
         everything = {name: await on.storage.find(name, {}) for name in await on.storage.collections()}
@@ -189,8 +190,10 @@ async def test_a_rebuild_mends_what_was_spoilt_while_leads_come_and_go(local: Lo
         await _until_equal(on, 40)
         (bucket, *_) = await on.storage.find(ROLLUPS, {})
         await on.storage.change_all(ROLLUPS, {"_id": bucket["_id"]}, {"$inc": {"is.source.website.n": 3}})
+        await on.storage.change_all(LEAD_WORDS, {"_id": lead_id("c3")}, {"$set": {"words": " spoilt "}})
+        await on.storage.delete(LEAD_WORDS, [lead_id("c4")])
         spoilt = await verify(on.storage)
-        assert [one.partition(":")[0].split()[0] for one in spoilt.differences] == ["bucket"]
+        assert [one.partition(":")[0].split()[0] for one in spoilt.differences] == ["words", "words", "bucket"]
         await on.publish([event(data(email=f"late{n}@example.com"), event_id=f"d{n}") for n in range(40)])
         assert [done async for done in rebuild(on.storage, UTC)][-1] >= 40
         await until_told(on, ENROLLED, 80)
@@ -235,6 +238,62 @@ async def test_counting_that_is_killed_at_any_step_is_brought_to_its_end_by_the_
         assert step > 8
 
 
+async def test_a_frozen_process_that_writes_late_brings_no_words_of_an_erased_lead_back(local: LocalServers) -> None:
+    async with bench(local) as on:
+        who = "lead-1"
+        await on.storage.insert_new(LEADS, [lead(_id=who)])
+        frozen: list[Any] = []
+
+        class Freezing(Mortal):
+            """Keeps what a process was about to apply."""
+
+            async def insert_new(self, collection: CollectionName[Any], documents: list[Any]) -> set[str]:
+                if collection == LEAD_WORDS:
+                    frozen.extend(await on.storage.find(INSIGHTS, {"_id": shard_of(who)}))
+                return await on.storage.insert_new(collection, documents)
+
+        for last in ("Reyes", "Moreno"):
+            await on.storage.change_all(LEADS, {}, {"$set": {"contact.lastName": last}})
+            await count_leads(cast("Storage", Freezing(on.storage, 99)), [who], UTC)
+        assert [len(one["pending"]["words"]) for one in frozen] == [1, 1]
+        await apply_shards(on.storage, frozen[:1])
+        (words,) = await on.storage.find(LEAD_WORDS, {})
+        assert "moreno" in words["words"]
+        await on.storage.delete(LEADS, [who])
+        await count_leads(on.storage, [who], UTC)
+        await apply_shards(on.storage, frozen)
+        assert [row.keys() for row in await on.storage.find(LEAD_WORDS, {})] == [{"_id", "v"}]
+        assert [row["gone"] for row in await on.storage.find(LEAD_ROWS, {})] == [True]
+
+
+async def test_words_are_written_only_when_they_change(local: LocalServers) -> None:
+    async with bench(local) as on:
+        await on.storage.insert_new(LEADS, [lead(_id="lead-1")])
+        versions = []
+        for change in ({"status": "new"}, {"status": "lost"}, {"score": 70}, {"contact.lastName": "Moreno"}):
+            await on.storage.change_all(LEADS, {}, {"$set": change})
+            await count_leads(on.storage, ["lead-1"], UTC)
+            (words,), (row,) = await on.storage.find(LEAD_WORDS, {}), await on.storage.find(LEAD_ROWS, {})
+            versions.append((row["v"], words["v"]))
+        assert versions == [(1, 1), (2, 1), (3, 1), (4, 4)]
+
+
+async def test_a_rebuild_gives_rows_of_earlier_releases_their_words(local: LocalServers) -> None:
+    async with bench(local) as on:
+        leads = [lead(_id=f"lead-{n}") for n in range(30)]
+        await on.storage.insert_new(LEADS, leads)
+        await count_leads(on.storage, [one["_id"] for one in leads], UTC)
+        earlier: dict[str, object] = {"words": ["reyes"], "prefixes": ["rey"]}
+        await on.storage.change_all(LEAD_ROWS, {}, {"$set": earlier, "$unset": {"named": ""}})
+        await on.storage.delete(LEAD_WORDS, [one["_id"] for one in leads])
+        await on.storage.delete(LEADS, ["lead-7"])
+        assert len((await verify(on.storage)).differences) > 30
+        assert [done async for done in rebuild(on.storage, UTC)][-1] == 29
+        assert (await verify(on.storage)).differences == ()
+        assert await on.count(LEAD_ROWS, {"words": {"$exists": True}}) == 0
+        assert await on.count(LEAD_WORDS, {"words": {"$exists": True}}) == 29
+
+
 async def test_who_reads_figures_while_they_change_reads_the_new_ones_afterwards(local: LocalServers) -> None:
     async with bench(local) as on:
         figures = Figures(on.storage, system_clock, "UTC", looks_apart_s=0)
@@ -260,8 +319,8 @@ async def test_who_reads_figures_while_they_change_reads_the_new_ones_afterwards
 
 
 async def _killed_at(on: Bench, step: int, ids: list[str], *, score: int) -> bool:
-    """Change every lead, and count them until this step; whether it came to that."""
-    await on.storage.change_all(LEADS, {}, {"$set": {"score": score}})
+    """Change every lead and its name, and count them until this step; whether it came to that."""
+    await on.storage.change_all(LEADS, {}, {"$set": {"score": score, "contact.lastName": f"Reyes{score}"}})
     try:
         await count_leads(cast("Storage", Mortal(on.storage, step)), ids, UTC)
     except Killed:

@@ -10,6 +10,7 @@ import pytest
 from deploy.local import LocalServers
 from services.erasure import store as erasure
 from services.gateway.leads import queries
+from services.gateway.leads.domain.page_cursors import END
 from services.prediction import store as prediction
 from services.prediction.domain.learning.features import vector
 from shared.domain.consent.contact_permission import ConsentPolicy
@@ -91,7 +92,7 @@ async def test_a_lead_with_very_many_captures_and_activities_takes_a_bounded_mem
             lambda: queries.find_lead(storage, "lead-1", ConsentPolicy(on.settings.consent_policy, "US"))
         )
         assert len(shown["activities"]) == 100
-        timeline, told = await mib(lambda: queries.find_timeline(storage, "lead-1", None, 100))
+        timeline, told = await mib(lambda: queries.find_timeline(storage, "lead-1", END, 100))
         assert len(told["events"]) == 100
         as_of = NOW + timedelta(seconds=number // 2)
         predicted, known = await mib(lambda: prediction.load_histories(storage, {"lead-1": as_of}))

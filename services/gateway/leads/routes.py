@@ -10,7 +10,8 @@ from fastapi.responses import Response
 from schemas.lead import Source, Status
 from services.gateway.auth.domain.principals import HttpProblem, Scope
 from services.gateway.leads import queries
-from services.gateway.leads.queries import cursor_of
+from services.gateway.leads.domain.page_cursors import cursor_text, key_before
+from services.gateway.leads.page_queries import find_page
 from services.gateway.web import responses
 from services.gateway.web.context import RequestContext
 from services.gateway.web.etags import etag_response
@@ -52,12 +53,12 @@ def routes(gateway: RequestContext, storage: Storage, policy: ConsentPolicy, met
         """
         await gateway.admit(request, Scope.READ)
         question = Question(status, source, assigned_to, min_score, search_words(q or ""))
-        found = await queries.find_page(storage, question, cursor_of(cursor), limit, gateway.clock())
+        found = await find_page(storage, question, key_before(cursor), limit)
         left_out = {"unreadable": len(found.unreadable)} if found.unreadable else {}
         for lead_id in found.unreadable:
             metrics.unreadable.inc()
             _log.error("lead.unreadable", lead_id=loggable_id(lead_id), check="pantry leads check")
-        following = found.following.text if found.following else None
+        following = cursor_text(found.last) if found.last else None
         return etag_response(request, {"leads": found.leads, "nextCursor": following, **left_out})
 
     @router.get("/v1/leads/{lead_id}", **responses.describe_model("Leads", responses.LeadWithActivities))
@@ -81,8 +82,7 @@ def routes(gateway: RequestContext, storage: Storage, policy: ConsentPolicy, met
     ) -> Response:
         """The events that touched a lead, newest first, with causes. Scope `leads:read`."""
         await gateway.admit(request, Scope.READ)
-        before = cursor_of(cursor).key if cursor else None
-        return await of_lead(request, queries.find_timeline(storage, lead_id, before, limit))
+        return await of_lead(request, queries.find_timeline(storage, lead_id, key_before(cursor or None), limit))
 
     @router.get("/v1/leads/{lead_id}/nurture", **responses.describe_model("Leads", responses.NurtureSteps))
     async def get_steps(request: Request, lead_id: str) -> Response:

@@ -4,10 +4,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from hashlib import blake2b
 
-from shared.domain.listing import key_of, prefixes_of, terms_of, words_of
+from shared.domain.listing import joined, key_of, on_levels, prefixes_of, terms_of, words_of
 from shared.domain.rollups import counts_for, shift
-from shared.domain.stored.insights_documents import BucketDelta, LeadRow, PendingChanges, RowContent, ShardDocument
+from shared.domain.stored.insights_documents import (
+    BucketDelta,
+    LeadRow,
+    LeadWords,
+    PendingChanges,
+    RowContent,
+    ShardDocument,
+    WordsContent,
+)
 from shared.domain.stored.lead_document import LeadDocument
 
 SECTIONS = ("source", "status", "score", "company", "contact", "assignedTo", "createdAt", "convertedAt")
@@ -15,26 +24,40 @@ SECTIONS = ("source", "status", "score", "company", "contact", "assignedTo", "cr
 
 
 def rollup_row(lead: LeadDocument, zone: tzinfo) -> RowContent:
-    """Return a lead's row: its buckets, and the fields that the list searches by."""
-    words, score = words_of(lead), lead.get("score")
+    """Return a lead's row: its buckets, and the fields that the list filters by."""
+    terms = terms_of(lead["status"], lead["source"], lead.get("assignedTo"), lead.get("score"))
     return {
         "counts": counts_for(lead, zone),
         "key": key_of(lead["createdAt"], lead["_id"]),
-        "terms": terms_of(lead["status"], lead["source"], lead.get("assignedTo"), score),
-        "words": words,
-        "prefixes": prefixes_of(words),
+        "terms": on_levels(lead["_id"], terms),
+        "named": _digest(words_of(lead)),
     }
+
+
+def words_row(lead: LeadDocument) -> WordsContent:
+    """Return a lead's words, and the prefixes that searches look up."""
+    words = words_of(lead)
+    return {
+        "key": key_of(lead["createdAt"], lead["_id"]),
+        "words": joined(words),
+        "prefixes": on_levels(lead["_id"], prefixes_of(words)),
+    }
+
+
+def _digest(words: Iterable[str]) -> str:
+    return blake2b(joined(words).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(slots=True)
 class ShardUpdate:
-    """A shard's next version: rows to store (`new` ones among them) and changes of buckets."""
+    """A shard's next version: rows and words to store, and changes of buckets."""
 
     shard: str
     version: int
     generation: int
     new: list[LeadRow] = field(default_factory=list)
     rows: list[LeadRow] = field(default_factory=list)
+    words: list[LeadWords] = field(default_factory=list)
     deltas: dict[str, Counter[str]] = field(default_factory=dict)
 
     @property
@@ -43,7 +66,7 @@ class ShardUpdate:
         deltas: list[BucketDelta] = [
             {"bucket": bucket, "add": dict(added)} for bucket, added in self.deltas.items() if added
         ]
-        pending: PendingChanges = {"new": self.new, "rows": self.rows, "deltas": deltas}
+        pending: PendingChanges = {"new": self.new, "rows": self.rows, "words": self.words, "deltas": deltas}
         return {"_id": self.shard, "version": self.version, "generation": self.generation, "pending": pending}
 
 
@@ -68,11 +91,14 @@ def shard_updates(
 def _count(step: ShardUpdate, lead_id: str, lead: LeadDocument | None, row: LeadRow | None, zone: tzinfo) -> None:
     fresh: RowContent | None = rollup_row(lead, zone) if lead else {"gone": True} if row else None
     # The buckets of this generation don't include what another generation counted.
-    counted = row["counts"] if row and row["generation"] == step.generation and "counts" in row else None
-    if fresh is None or (row and row["generation"] == step.generation and _same(row, fresh)):
+    held = row if row and row["generation"] == step.generation else None
+    if fresh is None or (held and _same(held, fresh)):
         return
     (step.rows if row else step.new).append({"_id": lead_id, "v": step.version, "generation": step.generation, **fresh})
-    for bucket, added in shift(counted, fresh.get("counts")).items():
+    if held is None or held.get("named") != fresh.get("named") or not lead:
+        content: WordsContent = words_row(lead) if lead else {}
+        step.words.append({"_id": lead_id, "v": step.version, **content})
+    for bucket, added in shift(held.get("counts") if held else None, fresh.get("counts")).items():
         step.deltas.setdefault(bucket, Counter()).update(added)
 
 

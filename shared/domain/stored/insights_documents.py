@@ -30,14 +30,14 @@ class RowContent(TypedDict, total=False):
     counts: LeadFacts
     key: str
     terms: list[str]
-    words: list[str]
-    prefixes: list[str]
+    named: str
+    """A digest of the lead's words: they are written again once it differs."""
     gone: bool
     """The lead is deleted. The row stays, so that a late write of an older version finds a newer one."""
 
 
 class LeadRow(RowContent):
-    """A row of `lead_rows`: what a lead counts as, and what searches find it by.
+    """A row of `lead_rows`: what a lead counts as, and what filters find it by.
 
     `v` is the shard's version that wrote it. An erasure strips the personal fields.
     """
@@ -45,6 +45,22 @@ class LeadRow(RowContent):
     _id: str
     v: int
     generation: int
+
+
+class WordsContent(TypedDict, total=False):
+    """What searches find a lead by; nothing of a deleted one."""
+
+    key: str
+    words: str
+    """Each between spaces."""
+    prefixes: list[str]
+
+
+class LeadWords(WordsContent):
+    """The words of a lead in `lead_words`, which change less often than its row. `v` is as in the row."""
+
+    _id: str
+    v: int
 
 
 class BucketDelta(TypedDict):
@@ -59,6 +75,8 @@ class PendingChanges(TypedDict):
 
     new: list[LeadRow]
     rows: list[LeadRow]
+    words: NotRequired[list[LeadWords]]
+    """The words that differ; missing in a version that an earlier release wrote."""
     deltas: list[BucketDelta]
 
 
