@@ -10,44 +10,29 @@ import asyncio
 import random
 import statistics
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import aiohttp
 from motor.motor_asyncio import AsyncIOMotorClient
 
 from deploy.local import LocalServers
-from services.insights.domain.rollup_changes import SECTIONS, add_counts, rollup_row
 from services.insights.rebuild import rebuild
 from services.insights.rollup_store import Watermark, count_leads
 from shared.clock import system_clock
-from shared.domain.ids import derive
-from shared.domain.rollups import bucket_id
-from shared.mongo import names
 from shared.mongo.storage import Change, Storage
-from tests.collection_names import LEAD_ROWS, LEADS, ROLLUPS
+from tests.benchmarks.stored_leads import UTC, lead_id, load
+from tests.collection_names import LEADS
 from tests.gateway import gateway_process, new_key
 from tests.harness import Bench, bench
 
-_PAGE = 2_000
 _REBUILT_MAX = 50_000
 """More would take longer than anybody waits for a figure."""
-_DAYS = 200
 _ROUNDS = 30
-_UTC = ZoneInfo("UTC")
-_STATUSES = ("new", "contacted", "qualified", "unqualified", "converted", "lost")
-_SOURCES = ("website", "email", "phone", "referral", "trade_show", "social_media")
-_INDUSTRIES = ("restaurant", "catering", "hotel", "event catering", "bakery", "school canteen", None)
-_NAMES = "Ana Bo Cem Dora Eli Fay Gus Hana Ivo Jun Kim Lea Mia Noor Olu Pia Quin Rosa Sam Tia".split()
-_COMPANIES = "Blue Fork,Golden Spoon,Harvest Table,Olive Grove,Salt House,Corner Bistro,Green Kitchen,Old Mill".split(
-    ","
-)
 _QUESTIONS = {
     **{
         f"{what} by {frame}": f"/v1/analytics/{what}?timeframe={frame}"
@@ -62,77 +47,19 @@ _QUESTIONS = {
 }
 
 
-def made(first: int, number: int, now: datetime) -> Iterator[Any]:
-    """Lead documents, as the workers would have left them."""
-    rng = random.Random(first)
-    for one in range(first, first + number):
-        created = now - timedelta(seconds=rng.randrange(_DAYS * 86_400))
-        created = created.replace(microsecond=created.microsecond // 1000 * 1000)
-        status = rng.choices(_STATUSES, (50, 20, 8, 8, 6, 8))[0]
-        done = {"convertedAt": created + timedelta(hours=rng.lognormvariate(5, 1))} if status == "converted" else {}
-        yield {
-            "_id": derive("benchmark", str(one)),
-            "source": rng.choice(_SOURCES),
-            "status": status,
-            "score": rng.randrange(101),
-            "company": {"name": f"{rng.choice(_COMPANIES)} {one}", "industry": rng.choice(_INDUSTRIES)},
-            "contact": {
-                "firstName": rng.choice(_NAMES),
-                "lastName": f"{rng.choice(_NAMES)}son",
-                "email": f"{one}.person@example.com",
-            },
-            "assignedTo": f"owner-{rng.randrange(12)}",
-            "createdAt": created,
-            "updatedAt": created,
-            "revision": 1,
-            "captureCount": 1,
-            "seen": [],
-            **done,
-        }
-
-
-async def load(on: Bench, wanted: int) -> None:
-    """Bring the database to this number of leads, with rows and buckets as the worker would have left them."""
-    there, now = await on.count(LEADS), system_clock()
-    began = time.monotonic()
-    for first in range(there, wanted, _PAGE):
-        await on.storage.insert_new(LEADS, list(made(first, min(_PAGE, wanted - first), now)))
-    print(f"{wanted:,} leads; loaded {wanted - there:,} in {time.monotonic() - began:.0f} s", flush=True)
-    if await on.count(LEAD_ROWS) == wanted:
-        return
-    began, buckets = time.monotonic(), dict[str, Counter[str]]()
-    async for page in on.storage.scan(names.LEADS, fields=SECTIONS, page=_PAGE):
-        rows: list[Any] = [{"_id": lead["_id"], "v": 0, "generation": 1, **rollup_row(lead, _UTC)} for lead in page]
-        await on.storage.insert_new(LEAD_ROWS, rows)
-        add_counts(page, _UTC, buckets)
-    await on.storage.put(ROLLUPS, [_bucket(name, counted) for name, counted in buckets.items()])
-    print(f"counted them in {time.monotonic() - began:.0f} s", flush=True)
-
-
-def _bucket(name: str, counted: Counter[str]) -> dict[str, Any]:
-    nested: dict[str, Any] = {}
-    for path, amount in counted.items():
-        *steps, last = path.split(".")
-        place = nested
-        for step in steps:
-            place = place.setdefault(step, {})
-        place[last] = amount
-    return {"_id": bucket_id(1, name), "by": {}, "is": nested}
-
-
 async def rebuilt(on: Bench) -> None:
     """How long a rebuild takes."""
     began = time.monotonic()
-    counted = [done async for done in rebuild(on.storage, _UTC)]
+    counted = [done async for done in rebuild(on.storage, UTC)]
     print(f"rebuilt the roll-ups of {counted[-1]:,} leads in {time.monotonic() - began:.0f} s", flush=True)
 
 
 async def touch(on: Bench, number: int) -> None:
     """Let one lead count otherwise, as an event would."""
-    lead = derive("benchmark", str(number))
+    lead = lead_id(number)
     await on.storage.change(LEADS, [Change(lead, {}, {"$set": {"score": random.randrange(101)}})])
     now = system_clock()
-    await count_leads(on.storage, [lead], _UTC, Watermark(now, now))
+    await count_leads(on.storage, [lead], UTC, Watermark(now, now))
     # A gateway looks for changes some times a second.
     await asyncio.sleep(0.25)
 
@@ -170,7 +97,7 @@ async def nothing() -> None:
 
 async def measure(on: Bench) -> None:
     """Ask everything, and print."""
-    key = await new_key(on, "bench", per_minute=1_000_000)
+    key = await new_key(on, f"bench-{time.time_ns()}", per_minute=1_000_000)
     async with gateway_process(on, PANTRY_LOG_LEVEL="error") as (_, url), aiohttp.ClientSession() as http:
         for name, path in _QUESTIONS.items():
 
