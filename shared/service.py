@@ -202,7 +202,7 @@ class WorkerProcess:
         await asyncio.gather(
             *self._watch, *self._leaving_groups, self._checking, self._reporting, return_exceptions=True
         )
-        self.storage.close()
+        await self.storage.close()
         _log.info("service.stopped")
 
     @property

@@ -11,9 +11,10 @@ from pydantic import DirectoryPath, Field, FilePath, SecretStr, field_validator,
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 _CONFIG = Path(__file__).resolve().parent.parent / "deploy" / "config"
-
-
 _PORTS = {"http": 80, "https": 443}
+
+MongoDriver = Literal["motor", "pymongo"]
+"""A client library for MongoDB."""
 
 
 class Settings(BaseSettings):
@@ -50,6 +51,9 @@ class Settings(BaseSettings):
     """Password of that user."""
     mongo_database: str = "pantry"
     """Database that holds the collections."""
+    mongo_driver: MongoDriver = "motor"
+    """Client library for MongoDB: Motor, or PyMongo's asynchronous API. Both do the same, at about
+    the same cost."""
     backend: Literal["embedded", "apache", "docker"] = "embedded"
     """What `up` and `demo` start for servers that no setting names. `apache` runs Kafka's jars, by `mvn` and `java`."""
     kafka_idempotence: bool | None = None

@@ -16,7 +16,7 @@ from hypothesis import settings
 from pymongo import MongoClient
 
 from deploy.local import Backend, LocalServers
-from tests.harness import DATABASE, empty, wipe
+from tests.harness import DATABASE, PYMONGO_DROPS_SOCKETS, empty, wipe
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("tests", deadline=None)
@@ -97,6 +97,8 @@ def _use_memory() -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     _use_memory()
+    if os.environ.get("PANTRY_MONGO_DRIVER") == "pymongo":
+        config.addinivalue_line("filterwarnings", PYMONGO_DROPS_SOCKETS)
     config.addinivalue_line("markers", "thorough: runs only when it is named, or with --full")
     config.addinivalue_line("markers", "long: takes ten seconds of CPU or more, and so begins before others")
     config.option.maxschedchunk = config.option.maxschedchunk or 1

@@ -26,6 +26,7 @@ from services.composition.workers import WORKERS
 from shared.domain.ids import derive
 from shared.kafka.events import Record
 from shared.kafka.reading import read_all
+from shared.mongo.connection import Mongo, mongo_of
 from shared.mongo.storage import Storage
 from shared.service import ServerConnections, WorkerProcess
 from shared.settings import Settings
@@ -35,6 +36,8 @@ PEPPER = "salt of the tests"
 DATABASE = "test"
 PANTRY = (sys.executable, "-m", cli.__name__)
 """The command line that starts `pantry` as its own process."""
+PYMONGO_DROPS_SOCKETS = r"ignore:unclosed <socket\.socket .*, proto=6, laddr=\S+ \d+\)>:ResourceWarning"
+"""PyMongo leaves a socket to the garbage collector if it is closed while it connects."""
 _ALL = -1  # of a partition's records, as the protocol has it
 
 
@@ -139,7 +142,7 @@ async def bench(local: LocalServers) -> AsyncIterator[Bench]:
         await one.records(*TOPICS.values())
         yield one
     finally:
-        one.storage.close()
+        await one.storage.close()
 
 
 async def wipe(local: LocalServers) -> None:
@@ -187,10 +190,15 @@ async def _no_topics(admin: AIOKafkaAdminClient) -> bool:
     return TOPICS.keys().isdisjoint(await admin.list_topics())
 
 
+def mongo_at(url: str) -> Mongo:
+    """Return the database at `url`, with the driver that the environment chooses."""
+    return mongo_of(Settings(), url)
+
+
 async def _drop(local: LocalServers) -> None:
     storage = Storage(connections(Settings(), local.servers).mongo, DATABASE)
     await storage.drop()
-    storage.close()
+    await storage.close()
 
 
 async def until(

@@ -35,6 +35,6 @@ def with_storage(work: Callable[[Storage], Awaitable[_T]], *, timeout_ms: int = 
         except Unavailable as error:
             raise UsageError(f"the database in PANTRY_MONGO_URL doesn't answer ({error})") from None
         finally:
-            storage.close()
+            await storage.close()
 
     return asyncio.run(main())

@@ -134,7 +134,7 @@ def demo(*, leads: int = 1_000, seed: int | None = None, json: bool = False) -> 
             await check_broker_answers(to.kafka)
             storage = Storage(to.mongo, own.mongo_database)
             await storage.drop()
-            storage.close()
+            await storage.close()
             await prepare(own, to)
             async with run_workers(own, to):
                 seed_ = 1 if seed is None else seed

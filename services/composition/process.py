@@ -51,7 +51,7 @@ async def prepare(settings: Settings, to: ServerConnections) -> None:
     try:
         await create_indexes(storage)
     finally:
-        storage.close()
+        await storage.close()
 
 
 @asynccontextmanager

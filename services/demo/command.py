@@ -43,7 +43,7 @@ async def run_demo(  # noqa: PLR0913 - the command's options
         seconds = time.monotonic() - began
         account = await reconcile(to.kafka, storage, scenario, world.sent, before)
     finally:
-        storage.close()
+        await storage.close()
     if as_json:
         console.print(account.as_json(), markup=False, highlight=False, soft_wrap=True)
     else:

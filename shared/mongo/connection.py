@@ -1,14 +1,14 @@
-"""MongoDB's address and login."""
+"""MongoDB's address, login and driver."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.settings import Settings
+from shared.settings import MongoDriver, Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Mongo:
-    """MongoDB's URL, user and password.
+    """MongoDB's URL, user and password, and the driver that connects to it.
 
     The URL has the other options (`tls=true`, `tlsCAFile=…`, `authSource=…`), and may have user and password.
     """
@@ -16,6 +16,7 @@ class Mongo:
     url: str = field(repr=False)
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    driver: MongoDriver = "motor"
 
     @property
     def login(self) -> dict[str, Any]:  # the driver's types know no options by name
@@ -24,6 +25,7 @@ class Mongo:
 
 
 def mongo_of(settings: Settings, url: str) -> Mongo:
-    """Return the MongoDB at `url`, with the user of the settings."""
+    """Return the MongoDB at `url`, with the user and the driver of the settings."""
     password = settings.mongo_password
-    return Mongo(url, settings.mongo_username, password.get_secret_value() if password else None)
+    secret = password.get_secret_value() if password else None
+    return Mongo(url, settings.mongo_username, secret, settings.mongo_driver)

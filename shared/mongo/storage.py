@@ -1,4 +1,4 @@
-"""MongoDB. Only this module knows its driver.
+"""MongoDB. Only this module and `drivers` know its client libraries.
 
 Every write is safe to repeat: an insert under a derived id, a replacement by the same document, or a compare-and-set.
 `Unavailable` means that the same call may pass later. Any other error means that this document can never be stored.
@@ -13,7 +13,6 @@ from typing import Any
 
 from bson.codec_options import CodecOptions, DatetimeConversion, TypeDecoder, TypeRegistry
 from bson.dbref import DBRef
-from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import DeleteOne, InsertOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
 from pymongo.errors import (
     BulkWriteError,
@@ -32,6 +31,7 @@ from shared.domain.operations.server_rights import RoleDocument
 from shared.domain.stored.untyped import Document
 from shared.errors import Transient
 from shared.mongo.connection import Mongo
+from shared.mongo.drivers import close_client, open_client
 from shared.mongo.names import AnyCollection, CollectionName, D
 
 _DUPLICATE_KEY, _FORBIDDEN = 11000, 13
@@ -143,8 +143,7 @@ class Storage:
         # The driver's types know no options by name.
         patience: Any = {"serverSelectionTimeoutMS": timeout_ms, "socketTimeoutMS": timeout_ms * 6}
         try:
-            # Motor makes its methods at run time.
-            self._client: Any = AsyncIOMotorClient(mongo.url, appname="pantry", **patience, **mongo.login)
+            self._client = open_client(mongo.driver, mongo.url, appname="pantry", **patience, **mongo.login)
         except (PyMongoError, OSError, ValueError) as error:
             # The error's text may quote the URL with its password.
             raise ConfigError(f"PANTRY_MONGO_URL can't be used: {type(error).__name__}") from None
@@ -159,9 +158,9 @@ class Storage:
             read_preference=ReadPreference.PRIMARY,
         )
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        await close_client(self._client)
 
     @property
     def write_concern(self) -> Mapping[str, object]:

@@ -18,13 +18,12 @@ from services.gateway.auth import key_store
 from services.gateway.auth.domain import key_lifecycle, principals
 from services.gateway.auth.domain.principals import KeyKind, Scope
 from shared.clock import system_clock
-from shared.mongo.connection import Mongo
 from shared.mongo.storage import Storage
 from shared.settings import Settings
 from tests.faults.cluster import DATABASE, Cluster
 from tests.faults.judging import Verdict, judge
 from tests.faults.load import Feeder
-from tests.harness import until
+from tests.harness import mongo_at, until
 
 ORPHANS_S = 30.0
 """How long an event waits for an unknown lead; then the load's strays have an outcome."""
@@ -74,12 +73,12 @@ async def people_coming(one: Cluster, seed: int, ledger: Path, people: int, pace
 
 async def judged(one: Cluster, ledger: Path, *more: str) -> Verdict:
     """Return the oracle's verdict, including a gateway's figures."""
-    secret, storage = secrets.token_urlsafe(24), Storage(Mongo(one.mongo_url), DATABASE)
+    secret, storage = secrets.token_urlsafe(24), Storage(mongo_at(one.mongo_url), DATABASE)
     try:
         key = key_lifecycle.new_key("oracle", KeyKind.SERVER, secret, system_clock(), scopes=tuple(Scope))
         assert await key_store.create_key(storage, key)
     finally:
-        storage.close()
+        await storage.close()
     url = one.gateway(PANTRY_GATEWAY_SECRET=secret)
     await until(lambda: _answers(url), "the gateway's answer")
     figures = ("--gateway", url, "--token", principals.format_key(KeyKind.SERVER, "oracle", secret))

@@ -35,10 +35,9 @@ from deploy.local import Backend, LocalServers
 from schemas import topics
 from schemas.topics import Topic
 from shared.domain.stored.untyped import Document
-from shared.mongo.connection import Mongo
 from shared.mongo.storage import Storage
 from tests.builders import NOW, data
-from tests.harness import lead_id
+from tests.harness import lead_id, mongo_at
 from tests.model.rig import Rig
 
 _COPIES = 10
@@ -159,12 +158,12 @@ class _History:
 async def _rig(directory: Path) -> AsyncIterator[Rig]:
     """On a database of its own, which takes less long to begin than another's documents to be dropped."""
     with LocalServers(Backend.EMBEDDED, directory, kafka_bootstrap="nowhere:0") as local:
-        rig = Rig(Storage(Mongo(local.servers.mongo_url), "histories"))
+        rig = Rig(Storage(mongo_at(local.servers.mongo_url), "histories"))
         await rig.open()
         try:
             yield rig
         finally:
-            rig.storage.close()
+            await rig.storage.close()
             if local.database:
                 local.database.kill()
     shutil.rmtree(directory)

@@ -6,10 +6,9 @@ import pytest
 
 from deploy.local import Backend, LocalServers
 from schemas import topics
-from shared.mongo.connection import Mongo
 from shared.mongo.storage import Storage
 from tests.builders import NOW, data
-from tests.harness import lead_id
+from tests.harness import lead_id, mongo_at
 from tests.model.rig import Accident, Rig
 
 _STEPS_MAX = 30
@@ -24,7 +23,7 @@ async def test_a_lead_erased_between_any_two_steps_of_its_enrolment_keeps_no_nur
     with LocalServers(Backend.EMBEDDED, directory, kafka_bootstrap="nowhere:0") as local:
         at, met = 1, True
         while met:
-            met = await _erased_at(Rig(Storage(Mongo(local.servers.mongo_url), f"late{at}")), at, dies=dies)
+            met = await _erased_at(Rig(Storage(mongo_at(local.servers.mongo_url), f"late{at}")), at, dies=dies)
             at += 1
     assert 5 < at < _STEPS_MAX
 

@@ -249,7 +249,7 @@ class Rig:
             await asyncio.wait([job.task])
             job.task.exception()
         await self.storage.drop()
-        self.storage.close()
+        await self.storage.close()
 
     async def say(self, event_id: str, topic: Topic, data: dict[str, Any], time: datetime) -> None:
         """Publish an event as a producer, or publish it again."""

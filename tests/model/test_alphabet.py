@@ -9,7 +9,7 @@ come one by one, or in batches of random sizes, and some of them come again.
 import json
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
@@ -22,11 +22,10 @@ from shared.consuming.processor import RecordProcessor
 from shared.consuming.worker import Runtime
 from shared.kafka.client import Publisher
 from shared.kafka.events import Outgoing, Record
-from shared.mongo.connection import Mongo
 from shared.mongo.storage import Storage
 from tests.builders import NOW, event
 from tests.collection_names import CAPTURES, IDENTITIES, LEADS
-from tests.harness import bench, capture_key, until
+from tests.harness import bench, capture_key, mongo_at, until
 from tests.model.alphabet import Card, Facts, Model, cards, letters, told_of
 from tests.model.rig import SETTINGS
 
@@ -100,10 +99,10 @@ class _Run:
 
 
 @pytest.fixture
-def storage(mongo: str) -> Iterator[Storage]:
-    made = Storage(Mongo(mongo), "identity")
+async def storage(mongo: str) -> AsyncIterator[Storage]:
+    made = Storage(mongo_at(mongo), "identity")
     yield made
-    made.close()
+    await made.close()
 
 
 @pytest.mark.parametrize("by_one", [True, False], ids=["one by one", "in batches"])

@@ -24,7 +24,7 @@ from services.insights.rebuild import verify
 from shared.domain.ids import derive
 from shared.mongo.connection import Mongo
 from shared.mongo.storage import Storage
-from tests.harness import capture_key
+from tests.harness import capture_key, mongo_at
 from tests.model import laws
 from tests.model.history import Search, told_of
 from tests.model.model import TRIGGERS
@@ -346,7 +346,7 @@ class Funnel(RuleBasedStateMachine):
 @pytest.fixture
 def funnel(mongo: str) -> Iterator[type[Funnel]]:
     with asyncio.Runner() as runner:
-        Funnel.runner, Funnel.mongo = runner, Mongo(mongo)
+        Funnel.runner, Funnel.mongo = runner, mongo_at(mongo)
         yield Funnel
 
 

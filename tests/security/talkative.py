@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 from motor.motor_asyncio import AsyncIOMotorCollection
+from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
 
 from services.cli import main as cli
@@ -109,8 +110,9 @@ def main() -> None:
     workers: dict[str, Build] = catalogue.WORKERS
     workers.update({name: _talkative(build) for name, build in workers.items()})
     workers["capture"] = _first_talks(workers["capture"])
-    collection: Any = AsyncIOMotorCollection
-    collection.bulk_write = _refusing(collection.bulk_write)
+    collections: Sequence[Any] = (AsyncIOMotorCollection, AsyncCollection)
+    for collection in collections:
+        collection.bulk_write = _refusing(collection.bulk_write)
     cli.app.command(_raise, name="crash")
     sys.argv = ["pantry", *sys.argv[1:]]
     cli.main()

@@ -95,7 +95,7 @@ async def test_the_whole_funnel_runs_with_each_process_under_its_own_user_and_no
                 lead = await live(on, caller, key)
             await _look_after(site, lead)
         finally:
-            on.storage.close()
+            await on.storage.close()
     for process in (*WORKERS, GATEWAY):
         said = site.log(process).read_text()
         assert "service.started" in said, process

@@ -11,7 +11,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from motor.motor_asyncio import AsyncIOMotorClient
 from pydantic import SecretStr
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
@@ -30,6 +29,7 @@ from shared.leads import commands, erasure_markers, pending_store
 from shared.leads import documents as leads
 from shared.mongo import storage as storage_module
 from shared.mongo.connection import Mongo
+from shared.mongo.drivers import open_client
 from shared.mongo.names import CollectionName
 from shared.mongo.storage import Storage, Unavailable
 from shared.service import WorkerProcess
@@ -52,7 +52,7 @@ from tests.security.secured import (
 
 _PLACE = CollectionName[Document]("a")
 _FREE = {"hello", "ping", "endSessions", "saslStart", "saslContinue", "killCursors"}
-"""What the driver says of its own accord, and no right is needed for."""
+"""What needs no right."""
 
 _SHARED = [Path(getfile(module)) for module in (commands, config_reports, leads, pending_store, erasure_markers)]
 
@@ -102,7 +102,7 @@ async def test_each_process_does_at_mongodb_what_the_table_lets_it_do_and_needs_
         services = []
         for name, recorder in recorders.items():
             with monkeypatch.context() as patch:
-                patch.setattr(storage_module, "AsyncIOMotorClient", _recorded(recorder))
+                patch.setattr(storage_module, "open_client", _recorded(recorder))
                 builds = [WORKERS[name]] if name in WORKERS else []
                 services.append(WorkerProcess(settings, on.to, builds, front=None if builds else front))
         await asyncio.gather(*(stack.enter_async_context(one) for one in services))
@@ -125,11 +125,11 @@ async def test_who_prepares_the_servers_does_what_the_table_lets_it_do_and_needs
         leads = await store_of_before(on.storage, spelled)
         await on.storage.put(IDENTITIES, [{"_id": "email:a@b.example", "leadIds": leads[:1], "moved": leads[:1]}])
         with monkeypatch.context() as patch:
-            patch.setattr(storage_module, "AsyncIOMotorClient", _recorded(recorder))
+            patch.setattr(storage_module, "open_client", _recorded(recorder))
             storage = Storage(on.to.mongo, on.settings.mongo_database)
         await create_indexes(storage)
         await Rewriter(storage, "US", IdentityRules(), system_clock, None).run()
-        storage.close()
+        await storage.close()
     taken = {name: those - {"createIndexes"} for name, those in recorder.taken.items()}
     assert {name: those for name, those in taken.items() if those} == {
         name: set(those) for name, those in mongo_actions(SETUP).items() if name
@@ -159,7 +159,7 @@ async def test_a_user_of_before_the_upgrade_makes_indexes_and_is_told_which_righ
 
 
 def _recorded(recorder: Recorder) -> Callable[..., Any]:
-    return lambda url, **options: AsyncIOMotorClient(url, event_listeners=[recorder], **options)
+    return lambda driver, url, **options: open_client(driver, url, event_listeners=[recorder], **options)
 
 
 def _beyond(these: Mapping[str, set[str]], those: Mapping[str, set[str]]) -> dict[str, set[str]]:
@@ -197,7 +197,7 @@ async def stored(mongo: Mongo) -> AsyncIterator[Storage]:
     try:
         yield storage
     finally:
-        storage.close()
+        await storage.close()
 
 
 def _user(user: str, url: str) -> Mongo:

@@ -16,7 +16,7 @@ from shared.mongo.connection import Mongo
 from shared.mongo.storage import Storage
 from tests.builders import NOW, data
 from tests.collection_names import ACTIVITIES, LEADS
-from tests.harness import lead_id
+from tests.harness import lead_id, mongo_at
 from tests.model.rig import Accident, Rig
 
 _STEPS = 16
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.usefixtures("quiet"), pytest.mark.timeout(600)]
 
 @pytest.fixture
 def mongo(mongo: str) -> Mongo:
-    return Mongo(mongo)
+    return mongo_at(mongo)
 
 
 _databases = iter(range(10_000))

@@ -30,7 +30,7 @@ from shared.mongo.connection import Mongo
 from shared.mongo.storage import Storage
 from tests.builders import NOW, data, verdict
 from tests.collection_names import CAPTURES, COMMANDS, IDENTITIES, LEADS
-from tests.harness import Killed, Mortal
+from tests.harness import Killed, Mortal, mongo_at
 from tests.older import PEPPER, REGION, of_today, older_identity, store_of_before, take
 
 PHONE, OTHER = "(212) 555-0142", "(212) 555-0177"
@@ -47,7 +47,7 @@ def some(usual: int, *, of: int | Sequence[int]) -> list[object]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongo]:
     with LocalServers("embedded", tmp_path_factory.mktemp("servers"), kafka_bootstrap="nowhere:0") as local:
-        yield Mongo(local.servers.mongo_url)
+        yield mongo_at(local.servers.mongo_url)
 
 
 @asynccontextmanager
@@ -57,7 +57,7 @@ async def opened(server: Mongo, name: str) -> AsyncIterator[Storage]:
         yield storage
     finally:
         await storage.drop()
-        storage.close()
+        await storage.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 # Documents of other releases, and of any shape, come in on purpose.
 """What capture knows of the claims that it makes, whatever the database answers at that moment."""
 
-import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -28,12 +27,13 @@ from shared.mongo.names import CollectionName
 from shared.mongo.storage import Storage
 from tests.builders import NOW, capture, data, verdict
 from tests.collection_names import CAPTURES, COMMANDS, ERASURE_MARKERS, IDENTITIES, LEADS
+from tests.harness import mongo_at
 
 
 @pytest.fixture
 def mongo(tmp_path: Path) -> Iterator[Mongo]:
     with LocalServers("embedded", tmp_path, kafka_bootstrap="nowhere:0") as local:
-        yield Mongo(local.servers.mongo_url)
+        yield mongo_at(local.servers.mongo_url)
 
 
 async def test_a_capture_that_was_applied_to_a_lead_which_is_gone_does_not_stick(mongo: Mongo) -> None:
@@ -45,7 +45,7 @@ async def test_a_capture_that_was_applied_to_a_lead_which_is_gone_does_not_stick
     assert (await storage.read(CAPTURES, ["c"]))["c"]["leadId"] == lead["_id"]
     again = decide([one], await read_view(storage, [one], (), "salt"), NOW, "US")
     assert (again.redecided, again.inserts, again.sets) == ([], {}, {})
-    await asyncio.to_thread(storage.close)
+    await storage.close()
 
 
 class _Lagging:
@@ -72,7 +72,7 @@ async def test_a_claim_that_is_not_found_on_reading_back_is_nobodys_own(mongo: M
     lagging.lags = 0
     assert await _claim(lagging, claims)
     assert not await _claim(lagging, {"email:ana@example.com": "another's"})
-    await asyncio.to_thread(storage.close)
+    await storage.close()
 
 
 async def test_a_join_of_a_claim_that_was_released_meanwhile_is_decided_anew(mongo: Mongo) -> None:
@@ -81,7 +81,7 @@ async def test_a_join_of_a_claim_that_was_released_meanwhile_is_decided_anew(mon
     await storage.put(IDENTITIES, [{"_id": "pcn:held", "leadIds": ["another's"]}])
     assert await save(storage, CapturePlan(joins=[("pcn:held", "mine")]), "salt")
     assert (await storage.read(IDENTITIES, ["pcn:held"]))["pcn:held"]["leadIds"] == ["another's", "mine"]
-    await asyncio.to_thread(storage.close)
+    await storage.close()
 
 
 async def _erased_while_one_waits(storage: Storage, name: str) -> CapturePlan:
@@ -107,7 +107,7 @@ async def test_a_slow_process_does_not_bring_an_erased_lead_back_under_its_reser
     assert await save(storage, decide(again, await read_view(storage, again, (), "salt"), NOW, "US"), "salt")
     assert await storage.find(LEADS, {}) == []
     assert (await storage.read(CAPTURES, ["slow"]))["slow"]["erased"]
-    await asyncio.to_thread(storage.close)
+    await storage.close()
 
 
 async def test_what_a_killed_process_stored_after_an_erasure_goes_when_its_capture_comes_again(mongo: Mongo) -> None:
@@ -119,7 +119,7 @@ async def test_what_a_killed_process_stored_after_an_erasure_goes_when_its_captu
     assert await save(storage, decide(again, await read_view(storage, again, (), "salt"), NOW, "US"), "salt")
     assert await storage.find(LEADS, {}) == []
     assert (await storage.read(CAPTURES, ["killed"]))["killed"]["erased"]
-    await asyncio.to_thread(storage.close)
+    await storage.close()
 
 
 async def _taken(storage: Storage, one: Capture, counting: IdentityRules) -> CapturePlan:
@@ -145,7 +145,7 @@ async def test_two_processes_at_an_email_s_bound_leave_it_with_its_marks_and_its
     assert not {"First0", "Reyes"} & set(str(claim["names"]).split("'"))
     assert {lead["captureCount"] for lead in await storage.find(LEADS, {})} == {2, 1}
     assert await storage.count("leads") == 4
-    await asyncio.to_thread(storage.close)
+    await storage.close()
 
 
 async def test_an_erasure_forgets_the_marks_with_the_claim_and_knows_it_in_every_form(mongo: Mongo) -> None:
@@ -166,7 +166,7 @@ async def test_an_erasure_forgets_the_marks_with_the_claim_and_knows_it_in_every
     assert stones.keys() == set(identity.claims)
     again = await _taken(storage, Capture("late", "/forms", "late", NOW, typed, identity, one.older), IdentityRules())
     assert again.outcomes[0].lead is None
-    await asyncio.to_thread(storage.close)
+    await storage.close()
 
 
 async def test_an_erasure_of_before_the_upgrade_holds_for_a_late_capture_in_any_form(mongo: Mongo) -> None:
@@ -177,7 +177,7 @@ async def test_an_erasure_of_before_the_upgrade_holds_for_a_late_capture_in_any_
     late = Capture("late", "/forms", "late", NOW, typed, identity, older_claims(identity, typed, "US"))
     assert (await _taken(storage, late, IdentityRules())).outcomes[0].lead is None
     assert (await erased(storage, ["email:ana@b\u00fccher.example"], "salt")).keys() == {identity.email_claim}
-    await asyncio.to_thread(storage.close)
+    await storage.close()
 
 
 async def test_an_event_finds_by_any_form_of_an_email_the_lead_whose_claim_is_in_an_older_one(mongo: Mongo) -> None:
@@ -187,4 +187,4 @@ async def test_an_event_finds_by_any_form_of_an_email_the_lead_whose_claim_is_in
     assert await leads_by_email(storage, asked) == {"ana@b\u00fccher.example": "l"}
     await storage.put(IDENTITIES, [{"_id": "email:ana@b\u00fccher.example", "leadIds": ["today's"]}])
     assert await leads_by_email(storage, asked) == {"ana@b\u00fccher.example": "today's"}
-    await asyncio.to_thread(storage.close)
+    await storage.close()

@@ -107,7 +107,7 @@ async def test_a_lead_with_very_many_captures_and_activities_takes_a_bounded_mem
         assert await storage.count(ACTIVITIES) == await storage.count(IDENTITIES) == 0
         assert await storage.count(ERASURE_MARKERS) >= number
         assert (await storage.read(COMMANDS, ["command"]))["command"]["done"]
-        storage.close()
+        await storage.close()
     took = {"page": page, "timeline": timeline, "prediction": predicted, "erasure": erased}
     figure(f"a lead with {number:,} captures and activities: " + ", ".join(f"{n} {m:.1f} MiB" for n, m in took.items()))
     assert {name: size for name, size in took.items() if size > bound} == {}

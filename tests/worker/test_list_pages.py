@@ -87,7 +87,7 @@ async def test_thousands_of_one_name_and_one_millisecond_are_on_one_page_each_an
             assert storage.read_ < READ_A_PAGE, question
         found = await find_page(storage, Question(words=("smith", "zubrowska")), END, 50)
         assert ([one["id"] for one in found.leads], found.last) == ([leads[MANY // 2]["_id"]], None)
-        storage.close()
+        await storage.close()
 
 
 @pytest.mark.parametrize("plain", [False, True])

@@ -4,7 +4,6 @@ In each test a process is killed before each of its steps in turn, each time at 
 same lead come than any list of it holds; then the killed process's event comes again.
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from shared.mongo.connection import Mongo
 from shared.mongo.storage import Storage
 from tests.builders import data
 from tests.collection_names import CAPTURES, LEADS
-from tests.harness import capture_key, lead_id
+from tests.harness import capture_key, lead_id, mongo_at
 from tests.model.rig import Accident, Rig
 
 _AFTER = 100
@@ -30,7 +29,7 @@ pytestmark = [pytest.mark.usefixtures("quiet"), pytest.mark.timeout(600)]
 
 @pytest.fixture
 def mongo(mongo: str) -> Mongo:
-    return Mongo(mongo)
+    return mongo_at(mongo)
 
 
 async def _opened(mongo: Mongo) -> Rig:
@@ -183,4 +182,4 @@ async def test_a_slow_process_changes_no_row_that_is_said_to_be_applied(mongo: M
     open_ = {"applied": {"$ne": True}}
     assert not await storage.replace(CAPTURES, [(open_, {"_id": key, "leadId": "b", "applied": False})])
     assert (await storage.read(CAPTURES, [key]))[key] == {"_id": key, "leadId": "a", "applied": True}
-    await asyncio.to_thread(storage.close)
+    await storage.close()

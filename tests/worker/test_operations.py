@@ -67,7 +67,8 @@ class _Sales:
 async def test_a_leads_life_takes_no_more_operations_than_it_did(
     local: LocalServers, figure: Callable[[str], None]
 ) -> None:
-    mongo = CountedMongo(connections(Settings(), local.servers).mongo.url)
+    server = connections(Settings(), local.servers).mongo
+    mongo = CountedMongo(server.url, driver=server.driver)
     rig, counts = Rig(Storage(mongo, "operations")), dict[str, Counter[tuple[str, str]]]()
     await rig.open()
     try:

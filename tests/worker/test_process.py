@@ -154,4 +154,4 @@ async def test_work_on_rows_that_wait_does_not_hide_a_silent_consumer(local: Loc
                 pass
             assert part.done
         assert await service.stuck() == {"conversion": "no progress for 120 s"}
-        service.storage.close()
+        await service.storage.close()

@@ -58,7 +58,7 @@ async def explanation_of(
         explanations = explain_nurture(lead, *await store.read_nurture(storage, lead_id), system_clock(), policy)
         return consent_lines(lead, policy), explanations
     finally:
-        storage.close()
+        await storage.close()
 
 
 def _table(explanation: Explanation) -> Table:

@@ -127,7 +127,7 @@ async def run_simulation(settings: Settings, mongo: Mongo, new: RuleSet) -> Simu
         async for leads in storage.scan(LEADS, fields=sorted(trial.sections)):
             trial.add(leads)
     finally:
-        storage.close()
+        await storage.close()
     return trial.result()
 
 
@@ -136,7 +136,7 @@ async def _rescoring_status(mongo: Mongo, database: str) -> str:
     try:
         return rescoring_job.job_summary(await store.read_job(storage))
     finally:
-        storage.close()
+        await storage.close()
 
 
 def _say(text: str) -> None:
