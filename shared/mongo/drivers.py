@@ -10,6 +10,7 @@ from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient
+from pymongo.errors import OperationFailure
 
 from shared.settings import MongoDriver
 
@@ -29,3 +30,15 @@ async def close_client(client: Client) -> None:
         await client.close()
     else:
         await asyncio.to_thread(client.close)  # Motor's method blocks
+
+
+async def is_embedded(client: Client) -> bool:
+    """Return whether the server is the embedded database, or one that does not say what it is.
+
+    Raises the driver's errors of a server that is away.
+    """
+    try:
+        about = await client.admin.command("buildInfo")
+    except OperationFailure:
+        return True
+    return "secantusVersion" in about

@@ -31,12 +31,14 @@ from shared.domain.operations.server_rights import RoleDocument
 from shared.domain.stored.untyped import Document
 from shared.errors import Transient
 from shared.mongo.connection import Mongo
-from shared.mongo.drivers import close_client, open_client
+from shared.mongo.drivers import close_client, is_embedded, open_client
 from shared.mongo.names import AnyCollection, CollectionName, D
 
 _DUPLICATE_KEY, _FORBIDDEN = 11000, 13
-# The embedded database compares each document with the whole list: slices make 500 documents four times as fast.
-_VALUES_A_READ = 50
+# Most values of one `$in`. The embedded database compares each document with the whole list: there, slices make 500
+# documents four times as fast. MongoDB needs one round trip for each slice.
+_VALUES_A_READ, _VALUES_A_READ_EMBEDDED = 1_000, 50
+# MongoDB's first answer has 101 documents unless a query asks for more.
 _ROWS_A_PAGE = 1_000
 # The server's codes for a fault of this document or update. Any other error may pass later.
 _DOCUMENT_FAULTS = frozenset({2, 9, 14, 28, 40, 52, 55, 56, 57, 66, 121, 10334, 17419, 17420})
@@ -157,6 +159,7 @@ class Storage:
             read_concern=ReadConcern(self.read_concern),
             read_preference=ReadPreference.PRIMARY,
         )
+        self._values_a_read: int | None = None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -200,10 +203,20 @@ class Storage:
         self, collection: CollectionName[D], field: str, values: Iterable[str], *, fields: Sequence[str] | None = None
     ) -> list[D]:
         """Return the documents whose `field` has any of these values. An index must serve `field`."""
-        wanted = list(dict.fromkeys(values))
-        slices = [wanted[start : start + _VALUES_A_READ] for start in range(0, len(wanted), _VALUES_A_READ)]
+        slices = await self._slices(values)
         found = await asyncio.gather(*(self.find(collection, {field: {"$in": some}}, fields=fields) for some in slices))
         return [document for documents in found for document in documents]
+
+    async def _slices(self, values: Iterable[str]) -> list[list[str]]:
+        wanted = list(dict.fromkeys(values))
+        if len(wanted) <= _VALUES_A_READ_EMBEDDED:
+            return [wanted] if wanted else []
+        if self._values_a_read is None:
+            async with _sorted_errors():
+                embedded = await is_embedded(self._client)
+            self._values_a_read = _VALUES_A_READ_EMBEDDED if embedded else _VALUES_A_READ
+        size = self._values_a_read
+        return [wanted[start : start + size] for start in range(0, len(wanted), size)]
 
     async def find(
         self,
@@ -217,8 +230,8 @@ class Storage:
         """Return the documents that match `query`; `limit` 0: all. An index must serve `query`."""
         async with _sorted_errors():
             shown = dict.fromkeys(fields, 1) if fields else None
-            cursor = self._database[collection].find(query, shown, sort=list(sort) or None, limit=limit)
-            return list(await cursor.to_list(None))
+            found = self._database[collection].find(query, shown, sort=list(sort) or None, limit=limit)
+            return list(await found.batch_size(_ROWS_A_PAGE).to_list(None))
 
     async def insert_new(self, collection: CollectionName[D], documents: Sequence[D]) -> set[str]:
         """Insert documents; return the ids that existed before, which stay untouched."""
@@ -294,11 +307,10 @@ class Storage:
         self, collection: CollectionName[D], field: str, values: Iterable[str], *, fields: Sequence[str] | None = None
     ) -> AsyncIterator[list[D]]:
         """Yield the documents of `find_in` in pages: one value may have any number of documents."""
-        wanted, shown = list(dict.fromkeys(values)), dict.fromkeys(fields, 1) if fields else None
-        for start in range(0, len(wanted), _VALUES_A_READ):
-            query = {field: {"$in": wanted[start : start + _VALUES_A_READ]}}
+        shown = dict.fromkeys(fields, 1) if fields else None
+        for some in await self._slices(values):
             async with _sorted_errors():
-                cursor = self._database[collection].find(query, shown).batch_size(_ROWS_A_PAGE)
+                cursor = self._database[collection].find({field: {"$in": some}}, shown).batch_size(_ROWS_A_PAGE)
                 while documents := await cursor.to_list(_ROWS_A_PAGE):
                     yield documents
 

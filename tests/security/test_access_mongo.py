@@ -51,7 +51,7 @@ from tests.security.secured import (
 )
 
 _PLACE = CollectionName[Document]("a")
-_FREE = {"hello", "ping", "endSessions", "saslStart", "saslContinue", "killCursors"}
+_FREE = {"hello", "buildInfo", "ping", "endSessions", "saslStart", "saslContinue", "killCursors"}
 """What needs no right."""
 
 _SHARED = [Path(getfile(module)) for module in (commands, config_reports, leads, pending_store, erasure_markers)]

@@ -4,21 +4,26 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import get_args
+from unittest.mock import AsyncMock, Mock
 
 import bson
 import pytest
 from bson.datetime_ms import DatetimeMS
-from pymongo.errors import BulkWriteError
+from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
 
 from deploy.local import LocalServers
 from shared.domain.stored.untyped import Document
+from shared.mongo import storage as storage_module
 from shared.mongo.connection import Mongo
+from shared.mongo.drivers import close_client, is_embedded, open_client
 from shared.mongo.names import CollectionName
 from shared.mongo.storage import READING, Change, Storage, Unavailable
 from shared.settings import MongoDriver
 from tests.collection_names import LEADS
 from tests.harness import PYMONGO_DROPS_SOCKETS
+from tests.operations import CountedMongo
 
 COUNT = 100
 _ODD = CollectionName[Document]("odd")
@@ -119,6 +124,42 @@ def test_a_date_of_no_calendar_and_bytes_that_are_no_text_fail_no_page_of_others
 async def test_documents_are_counted_up_to_a_bound_and_a_bound_of_none_counts_none(storage: Storage) -> None:
     await storage.insert_new(LEADS, [{"_id": str(number)} for number in range(3)])
     assert [await storage.count_up_to("leads", {}, most) for most in (0, 2, 3, 9)] == [0, 2, 3, 3]
+
+
+async def test_small_and_large_slices_of_values_find_the_same(
+    local: LocalServers, driver: MongoDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [f"{number:04}" for number in range(COUNT + 20)]
+    commands = []
+    for embedded in (True, False):
+        monkeypatch.setattr(storage_module, "is_embedded", AsyncMock(return_value=embedded))
+        mongo = CountedMongo(local.servers.mongo_url, driver=driver)
+        async with opened(mongo) as storage:
+            await storage.insert_new(_ODD, [{"_id": id_} for id_ in ids[1:]])
+            pages = [one["_id"] async for page in storage.pages_in(_ODD, "_id", [*ids, *ids]) for one in page]
+            assert sorted(pages) == sorted(await storage.read(_ODD, [*ids, *ids])) == ids[1:]
+        commands.append(mongo.counter.commands)
+    small, large = commands
+    assert small == {("odd", "insert"): 1, ("odd", "find"): 2 * 3}
+    assert large == {("odd", "insert"): 1, ("odd", "find"): 2 * 1}
+
+
+async def test_the_embedded_database_is_known_by_what_it_says(tmp_path: Path, driver: MongoDriver) -> None:
+    with LocalServers("embedded", tmp_path, kafka_bootstrap="nowhere:0") as servers:
+        client = open_client(driver, servers.servers.mongo_url)
+        assert await is_embedded(client)
+        await close_client(client)
+
+
+async def test_a_server_that_does_not_say_what_it_is_counts_as_the_embedded_one() -> None:
+    client = Mock()
+    client.admin.command = AsyncMock(side_effect=OperationFailure("not authorized", 13))
+    assert await is_embedded(client)
+    client.admin.command = AsyncMock(return_value={"version": "8.2.11", "ok": 1})
+    assert not await is_embedded(client)
+    client.admin.command = AsyncMock(side_effect=AutoReconnect("away"))
+    with pytest.raises(AutoReconnect):
+        await is_embedded(client)
 
 
 async def test_each_call_of_a_server_that_is_away_is_unavailable_and_the_storage_still_closes(
