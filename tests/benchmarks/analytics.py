@@ -22,10 +22,9 @@ from motor.motor_asyncio import AsyncIOMotorClient
 
 from deploy.local import LocalServers
 from services.insights.rebuild import rebuild
-from services.insights.rollup_store import Watermark, count_leads
 from shared.clock import system_clock
-from shared.mongo.storage import Change, Storage
-from tests.benchmarks.stored_leads import UTC, lead_id, load
+from shared.mongo.storage import Storage
+from tests.benchmarks.stored_leads import UTC, load, touch
 from tests.collection_names import LEADS
 from tests.gateway import gateway_process, new_key
 from tests.harness import Bench, bench
@@ -52,16 +51,6 @@ async def rebuilt(on: Bench) -> None:
     began = time.monotonic()
     counted = [done async for done in rebuild(on.storage, UTC)]
     print(f"rebuilt the roll-ups of {counted[-1]:,} leads in {time.monotonic() - began:.0f} s", flush=True)
-
-
-async def touch(on: Bench, number: int) -> None:
-    """Let one lead count otherwise, as an event would."""
-    lead = lead_id(number)
-    await on.storage.change(LEADS, [Change(lead, {}, {"$set": {"score": random.randrange(101)}})])
-    now = system_clock()
-    await count_leads(on.storage, [lead], UTC, Watermark(now, now))
-    # A gateway looks for changes some times a second.
-    await asyncio.sleep(0.25)
 
 
 async def timed(rounds: int, ask: Callable[[], Awaitable[Any]], before: Callable[[], Awaitable[Any]]) -> list[float]:

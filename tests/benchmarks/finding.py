@@ -2,8 +2,8 @@
 
 `python -m tests.benchmarks.finding [--leads N] [--data DIR] [--rounds N]` loads N leads into the embedded database, or
 goes on with those that DIR has, and prints figures; nothing is asserted. Each question is asked over HTTP at a
-gateway process of its own, one request at a time. Beside its time stands the CPU that it took of the database's process
-and of the gateway's.
+gateway process of its own, one request at a time; figures each time after a lead has changed. Beside the times stands
+the CPU that a request took of the database's process and of the gateway's.
 
 Before that, some leads change and are counted: this prints the CPU of the database for each.
 """
@@ -16,6 +16,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,7 +27,7 @@ from services.insights.rollup_store import Watermark, count_leads
 from shared.clock import system_clock
 from shared.mongo.storage import Change, Storage
 from tests.benchmarks.cpu import cpu_seconds
-from tests.benchmarks.stored_leads import COMMON, RARE, UTC, lead_id, load
+from tests.benchmarks.stored_leads import COMMON, RARE, UTC, lead_id, load, touch
 from tests.collection_names import LEADS
 from tests.gateway import gateway_process, new_key
 from tests.harness import Bench, bench
@@ -59,6 +60,7 @@ _QUESTIONS = {
     },
 }
 Ask = Callable[[str], Awaitable[dict[str, object]]]
+Before = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +91,22 @@ async def changed(on: Bench, leads: int) -> float:
     return used * 1000 / min(leads, _CHANGED)
 
 
-async def measured(ask: Ask, path: str, rounds: int, pids: tuple[int, int]) -> Figure:
+async def measured(ask: Ask, path: str, rounds: int, pids: tuple[int, int], before: Before) -> Figure:
     """The figure of one question, which a first request has warmed up."""
     await ask(path)
-    before, times = [cpu_seconds(pid) for pid in pids], []
+    times, used = [], [0.0, 0.0]
     for _ in range(rounds):
-        began = time.perf_counter()
+        await before()
+        as_was, began = [cpu_seconds(pid) for pid in pids], time.perf_counter()
         await ask(path)
         times.append((time.perf_counter() - began) * 1000)
-    database, gateway = ((cpu_seconds(pid) - then) * 1000 / rounds for pid, then in zip(pids, before, strict=True))
+        used = [so_far + cpu_seconds(pid) - was for so_far, pid, was in zip(used, pids, as_was, strict=True)]
+    database, gateway = (seconds * 1000 / rounds for seconds in used)
     return Figure(sorted(times), database, gateway)
+
+
+async def nothing() -> None:
+    """No preparation."""
 
 
 async def deep(ask: Ask) -> str:
@@ -124,7 +132,8 @@ async def measure(on: Bench, rounds: int) -> None:
         print(f"{'ms':28} {'median':>9} {'p95':>9} {'database':>9} {'gateway':>9}", flush=True)
         for name, path in _QUESTIONS.items():
             further = await deep(ask) if "deep" in name else ""
-            figure = await measured(ask, path + further, rounds, (on.local.database.pid, process.pid))
+            before = partial(touch, on, 1) if "figures" in name else nothing
+            figure = await measured(ask, path + further, rounds, (on.local.database.pid, process.pid), before)
             print(f"{name:28} {figure}", flush=True)
 
 

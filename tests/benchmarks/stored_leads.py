@@ -1,5 +1,6 @@
 """Leads straight into the database, with the rows, words and buckets that the workers would have left."""
 
+import asyncio
 import random
 import time
 from collections import Counter
@@ -9,10 +10,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.insights.domain.rollup_changes import add_counts, rollup_row, words_row
+from services.insights.rollup_store import Watermark, count_leads
 from shared.clock import system_clock
 from shared.domain.ids import derive
 from shared.domain.rollups import bucket_id
 from shared.mongo import names
+from shared.mongo.storage import Change
 from tests.collection_names import LEAD_ROWS, LEAD_WORDS, LEADS, ROLLUPS
 from tests.harness import Bench
 
@@ -84,6 +87,15 @@ async def load(on: Bench, wanted: int) -> None:
 
 def _stamped(lead: Any, content: Mapping[str, Any]) -> dict[str, Any]:
     return {"_id": lead["_id"], "v": 0, "generation": 1, **content}
+
+
+async def touch(on: Bench, number: int) -> None:
+    """Let one lead count otherwise, as an event would, and wait until a gateway sees it."""
+    lead = lead_id(number)
+    await on.storage.change(LEADS, [Change(lead, {}, {"$set": {"score": random.randrange(101)}})])
+    now = system_clock()
+    await count_leads(on.storage, [lead], UTC, Watermark(now, now))
+    await asyncio.sleep(0.25)
 
 
 def _bucket(name: str, counted: Counter[str]) -> dict[str, Any]:
