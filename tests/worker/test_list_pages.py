@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from deploy.local import LocalServers
+from services.gateway.leads import page_queries
 from services.gateway.leads.domain.page_cursors import END
 from services.gateway.leads.page_queries import find_page
 from services.insights.domain.rollup_changes import rollup_row, words_row
@@ -104,6 +105,29 @@ async def test_pages_have_what_the_leads_themselves_say_whatever_is_asked(local:
             assert [one for page in pages for one in page] == wanted, question
             assert all(len(page) == most for page in pages[:-1]), question
             assert len(pages[-1]) == (len(wanted) - 1) % most + 1 if wanted else pages == [[]], question
+
+
+async def test_a_page_that_finds_little_ends_early_and_the_next_ones_go_on(
+    local: LocalServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the leads have each name, and two leads both: no name is rare."""
+    names, both = ("Moreno", "Reyes"), {301, 1_200}
+    leads = [_person(n, contact={"lastName": "Moreno Reyes" if n in both else names[n % 2]}) for n in range(1_500)]
+    question = Question(words=("moreno", "reyes"))
+    async with bench(local) as on:
+        await _store(on, leads)
+        assert await _pages(on.storage, question, 50) == [_ordered(leads[one] for one in both)]
+        monkeypatch.setattr(page_queries, "_SEEN_MAX", 200)
+        storage = _Counting(on.to.mongo, "test", timeout_ms=60_000)
+        await find_page(storage, question, END, 50)
+        assert storage.read_ < READ_A_PAGE
+        pages = await _pages(storage, question, 50)
+        assert [one for page in pages for one in page] == _ordered(leads[one] for one in both)
+        assert 2 < len(pages) < 9
+        assert await _pages(storage, Question(words=("reyes",)), 200) == await _pages(
+            on.storage, Question(words=("reyes",)), 200
+        )
+        await storage.close()
 
 
 async def test_a_page_ends_with_the_last_lead_and_one_more_begins_another(local: LocalServers) -> None:

@@ -20,6 +20,8 @@ from shared.mongo.storage import Storage
 
 _READ_MAX = 400
 """The most rows of one read."""
+_SEEN_MAX = 10_000
+"""The most rows that a page looks at: it ends then, full or not, and the next one goes on."""
 _BEGINNING = "0"
 """A key less than every key. The embedded database finds nothing above an empty one."""
 
@@ -38,7 +40,7 @@ _ROWS, _WORDS = CollectionName[_Found](LEAD_ROWS), CollectionName[_Found](LEAD_W
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Leads, and the key of the last one if more follow. `unreadable`: ids of leads that can't be shown as stored."""
+    """Leads, and the key after which more may follow. `unreadable`: ids of leads that can't be shown as stored."""
 
     leads: list[dict[str, JsonValue]]
     last: str | None
@@ -46,33 +48,38 @@ class Page:
 
 
 async def find_page(storage: Storage, question: Question, upper: str, most: int) -> Page:
-    """Return up to `most` leads that match the question and have a key below `upper`, newest first."""
-    rows = await _matching(storage, question, upper, most + 1)
+    """Return up to `most` leads that match the question and have a key below `upper`, newest first.
+
+    A page can have fewer, or none, although more follow: if most rows that it looked at don't match.
+    """
+    rows, reached = await _matching(storage, question, upper, most + 1)
+    rest = reached if reached > _BEGINNING else None
     leads = await storage.read(LEADS, [lead_id for lead_id, _ in rows[:most]])
     shown = {lead_id: _shown(leads[lead_id]) for lead_id, _ in rows[:most] if lead_id in leads}
     return Page(
         [one for one in shown.values() if one is not None],
-        rows[most - 1][1] if len(rows) > most else None,
+        rows[most - 1][1] if len(rows) > most else rest,
         [lead_id for lead_id, one in shown.items() if one is None],
     )
 
 
-async def _matching(storage: Storage, question: Question, upper: str, wanted: int) -> list[tuple[str, str]]:
-    """Return the ids and keys of at least `wanted` matching leads, if there are so many."""
+async def _matching(storage: Storage, question: Question, upper: str, wanted: int) -> tuple[list[tuple[str, str]], str]:
+    """Return the ids and keys of about `wanted` matching leads, and the key down to which they are complete."""
     terms = question.terms if question.filters or not question.words else ()
     ladders = [_Ladder(storage, _WORDS, "prefixes", one, upper) for one in question.prefixes]
     ladders += [_Ladder(storage, _ROWS, "terms", one, upper) for one in terms]
     found: list[tuple[str, str]] = []
     seen, part = 0, wanted
-    while upper > _BEGINNING and len(found) < wanted:
+    while upper > _BEGINNING and len(found) < wanted and seen < _SEEN_MAX:
         bounds = await asyncio.gather(*(one.bound(upper, part) for one in ladders))
         # The term that reaches down farthest is the rarest here.
         lower, rarest = min(zip(bounds, range(len(ladders)), strict=True))
         ladders, (rows, upper) = [ladders[rarest]], await ladders[rarest].read(lower, upper)
         seen += len(rows)
         found += await _fitting(storage, question, rows)
-        part = min(_READ_MAX // 2, (wanted - len(found)) * seen // max(len(found), 1) + 1)
-    return found
+        # As many as have the missing ones, at the rate so far, and some more.
+        part = min(_READ_MAX // 2, (wanted - len(found)) * seen * 5 // (4 * max(len(found), 1)) + 1)
+    return found, upper
 
 
 async def _fitting(storage: Storage, question: Question, rows: Sequence[_Found]) -> list[tuple[str, str]]:

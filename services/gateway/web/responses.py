@@ -59,7 +59,7 @@ class LeadWithActivities(Lead):
 
 
 class LeadPage(Model):
-    """Leads, newest first. `next_cursor` None: the end; `unreadable`: leads not shown."""
+    """Leads, newest first. Ask on until `next_cursor` is None. `unreadable`: leads not shown."""
 
     leads: tuple[Lead, ...]
     next_cursor: str | None

@@ -46,10 +46,16 @@ export class LeadList {
     this.#busy = true;
     this.error = null;
     try {
-      const { leads, nextCursor } = await this.#page(this.cursor);
       const known = new Set(this.leads.map((one) => one.id));
-      this.leads = [...this.leads, ...leads.filter((one) => !known.has(one.id))];
-      this.cursor = nextCursor;
+      /** @type {Lead[]} */
+      let fresh;
+      do {
+        // A search for what is rare can end a page before it has a lead.
+        const { leads, nextCursor } = await this.#page(this.cursor);
+        fresh = leads.filter((one) => !known.has(one.id));
+        this.leads = [...this.leads, ...fresh];
+        this.cursor = nextCursor;
+      } while (fresh.length === 0 && this.cursor !== null);
       this.loaded = true;
     } catch (error) {
       if (!isAborted(error)) this.error = error;
@@ -74,6 +80,7 @@ export class LeadList {
    * @param {string | null} nextCursor
    */
   #overlay(page, nextCursor) {
+    if (page.length === 0 && nextCursor !== null) return 0;
     const first = this.leads[0]?.id;
     const last = this.leads.findIndex((one) => one.id === page.at(-1)?.id);
     if (last >= 0 && nextCursor !== null) {
