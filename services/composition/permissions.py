@@ -45,7 +45,7 @@ _ACTIONS: Mapping[str, Mapping[str, str]] = {
     # `pantry indexes apply` rewrites claims of earlier releases. A claim of phone + company + name is a hash: only the
     # texts of leads and captures show its current form.
     SETUP: {
-        _ANY: "createIndex",
+        _ANY: "createIndex dropIndex",
         c.LEADS: "find",
         c.CAPTURES: "find update",
         c.IDENTITIES: "find insert update remove",

@@ -15,6 +15,8 @@ import structlog
 from schemas.outputs import RescoreRequested
 from schemas.topics import RESCORE
 from services.scoring import store
+from services.scoring.domain.decide import RuleSet, rule_set
+from shared.config import Reloading
 from shared.consuming.worker import Runtime
 from shared.domain.ids import derive
 from shared.domain.stored.lead_document import LeadDocument
@@ -86,12 +88,22 @@ class RescoreRequests:
 
 
 class AgedScores:
-    """Requests scores of leads whose score changes by time alone; `poller` runs it."""
+    """Requests scores of leads whose score changes by time alone; `poller` runs it.
 
-    def __init__(self, runtime: Runtime, worker: str) -> None:
-        self._runtime = runtime
+    It looks at the scores by this process's `rules`. All others are requested by `Rescoring`.
+    """
+
+    def __init__(self, runtime: Runtime, worker: str, rules: Reloading[RuleSet]) -> None:
+        self._runtime, self._rules = runtime, rules
         self._requests = RescoreRequests(runtime, worker, "activity_aged")
-        self.poller = DuePoller(runtime.storage, runtime.clock, LEADS, self.request_page, field=store.AGES_AT)
+        self.poller = DuePoller(
+            runtime.storage,
+            runtime.clock,
+            LEADS,
+            self.request_page,
+            lambda: store.scored_by(rule_set(rules.version)),
+            field=store.AGES_AT,
+        )
 
     async def request_page(self) -> int:
         """Request a page of due leads; return 0 if none is due.
@@ -102,6 +114,6 @@ class AgedScores:
             await asyncio.sleep(POLL_S)
             return PAGE
         now = self._runtime.clock()
-        due = await store.find_aged(self._runtime.storage, now, PAGE)
+        due = await store.find_aged(self._runtime.storage, rule_set(self._rules.version), now, PAGE)
         await self._requests.request_page(await store.postpone_aged(self._runtime.storage, due, now + _RETRY_AFTER))
         return len(due)

@@ -40,7 +40,7 @@ _log = structlog.get_logger()
 def build(runtime: Runtime) -> Worker:
     """Return the worker. Raises `ConfigError` when the rules file is invalid."""
     rules, published = Reloading(runtime.settings.rules_file, RuleSet, runtime.settings.zone), PublishedCache()
-    aged, rescoring = AgedScores(runtime, NAME), Rescoring(runtime, NAME, rules)
+    aged, rescoring = AgedScores(runtime, NAME, rules), Rescoring(runtime, NAME, rules)
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
         causes = {one.key: one for one in received if _matters(one, rules.current)}

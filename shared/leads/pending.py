@@ -56,7 +56,7 @@ class PendingProcessor:
 
     def __post_init__(self) -> None:
         clock = self.processor.clock
-        self.poller = DuePoller(self.storage, clock, PENDING_EVENTS, self.look, self.store.query)
+        self.poller = DuePoller(self.storage, clock, PENDING_EVENTS, self.look, lambda: self.store.query)
         self.watch = StatusWatch(self.storage, clock, self.store.patience)
 
     async def run(self, stopping: asyncio.Event) -> None:

@@ -54,7 +54,7 @@ async def acquire_lease(  # noqa: PLR0913 - what, when, for how long
 class DuePoller:
     """Calls `take` until it returns 0, then sleeps until the next row of `collection` is due.
 
-    `field` is the rows' time; `query` selects some rows. An index must serve both.
+    `field` is the rows' time; `query` returns what selects some rows now. An index must serve both.
     """
 
     def __init__(  # noqa: PLR0913 - which rows, and what to do with them
@@ -63,11 +63,11 @@ class DuePoller:
         clock: Clock,
         collection: AnyCollection,
         take: Callable[[], Awaitable[int]],
-        query: Mapping[str, object] | None = None,
+        query: Callable[[], Mapping[str, object]] = dict,
         field: str = "wakeAt",
     ) -> None:
         self._storage, self._clock, self._collection, self._field = storage, clock, collection, field
-        self.take, self._query = take, query or {}
+        self.take, self._query = take, query
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -83,7 +83,7 @@ class DuePoller:
 
     async def _sleep(self, stopping: asyncio.Event) -> None:
         now = self._clock()
-        soon = {**self._query, self._field: {"$lte": now + timedelta(seconds=_LONGEST_SLEEP_S)}}
+        soon = {**self._query(), self._field: {"$lte": now + timedelta(seconds=_LONGEST_SLEEP_S)}}
         due = await self._storage.earliest(self._collection, self._field, soon)
         seconds = (due - now).total_seconds() if due else _LONGEST_SLEEP_S
         waits = [asyncio.ensure_future(event.wait()) for event in (self._woken, stopping)]

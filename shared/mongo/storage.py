@@ -35,6 +35,8 @@ from shared.mongo.drivers import close_client, is_embedded, open_client
 from shared.mongo.names import AnyCollection, CollectionName, D
 
 _DUPLICATE_KEY, _FORBIDDEN = 11000, 13
+# No such collection, no such index.
+_NO_SUCH_INDEX = frozenset({26, 27})
 # Most values of one `$in`. The embedded database compares each document with the whole list: there, slices make 500
 # documents four times as fast. MongoDB needs one round trip for each slice.
 _VALUES_A_READ, _VALUES_A_READ_EMBEDDED = 1_000, 50
@@ -371,6 +373,15 @@ class Storage:
         more: Any = {"expireAfterSeconds": 0} if expires else {}
         async with _sorted_errors():
             return str(await self._database[collection].create_index(list(keys), sparse=sparse, **more))
+
+    async def drop_index(self, collection: str, keys: Sequence[tuple[str, int]]) -> None:
+        """Delete the index with these keys, if it is there."""
+        async with _sorted_errors():
+            try:
+                await self._database[collection].drop_index(list(keys))
+            except OperationFailure as error:
+                if error.code not in _NO_SUCH_INDEX:
+                    raise
 
     async def set_role(self, role: RoleDocument) -> None:
         """Create the role of this `createRole`, or replace the privileges of an existing one."""

@@ -98,7 +98,7 @@ def test_who_prepares_the_servers_may_rewrite_claims_and_change_no_lead_and_no_o
     assert written == [SUSPECTED.name]
     assert Operation.READ not in {one.operation for one in acls(SETUP)}
     assert mongo_actions(SETUP) == {
-        "": ("createIndex",),
+        "": ("createIndex", "dropIndex"),
         names.LEADS: ("find",),
         names.CAPTURES: ("find", "update"),
         names.IDENTITIES: ("find", "insert", "update", "remove"),
@@ -113,7 +113,7 @@ def test_every_right_is_for_a_topic_group_or_collection_that_there_is() -> None:
         assert {one.user for one in rights} == {user_of(process)}
         assert {one.name for one in rights if one.resource is Resource.TOPIC} <= TOPICS.keys()
         assert {one.name for one in rights if one.resource is Resource.GROUP} <= {f"pantry.{one}" for one in TOPICS_OF}
-        for_all = {"createIndex"} if process == SETUP else set()
+        for_all = {"createIndex", "dropIndex"} if process == SETUP else set()
         assert set(mongo_actions(process).get("", ())) == for_all
         assert mongo_actions(process).keys() - {""} <= named
         assert {action for all_ in mongo_actions(process).values() for action in all_} <= ACTIONS | for_all

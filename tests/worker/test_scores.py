@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
 from structlog.testing import capture_logs
 
 from deploy.local import LocalServers
@@ -231,15 +232,15 @@ async def test_what_was_taken_and_never_asked_for_is_asked_for_again_under_the_s
     local: LocalServers, file: Path
 ) -> None:
     async with bench(local) as on, _idle(on) as service:
-        now = _now()
+        now, rules = _now(), Reloading(file, RuleSet)
         await _plant(on, [_scored(_active(0, now - WINDOW), file, now - SECOND)])
-        killed = AgedScores(Runtime(on.settings, service.storage, Killed(), lambda: now), "scoring")
+        killed = AgedScores(Runtime(on.settings, service.storage, Killed(), lambda: now), "scoring", rules)
         with pytest.raises(ConnectionError):
             await killed.request_page()
-        asked = [await AgedScores(_runtime(on, service, now + 10 * SECOND), "scoring").request_page()]
+        asked = [await AgedScores(_runtime(on, service, now + 10 * SECOND), "scoring", rules).request_page()]
         assert (asked, await on.records(RESCORE)) == ([0], [])
         asked += [
-            await AgedScores(_runtime(on, service, now + after * SECOND), "scoring").request_page()
+            await AgedScores(_runtime(on, service, now + after * SECOND), "scoring", rules).request_page()
             for after in (31, 62)
         ]
         requests = await on.records(RESCORE)
@@ -372,3 +373,14 @@ async def test_simulating_rules_tells_what_they_would_change_and_changes_nothing
     assert [(one.value, one.rise, one.fall) for one in found.crossings if one.rise] == [(70.0, 4, 0)]
     assert (found.never, found.errors) == (("fax",), {})
     assert sum(one.after for one in found.owners) == 254
+
+
+async def test_one_index_takes_the_place_of_the_two_of_an_earlier_release(local: LocalServers) -> None:
+    async with bench(local) as on:
+        for field in ("scoring.agesAt", "scoring.ruleSet"):
+            await on.storage.create_index(LEADS, [(field, 1)], sparse=True)
+        for _ in range(2):
+            await store.create_indexes(on.storage)
+        with MongoClient[dict[str, Any]](on.to.mongo.url) as client:
+            names = client[on.settings.mongo_database][LEADS].index_information().keys()
+    assert set(names) == {"_id_", "scoring.ruleSet_1_scoring.agesAt_1"}
