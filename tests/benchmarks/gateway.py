@@ -1,9 +1,8 @@
 """Requests a second through the gateway, beside the same framework's empty endpoint on this machine in the same run.
 
-`python -m tests.benchmarks.gateway [--backend embedded|apache] [--rounds N] [requests]` prints figures; nothing is
-asserted. Both run as processes of their own, in turn, and the table has their medians. The first load is as many
-requests as fifty connections can send. The second has half that rate at an even pace: p50 and p99 are of it. The CPU is
-of the process under the first load. The client has the second core, and limits the empty endpoint.
+Both run as processes of their own, in turn. The first load is as many requests as fifty connections can send. The
+second has half that rate at an even pace: p50 and p99 are of it. The CPU is of the process under the first load. The
+client has the second core, and limits the empty endpoint.
 """
 
 import argparse
@@ -15,10 +14,8 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 import aiohttp
 from fastapi import FastAPI
@@ -28,11 +25,13 @@ from deploy.local import LocalServers
 from deploy.local.child_process import free_port
 from shared.http.health import HttpServer
 from tests.benchmarks.cpu import cpu_seconds
+from tests.benchmarks.table import Row, compared
 from tests.builders import data
 from tests.gateway import gateway_process, new_key
 from tests.harness import bench, until
 
 _CONNECTIONS = 50
+SECTION = "Gateway: requests of 50 connections, and their answers at half that rate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +95,6 @@ async def measured(pid: int, url: str, key: str, count: int) -> Figure:
     return Figure(rate, used, seconds[len(seconds) // 2], seconds[int(len(seconds) * 0.99)])
 
 
-def middle(figures: Sequence[Figure]) -> Figure:
-    """The median of each figure."""
-    return Figure(*(median(getattr(one, field.name) for one in figures) for field in fields(Figure)))
-
-
 def empty() -> FastAPI:
     """The least endpoint of the framework."""
     app = FastAPI()
@@ -133,8 +127,8 @@ async def _listens(port: int) -> bool:
         return one.connect_ex(("127.0.0.1", port)) == 0
 
 
-async def main(backend: str, rounds: int, count: int) -> None:
-    """Run and print."""
+async def measure(backend: str, rounds: int, count: int) -> list[Row]:
+    """Measure both in turn."""
     base, figures = [], []
     with tempfile.TemporaryDirectory() as directory, LocalServers(backend, Path(directory)) as local:
         async with bench(local) as on:
@@ -143,28 +137,26 @@ async def main(backend: str, rounds: int, count: int) -> None:
                 for _ in range(rounds):
                     base.append(await measured(pid, empty_url, key, count))
                     figures.append(await measured(process.pid, f"{url}/v1/leads", key, count))
-        print(f"broker {local.servers.broker}, database {local.servers.database}, {rounds} times {count} requests")
-    least = middle(base)
-    for name, one in (("empty endpoint", least), ("POST /v1/leads", middle(figures))):
-        print(
-            f"{name:<16}{one.rate:7.0f} requests/s   ratio {one.rate / least.rate:.2f}   CPU {one.cpu * 1e6:5.0f} µs"
-            f"   at half load p50 {one.p50 * 1000:5.1f} ms, p99 {one.p99 * 1000:5.1f} ms"
-        )
+    least, ours = _row("the framework's empty endpoint", base), _row("POST /v1/leads", figures)
+    return [least, compared(ours, least, "it ÷ empty")]
 
 
-def arguments() -> Any:
-    """What the command line says."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--backend", default="embedded")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("requests", type=int, nargs="?", default=2_000)
-    return parser.parse_args()
+def _row(what: str, figures: Sequence[Figure]) -> Row:
+    return Row(
+        SECTION,
+        what,
+        [one.rate for one in figures],
+        [one.cpu * 1e6 for one in figures],
+        times={"p50": [one.p50 * 1e3 for one in figures], "p99": [one.p99 * 1e3 for one in figures]},
+    )
+
+
+def gateway_rows(backend: str, rounds: int, count: int) -> list[Row]:
+    """The rows of the table."""
+    return asyncio.run(measure(backend, rounds, count))
 
 
 if __name__ == "__main__":
-    given = arguments()
-    if given.serve:
-        asyncio.run(HttpServer(empty(), "127.0.0.1", given.serve).serve())
-    else:
-        asyncio.run(main(given.backend, given.rounds, given.requests))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--serve", type=int, required=True)
+    asyncio.run(HttpServer(empty(), "127.0.0.1", parser.parse_args().serve).serve())

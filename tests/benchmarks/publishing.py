@@ -1,0 +1,53 @@
+"""The pages' figures: written from the results of a run, which lie beside them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from schemas.export import with_block
+from tests.benchmarks.plots import plots
+from tests.benchmarks.table import Row, from_json, markdown, to_json
+
+HERE = Path(__file__).parent
+PUBLISHED = HERE / "published"
+RESULTS = PUBLISHED / "results.json"
+_README = HERE.parents[1] / "README.md"
+_BEGIN = "<!-- figures: written by `python -m tests.benchmarks --publish` -->\n"
+_END = "<!-- end of figures -->\n"
+
+
+def about_text(about: Mapping[str, str]) -> str:
+    """Return where figures come from, as a sentence for each part."""
+    return "".join(f"- {name}: {value}\n" for name, value in about.items())
+
+
+def write(rows: Sequence[Row], about: Mapping[str, str], folder: Path) -> None:
+    """Write results and plots into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(to_json(rows, about))
+    (folder / "results.txt").write_text(f"{about_text(about)}\n{markdown(rows)}")
+    for name, drawn in plots(rows).items():
+        (folder / name).write_bytes(drawn)
+
+
+def pages() -> dict[Path, str]:
+    """Return the pages as the published results make them."""
+    rows, about = from_json(RESULTS.read_text())
+    pictures = "".join(f"![{file.stem}](published/{file.name})\n\n" for file in sorted(PUBLISHED.glob("*.svg")))
+    whole = f"\n{about_text(about)}\n{markdown(rows)}\n{pictures}"
+    first = rows[0].section
+    short = markdown(row for row in rows if row.section == first)
+    where = f"\nCommit {about['commit']}, {about['date']}; {about['machine']}; {about['servers']}.\n\n"
+    return {
+        HERE / "README.md": with_block(HERE / "README.md", _BEGIN, whole, _END),
+        _README: with_block(_README, _BEGIN, f"{where}{short}", _END),
+    }
+
+
+def publish(rows: Sequence[Row], about: Mapping[str, str]) -> None:
+    """Make these results the published ones, and rewrite the pages."""
+    for file in PUBLISHED.glob("*"):
+        file.unlink()
+    write(rows, about, PUBLISHED)
+    (PUBLISHED / "results.txt").unlink()
+    for page, text in pages().items():
+        page.write_text(text)
