@@ -1,11 +1,15 @@
 """Pages of the list on a real database: all that match, in order, once, at a cost that no number of leads raises."""
 
+import json
 import random
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
+from pymongo.database import Database
 
 from deploy.local import LocalServers
 from services.gateway.leads import page_queries
@@ -45,13 +49,15 @@ async def _store(on: Bench, leads: Sequence[Any], *, plain: bool = False) -> Non
 
 
 class _Counting(Storage):
-    """Counts the documents that it reads."""
+    """Counts the documents that it reads, and keeps the queries."""
 
     read_ = 0
+    asked: list[tuple[str, Mapping[str, object]]]
 
-    async def find(self, *args: Any, **options: Any) -> list[Any]:
-        found = await super().find(*args, **options)
+    async def find(self, collection: Any, query: Any, **options: Any) -> list[Any]:
+        found = await super().find(collection, query, **options)
         self.read_ += len(found)
+        self.asked = [*getattr(self, "asked", ()), (str(collection), query)]
         return found
 
 
@@ -105,6 +111,28 @@ async def test_pages_have_what_the_leads_themselves_say_whatever_is_asked(local:
             assert [one for page in pages for one in page] == wanted, question
             assert all(len(page) == most for page in pages[:-1]), question
             assert len(pages[-1]) == (len(wanted) - 1) % most + 1 if wanted else pages == [[]], question
+
+
+async def test_an_index_serves_every_read_of_a_page(local: LocalServers) -> None:
+    async with bench(local) as on:
+        await _store(on, [_person(number, assignedTo="kim", score=80) for number in range(40)])
+        storage = _Counting(on.to.mongo, "test")
+        for question in _questions(random.Random(1), 60):
+            await find_page(storage, question, END, 7)
+        await storage.close()
+        asked = {(name, *query): (name, query) for name, query in storage.asked}
+        assert {name for name, *_ in asked} == {LEAD_ROWS, LEAD_WORDS, LEADS}
+        client: MongoClient[dict[str, Any]] = MongoClient(on.to.mongo.url)
+        with client:
+            plans = {key: _stages(client["test"], *one) for key, one in asked.items()}
+        assert {key: stages for key, stages in plans.items() if not stages & {"IXSCAN", "IDHACK"}} == {}
+        assert {key: stages for key, stages in plans.items() if "COLLSCAN" in stages} == {}
+
+
+def _stages(database: Database[dict[str, Any]], collection: str, query: Mapping[str, object]) -> set[str]:
+    """The stages of the plan by which the database carries out a query."""
+    plan = database.command("explain", {"find": collection, "filter": query})["queryPlanner"]["winningPlan"]
+    return set(re.findall(r'"stage": "(\w+)"', json.dumps(plan, default=str)))
 
 
 async def test_a_page_that_finds_little_ends_early_and_the_next_ones_go_on(
