@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from motor.motor_asyncio import AsyncIOMotorClient
 from pydantic_core import from_json, to_json
 from pymongo import InsertOne, UpdateOne
 
 from schemas.base import CloudEvent
 from schemas.topics import TOPICS
+from shared.mongo.drivers import open_client
+from shared.settings import Settings
 from tests.benchmarks.recording import Plan, Read, Step, Write
 
 _BATCH = 500
@@ -93,7 +94,8 @@ def folded(writes: Iterable[Write]) -> dict[str, list[Write]]:
 async def run(worker: str, topics: Sequence[str], steps: Plan, *, reads: bool) -> None:
     """Consume until the process is killed."""
     bootstrap = os.environ["PANTRY_KAFKA_BOOTSTRAP"]
-    client: Any = AsyncIOMotorClient(os.environ["PANTRY_MONGO_URL"])
+    # The same driver as ours, by the same setting.
+    client = open_client(Settings().mongo_driver, os.environ["PANTRY_MONGO_URL"])
     loop = Loop(client[os.environ["PANTRY_MONGO_DATABASE"]], steps[worker], reads=reads)
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=2, max_batch_size=256 * 1024)
     await producer.start()

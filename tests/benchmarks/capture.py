@@ -4,8 +4,10 @@ import asyncio
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
-from tests.benchmarks.contenders import bare_loop, ours, ours_in_one, peer, peers
+from shared.settings import MongoDriver
+from tests.benchmarks.contenders import bare_loop, ours, ours_in_one, peer, peers, with_driver
 from tests.benchmarks.load import Load, records
 from tests.benchmarks.race import Arena, Task, in_turn, row_of
 from tests.benchmarks.recording import CAPTURE, HOPS, Hop, outputs_of, record
@@ -38,6 +40,21 @@ def capture_rows(arena: Arena, count: int, rounds: int, *, with_peers: bool) -> 
 def _beside(row: Row, ours_: Row) -> Row:
     of = "ours ÷ it" if row.what.startswith("bare loop") else "it ÷ ours"
     return compared(row, ours_, of, WANTED[row.what])
+
+
+def driver_rows(arena: Arena, count: int, rounds: int) -> list[Row]:
+    """Compare the drivers of MongoDB, in our worker and in the bare loop."""
+    section = f"Drivers of MongoDB: {count:,} captures"
+    task, plan = _prepared(arena, count, [CAPTURE])
+    programs = [ours([CAPTURE]), bare_loop([CAPTURE], plan, reads=True)]
+    contenders = [with_driver(one, driver) for one in programs for driver in get_args(MongoDriver)]
+    found = in_turn(arena, contenders, task, rounds)
+    rows = [row_of(section, name, [one[0] for one in figures]) for name, figures in found.items()]
+    half = len(rows) // len(programs)
+    return [
+        row if row is first else compared(row, first, "it ÷ first")
+        for first, row in ((rows[place - place % half], row) for place, row in enumerate(rows))
+    ]
 
 
 def hop_rows(arena: Arena, count: int, rounds: int) -> list[Row]:

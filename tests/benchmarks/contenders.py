@@ -5,8 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deploy.local.child_process import _die_with_parent
@@ -22,12 +22,13 @@ only after a session's time."""
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A program for each of some hops. `ends` says that it stops by SIGTERM; others are killed."""
+    """A program for each of some hops, with settings. `ends` says that it stops by SIGTERM; others are killed."""
 
     name: str
     hops: tuple[Hop, ...]
     commands: tuple[tuple[str, ...], ...]
     ends: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def start(self, on: Bench, place: int, group: str, log: Path) -> subprocess.Popen[bytes]:
         """Start the program of one hop on these servers."""
@@ -35,6 +36,7 @@ class Contender:
             **on.environment,
             "PANTRY_SESSION_TIMEOUT_MS": str(self._session_ms(on)),
             "BENCHMARK_GROUP": group,
+            **self.settings,
         }
         with log.open("ab") as file:
             return subprocess.Popen(
@@ -69,6 +71,12 @@ def bare_loop(hops: Sequence[Hop], plan: Path, *, reads: bool = False) -> Conten
         (*_LOOP, hop.worker, *(one.name for one in hop.inputs), "--plan", str(plan), *more) for hop in hops
     )
     return Contender("bare loop with the same reads" if reads else "bare loop", tuple(hops), commands)
+
+
+def with_driver(contender: Contender, driver: str) -> Contender:
+    """The same program with another driver of MongoDB."""
+    settings = {**contender.settings, "PANTRY_MONGO_DRIVER": driver}
+    return replace(contender, name=f"{contender.name}, {driver}", settings=settings)
 
 
 def peer(program: Path) -> Contender:

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SECTIONS = ("capture", "peers", "hops", "stored", "latency", "gateway", "handling", "demo")
+USUAL = ("capture", "peers", "drivers", "hops", "stored", "latency", "gateway", "handling", "demo")
+SECTIONS = (*USUAL, "finding")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """The sections, their servers and sizes. `publish`: write the results into the pages too."""
 
-    only: tuple[str, ...] = SECTIONS
+    only: tuple[str, ...] = USUAL
     backend: str = "embedded"
     rounds: int = 5
     captures: int = 3_000
@@ -37,7 +38,7 @@ def options(words: Sequence[str] | None = None) -> Options:
     """Return what the command line says. Ends the process with status 2 for a mistake in it."""
     usual = Options()
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Measure, and print one table.")
-    parser.add_argument("--only", help=f"sections, of {','.join(SECTIONS)}; default: all")
+    parser.add_argument("--only", help=f"sections, of {','.join(SECTIONS)}; default: all but finding")
     parser.add_argument("--backend", choices=("embedded", "apache"), default=usual.backend, help="the broker")
     parser.add_argument("--rounds", type=int, help=f"of each program in turn; default: {usual.rounds}")
     parser.add_argument("--captures", type=int, help=f"of a round; default: {usual.captures:,}")
@@ -48,7 +49,7 @@ def options(words: Sequence[str] | None = None) -> Options:
     )
     parser.add_argument("--publish", action="store_true", help="write the results into tests/benchmarks and README.md")
     given = parser.parse_args(words)
-    sections = tuple(given.only.split(",")) if given.only else SECTIONS
+    sections = tuple(given.only.split(",")) if given.only else USUAL
     if unknown := set(sections) - set(SECTIONS):
         parser.error(f"there is no section {', '.join(sorted(unknown))}")
     sizes: dict[str, Any] = dict(_QUICK if given.quick else {})

@@ -1,8 +1,10 @@
 """The cost of a capture at different numbers of stored leads."""
 
 import asyncio
+import shutil
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from services.capture.domain.decide import decide
@@ -30,20 +32,31 @@ def stored_rows(arena: Arena, levels: Sequence[int], count: int, rounds: int) ->
     for level in levels:
         seconds = asyncio.run(_load(arena, level))
         print(f"  stored {level:,} leads in {seconds:.0f} s", flush=True)
+    tasks = {level: _task(level, count) for level in levels}
     for number in range(rounds):
-        for level in levels:
-            warm = Load(300, first=_WARM_FIRST + number * 1_000, name=f"warm-{number}", stored=level)
-            load = Load(count, first=level + number * count, name=f"load-{number}", stored=level)
-            task = Task(records_of(warm), records_of(load), [(warm.count, load.count)])
-            found[level] += asyncio.run(run(arena, ours([CAPTURE]), task, arena.folder / f"stored-{level}"))
+        for level, task in tasks.items():
+            # Each run begins with so many leads, not with those of the run before too.
+            copy = shutil.copytree(_folder(arena, level), arena.folder / "copy")
+            found[level] += asyncio.run(run(arena, ours([CAPTURE]), task, copy))
+            shutil.rmtree(copy)
             print(f"  round {number + 1}/{rounds}: at {level:,}", flush=True)
     rows = [row_of(section, f"{level:,}", figures) for level, figures in found.items()]
     return [rows[0], *(compared(row, rows[0], f"it ÷ {levels[0]:,}") for row in rows[1:])]
 
 
+def _task(level: int, count: int) -> Task:
+    warm = Load(300, first=_WARM_FIRST, name="warm", stored=level)
+    load = Load(count, first=level, stored=level)
+    return Task(records_of(warm), records_of(load), [(warm.count, load.count)], level + warm.persons + load.persons)
+
+
+def _folder(arena: Arena, level: int) -> Path:
+    return arena.folder / f"stored-{level}"
+
+
 async def _load(arena: Arena, level: int) -> float:
     """Store so many leads as the worker would have; return the seconds that it took."""
-    async with arena.servers(arena.folder / f"stored-{level}") as (on, _, _):
+    async with arena.servers(_folder(arena, level)) as (on, _, _):
         began = time.monotonic()
         for plan in _plans(level):
             await _store(on, plan)
