@@ -57,12 +57,13 @@ def older_claims(identity: Identity, lead: Mapping[str, object], region: str) ->
         email = text_of(part_of(lead, "contact"), "email")
         found |= {f"email:{form}": identity.email_claim for form in older_emails(email)}
     if identity.person_claim:
-        before = _person(lead, region)
+        before = _person(lead, region, identity.phone)
         found |= {before: identity.person_claim} if before and before != identity.person_claim else {}
     return found
 
 
-def _person(lead: Mapping[str, object], region: str) -> str | None:
+def _person(lead: Mapping[str, object], region: str, today: str | None) -> str | None:
+    """Return the older claim of phone + company + name; None if it is today's. `today`: the phone in today's form."""
     contact, company = part_of(lead, "contact"), part_of(lead, "company")
     texts = (text_of(company, "name"), text_of(contact, "firstName"), text_of(contact, "lastName"))
     phone = text_of(contact, "phone") or ""
@@ -70,7 +71,7 @@ def _person(lead: Mapping[str, object], region: str) -> str | None:
         return None
     names = (_company(texts[0]), _name(texts[1]), _name(texts[2]))
     complete = (names[0], names[1], names[2]) if names[0] and names[1] and names[2] else None
-    return Identity(None, _phone(phone, region), complete).person_claim
+    return Identity(None, _phone(phone, region) if _other_phone(phone) else today, complete).person_claim
 
 
 def _may_differ(phone: str, *names: str | None) -> bool:
