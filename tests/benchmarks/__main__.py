@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -49,34 +50,47 @@ def _finding(folder: Path) -> list[Row]:
     return []
 
 
-def measure(given: Options, console: Console) -> list[Row]:
-    """Measure all that is wanted."""
+def measure(given: Options, console: Console, done: Callable[[Sequence[Row]], None]) -> list[str]:
+    """Measure all that is wanted, and tell the rows after each section; return the sections that failed."""
     rows: list[Row] = []
+    failed: list[str] = []
     with tempfile.TemporaryDirectory() as folder, Arena(given.backend, Path(folder)) as arena:
         for name, part in parts(given, arena).items():
             began = time.monotonic()
             console.print(f"{name}…")
-            rows += part()
+            try:
+                rows += part()
+            except Exception:  # noqa: BLE001 - the other sections take minutes, and are worth having
+                console.print_exception()
+                failed.append(name)
             console.print(f"{name} took {time.monotonic() - began:.0f} s")
-    return rows
+            done(rows)
+    return failed
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Run and print."""
+def main(words: Sequence[str] | None = None) -> int:
+    """Run and print; return the exit status."""
     given = options(words)
     configure(Settings(log_level="error"))
     logging.disable(logging.ERROR)  # the Kafka client's, while the broker prepares itself
     console = Console(width=_WIDTH)
-    known = about(given.backend)
-    rows = measure(given, console)
+    known, rows = about(given.backend), list[Row]()
+    folder = given.out or Path(tempfile.mkdtemp(prefix="benchmarks-"))
+
+    def done(so_far: Sequence[Row]) -> None:
+        rows[:] = so_far
+        publishing.write(rows, known, folder)
+
+    failed = measure(given, console, done)
     console.print(rich_table(rows, "Medians of all rounds"))
     console.print(publishing.about_text(known), markup=False, highlight=False)
-    folder = given.out or Path(tempfile.mkdtemp(prefix="benchmarks-"))
-    publishing.write(rows, known, folder)
     console.print(f"results and plots: {folder}", soft_wrap=True)
-    if given.publish:
+    if failed:
+        console.print(f"[red]failed: {', '.join(failed)}[/]")
+    elif given.publish:
         publishing.publish(rows, known)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,5 +1,9 @@
-"""The pages' figures: written from the results of a run, which lie beside them."""
+"""The pages' figures: written from the results of a run, which lie beside them.
 
+`python -m tests.benchmarks.publishing RESULTS.JSON` publishes a run that was made before.
+"""
+
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -51,3 +55,7 @@ def publish(rows: Sequence[Row], about: Mapping[str, str]) -> None:
     (PUBLISHED / "results.txt").unlink()
     for page, text in pages().items():
         page.write_text(text)
+
+
+if __name__ == "__main__":
+    publish(*from_json(Path(sys.argv[1]).read_text()))

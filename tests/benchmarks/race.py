@@ -5,12 +5,11 @@ program goes on: so none waits for captures, and no start is measured. It is don
 """
 
 import asyncio
-import os
 import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -29,7 +28,7 @@ from tests.collection_names import LEADS
 from tests.harness import Bench, bench, empty, until
 
 _LOOK_MS = 20
-_DEADLINE_S = 300.0
+_DEADLINE_S, _PATIENCE_S = 300.0, 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,32 +85,38 @@ class Arena:
 
 
 async def run(arena: Arena, contender: Contender, task: Task, data: Path | None = None) -> list[Figure]:
-    """Measure one run: a figure for each hop."""
-    async with arena.servers(data) as (on, database, broker), _watching(on, contender) as seen:
-        log = arena.folder / "programs.log"
+    """Measure one run: a figure for each hop. Raises `RuntimeError` if a program ends, or stores other leads."""
+    log = arena.folder / "programs.log"
+    async with arena.servers(data) as (on, *servers), _watching(on, contender) as seen:
         groups = [f"benchmark.{time.monotonic_ns()}.{place}" for place in range(len(contender.hops))]
-        programs = [contender.start(on, place, group, log) for place, group in enumerate(groups)]
+        programs = [
+            _Program(contender, contender.start(on, place, group, log), look, log)
+            for place, (group, look) in enumerate(zip(groups, seen, strict=True))
+        ]
         try:
             await _publish(on, task.warmup)
-            for program, look, (before, _) in zip(programs, seen, task.outputs, strict=True):
-                await _came(look, before, program, contender, log)
-                program.send_signal(signal.SIGSTOP)
+            for program, (before, _) in zip(programs, task.outputs, strict=True):
+                await program.work(before)
             await _publish(on, task.load)
-            found = []
-            for program, look, (before, more) in zip(programs, seen, task.outputs, strict=True):
-                used, began = Cpu.used(program.pid, database, broker), time.perf_counter()
-                program.send_signal(signal.SIGCONT)
-                await _came(look, before + more, program, contender, log)
-                seconds, spent = time.perf_counter() - began, Cpu.used(program.pid, database, broker).since(used)
-                program.send_signal(signal.SIGSTOP)
-                each = Cpu(*(one / len(task.load) for one in (spent.own, spent.database, spent.broker)))
-                found.append(Figure(len(task.load) / seconds, each))
+            found = [
+                await _measured(program, before + more, len(task.load), *servers)
+                for program, (before, more) in zip(programs, task.outputs, strict=True)
+            ]
             if task.leads is not None and (stored := await on.count(LEADS)) != task.leads:
                 raise RuntimeError(f"{contender.name} stored {stored} leads instead of {task.leads}")
             return found
         finally:
             for program in programs:
-                _end(program, graceful=contender.ends)
+                program.end()
+
+
+async def _measured(program: "_Program", outputs: int, captures: int, database: Process, broker: Process) -> Figure:
+    """Let a program go on until it has published so much."""
+    used, began = Cpu.used(program.pid, database, broker), time.perf_counter()
+    await program.work(outputs)
+    seconds, spent = time.perf_counter() - began, Cpu.used(program.pid, database, broker).since(used)
+    each = Cpu(*(one / captures for one in (spent.own, spent.database, spent.broker)))
+    return Figure(captures / seconds, each)
 
 
 async def _publish(on: Bench, records: Sequence[Record]) -> None:
@@ -145,33 +150,45 @@ async def _watching(on: Bench, contender: Contender) -> AsyncIterator[list[_Outp
         yield watched
 
 
-async def _came(look: _Outputs, wanted: int, program: subprocess.Popen[bytes], contender: Contender, log: Path) -> None:
-    """Wait until a program has published so much. Raises `RuntimeError` with the end of its log if it ended."""
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """A program of one hop, which runs only while it is to work."""
 
-    async def came() -> bool:
-        if program.poll() is not None:
-            raise RuntimeError(f"{contender.name} ended with {program.returncode}:\n{_tail(log)}")
-        return await look.count() >= wanted
+    contender: Contender
+    process: subprocess.Popen[bytes]
+    look: _Outputs
+    log: Path
 
-    await until(came, f"{wanted} outputs of {contender.name}; its log is {log}", _DEADLINE_S, every_s=0)
+    @property
+    def pid(self) -> int:
+        return self.process.pid
 
+    async def work(self, outputs: int) -> None:
+        """Go on until so much is published, then stop. Raises `RuntimeError` with the end of the log if it ends."""
+        self.process.send_signal(signal.SIGCONT)
 
-def _tail(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+        async def came() -> bool:
+            if self.process.poll() is not None:
+                tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+                raise RuntimeError(f"{self.contender.name} ended with {self.process.returncode}:\n{tail}")
+            return await self.look.count() >= outputs
 
+        what = f"{outputs} outputs of {self.contender.name}; its log is {self.log}"
+        await until(came, what, _DEADLINE_S, every_s=0)
+        self.process.send_signal(signal.SIGSTOP)
 
-def _end(program: subprocess.Popen[bytes], *, graceful: bool) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(program.pid, signal.SIGCONT)
-        if graceful:
-            program.terminate()
+    def end(self) -> None:
+        """End it: by a signal that it can handle, if it does so."""
+        self.process.send_signal(signal.SIGCONT)
+        if self.contender.ends:
+            self.process.terminate()
         else:
-            program.kill()
-    try:
-        program.wait(20)
-    except subprocess.TimeoutExpired:
-        program.kill()
-        program.wait()
+            self.process.kill()
+        try:
+            self.process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 def in_turn(arena: Arena, contenders: Sequence[Contender], task: Task, rounds: int) -> dict[str, list[list[Figure]]]:
