@@ -46,6 +46,8 @@ _WAIT_MS = 500
 # The embedded broker answers a fetch only when its wait is over, even if a record comes before. An answer's CPU grows
 # with the number of partitions. A worker that rests between batches can wait for longer.
 _EMBEDDED_WAIT_MS, _EMBEDDED_RESTING_WAIT_MS = 40, 200
+# The embedded broker lets the first member of a group wait for half of its session.
+_SESSION_MS, _EMBEDDED_SESSION_MS = 10_000, 2_000
 _MONITOR_S = 5.0
 # When the process ends, Kafka has this long to acknowledge the last records.
 _FLUSH_S = 5.0
@@ -303,13 +305,18 @@ class WorkerProcess:
             max_records=self._settings.batch_max,
             batch_timeout_ms=_POLL_MS,
             fetch_max_wait_ms=_fetch_wait_ms(worker, embedded=self._to.embedded_broker),
-            session_timeout_ms=self._settings.session_timeout_ms,
-            heartbeat_interval_ms=max(250, self._settings.session_timeout_ms // 4),
+            session_timeout_ms=self._session_ms,
+            heartbeat_interval_ms=max(250, self._session_ms // 4),
             parser=parse,
             decoder=_decode,
         )
         subscriber(consumer.process)
         return subscriber
+
+    @property
+    def _session_ms(self) -> int:
+        usual = _EMBEDDED_SESSION_MS if self._to.embedded_broker else _SESSION_MS
+        return self._settings.session_timeout_ms or usual
 
     def _trip(self, name: str, why: CircuitOpen) -> None:
         """Stop this worker. It leaves its group, so a process with a better deploy can take over."""

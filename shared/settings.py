@@ -102,8 +102,9 @@ class Settings(BaseSettings):
     """What holds for a lead without a statement of consent. `opt_out` allows mail and calls; `opt_in` does not."""
     batch_max: int = Field(500, ge=1, le=10_000, json_schema_extra={"unit": "records"})
     """Most records of a batch."""
-    session_timeout_ms: int = Field(10_000, ge=1_000, json_schema_extra={"unit": "milliseconds"})
-    """Kafka gives the partitions of a process to others after this much silence."""
+    session_timeout_ms: int | None = Field(None, ge=1_000, json_schema_extra={"unit": "milliseconds"})
+    """Kafka gives the partitions of a process to others after this much silence. If unset, 10,000, and 2,000 if `up` or
+    `demo` started the embedded broker."""
     breaker_share: float = Field(0.2, gt=0, le=1)
     """A worker stops when its handler fails on more than this share of its newest 250 records. 1: no limit."""
     breaker_in_a_row: int = Field(50, ge=0, json_schema_extra={"unit": "records"})

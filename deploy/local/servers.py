@@ -21,6 +21,8 @@ from deploy.local.private import UMASK, private_folder
 _HERE = Path(__file__).resolve().parent
 KAFKA_VERSION = "4.1.1"
 _CLUSTER = base64.urlsafe_b64encode(b"kitchen-pantry-1").decode().rstrip("=")
+# Folders of the servers' data, beside their logs.
+_KAFKA, _DATABASE = "kafka", "database"
 # A broker that runs for minutes should start fast, even if it runs slower.
 _START_FAST = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
 
@@ -62,16 +64,16 @@ class LocalServers:
         *,
         kafka_bootstrap: str | None = None,
         mongo_url: str | None = None,
-        journal: bool = True,
+        temporary: bool = False,
     ) -> None:
         """`directory` has the database and the logs. Only its owner can read it.
 
-        Without `journal`, a killed embedded database may lose its last writes.
+        If `temporary`, nothing outlasts the context: its servers start empty, sync no write, and are killed.
         """
         self._backend = Backend(backend)
         self._directory = directory.absolute()
         self._named = (kafka_bootstrap, mongo_url)
-        self._journal = journal
+        self._temporary = temporary
         self._stack = ExitStack()
         self.broker: Process | None = None
         self.database: Process | None = None
@@ -79,6 +81,10 @@ class LocalServers:
     def __enter__(self) -> Self:
         if None in self._named:
             private_folder(self._directory)
+        if self._temporary:
+            # The stack runs this last, when no server uses the folder.
+            self._stack.callback(self._delete_data)
+            self._delete_data()
         try:
             kafka, broker = self._start_broker()
             mongo, database = self._start_database()
@@ -91,6 +97,10 @@ class LocalServers:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def _delete_data(self) -> None:
+        for name in (_KAFKA, _DATABASE):
+            shutil.rmtree(self._directory / name, ignore_errors=True)
+
     def _start_broker(self) -> tuple[str, Backend]:
         named, _ = self._named
         if named:
@@ -100,7 +110,7 @@ class LocalServers:
         port = free_port()
         bootstrap = f"127.0.0.1:{port}"
         apache = self._backend is Backend.APACHE
-        command = _apache(self._directory / "kafka", port) if apache else _tansu(bootstrap)
+        command = _apache(self._directory / _KAFKA, port) if apache else _tansu(bootstrap)
         self.broker = self._run("broker", command, lambda: _broker_answers(bootstrap))
         return bootstrap, Backend(self._backend)
 
@@ -112,14 +122,14 @@ class LocalServers:
             return self._docker_mongo(), Backend.DOCKER
         port = free_port()
         # One node is its own majority. Without the journal, a SIGKILL would lose acknowledged writes.
-        url = f"mongodb://127.0.0.1:{port}/?directConnection=true&w=1&journal={str(self._journal).lower()}"
-        self.database = self._run("database", _secantus(self._directory / "database", port), lambda: _ping(url))
+        url = f"mongodb://127.0.0.1:{port}/?directConnection=true&w=1&journal={str(not self._temporary).lower()}"
+        self.database = self._run("database", _secantus(self._directory / _DATABASE, port), lambda: _ping(url))
         return url, Backend.EMBEDDED
 
     def _run(self, name: str, command: list[str], ready: Callable[[], bool]) -> Process:
         process = Process(name, command, self._directory / f"{name}.log", ready)
         process.start()
-        self._stack.callback(process.stop)
+        self._stack.callback(process.kill if self._temporary else process.stop)
         return process
 
     def _docker_kafka(self) -> str:

@@ -22,7 +22,8 @@ from shared.service import ServerConnections
 from shared.settings import Settings
 
 _out = console()
-_DEMO_ORPHAN_TTL_S = 10.0
+# Events of unknown leads, and commands that a status forbids, have their outcome while the demo runs.
+_DEMO_WAITS_S = {"orphan_ttl": 10.0, "command_patience": 0.5}
 _TRYING_OUT = (
     "Embedded servers are for trying out: Kafka's records are lost when this process ends. See `pantry doctor`."
 )
@@ -121,16 +122,13 @@ def demo(*, leads: int = 1_000, seed: int | None = None, json: bool = False) -> 
         feeding = _feed(settings, to, leads=leads, seed=seed, as_json=json)
         sys.exit(0 if asyncio.run(feeding) else 1)
     both_named = settings.kafka_bootstrap and settings.mongo_url
-    # Nobody needs the data of a demo that was killed: the next one empties its database.
-    running = servers(settings, journal=False)
+    running = servers(settings, temporary=True)
     with nullcontext() if both_named else lock_data_folder(settings.data_dir), running as found:
         to = connections(settings, found)
 
         async def main() -> bool:
             # The run gets its own database, since the summary reconciles this run only.
-            # Events of unknown leads have their outcome while the demo runs.
-            news = {"mongo_database": f"{settings.mongo_database}_demo", "orphan_ttl": _DEMO_ORPHAN_TTL_S}
-            own = settings.model_copy(update=news)
+            own = settings.model_copy(update={"mongo_database": f"{settings.mongo_database}_demo", **_DEMO_WAITS_S})
             await check_broker_answers(to.kafka)
             storage = Storage(to.mongo, own.mongo_database)
             await storage.drop()

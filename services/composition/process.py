@@ -18,16 +18,18 @@ from shared.settings import Settings
 
 # The embedded broker looks at each partition for each fetch, also while nothing comes.
 _EMBEDDED_PARTITIONS = 3
+_TEMPORARY = "temporary"
 
 
 @contextmanager
-def servers(settings: Settings, *, journal: bool = True) -> Iterator[Servers]:
+def servers(settings: Settings, *, temporary: bool = False) -> Iterator[Servers]:
     """Yield the servers that the settings name; start and stop the others.
 
-    Without `journal`, an embedded database syncs no write: it is faster, and may lose writes if it is killed.
+    If `temporary`, those start empty in a folder of their own, and nothing of them is kept.
     """
     named = {"kafka_bootstrap": settings.kafka_bootstrap, "mongo_url": settings.mongo_url}
-    with LocalServers(settings.backend, settings.data_dir, **named, journal=journal) as local:
+    folder = settings.data_dir / _TEMPORARY if temporary else settings.data_dir
+    with LocalServers(settings.backend, folder, **named, temporary=temporary) as local:
         yield local.servers
 
 

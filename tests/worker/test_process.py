@@ -14,16 +14,21 @@ from pydantic import SecretStr
 
 from deploy.local import Backend, LocalServers
 from schemas.topics import TOPICS
-from services.composition.process import prepare, run_workers
+from services.composition.process import prepare, run_workers, servers
 from services.composition.workers import TOPICS_OF, WORKERS
 from services.gateway.app import front
 from shared.config import ConfigError
+from shared.domain.stored.untyped import Document
 from shared.kafka.admin import admin_client
 from shared.kafka.reading import lag
+from shared.mongo.connection import mongo_of
+from shared.mongo.names import CollectionName
+from shared.mongo.storage import Storage
 from shared.service import WorkerProcess
+from shared.settings import Settings
 from tests.builders import data, event
 from tests.gateway import SECRET
-from tests.harness import bench, stop, until, until_ready
+from tests.harness import DATABASE, bench, stop, until, until_ready
 
 
 async def test_sigterm_finishes_the_batch_commits_and_ends_with_0(
@@ -46,6 +51,32 @@ async def test_sigterm_finishes_the_batch_commits_and_ends_with_0(
         figure(f"stopped after {stored} of 3000 captures, {behind} records behind")
         if local.servers.idempotence:  # the embedded broker doesn't tell the ends of partitions exactly
             assert behind == 3_000 - stored
+
+
+async def test_nothing_outlasts_temporary_servers_and_the_data_folder_stays_as_it_was(tmp_path: Path) -> None:
+    settings, name = (
+        Settings(data_dir=tmp_path, kafka_bootstrap="nowhere:0", mongo_url=None),
+        CollectionName[Document]("any"),
+    )
+    for temporary, before in ((False, 0), (True, 0), (True, 0), (False, 1)):
+        with servers(settings, temporary=temporary) as found:
+            storage = Storage(mongo_of(settings, found.mongo_url), DATABASE)
+            assert await storage.count(name) == before
+            await storage.put(name, [{"_id": "one"}])
+            await storage.close()
+    assert [file.name for file in (tmp_path / "temporary").iterdir()] == ["database.log"]
+
+
+@pytest.mark.parametrize(("setting", "embedded", "takes"), [(None, 2_000, 10_000), (4_000, 4_000, 4_000)])
+async def test_a_session_is_short_on_the_embedded_broker_or_takes_what_the_setting_says(
+    local: LocalServers, setting: int | None, embedded: int, takes: int
+) -> None:
+    async with bench(local) as on:
+        settings = on.settings.model_copy(update={"session_timeout_ms": setting})
+        for is_embedded, milliseconds in ((True, embedded), (False, takes)):
+            service = WorkerProcess(settings, replace(on.to, embedded_broker=is_embedded), [WORKERS["capture"]])
+            assert service._session_ms == milliseconds
+            await service.storage.close()
 
 
 async def test_new_topics_have_few_partitions_on_the_embedded_broker_and_as_many_as_the_setting_says(
