@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -22,6 +22,7 @@ from shared.settings import Settings
 
 _PATIENCE_S = 60.0
 _LOOK_S = 0.2
+_REST_S = 10.0
 _FED = (CAPTURED, ACTIVITIES, ENGAGEMENTS, QUALIFY, UPDATE, CONVERT, ERASE)
 
 
@@ -41,7 +42,7 @@ async def run_demo(  # noqa: PLR0913 - the command's options
             world = OutsideWorld(to.kafka, scenario, lambda p: live.update(_progress(p)), with_strays=watched)
             finished = await world.run(patience_s=_PATIENCE_S) and await _schedule_is_through(storage)
         seconds = time.monotonic() - began
-        account = await reconcile(to.kafka, storage, scenario, world.sent, before)
+        account = await _reconcile_at_rest(lambda: reconcile(to.kafka, storage, scenario, world.sent, before))
     finally:
         await storage.close()
     if as_json:
@@ -58,6 +59,18 @@ async def _schedule_is_through(storage: Storage) -> bool:
             return True
         await asyncio.sleep(_LOOK_S)
     return False
+
+
+async def _reconcile_at_rest(look: Callable[[], Awaitable[Reconciliation]]) -> Reconciliation:
+    """Return the first account that reconciles, or the last one within the time limit.
+
+    Workers delete the rows of an erased lead a moment after the erasure.
+    """
+    account, deadline = await look(), time.monotonic() + _REST_S
+    while not account.reconciled and time.monotonic() < deadline:
+        await asyncio.sleep(_LOOK_S)
+        account = await look()
+    return account
 
 
 @contextmanager

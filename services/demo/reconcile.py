@@ -1,8 +1,9 @@
 """Compare what the demo fed with what Kafka and MongoDB contain, both read afresh."""
 
+import asyncio
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from schemas.base import CloudEvent
@@ -35,6 +36,7 @@ from shared.domain.consent.statements import REFUSALS
 from shared.kafka.client import Kafka
 from shared.kafka.reading import read_all
 from shared.mongo import names
+from shared.mongo.names import AnyCollection
 from shared.mongo.storage import Storage
 
 _OUTPUTS = (
@@ -84,39 +86,74 @@ class Reconciliation:
         return json.dumps({**asdict(self), "reconciled": self.reconciled}, indent=2)
 
 
-_STORED: Mapping[str, tuple[str, Mapping[str, object]]] = {
-    "leads": (names.LEADS, {}),
-    "captures": (names.CAPTURES, {}),
-    "activities": (names.ACTIVITIES, {}),
-    "triggers": (names.ACTIVITIES, {"trigger": {"$exists": True}}),
-    "commands": (names.COMMANDS, {}),
-    "scored": (names.LEADS, {"score": {"$exists": True}}),
-    "owned": (names.LEADS, {"assignedTo": {"$exists": True}}),
-    "enrolments": (names.ENROLMENTS, {}),
-    "sent": (names.STEPS, {"state": "sent"}),
-    "contacted": (names.LEADS, {"contacted": {"$exists": True}}),
-    "refused": (names.LEADS, {"consentChanges.reason": {"$in": list(REFUSALS)}}),
-    "converted": (names.LEADS, {"status": "converted"}),
-    "waiting": (names.PENDING_EVENTS, {}),
+_Kind = Callable[[Mapping[str, object]], int]
+_PAGE = 1_000
+
+
+def _one(_: Mapping[str, object]) -> int:
+    return 1
+
+
+def _rounds(enrolment: Mapping[str, object]) -> int:
+    """Return how often the lead was enrolled in the sequence: each time, nurture published it."""
+    newest = enrolment["round"]
+    return newest if isinstance(newest, int) else 0
+
+
+def _has(field: str) -> _Kind:
+    return lambda document: field in document
+
+
+def _refused(lead: Mapping[str, object]) -> bool:
+    changes = lead.get("consentChanges")
+    return isinstance(changes, list) and any(change.get("reason") in REFUSALS for change in changes)
+
+
+# By collection, what each document adds to which count.
+_STORED: Mapping[AnyCollection, Mapping[str, _Kind]] = {
+    names.LEADS: {
+        "leads": _one,
+        "scored": _has("score"),
+        "owned": _has("assignedTo"),
+        "contacted": _has("contacted"),
+        "refused": _refused,
+        "converted": lambda lead: lead.get("status") == "converted",
+    },
+    names.CAPTURES: {"captures": _one},
+    names.ACTIVITIES: {"activities": _one, "triggers": _has("trigger")},
+    names.COMMANDS: {"commands": _one},
+    names.ENROLMENTS: {"enrolments": _rounds},
+    names.STEPS: {"sent": lambda step: step.get("state") == "sent"},
+    names.PENDING_EVENTS: {"waiting": _one},
 }
+_FIELDS = ("score", "assignedTo", "contacted", "consentChanges.reason", "status", "trigger", "state", "round")
 
 
-async def count_stored(storage: Storage) -> dict[str, int]:
+async def count_stored(storage: Storage) -> Counter[str]:
     """Return counts of MongoDB's documents; the difference of two shows what a demo added."""
-    return {name: await storage.count(collection, query) for name, (collection, query) in _STORED.items()}
+    return sum(await asyncio.gather(*(_count(storage, *one) for one in _STORED.items())), Counter[str]())
+
+
+async def _count(storage: Storage, collection: AnyCollection, kinds: Mapping[str, _Kind]) -> Counter[str]:
+    """Count a collection's documents by kind, in one pass over them."""
+    counts = Counter[str]()
+    async for page in storage.scan(collection, fields=_FIELDS, page=_PAGE):
+        for document in page:
+            counts.update({name: kind(document) for name, kind in kinds.items()})
+    return counts
 
 
 async def reconcile(
     kafka: Kafka, storage: Storage, scenario: Scenario, sent: Sequence[FedRecord], before: Mapping[str, int]
 ) -> Reconciliation:
     """Read both stores and compare them with `sent`; `before` are MongoDB's counts before."""
-    events = await _read(kafka, {fed.event_id for fed in sent if fed.event_id})
-    mongo = {name: count - before[name] for name, count in (await count_stored(storage)).items()}
+    reads = (_read(kafka, {fed.event_id for fed in sent if fed.event_id}), count_stored(storage), _dead(kafka, sent))
+    events, stored, (dead, late) = await asyncio.gather(*reads)
+    stored.subtract(before)
     bad = sum(fed.expect is not None for fed in sent)
-    dead, late = await _dead(kafka, sent)
     return Reconciliation(
         (
-            *_lines(len(scenario.people), _sent_ids(sent), events, mongo, late.total()),
+            *_lines(len(scenario.people), _sent_ids(sent), events, stored, late.total()),
             ReconciledFigure("bad records and unknown leads → dead letters", bad, dead.total(), None),
         ),
         dict(dead + late),

@@ -11,10 +11,19 @@ from shared.kafka.broker_errors import broker_errors
 from shared.kafka.client import MAX_REQUEST_BYTES, Kafka
 from shared.kafka.events import Outgoing, Record
 
+# The embedded broker answers a fetch only when its wait is over.
+_WAIT_MS = 100
+
 
 @asynccontextmanager
 async def _reader(kafka: Kafka, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(**kafka.options, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        **kafka.options,
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=_WAIT_MS,
+    )
     try:
         with broker_errors():
             await consumer.start()
