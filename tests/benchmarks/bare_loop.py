@@ -6,6 +6,7 @@ each collection and batch. With `--reads` it also does the worker's reads and gu
 
 import argparse
 import asyncio
+import gc
 import os
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
@@ -131,4 +132,7 @@ if __name__ == "__main__":
     given = parser.parse_args()
     # The plan comes from the process that started this one.
     recorded: Plan = pickle.loads(given.plan.read_bytes())  # noqa: S301
+    # A loop that decides would not hold them all: the garbage collector must not walk over them.
+    gc.collect()
+    gc.freeze()
     asyncio.run(run(given.worker, given.topics, recorded, reads=given.reads))

@@ -24,6 +24,7 @@ def about(backend: str) -> dict[str, str]:
         "commit": _commit(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory_gib():.0f} GiB, {platform.system()}",
+        "load": f"{os.getloadavg()[0]:.1f} when the run began: other programs' if it is high",
         "servers": ", ".join([*kafka, *servers]),
         "ours": ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in _OURS)]),
         "peers": ", ".join(_peers()),

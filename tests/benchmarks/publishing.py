@@ -14,7 +14,7 @@ from tests.benchmarks.table import Row, from_json, markdown, to_json
 HERE = Path(__file__).parent
 PUBLISHED = HERE / "published"
 RESULTS = PUBLISHED / "results.json"
-_README = HERE.parents[1] / "README.md"
+_PAGE, _README = HERE / "README.md", HERE.parents[1] / "README.md"
 _BEGIN = "<!-- figures: written by `python -m tests.benchmarks --publish` -->\n"
 _END = "<!-- end of figures -->\n"
 
@@ -34,15 +34,18 @@ def write(rows: Sequence[Row], about: Mapping[str, str], folder: Path) -> None:
 
 
 def pages() -> dict[Path, str]:
-    """Return the pages as the published results make them."""
+    """Return the pages as the published results make them; without figures if there are none."""
+    if not RESULTS.exists():
+        return {page: with_block(page, _BEGIN, "", _END) for page in (_PAGE, _README)}
     rows, about = from_json(RESULTS.read_text())
     pictures = "".join(f"![{file.stem}](published/{file.name})\n\n" for file in sorted(PUBLISHED.glob("*.svg")))
     whole = f"\n{about_text(about)}\n{markdown(rows)}\n{pictures}"
     first = rows[0].section
     short = markdown(row for row in rows if row.section == first)
-    where = f"\nCommit {about['commit']}, {about['date']}; {about['machine']}; {about['servers']}.\n\n"
+    where = "; ".join(about[name] for name in ("date", "machine", "servers"))
+    where = f"\nCommit {about['commit']}, {where}; load {about['load']}.\n\n"
     return {
-        HERE / "README.md": with_block(HERE / "README.md", _BEGIN, whole, _END),
+        _PAGE: with_block(_PAGE, _BEGIN, whole, _END),
         _README: with_block(_README, _BEGIN, f"{where}{short}", _END),
     }
 
