@@ -535,7 +535,8 @@ async def test_two_runs_captures_and_erasures_at_once_keep_every_lead_found_and_
         for lead, one in zip(leads, people, strict=True):
             assert lead == gone or lead in await _found(storage, one)
         stored = {lead["_id"] for lead in await storage.find(LEADS, {})}
-        assert {lead for those in (await claims(storage)).values() for lead in those} <= stored
+        # A claim may also name a lead that a capture reserved and never stored: the capture met another lead meanwhile.
+        assert [name for name, those in (await claims(storage)).items() if stored.isdisjoint(those)] == []
 
 
 async def test_an_event_that_names_an_address_finds_the_same_lead_before_and_after(storage: Storage) -> None:
