@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from schemas import topics
+from schemas.reasons import RejectionReason
 from services.insights.domain.timeline import DETAILS, activity_id, leads_of_effects, timeline_row
 from shared.domain.activity_documents import row_id
 from shared.domain.identity.normal_forms import email_key
@@ -42,9 +43,7 @@ async def place_events(storage: Storage, received: Sequence[Received], now: date
     named = {key: one.lead_id for key, one in events.items() if one.lead_id}
     inputs = {key: one for key, one in events.items() if one.record.topic in _ANSWERS}
     answered = await _stored_leads(storage, [one for key, one in inputs.items() if key not in named])
-    # An input may come before its lead, and a rejection without one. The lead of any other output exists, or is erased:
-    # `forget_erased` finds out.
-    unsure = {*inputs, *(one.key for one in received if one.record.topic == topics.REJECTED.name)}
+    unsure = {one.key for one in received if not _shows_lead(one)}
     told = {one.lead_id for one in received if one.lead_id and one.key not in unsure}
     there = told | await _existing(storage, {*named.values(), *answered.values()} - told)
     placed = {key: lead for key, lead in (named | answered).items() if lead in there}
@@ -58,8 +57,16 @@ async def place_events(storage: Storage, received: Sequence[Received], now: date
     late = await _stored_leads(storage, aside) | effects
     moved = await _move_pending(storage, late, effects, told)
     # Crash here, then an erasure → rows that no worker's document leads to → this read finds and deletes them.
-    before = await storage.read(TIMELINE, (one.key for one in aside), fields=("leadId",))
+    before = await storage.read(TIMELINE, unsure - placed.keys(), fields=("leadId",))
     return {*told, *placed.values(), *moved, *(row["leadId"] for row in before.values())}
+
+
+def _shows_lead(received: Received) -> bool:
+    """Return whether the event shows that its lead has existed: an output does; an input may come before its lead."""
+    topic = topics.TOPICS[received.record.topic]
+    if topic is topics.REJECTED:
+        return bool(received.payload.reason != RejectionReason.LEAD_NOT_FOUND)
+    return topic.kind != "input"
 
 
 async def _stored_leads(storage: Storage, inputs: Sequence[Received]) -> dict[str, str]:

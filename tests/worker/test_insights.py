@@ -407,6 +407,43 @@ async def test_a_rejection_of_a_lead_that_is_yet_to_come_puts_nothing_aside_and_
         assert await on.count(TIMELINE, {"leadId": who}) == 1
 
 
+@pytest.mark.parametrize("reason", [RejectionReason.LEAD_LOST, RejectionReason.LEAD_NOT_FOUND])
+async def test_a_rejection_that_a_killed_process_placed_of_an_erased_lead_goes_when_it_comes_again(
+    local: LocalServers, reason: RejectionReason
+) -> None:
+    who = lead()["_id"]
+    asked = _decoded(Record(CONVERT.name, 0, 0, b"", event({"leadId": who, **BY}, CONVERT, "q1")))
+    no = LeadRejected(lead_id=who, command=CONVERT.name, command_id="q1", reason=reason, detail="no")
+    told = emit(REJECTED, no, cause=asked.cause, key=who, source="/services/conversion", at=system_clock())
+    rejected = _decoded(Record(told.topic, 0, 0, told.key, told.value))
+    async with bench(local) as on:
+        await on.storage.insert_new(LEADS, [lead()])
+
+        class Late(Mortal):
+            """Writes its first rows after the lead is erased, and is killed right after it."""
+
+            async def insert_new(self, collection: CollectionName[Any], documents: list[Any]) -> None:
+                await on.storage.delete(LEADS, [who])
+                await on.storage.insert_new(collection, documents)
+                raise Killed
+
+        with pytest.raises(Killed):
+            await place_events(cast("Storage", Late(on.storage, 99)), [rejected], system_clock())
+        assert await on.count(TIMELINE) == 1
+        await forget_erased(on.storage, await place_events(on.storage, [rejected], system_clock()))
+        assert await on.count(TIMELINE) == 0
+
+
+async def test_an_activity_and_an_erasure_that_both_come_before_their_lead_lose_no_row(local: LocalServers) -> None:
+    who = lead()["_id"]
+    call = {"leadId": who, "activity": {"type": "call", "description": "spoke", "createdBy": "sam"}}
+    early = _decoded(Record(ACTIVITIES.name, 0, 0, b"", event(call, ACTIVITIES, "a1")))
+    erase = _decoded(Record(ERASE.name, 0, 0, b"", event({"leadId": who, **BY}, ERASE, "e1")))
+    async with bench(local) as on:
+        await forget_erased(on.storage, await place_events(on.storage, [early, erase], system_clock()))
+        assert (await on.count(TIMELINE), await on.count(TIMELINE_PENDING)) == (0, 1)
+
+
 async def test_of_an_erased_lead_neither_an_activity_nor_its_effect_in_one_batch_stays(local: LocalServers) -> None:
     who = lead()["_id"]
     call = {"leadId": who, "activity": {"type": "call", "description": "spoke", "createdBy": "sam"}}
