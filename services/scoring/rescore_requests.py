@@ -90,7 +90,8 @@ class RescoreRequests:
 class AgedScores:
     """Requests scores of leads whose score changes by time alone; `poller` runs it.
 
-    It looks at the scores by this process's `rules`. All others are requested by `Rescoring`.
+    Scores by this process's `rules` come first. The others age too: maybe no process with the current rules runs any
+    more, so that `Rescoring` requests nothing.
     """
 
     def __init__(self, runtime: Runtime, worker: str, rules: Reloading[RuleSet]) -> None:

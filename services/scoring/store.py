@@ -1,6 +1,6 @@
 """Scoring's reads and writes: leads with an outdated score, and rescoring's progress."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 from services.scoring.domain import rescoring_job
@@ -21,9 +21,26 @@ def scored_by(version: str) -> dict[str, str]:
 
 
 async def find_aged(storage: Storage, version: str, now: datetime, most: int) -> list[LeadDocument]:
-    """Return up to `most` leads whose score by `version` has changed with time by now, the earliest first."""
-    due = {**scored_by(version), AGES_AT: {"$lte": now}}
-    return await storage.find(LEADS, due, fields=(AGES_AT, _SEQ), sort=((AGES_AT, 1),), limit=most)
+    """Return up to `most` leads whose score has changed with time by now, the earliest first.
+
+    All have scores of one rule set: of `version`, or of another one if none of these is due.
+    """
+    async for rules in _rule_sets(storage, version):
+        due = {**scored_by(rules), AGES_AT: {"$lte": now}}
+        found = await storage.find(LEADS, due, fields=(AGES_AT, _SEQ), sort=((AGES_AT, 1),), limit=most)
+        if found:
+            return found
+    return []
+
+
+async def _rule_sets(storage: Storage, version: str) -> AsyncIterator[str]:
+    """Yield `version`, then each other rule set of scored leads, by one look into the index."""
+    yield version
+    for operator, order in (("$lt", -1), ("$gt", 1)):
+        query, sort = {_RULE_SET: {operator: version}}, ((_RULE_SET, order),)
+        while found := await storage.find(LEADS, query, fields=(_RULE_SET,), sort=sort, limit=1):
+            query = {_RULE_SET: {operator: found[0]["scoring"]["ruleSet"]}}
+            yield found[0]["scoring"]["ruleSet"]
 
 
 async def postpone_aged(storage: Storage, leads: Sequence[LeadDocument], until: datetime) -> list[LeadDocument]:

@@ -249,6 +249,20 @@ async def test_what_was_taken_and_never_asked_for_is_asked_for_again_under_the_s
     assert len(requests) == 2
 
 
+async def test_a_score_by_rules_that_no_process_has_any_more_follows_time_too(local: LocalServers, file: Path) -> None:
+    """The process that loaded the current rules ended; the others loaded theirs before."""
+    async with bench(local) as on, _idle(on) as service:
+        now, rules = _now(), Reloading(file, RuleSet)
+        versions = ("!", "!!", "~", "~~", _version(file))
+        planted = await _plant(
+            on, [_scored(_active(n, now - WINDOW), file, now - SECOND, one) for n, one in enumerate(versions)]
+        )
+        found = [await AgedScores(_runtime(on, service, now), "scoring", rules).request_page() for _ in range(6)]
+        assert found == [1, 1, 1, 1, 1, 0]
+        asked = [json.loads(one.value or b"")["data"]["leadId"] for one in await on.records(RESCORE)]
+    assert sorted(asked) == planted
+
+
 async def test_a_change_that_a_killed_process_stored_is_told_by_whoever_scores_the_lead_next_and_then_no_more(
     local: LocalServers, file: Path
 ) -> None:
