@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     """Replicas of each topic that `topics apply` creates. Use 3 in production: then it sets `min.insync.replicas=2`."""
     topic_partitions: int | None = Field(None, ge=1)
     """Partitions of each topic that `topics apply` creates: at most so many processes share a worker's records. If
-    unset, 12 (the dead letter: 3), and 3 if `up` or `demo` started the embedded broker."""
+    unset, 12, and 3 if `up` or `demo` started the embedded broker. The dead letter always has 3."""
     data_dir: Path = Path(".pantry")
     """Folder of the embedded database, the servers' logs, and the secrets that `up` and `demo` make. Only its owner can
     read it. One `up` at a time uses it."""

@@ -23,7 +23,8 @@ async def create_topics(
 ) -> list[str]:
     """Create the missing topics, change no others; return the names of the created.
 
-    `partitions` is the number for each topic; None: each topic's own.
+    `partitions` is the number for each topic but the dead letter; None: each topic's own. Reads of the dead letter are
+    bounded by partition, so it keeps its own number.
 
     Raises `BrokerUnavailable` if the broker refuses one: no right, or more replicas than brokers.
     """
@@ -44,9 +45,10 @@ def _new(topic: Topic, replication: int, partitions: int | None) -> NewTopic:
     config = {"retention.ms": str(topic.retention_ms)}
     if replication > MIN_IN_SYNC:
         config["min.insync.replicas"] = str(MIN_IN_SYNC)
+    number = partitions or topic.partitions
     if topic is DEADLETTER:
-        config["max.message.bytes"] = str(MAX_REQUEST_BYTES)
-    return NewTopic(topic.name, partitions or topic.partitions, replication, topic_configs=config)
+        config["max.message.bytes"], number = str(MAX_REQUEST_BYTES), topic.partitions
+    return NewTopic(topic.name, number, replication, topic_configs=config)
 
 
 async def create_acls(kafka: Kafka, acls: Iterable[Acl]) -> None:

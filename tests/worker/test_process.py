@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from deploy.local import Backend, LocalServers
-from schemas.topics import TOPICS
+from schemas.topics import DEADLETTER, TOPICS
 from services.composition.process import prepare, run_workers, servers
 from services.composition.workers import TOPICS_OF, WORKERS
 from services.gateway.app import front
@@ -91,7 +91,8 @@ async def test_new_topics_have_few_partitions_on_the_embedded_broker_and_as_many
             await prepare(on.settings.model_copy(update={"topic_partitions": setting}), on.to)
             async with admin_client(on.to.kafka) as admin:
                 found = await admin.describe_topics(list(TOPICS))
-            assert {one["topic"]: len(one["partitions"]) for one in found} == dict.fromkeys(TOPICS, number)
+            wanted = {**dict.fromkeys(TOPICS, number), DEADLETTER.name: DEADLETTER.partitions}
+            assert {one["topic"]: len(one["partitions"]) for one in found} == wanted
 
 
 async def test_a_process_says_in_a_sentence_that_the_broker_takes_no_idempotent_producer(local: LocalServers) -> None:
