@@ -81,10 +81,10 @@ class LocalServers:
     def __enter__(self) -> Self:
         if None in self._named:
             private_folder(self._directory)
-        if self._temporary:
-            # The stack runs this last, when no server uses the folder.
-            self._stack.callback(self._delete_data)
-            self._delete_data()
+            if self._temporary:
+                # The stack runs this last, when no server uses the folder.
+                self._stack.callback(self._delete_data)
+                self._delete_data()
         try:
             kafka, broker = self._start_broker()
             mongo, database = self._start_database()

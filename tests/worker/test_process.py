@@ -67,6 +67,17 @@ async def test_nothing_outlasts_temporary_servers_and_the_data_folder_stays_as_i
     assert [file.name for file in (tmp_path / "temporary").iterdir()] == ["database.log"]
 
 
+def test_temporary_servers_that_are_all_named_leave_the_data_of_others_alone(tmp_path: Path) -> None:
+    """Then no lock keeps others out of the folder: another `demo` may have its servers there."""
+    settings = Settings(data_dir=tmp_path, kafka_bootstrap="nowhere:0", mongo_url="mongodb://nowhere:0")
+    theirs = tmp_path / "temporary" / "database" / "theirs"
+    theirs.parent.mkdir(parents=True)
+    theirs.touch()
+    with servers(settings, temporary=True):
+        assert theirs.exists()
+    assert theirs.exists()
+
+
 @pytest.mark.parametrize(("setting", "embedded", "takes"), [(None, 2_000, 10_000), (4_000, 4_000, 4_000)])
 async def test_a_session_is_short_on_the_embedded_broker_or_takes_what_the_setting_says(
     local: LocalServers, setting: int | None, embedded: int, takes: int
