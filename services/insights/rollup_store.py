@@ -8,7 +8,8 @@ or late write changes nothing.
 A lead's words are a document of their own: they rarely change, and each index entry of a document costs a write of it.
 
 A process reads a shard first and its leads later. The event about a lead follows the lead's write, so the last event
-finds the final state. A process that read an older state meets a newer version of the shard, and reads again.
+finds the final state. A process that read an older state meets a newer version of the shard, and reads again: each
+count raises the version, also of a shard that it does not change.
 
 Crash after storing the next version → the shard is pending → the next process to read it applies the changes.
 """
@@ -67,14 +68,15 @@ async def count_leads(
     of = {lead_id: shard_of(lead_id) for lead_id in lead_ids}
     if not of:
         return set()
-    async for _ in retry_on_conflict():
+    async for round_ in retry_on_conflict():
         shards = await prepare_shards(storage, sorted(set(of.values())), zone)
         leads, rows = await asyncio.gather(storage.read(LEADS, of, fields=SECTIONS), storage.read(LEAD_ROWS, of))
-        planned = shard_updates(shards, of, leads, rows, zone)
+        # After the first round, each version is higher than what any process read before it, by this write or another.
+        planned = [step for step in shard_updates(shards, of, leads, rows, zone) if step.changes or not round_]
         # A shard that another process changed is decided again. The others are stored and will be applied.
         if await storage.change(INSIGHTS, [_taken(step, shards[step.shard], news) for step in planned]):
             break
-    await apply_shards(storage, [step.document for step in planned])
+    await apply_shards(storage, [step.document for step in planned if step.changes])
     return set(leads)
 
 

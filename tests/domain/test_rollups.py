@@ -71,10 +71,11 @@ def test_moving_leads_one_by_one_comes_to_what_counting_them_at_the_end_comes_to
     assert {name: bucket for name, bucket in kept.items() if bucket} == counted(list(now.values()))
 
 
-def test_a_lead_counted_as_it_is_already_changes_nothing() -> None:
+def test_a_lead_counted_as_it_is_already_changes_only_the_shards_version() -> None:
     shards: Any = {"s": {"version": 4, "generation": 1}}
     row: Any = {"_id": "lead-1", "v": 3, "generation": 1, **rollup_row(lead(), ZONE)}
-    assert shard_updates(shards, {"lead-1": "s"}, {"lead-1": lead()}, {"lead-1": row}, ZONE) == []
+    (step,) = shard_updates(shards, {"lead-1": "s"}, {"lead-1": lead()}, {"lead-1": row}, ZONE)
+    assert step.document == {"_id": "s", "version": 5, "generation": 1, "pending": None}
 
 
 def test_what_another_generation_counted_is_counted_whole() -> None:

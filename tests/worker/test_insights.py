@@ -266,6 +266,38 @@ async def test_a_frozen_process_that_writes_late_brings_no_words_of_an_erased_le
         assert [row["gone"] for row in await on.storage.find(LEAD_ROWS, {})] == [True]
 
 
+@pytest.mark.parametrize("counted", [False, True])
+@pytest.mark.parametrize("erased", [False, True])
+async def test_a_process_frozen_before_its_first_write_stores_nothing_that_others_know_better(
+    local: LocalServers, *, counted: bool, erased: bool
+) -> None:
+    """Meanwhile the lead is erased, or returns to its earlier state. `counted`: it had a row before."""
+    async with bench(local) as on:
+        who, earlier = "lead-1", {"$set": {"contact": lead()["contact"]}}
+        await on.storage.insert_new(LEADS, [lead(_id=who)])
+        if counted:
+            await count_leads(on.storage, [who], UTC)
+        await on.storage.change_all(LEADS, {}, {"$set": {"contact.lastName": "Moreno"}})
+
+        class Frozen(Mortal):
+            """Sleeps before its first write of a shard, and another process takes its events over."""
+
+            slept = False
+
+            async def change(self, collection: str, changes: Any) -> bool:
+                if collection == INSIGHTS and not self.slept:
+                    self.slept = True
+                    await on.storage.change_all(LEADS, {}, earlier)
+                    if erased:
+                        await on.storage.delete(LEADS, [who])
+                    await count_leads(on.storage, [who], UTC)
+                return await on.storage.change(collection, changes)
+
+        await count_leads(cast("Storage", Frozen(on.storage, 99)), [who], UTC)
+        assert (await verify(on.storage)).differences == ()
+        assert "moreno" not in json.dumps(await on.storage.find(LEAD_WORDS, {}))
+
+
 async def test_words_are_written_only_when_they_change(local: LocalServers) -> None:
     async with bench(local) as on:
         await on.storage.insert_new(LEADS, [lead(_id="lead-1")])

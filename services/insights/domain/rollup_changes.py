@@ -61,13 +61,23 @@ class ShardUpdate:
     deltas: dict[str, Counter[str]] = field(default_factory=dict)
 
     @property
+    def changes(self) -> bool:
+        """Whether this version changes a row."""
+        return bool(self.new or self.rows)
+
+    @property
     def document(self) -> ShardDocument:
         """Return the shard's document with this version, not yet applied."""
         deltas: list[BucketDelta] = [
             {"bucket": bucket, "add": dict(added)} for bucket, added in self.deltas.items() if added
         ]
         pending: PendingChanges = {"new": self.new, "rows": self.rows, "words": self.words, "deltas": deltas}
-        return {"_id": self.shard, "version": self.version, "generation": self.generation, "pending": pending}
+        return {
+            "_id": self.shard,
+            "version": self.version,
+            "generation": self.generation,
+            "pending": pending if self.changes else None,
+        }
 
 
 def shard_updates(
@@ -79,13 +89,13 @@ def shard_updates(
 ) -> list[ShardUpdate]:
     """Return the updates that bring these leads' rows up to date. `of`: each lead's shard.
 
-    Rows that are up to date need none. A deleted lead keeps a row that says so: a late write of an older version then
-    finds a newer one.
+    A shard whose rows are up to date gets a version too: a frozen process that read its leads earlier must conflict.
+    A deleted lead keeps a row that says so: a late write of an older version then finds a newer one.
     """
     found = {shard: ShardUpdate(shard, row["version"] + 1, row["generation"]) for shard, row in shards.items()}
     for lead_id, shard in of.items():
         _count(found[shard], lead_id, leads.get(lead_id), rows.get(lead_id), zone)
-    return [step for step in found.values() if step.new or step.rows]
+    return list(found.values())
 
 
 def _count(step: ShardUpdate, lead_id: str, lead: LeadDocument | None, row: LeadRow | None, zone: tzinfo) -> None:

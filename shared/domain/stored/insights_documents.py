@@ -86,7 +86,7 @@ class ShardDocument(TypedDict):
     _id: str
     version: int
     done: NotRequired[int]
-    """The newest version that is applied; missing in a version that is about to be written."""
+    """The newest version with changes that is applied; missing in a version that is about to be written."""
     generation: int
     pending: PendingChanges | None
     eventAt: NotRequired[datetime]
