@@ -179,6 +179,15 @@ async def test_a_lead_whose_words_or_row_are_not_there_yet_is_left_out_of_search
         assert await _pages(on.storage, Question(status="new", words=("reyes",)), 9) == [[leads[2]["_id"]]]
 
 
+async def test_a_row_with_words_of_an_earlier_release_is_found_by_the_leads_words(local: LocalServers) -> None:
+    """A worker of an earlier release writes such rows during an upgrade."""
+    leads = [_person(n, status="lost" if n else "new", contact={"lastName": "Reyes"}) for n in range(300)]
+    async with bench(local) as on:
+        await _store(on, leads)
+        await on.storage.change_all(LEAD_ROWS, {}, {"$set": {"words": ["reyes"], "prefixes": ["rey"]}})
+        assert await _pages(on.storage, Question(status="new", words=("reyes",)), 9) == [[leads[0]["_id"]]]
+
+
 def _anybody(rng: random.Random, number: int) -> Any:
     person = _person(
         number,

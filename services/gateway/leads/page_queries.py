@@ -122,7 +122,8 @@ class _Ladder:
 
     async def read(self, lower: str, upper: str, level: int = 0) -> tuple[Sequence[_Found], str]:
         """Return rows of a level between these keys, newest first, and the key down to which they are complete."""
-        fields = ("key",) if level else ("key", "counts", "words")
+        # A row that an earlier release wrote has words in another form.
+        fields = ("key",) if level else ("key", "words" if self._collection is _WORDS else "counts")
 
         async def find(*sort: tuple[str, int]) -> Sequence[_Found]:
             query = {self._field: at_level(self._term, level), "key": {"$gte": lower, "$lt": upper}}
