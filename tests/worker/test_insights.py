@@ -326,6 +326,21 @@ async def test_a_rebuild_gives_rows_of_earlier_releases_their_words(local: Local
         assert await on.count(LEAD_WORDS, {"words": {"$exists": True}}) == 29
 
 
+async def test_a_rebuild_deletes_the_words_that_an_earlier_releases_erasure_left(local: LocalServers) -> None:
+    """Its workers know neither `named` nor `lead_words`."""
+    async with bench(local) as on:
+        await on.storage.insert_new(LEADS, [lead(_id="lead-1")])
+        await count_leads(on.storage, ["lead-1"], UTC)
+        await on.storage.delete(LEADS, ["lead-1"])
+        known = dict.fromkeys(("key", "terms", "counts"), "")
+        await on.storage.change_all(LEAD_ROWS, {}, {"$set": {"gone": True}, "$unset": known})
+        await on.storage.delete_all(ROLLUPS, {})
+        assert (await verify(on.storage)).differences == ("words lead-1: its lead is no more",)
+        assert [done async for done in rebuild(on.storage, UTC)] == []
+        assert [row.keys() for row in await on.storage.find(LEAD_WORDS, {})] == [{"_id", "v"}]
+        assert [row.keys() for row in await on.storage.find(LEAD_ROWS, {})] == [{"_id", "v", "generation", "gone"}]
+
+
 async def test_who_reads_figures_while_they_change_reads_the_new_ones_afterwards(local: LocalServers) -> None:
     async with bench(local) as on:
         figures = Figures(on.storage, system_clock, "UTC", looks_apart_s=0)
