@@ -5,6 +5,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from schemas.export import with_block
@@ -41,7 +42,8 @@ def pages() -> dict[Path, str]:
     pictures = "".join(f"![{file.stem}](published/{file.name})\n\n" for file in sorted(PUBLISHED.glob("*.svg")))
     whole = f"\n{about_text(about)}\n{markdown(rows)}\n{pictures}"
     first = rows[0].section
-    short = markdown(row for row in rows if row.section == first)
+    # What we want to reach is for those who work on it: the other page has it.
+    short = markdown(replace(row, wanted="") for row in rows if row.section == first)
     where = "; ".join(about[name] for name in ("date", "machine", "servers"))
     where = f"\nCommit {about['commit']}, {where}; load {about['load']}.\n\n"
     return {
