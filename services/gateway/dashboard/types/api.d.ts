@@ -245,7 +245,7 @@ export interface components {
             funnel: components["schemas"]["Stage"][];
             series: components["schemas"]["Stretch"][];
         };
-        /** @description Leads, newest first. `next_cursor` None: the end; `unreadable`: leads not shown. */
+        /** @description Leads, newest first. Ask on until `next_cursor` is None. `unreadable`: leads not shown. */
         LeadPage: {
             leads: components["schemas"]["Lead"][];
             nextCursor: string | null;
