@@ -44,8 +44,8 @@ async def place_events(storage: Storage, received: Sequence[Received], now: date
     inputs = {key: one for key, one in events.items() if one.record.topic in _ANSWERS}
     answered = await _stored_leads(storage, [one for key, one in inputs.items() if key not in named])
     unsure = {one.key for one in received if not _shows_lead(one)}
-    told = {one.lead_id for one in received if one.lead_id and one.key not in unsure}
-    there = told | await _existing(storage, {*named.values(), *answered.values()} - told)
+    existed = {one.lead_id for one in received if one.lead_id and one.key not in unsure}
+    there = existed | await _existing(storage, {*named.values(), *answered.values()} - existed)
     placed = {key: lead for key, lead in (named | answered).items() if lead in there}
     rows: list[TimelineRow] = [{**timeline_row(events[key]), "leadId": lead} for key, lead in placed.items()]
     await storage.insert_new(TIMELINE, rows)
@@ -55,10 +55,10 @@ async def place_events(storage: Storage, received: Sequence[Received], now: date
     # The worker and another process may have finished before this process stored the pending event.
     effects = await _effect_leads(storage, received)
     late = await _stored_leads(storage, aside) | effects
-    moved = await _move_pending(storage, late, effects, told)
+    moved = await _move_pending(storage, late, effects, existed)
     # Crash here, then an erasure → rows that no worker's document leads to → this read finds and deletes them.
     before = await storage.read(TIMELINE, unsure - placed.keys(), fields=("leadId",))
-    return {*told, *placed.values(), *moved, *(row["leadId"] for row in before.values())}
+    return {*existed, *placed.values(), *moved, *(row["leadId"] for row in before.values())}
 
 
 def _shows_lead(received: Received) -> bool:
@@ -104,16 +104,16 @@ async def _effect_leads(storage: Storage, received: Sequence[Received]) -> dict[
 
 
 async def _move_pending(
-    storage: Storage, leads: Mapping[str, str], had_effects: Collection[str], told: Collection[str]
+    storage: Storage, leads: Mapping[str, str], had_effects: Collection[str], existed: Collection[str]
 ) -> set[str]:
-    """Move pending events to their leads' timelines; return these leads. Leads in `told` have existed.
+    """Move pending events to their leads' timelines; return these leads. The leads in `existed` need no look.
 
     A capture's row is stored before its lead. Without a lead it stays pending until an effect of it arrives. After
     that a missing lead was erased.
     """
     rows = await storage.read(TIMELINE_PENDING, leads)
     wanted = {leads[key] for key in rows}
-    there = wanted & ({*told} | await _existing(storage, wanted - {*told}))
+    there = wanted & ({*existed} | await _existing(storage, wanted - {*existed}))
     found = [_placed(row, leads[key]) for key, row in rows.items() if leads[key] in there]
     await storage.insert_new(TIMELINE, found)
     await storage.delete(TIMELINE_PENDING, [key for key in rows if leads[key] in there or key in had_effects])
