@@ -133,7 +133,8 @@ class _Ladder:
         rows = await find()
         if len(rows) == _READ_MAX:
             rows = await find(("key", -1))
-            return rows, rows[-1]["key"]
+            # Rows may have left the term since the first read.
+            return rows, rows[-1]["key"] if len(rows) == _READ_MAX else lower
         return sorted(rows, key=lambda row: row["key"], reverse=True), lower
 
 
