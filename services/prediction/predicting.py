@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from services.prediction import store
-from services.prediction.domain.learning.features import SCHEMA, History, Vector, vector
+from services.prediction.domain.learning.features import SCHEMA, History, Vector, vector, version_of
 from services.prediction.domain.serving.explanation import LeadPrediction
 from services.prediction.domain.serving.heuristic import by_heuristic
 from services.prediction.domain.training_job import again_at
 from shared.consuming.worker import Runtime
 from shared.domain.model_documents import HEURISTIC, STANDING
 from shared.domain.statuses import OPEN
+from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.prediction_documents import ModelDocument, PredictedPart, PredictionPart, ShadowPart
 from shared.errors import Transient
 from shared.mongo.leases import acquire_lease
@@ -60,9 +61,9 @@ class Predictor:
         rows = await acquire_lease(self._storage, PREDICTIONS, now, self._lease, BATCH)
         if not rows:
             return await self._recall(models.number, now)
-        known = await store.load_histories(self._storage, {row["_id"]: now for row in rows})
-        made = await _predict_open(known, models, now)
-        await store.settle_rows(self._storage, rows, made, {row["_id"] for row in rows} - known.keys())
+        leads = await store.read_leads(self._storage, (row["_id"] for row in rows))
+        made = await self._predict_open(leads, models, now)
+        await store.settle_rows(self._storage, rows, made, {row["_id"] for row in rows} - leads.keys())
         renewed = sum(1 for row in rows if row.get("model", models.number) != models.number)
         await store.count_renewed(self._storage, models.number, renewed)
         _log.info("leads.predicted", worker="prediction", leads=len(made), closed=len(rows) - len(made))
@@ -76,17 +77,28 @@ class Predictor:
         Crash before the predictions are stored → the events come again → predicted again.
         """
         now = self._clock()
-        known = await store.load_histories(self._storage, dict.fromkeys(lead_ids, now))
-        await self._storage.delete(PREDICTIONS, lead_ids - known.keys())
+        leads = await store.read_leads(self._storage, lead_ids)
+        await self._storage.delete(PREDICTIONS, lead_ids - leads.keys())
         try:
             models = await self._standing_models()
         except Transient:
             raise
         except Exception as error:  # noqa: BLE001 - a broken model must not send events to the dead letter
-            _log.error("predictions.failed", worker="prediction", leads=len(known), error=where(error))
-            await store.request_predictions(self._storage, known, now)
+            _log.error("predictions.failed", worker="prediction", leads=len(leads), error=where(error))
+            await store.request_predictions(self._storage, leads, now)
             return
-        await store.save_predictions(self._storage, known, await _predict_open(known, models, now))
+        await store.save_predictions(self._storage, leads, await self._predict_open(leads, models, now))
+
+    async def _predict_open(
+        self, leads: Mapping[str, LeadDocument], models: "_Models", now: datetime
+    ) -> dict[str, PredictedPart]:
+        """Return the documents of the open ones. Nothing more is read of the others."""
+        open_ = {lead_id: lead for lead_id, lead in leads.items() if lead["status"] in OPEN}
+        if not open_:
+            return {}
+        return await _predict_each(
+            await store.load_histories(self._storage, open_, dict.fromkeys(open_, now)), models, now
+        )
 
     async def _standing_models(self) -> "_Models":
         standing = await store.read_row(self._storage, STANDING)
@@ -117,11 +129,6 @@ class Predictor:
         return len(free)
 
 
-async def _predict_open(known: Mapping[str, History], models: _Models, now: datetime) -> dict[str, PredictedPart]:
-    open_ = {lead_id: one for lead_id, one in known.items() if one.lead["status"] in OPEN}
-    return await _predict_each(open_, models, now) if open_ else {}
-
-
 async def _predict_each(known: Mapping[str, History], models: _Models, now: datetime) -> dict[str, PredictedPart]:
     """Return the documents to store. A lead that can't be predicted keeps its prediction."""
     try:
@@ -144,7 +151,7 @@ async def _predict(known: Mapping[str, History], models: _Models, now: datetime)
     predictions, beside = await asyncio.to_thread(_predict_vectors, models.champion, models.shadow, vectors, scores)
     return {
         lead_id: {
-            "version": history.version,
+            "version": version_of(history.lead),
             "model": models.number,
             "at": now,
             "wakeAt": again_at(history, now),

@@ -7,8 +7,9 @@ from typing import Any, cast
 
 from services.prediction.domain.learning import condensing
 from services.prediction.domain.learning.fact_rows import FactRow
-from services.prediction.domain.learning.features import History
+from services.prediction.domain.learning.features import History, version_of
 from shared.domain.model_documents import PROGRESS, STANDING, model_id
+from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.prediction_documents import (
     JobRow,
     ModelDocument,
@@ -44,19 +45,24 @@ def _due(lead_id: str, at: datetime) -> Change:
     return Change(lead_id, {}, {"$min": {"wakeAt": at}, "$unset": {"claim": ""}})
 
 
-async def load_histories(storage: Storage, as_of: Mapping[str, datetime]) -> dict[str, History]:
+async def read_leads(storage: Storage, lead_ids: Iterable[str]) -> dict[str, LeadDocument]:
+    """Return those of these leads that exist, with the fields that predictions need."""
+    return await storage.read(LEADS, lead_ids, fields=_LEAD_FIELDS)
+
+
+async def load_histories(
+    storage: Storage, leads: Mapping[str, LeadDocument], as_of: Mapping[str, datetime]
+) -> dict[str, History]:
     """Return the facts of these leads by id, condensed for a vector `as_of` each one's moment.
 
-    Missing leads are left out.
+    The leads were read before: then their versions promise no change that the facts lack.
     """
-    ids = list(as_of)
-    # Leads come first: their versions then promise no change that the other reads lack.
-    leads = await storage.read(LEADS, ids, fields=_LEAD_FIELDS)
+    moments = {one: as_of[one] for one in leads}
     captured, done = await asyncio.gather(
-        _condensed(storage, CAPTURES, _CAPTURE_FIELDS, condensing.condense_captures, as_of),
-        _condensed(storage, ACTIVITIES, _ACTIVITY_FIELDS, condensing.condense_activities, as_of),
+        _condensed(storage, CAPTURES, _CAPTURE_FIELDS, condensing.condense_captures, moments),
+        _condensed(storage, ACTIVITIES, _ACTIVITY_FIELDS, condensing.condense_activities, moments),
     )
-    return {one: History(leads[one], captured.get(one, ()), done.get(one, ())) for one in ids if one in leads}
+    return {one: History(lead, captured.get(one, ()), done.get(one, ())) for one, lead in leads.items()}
 
 
 async def _condensed(
@@ -91,16 +97,18 @@ async def lost_at(storage: Storage, lead_ids: Iterable[str]) -> dict[str, dateti
     return found
 
 
-async def save_predictions(storage: Storage, known: Mapping[str, History], made: Mapping[str, PredictedPart]) -> None:
+async def save_predictions(
+    storage: Storage, leads: Mapping[str, LeadDocument], made: Mapping[str, PredictedPart]
+) -> None:
     """Store what was predicted of leads as they were read, unless a later state has been predicted. Voids claims.
 
     `made` are open leads' documents. Other leads are closed and keep their last prediction.
     """
-    changes = [_saved(one, history.version, made.get(one)) for one, history in known.items()]
+    changes = [_saved(one, version_of(lead), made.get(one)) for one, lead in leads.items()]
     if await storage.change(PREDICTIONS, changes):
         return
-    rows = [_row(one, history.version, made.get(one)) for one, history in known.items()]
-    fresh = known.keys() - await storage.insert_new(PREDICTIONS, rows)
+    rows = [_row(one, version_of(lead), made.get(one)) for one, lead in leads.items()]
+    fresh = leads.keys() - await storage.insert_new(PREDICTIONS, rows)
     # An erasure that deleted these rows before they came has deleted the leads before that.
     await storage.delete(PREDICTIONS, fresh - (await storage.read(LEADS, fresh, fields=("_id",))).keys())
 

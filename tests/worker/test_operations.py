@@ -33,7 +33,7 @@ MOST = {
     "conversion": 1.7,
     "erasure": 0.7,
     "insights": 32.0,
-    "prediction": 18.3,
+    "prediction": 15.9,
 }
 """Operations of each worker a lead."""
 

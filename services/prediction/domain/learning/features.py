@@ -89,10 +89,10 @@ class History:
     captures: Sequence[FactRow]
     activities: Sequence[FactRow]
 
-    @property
-    def version(self) -> int:
-        """How many changes the lead has had: every write of it raises its revision or its score's number."""
-        return self.lead["revision"] + self.lead.get("scoring", {}).get("seq", 0)
+
+def version_of(lead: LeadDocument) -> int:
+    """Return how many changes the lead has had: every write of it raises its revision or its score's number."""
+    return lead["revision"] + lead.get("scoring", {}).get("seq", 0)
 
 
 def vector(history: History, as_of: datetime) -> Vector:
