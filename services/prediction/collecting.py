@@ -94,7 +94,7 @@ async def _vectors(storage: Storage, moments: Sequence[Moment]) -> dict[Moment, 
     found: dict[Moment, Vector] = {}
     for start in range(0, len(moments), _CHUNK):
         some = moments[start : start + _CHUNK]
-        leads = await store.read_leads(storage, (one.lead_id for one in some))
+        leads = await store.read_lead_facts(storage, (one.lead_id for one in some))
         known = await store.load_histories(storage, leads, {one.lead_id: one.at for one in some})
         found |= {one: vector(known[one.lead_id], one.at) for one in some if one.lead_id in known}
     return found

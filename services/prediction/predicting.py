@@ -61,7 +61,7 @@ class Predictor:
         rows = await acquire_lease(self._storage, PREDICTIONS, now, self._lease, BATCH)
         if not rows:
             return await self._recall(models.number, now)
-        leads = await store.read_leads(self._storage, (row["_id"] for row in rows))
+        leads = await store.read_lead_facts(self._storage, (row["_id"] for row in rows))
         made = await self._predict_open(leads, models, now)
         await store.settle_rows(self._storage, rows, made, {row["_id"] for row in rows} - leads.keys())
         renewed = sum(1 for row in rows if row.get("model", models.number) != models.number)
@@ -77,7 +77,7 @@ class Predictor:
         Crash before the predictions are stored → the events come again → predicted again.
         """
         now = self._clock()
-        leads = await store.read_leads(self._storage, lead_ids)
+        leads = await store.read_lead_facts(self._storage, lead_ids)
         await self._storage.delete(PREDICTIONS, lead_ids - leads.keys())
         try:
             models = await self._standing_models()

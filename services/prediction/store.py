@@ -45,7 +45,7 @@ def _due(lead_id: str, at: datetime) -> Change:
     return Change(lead_id, {}, {"$min": {"wakeAt": at}, "$unset": {"claim": ""}})
 
 
-async def read_leads(storage: Storage, lead_ids: Iterable[str]) -> dict[str, LeadDocument]:
+async def read_lead_facts(storage: Storage, lead_ids: Iterable[str]) -> dict[str, LeadDocument]:
     """Return those of these leads that exist, with the fields that predictions need."""
     return await storage.read(LEADS, lead_ids, fields=_LEAD_FIELDS)
 

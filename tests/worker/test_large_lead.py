@@ -95,7 +95,7 @@ async def test_a_lead_with_very_many_captures_and_activities_takes_a_bounded_mem
         timeline, told = await mib(lambda: queries.find_timeline(storage, "lead-1", END, 100))
         assert len(told["events"]) == 100
         as_of = NOW + timedelta(seconds=number // 2)
-        leads = await prediction.read_leads(storage, ["lead-1"])
+        leads = await prediction.read_lead_facts(storage, ["lead-1"])
         predicted, known = await mib(lambda: prediction.load_histories(storage, leads, {"lead-1": as_of}))
         found = vector(known["lead-1"], as_of)
         assert found["captures"] == number // 2 + 1
