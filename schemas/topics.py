@@ -115,7 +115,7 @@ DEADLETTER = Topic(
     outputs.DeadLetter,
     "deadletter",
     ("every worker",),
-    ("operations",),
+    ("operations", *_ALL_OUTPUTS),
     key="original",
     partitions=3,
     retention=timedelta(days=90),

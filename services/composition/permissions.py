@@ -93,8 +93,8 @@ def writes(process: str) -> tuple[str, ...]:
     """Return the topics that this process writes."""
     if process in TOPICS_OF:
         return tuple(name for name, topic in TOPICS.items() if {process, "every worker"} & set(topic.producers))
-    # A replay sends a dead letter back to its topic.
-    back = {name for names in TOPICS_OF.values() for name in names} if process != SETUP else set()
+    # A replay sends a dead letter back to its topic, which is never that of the dead letters.
+    back = {name for names in TOPICS_OF.values() for name in names} - {DEADLETTER.name} if process != SETUP else set()
     return tuple(name for name, topic in TOPICS.items() if name in back or process in topic.producers)
 
 

@@ -1,11 +1,11 @@
-"""The insights worker: keeps each lead's timeline and counts each lead's current state."""
+"""The insights worker: keeps each lead's timeline, counts each lead's current state, and notes dead letters."""
 
 import asyncio
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from schemas import topics
-from services.insights import rollup_store, timeline_store
+from services.insights import outcome_store, rollup_store, timeline_store
 from services.insights.rollup_store import Watermark, count_leads, heartbeat
 from services.insights.timeline_store import drop_expired, forget_erased, place_events
 from shared.clock import pause
@@ -34,6 +34,9 @@ def build(runtime: Runtime) -> Worker:
     storage, zone = runtime.storage, ZoneInfo(runtime.settings.timezone)
 
     async def handle(received: Sequence[Received]) -> Sequence[Result]:
+        dead = [one for one in received if one.record.topic == topics.DEADLETTER.name]
+        await outcome_store.save_dead_letters(storage, dead)
+        received = [one for one in received if one.record.topic != topics.DEADLETTER.name]
         changing = [one for one in received if one.record.topic in _COUNTED]
         newest = max((one.event.time for one in changing), default=None)
         news = Watermark(truncate_to_ms(newest), runtime.clock()) if newest else None
@@ -55,14 +58,15 @@ def build(runtime: Runtime) -> Worker:
 
 MANIFEST = Manifest(
     name=NAME,
-    says="counts leads, keeps timelines",
+    says="counts leads, keeps timelines, notes dead letters",
     stage=90,
     topics=TOPICS,
     build=build,
     rights={
         **dict.fromkeys((c.LEADS, c.CAPTURES, c.ACTIVITIES, c.COMMANDS, c.IDENTITIES), "find"),
         **dict.fromkeys((c.INSIGHTS, c.ROLLUPS, c.LEAD_ROWS, c.LEAD_WORDS), "find insert update"),
+        c.OUTCOMES: "insert update",
         **dict.fromkeys((c.TIMELINE, c.TIMELINE_PENDING), "find insert remove"),
     },
-    create_indexes=(rollup_store.create_indexes, timeline_store.create_indexes),
+    create_indexes=(rollup_store.create_indexes, timeline_store.create_indexes, outcome_store.create_indexes),
 )

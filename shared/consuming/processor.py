@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from schemas.reasons import DeadLetterReason
+from schemas.topics import DEADLETTER
 from shared.clock import Clock
 from shared.consuming.circuit_breaker import CircuitBreaker
 from shared.consuming.invalid_records import InvalidRecords
@@ -78,7 +79,8 @@ class RecordProcessor:
         self.breaker.check(among)
         if faults:
             _log.debug("dead_letters.publishing", worker=self.worker.name, records=len(faults))
-        dead_letters = [self._dead_letter(one) for one in faults]
+        # A dead letter that fails once more is in its topic already: a second one would come back for ever.
+        dead_letters = [self._dead_letter(one) for one in faults if one.record.topic != DEADLETTER.name]
         try:
             await self.publisher.publish(self.worker.name, dead_letters)
         except RecordRefused:

@@ -7,7 +7,9 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from schemas.base import ENVELOPE_LIMIT, CloudEvent
+from schemas.outputs import DeadLetter
 from schemas.reasons import DeadLetterReason
+from schemas.topics import DEADLETTER
 from shared.domain.ids import derive
 from shared.kafka.events import Received, Record, ids_of, topic_of
 
@@ -29,8 +31,10 @@ class FailedRecord:
 def decode(record: Record, region: str, *, final: bool = False) -> Received | FailedRecord:
     """Return the event in `record`. Never raises. `region` is the phones' default region.
 
-    A `final` event may wait no longer.
+    A `final` event may wait no longer. A dead letter is the event that failed, with its headers as the payload.
     """
+    if record.topic == DEADLETTER.name:
+        return _decode_dead_letter(record)
     value = record.value or b""
     if len(value) > ENVELOPE_LIMIT:
         detail = f"{len(value)} bytes are more than the {ENVELOPE_LIMIT} that a record may have"
@@ -43,6 +47,17 @@ def decode(record: Record, region: str, *, final: bool = False) -> Received | Fa
     except ValueError as error:
         return FailedRecord(record, DeadLetterReason.NOT_JSON, f"(record): Invalid JSON: {error}")
     return _decode_data(record, event, region, final=final)
+
+
+def _decode_dead_letter(record: Record) -> Received | FailedRecord:
+    headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
+    try:
+        # The event may be of any type and size: that may be why it failed.
+        event = CloudEvent.model_validate(from_json(record.value or b"", allow_inf_nan=False))
+        why = DeadLetter.model_validate(headers)
+    except ValueError:
+        return FailedRecord(record, DeadLetterReason.NOT_CLOUDEVENT, "(record): is no event with `source` and `id`")
+    return Received(record, event, why, derive("cause", event.source, event.id))
 
 
 def _decode_data(record: Record, event: CloudEvent, region: str, *, final: bool) -> Received | FailedRecord:

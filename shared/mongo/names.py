@@ -24,6 +24,7 @@ from shared.domain.stored.insights_documents import (
     InsightsMeta,
     LeadRow,
     LeadWords,
+    OutcomeRow,
     RollupBucket,
     ShardDocument,
     TimelinePendingRow,
@@ -69,6 +70,7 @@ LEAD_ROWS = CollectionName[LeadRow]("lead_rows")
 LEAD_WORDS = CollectionName[LeadWords]("lead_words")
 TIMELINE = CollectionName[TimelineRow]("timeline")
 TIMELINE_PENDING = CollectionName[TimelinePendingRow]("unplaced")
+OUTCOMES = CollectionName[OutcomeRow]("outcomes")
 PREDICTIONS = CollectionName[PredictionRow]("predictions")
 MODELS = CollectionName[ModelDocument]("models")
 MODEL_JOBS = CollectionName[JobRow](MODELS)
@@ -125,6 +127,9 @@ COLLECTIONS = (
     Collection(LEAD_WORDS, "insights", "words that it is found by", "_id", ErasureAction.STRIPPED),
     Collection(
         TIMELINE_PENDING, "insights", "events that name no known lead yet, by their ids", None, ErasureAction.KEPT
+    ),
+    Collection(
+        OUTCOMES, "insights", "which events are dead letters, by a hash of source and id", None, ErasureAction.KEPT
     ),
     Collection(
         INSIGHTS, "insights", "rows on their way, until the lead's erasure is counted", None, ErasureAction.KEPT

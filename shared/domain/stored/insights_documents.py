@@ -5,7 +5,7 @@ The insights worker writes them, and `pantry insights rebuild` too. The gateway 
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 BucketNumbers = Mapping[str, "int | BucketNumbers"]
 """A bucket's numbers, nested by the steps of their paths."""
@@ -179,4 +179,19 @@ class TimelineRow(EventRow):
 class TimelinePendingRow(EventRow):
     """A row of `unplaced`: an event that names no known lead yet, until it `expiresAt`."""
 
+    expiresAt: datetime
+
+
+class OutcomeRow(TypedDict):
+    """A row of `outcomes`, by the event's key: what became of an event that no other document shows.
+
+    It has no `source` and `id` of the event, as a producer may choose an address for an id.
+    """
+
+    _id: str
+    state: Literal["dead_lettered"]
+    reason: str
+    topic: str
+    at: datetime
+    """When the event got this outcome: the newest holds."""
     expiresAt: datetime
