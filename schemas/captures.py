@@ -73,6 +73,17 @@ def _email(value: str | None) -> str | None:
     return value
 
 
+def _phone(value: str | None, info: ValidationInfo) -> str | None:
+    if value is not None and not is_phone(value, (info.context or {}).get("region", "US")):
+        raise PydanticCustomError("phone", "is not a possible phone number")
+    return value
+
+
+OptionalEmail = Annotated[OptionalWord, AfterValidator(_email)]
+OptionalPhone = Annotated[OptionalWord, AfterValidator(_phone)]
+"""A phone number; the validation's context has the `region` of numbers without country code."""
+
+
 class CapturedCompany(Model):
     """The company, of which the name is required."""
 
@@ -91,17 +102,8 @@ class CapturedContact(Model):
     first_name: Word
     last_name: Word
     title: OptionalWord = None
-    email: Annotated[OptionalWord, AfterValidator(_email)] = None
-    phone: OptionalWord = None
-
-    @field_validator("phone")
-    @classmethod
-    def _phone(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is None:
-            return None
-        if not is_phone(value, (info.context or {}).get("region", "US")):
-            raise PydanticCustomError("phone", "is not a possible phone number")
-        return value
+    email: OptionalEmail = None
+    phone: OptionalPhone = None
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

@@ -22,6 +22,7 @@ from schemas.base import (
     given_schema,
     storable,
 )
+from schemas.edits import LeadEdit
 from schemas.lead import Requirements, Status, Urgency
 
 OPPORTUNITY_BYTES = 64 * 1024
@@ -104,23 +105,37 @@ class ConsentStatement(Model):
 
 
 class UpdateLead(Command):
-    """Change a lead's status or owner, or state its consent; `reason` in words."""
+    """Change a lead: its status, owner, consent or fields (`set`), or add a `note`; `reason` in words.
+
+    `lost_reason` is a name of the configured list, only with status `lost`. `set` is carried out as a whole or not at
+    all. Of two edits of one path the newest by its event's time, then id, holds.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
-            "anyOf": [given_schema("status"), given_schema("assignedTo"), given_schema("consent", "object")]
+            "anyOf": [
+                *(given_schema(name) for name in ("status", "assignedTo", "note")),
+                *(given_schema(name, "object") for name in ("consent", "set")),
+            ]
         }
     )
 
     status: Maybe[Literal[Status.CONTACTED, Status.LOST, Status.NEW]] = None
     assigned_to: OptionalWord = None
     reason: OptionalText = None
+    lost_reason: OptionalWord = None
+    note: OptionalText = None
     consent: ConsentStatement | None = None
+    set: LeadEdit | None = None
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if self.status is None and self.assigned_to is None and self.consent is None:
-            raise PydanticCustomError("nothing", "one of status, assignedTo and consent is required")
+        if self.lost_reason and self.status is not Status.LOST:
+            raise PydanticCustomError("lost_reason", "lostReason is only allowed with status lost")
+        if self.set is not None and not self.set.model_fields_set:
+            raise PydanticCustomError("empty_edit", "set needs at least one path")
+        if not any((self.status, self.assigned_to, self.note, self.consent, self.set)):
+            raise PydanticCustomError("nothing", "one of status, assignedTo, note, consent and set is required")
         return self
 
 

@@ -111,6 +111,7 @@ class Lead(Model):
     consent: Consent | None = None
     context: Mapping[str, object] | None = None
     assigned_to: Word | None = None
+    lost_reason: Word | None = None
     created_at: Moment
     updated_at: Moment
     converted_at: Moment | None = None

@@ -57,7 +57,7 @@ class FromTo(Model):
 
 
 class LeadUpdated(Model):
-    """Status, owner or consent changed without a topic of its own; `changed` is by path."""
+    """Status, owner, consent or a field changed without a topic of its own; `changed` is by path."""
 
     lead_id: LeadId
     changed: Mapping[str, FromTo]
@@ -156,7 +156,8 @@ class LeadConverted(Model):
 class LeadRejected(Model):
     """A valid command that a business rule does not allow.
 
-    `command` is its topic, `command_id` its event id. `reason` is an open list.
+    `command` is its topic, `command_id` its event id. `reason` is an open list. `other_id` is the lead that has the
+    e-mail, if the reason is `identity_taken`.
     """
 
     lead_id: LeadId
@@ -164,6 +165,7 @@ class LeadRejected(Model):
     command_id: Word
     reason: Word = Field(examples=[one.value for one in RejectionReason])
     detail: str
+    other_id: LeadId | None = None
 
 
 class LeadErased(Model):

@@ -30,6 +30,9 @@ class RejectionReason(StrEnum):
     INVALID_TRANSITION = "invalid_transition"
     LEAD_NOT_FOUND = "lead_not_found"
     TOO_LARGE = "too_large"
+    IDENTITY_TAKEN = "identity_taken"
+    FIELD_REQUIRED = "field_required"
+    UNKNOWN_LOST_REASON = "unknown_lost_reason"
 
 
 class SuspicionReason(StrEnum):

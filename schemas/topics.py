@@ -65,7 +65,7 @@ ENGAGEMENTS = _input(
     "leads.engagements", "The lead did something: opened, clicked, visited.", EngagementRecorded, "engagement", "mailer"
 )
 QUALIFY = _input("leads.qualify", "Qualify a lead.", QualifyLead, "qualification", "sales screen")
-UPDATE = _input("leads.update", "Change a lead's status or owner.", UpdateLead, "qualification", "sales screen")
+UPDATE = _input("leads.update", "Change a lead's status, owner or fields.", UpdateLead, "qualification", "sales screen")
 CONVERT = _input("leads.convert", "Make a qualified lead an opportunity.", ConvertLead, "conversion", "sales screen")
 ERASE = _input("leads.erase", "Erase a lead's personal data everywhere.", EraseLead, "erasure", "privacy desk")
 
@@ -82,7 +82,7 @@ SCORED = _output(
 )
 UPDATED = _output(
     "leads.updated",
-    "Status, owner or consent changed by something without a topic of its own.",
+    "Status, owner, consent or a field changed by something without a topic of its own.",
     outputs.LeadUpdated,
     "capture engagement qualification",
     "assignment nurture scoring prediction",

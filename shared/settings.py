@@ -123,6 +123,10 @@ class Settings(BaseSettings):
     """Placeholders: addresses and phone numbers that count as missing, such as `noemail@noemail.com`."""
     shared_identifier_max: int = Field(50, ge=1, le=1_000, json_schema_extra={"unit": "names"})
     """Most names of persons under which one e-mail may be captured. With one more it identifies no lead."""
+    lost_reasons: str = Field(
+        "price,timing,competitor,no_budget,no_response,not_a_fit,other", pattern=r"^\s*[^\s,][^,]*(,[^,]*[^\s,]\s*)*$"
+    )
+    """The words that `lostReason` may have, between commas."""
     orphan_ttl: float = Field(900.0, gt=0, json_schema_extra={"unit": "seconds"})
     """How long an event waits for its lead to exist. Then it ends as `lead_not_found`."""
     command_patience: float = Field(3.0, ge=0, json_schema_extra={"unit": "seconds"})
@@ -143,6 +147,11 @@ class Settings(BaseSettings):
     text."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged."""
+
+    @property
+    def reasons_lost(self) -> tuple[str, ...]:
+        """The words of `lost_reasons`."""
+        return tuple(dict.fromkeys(one.strip() for one in self.lost_reasons.split(",")))
 
     @property
     def zone(self) -> ZoneInfo:

@@ -16,6 +16,7 @@ from shared.domain.lead_changes import with_changes
 from shared.domain.stored.command_documents import VerdictDocument
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+LOST_REASONS = ("price", "timing", "other")
 
 
 def data(

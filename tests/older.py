@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from services.capture.domain.decide import decide
-from services.capture.domain.identifying import DEFAULT_IDENTITY_RULES, IdentityRules
 from services.capture.domain.plan import CapturePlan
 from services.capture.domain.view import Capture
 from services.capture.store import read_view, save
 from shared.domain.identity import older_forms
+from shared.domain.identity.identity_rules import DEFAULT_IDENTITY_RULES, IdentityRules
 from shared.domain.identity.normal_forms import Identity, identity_of
 from shared.domain.identity.older_forms import older_claims
 from shared.mongo.storage import Storage

@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 
 from services.capture.domain import claim_forms
 from services.capture.domain.claim_forms import PERSON, KnownClaims, OlderClaim, Rewriting, older_person_claim
-from services.capture.domain.identifying import IdentityRules
 from shared.clock import Clock
+from shared.domain.identity.identity_rules import IdentityRules
 from shared.domain.identity.older_forms import OTHER_EMAIL, OTHER_NAME, OTHER_PHONE
 from shared.domain.identity.suspicion import suspicion
 from shared.domain.stored.identity_documents import IdentityClaim

@@ -9,12 +9,12 @@ from schemas.outputs import LeadCreated, LeadMerged, LeadUpdated
 from schemas.topics import CAPTURED, CREATED, MERGED, UPDATED
 from services.capture import store
 from services.capture.domain.decide import decide
-from services.capture.domain.identifying import IdentityRules
 from services.capture.domain.plan import Outcome
 from services.capture.domain.view import Capture
 from shared.config import Reloading
 from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.domain.consent.statements import paths
+from shared.domain.identity.identity_rules import IdentityRules
 from shared.domain.identity.normal_forms import identity_of
 from shared.domain.identity.older_forms import older_claims
 from shared.domain.identity.placeholders import Placeholders

@@ -26,7 +26,7 @@ _ACTIONS: Mapping[str, Mapping[str, str]] = {
     **{one.name: one.rights for one in MANIFESTS},
     GATEWAY: {
         **_READS_LEADS,
-        **dict.fromkeys((c.TIMELINE, c.LEAD_ROWS, c.LEAD_WORDS, c.MODELS, c.KEYS, c.USERS), "find"),
+        **dict.fromkeys((c.TIMELINE, c.NOTES, c.LEAD_ROWS, c.LEAD_WORDS, c.MODELS, c.KEYS, c.USERS), "find"),
         # It shows the files that every process refused, and reads a configuration file itself.
         c.CONFIGURATION: "find insert update remove",
         c.RATES: "find insert update",

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from services.prediction.domain.learning import condensing
-from services.prediction.domain.learning.fact_rows import FactRow
+from services.prediction.domain.learning.fact_rows import FactRow, PastEdit, past_edits
 from services.prediction.domain.learning.features import History, version_of
 from shared.domain.model_documents import PROGRESS, STANDING, model_id
 from shared.domain.stored.lead_document import LeadDocument
@@ -18,13 +18,23 @@ from shared.domain.stored.prediction_documents import (
     StandingRow,
     TrainingRow,
 )
-from shared.mongo.names import ACTIVITIES, CAPTURES, LEADS, MODEL_JOBS, MODELS, PREDICTIONS, TIMELINE, CollectionName
+from shared.mongo.names import (
+    ACTIVITIES,
+    CAPTURES,
+    EDITS,
+    LEADS,
+    MODEL_JOBS,
+    MODELS,
+    PREDICTIONS,
+    TIMELINE,
+    CollectionName,
+)
 from shared.mongo.retries import retry_on_conflict
 from shared.mongo.storage import Change, Storage
 
 _LEAD_FIELDS = (
     *("source", "status", "score", "company", "contact", "context", "createdAt"),
-    *("revision", "scoring.seq"),
+    *("revision", "scoring.seq", "lastEdit"),
 )
 _CAPTURE_FIELDS = ("leadId", "capturedAt", "knownAt", "channel", "filled")
 _ACTIVITY_FIELDS = ("leadId", "type", "at", "knownAt", "engagement", "cancelled", "earlier")
@@ -58,11 +68,31 @@ async def load_histories(
     The leads were read before: then their versions promise no change that the facts lack.
     """
     moments = {one: as_of[one] for one in leads}
-    captured, done = await asyncio.gather(
+    captured, done, edited = await asyncio.gather(
         _condensed(storage, CAPTURES, _CAPTURE_FIELDS, condensing.condense_captures, moments),
         _condensed(storage, ACTIVITIES, _ACTIVITY_FIELDS, condensing.condense_activities, moments),
+        _past_edits(storage, {one: lead for one, lead in leads.items() if "lastEdit" in lead}, moments),
     )
-    return {one: History(lead, captured.get(one, ()), done.get(one, ())) for one, lead in leads.items()}
+    return {
+        one: History(lead, captured.get(one, ()), done.get(one, ()), edited.get(one, ())) for one, lead in leads.items()
+    }
+
+
+async def _past_edits(
+    storage: Storage, leads: Mapping[str, LeadDocument], as_of: Mapping[str, datetime]
+) -> dict[str, list[PastEdit]]:
+    """Return these leads' condensed edits. The newest one may be on its lead only."""
+    kept = condensing.condense_edits(
+        (one for id_, lead in leads.items() for one in past_edits(id_, lead["lastEdit"])), as_of
+    )
+    async for page in storage.pages_in(EDITS, "leadId", leads):
+        kept = condensing.condense_edits(
+            [*kept, *(one for row in page for one in past_edits(row["leadId"], row))], as_of
+        )
+    found: dict[str, list[PastEdit]] = {}
+    for one in kept:
+        found.setdefault(one["leadId"], []).append(one)
+    return found
 
 
 async def _condensed(

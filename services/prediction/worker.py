@@ -37,7 +37,7 @@ MANIFEST = Manifest(
     topics=TOPICS,
     build=build,
     rights={
-        **dict.fromkeys((c.LEADS, c.CAPTURES, c.ACTIVITIES, c.TIMELINE, c.INSIGHTS, c.ROLLUPS), "find"),
+        **dict.fromkeys((c.LEADS, c.CAPTURES, c.ACTIVITIES, c.EDITS, c.TIMELINE, c.INSIGHTS, c.ROLLUPS), "find"),
         **dict.fromkeys((c.PREDICTIONS, c.MODELS), "find insert update remove"),
     },
     create_indexes=(store.create_indexes,),

@@ -1,25 +1,37 @@
 """The qualification worker: it applies or rejects `leads.qualify` and `leads.update`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
+from schemas.edits import LeadEdit
 from schemas.lead import Lead
 from schemas.outputs import LeadDisqualified, LeadQualified, LeadUpdated
+from schemas.reasons import RejectionReason
 from schemas.topics import DISQUALIFIED, QUALIFIED, QUALIFY, UPDATE, UPDATED
+from services.qualification import store
 from services.qualification.domain import decide
+from services.qualification.domain.field_edits import ClaimChange, Edited, claim_change, edit_fields, edit_part
+from services.qualification.store import TakenClaims
+from shared.config import Reloading
 from shared.consuming.worker import Manifest, Runtime, Worker
 from shared.domain.bant import bant_score
-from shared.domain.consent.statements import paths
+from shared.domain.consent.statements import Statement, paths
+from shared.domain.identity.identity_rules import IdentityRules
+from shared.domain.identity.normal_forms import email_key
+from shared.domain.identity.placeholders import Placeholders
 from shared.domain.moments import truncate_to_ms
 from shared.domain.statuses import Move, objection
 from shared.domain.stored.activity_row import ActivityRow
 from shared.domain.stored.lead_document import LeadDocument
+from shared.domain.stored.sales_documents import NoteRow
 from shared.kafka.events import Outgoing, Received, Result, emit
-from shared.leads.commands import CommandPolicy, Ruling, carry_out_commands
+from shared.leads.command_policies import CommandPolicies, CommandPolicy, Ruling
+from shared.leads.commands import carry_out_commands
 from shared.leads.pending import LEAD_EXISTS
-from shared.leads.rights import COMMANDED
+from shared.leads.rights import COMMANDED, CONFIGURED
+from shared.mongo import names as c
 
 NAME = "qualification"
 TOPICS = (QUALIFY, UPDATE, *LEAD_EXISTS)
@@ -27,18 +39,80 @@ _SOURCE = f"/services/{NAME}"
 
 
 def build(runtime: Runtime) -> Worker:
-    """Return the worker."""
-    policies = {
-        QUALIFY.name: CommandPolicy(_judge_qualify, _announce_qualify, _activity),
-        UPDATE.name: CommandPolicy(
-            partial(_judge_update, region=runtime.settings.region), _announce_update, _statement
-        ),
-    }
+    """Return the worker. Raises `ConfigError` when the placeholders file is invalid."""
+    placeholders = Reloading(runtime.settings.placeholders_file, Placeholders, runtime.settings.zone)
+    handling = _Handling(runtime, placeholders)
 
     async def handle(received: Sequence[Received]) -> Sequence[Result]:
-        return await carry_out_commands(runtime, received, policies, _SOURCE)
+        return await carry_out_commands(runtime, received, handling, _SOURCE)
 
-    return Worker(NAME, TOPICS, handle, parks_unknown_leads=True)
+    return Worker(NAME, TOPICS, handle, files=(placeholders,), parks_unknown_leads=True)
+
+
+class _Handling:
+    """Takes the claims of edits before their verdicts, and stores what a lead doesn't hold after them."""
+
+    def __init__(self, runtime: Runtime, placeholders: Reloading[Placeholders]) -> None:
+        settings = runtime.settings
+        self._storage, self._placeholders = runtime.storage, placeholders
+        self._region, self._names_max = settings.region, settings.shared_identifier_max
+        self._pepper, self._lost_reasons = settings.erasure_pepper.get_secret_value(), settings.reasons_lost
+
+    async def prepare(self, wave: Sequence[Received], leads: Mapping[str, LeadDocument]) -> CommandPolicies:
+        """Take the claims of these commands' edits; return the policies that know what came of it."""
+        rules = IdentityRules(self._placeholders.current, self._names_max)
+        known = (one for one in wave if _edits(one) and one.payload.lead_id in leads)
+        edits = sorted(known, key=lambda one: one.order)  # of two edits into one e-mail the earlier takes it
+        await store.keep_edits(self._storage, [leads[one.payload.lead_id] for one in edits])
+        found = ((one.key, _claim_change(one, leads[one.payload.lead_id], rules, self._region)) for one in edits)
+        changes = {key: change for key, change in found if change}
+        taken = await store.take_claims(self._storage, changes, rules, self._pepper)
+        judge = partial(
+            _judge_update, changes=changes, taken=taken, region=self._region, lost_reasons=self._lost_reasons
+        )
+        return {
+            QUALIFY.name: CommandPolicy(_judge_qualify, _announce_qualify, _activity),
+            UPDATE.name: CommandPolicy(judge, _announce_update, _statement),
+        }
+
+    async def finish(
+        self, wave: Sequence[Received], accepted: Sequence[Received], leads: Mapping[str, LeadDocument]
+    ) -> Mapping[str, Mapping[str, object]]:
+        """Release the claims that edits replaced or tried in vain; store former values and notes."""
+        edits = [one for one in wave if _edits(one)]
+        notes = [_note(one) for one in accepted if one.record.topic == UPDATE.name and one.payload.note]
+        if not edits and not notes:
+            return {}
+        edited = {lead_id: leads[lead_id] for one in edits if (lead_id := one.payload.lead_id) in leads}
+        tried = {one.payload.lead_id: _claims_in(one.payload.set) for one in edits}
+        await store.release_claims(self._storage, edited, tried, self._region)
+        await store.keep_edits(self._storage, edited.values())
+        await store.add_notes(self._storage, notes)
+        await store.delete_of_erased(self._storage, [one.payload.lead_id for one in wave])
+        kept = await store.read_edits(self._storage, [one.key for one in edits])
+        return {key: {"edited": row["changes"]} for key, row in kept.items()}
+
+
+def _edits(received: Received) -> bool:
+    return received.record.topic == UPDATE.name and received.payload.set is not None
+
+
+def _note(received: Received) -> NoteRow:
+    command, at = received.payload, truncate_to_ms(received.event.time)
+    return decide.note_row(received.key, command.lead_id, command.note, command.requested_by, at)
+
+
+def _claim_change(received: Received, lead: LeadDocument, rules: IdentityRules, region: str) -> ClaimChange | None:
+    """Return the claims that an edit moves; None if its command is rejected anyway."""
+    command = received.payload
+    if objection(decide.requested_move(command), lead):
+        return None
+    edited = edit_fields(lead, command.set.values(), received.order)
+    return None if edited.missing else claim_change(lead, edited.lead, rules, region)
+
+
+def _claims_in(edit: LeadEdit) -> Sequence[str]:
+    return [f"email:{email}"] if (email := email_key(edit.email)) else []
 
 
 def _judge_qualify(lead: LeadDocument | None, received: Received, _at: datetime) -> Ruling:
@@ -73,18 +147,48 @@ def _announce_qualify(lead: LeadDocument, received: Received, _note: Mapping[str
     return [emit(topic, payload, cause=received.cause, key=lead["_id"], source=_SOURCE, at=at)]
 
 
-def _judge_update(lead: LeadDocument | None, received: Received, _at: datetime, *, region: str) -> Ruling:
+def _judge_update(  # noqa: PLR0913 - the lead and its command, then what the worker knows besides
+    lead: LeadDocument | None,
+    received: Received,
+    at: datetime,
+    *,
+    changes: Mapping[str, ClaimChange],
+    taken: Mapping[str, TakenClaims],
+    region: str,
+    lost_reasons: Collection[str],
+) -> Ruling:
     command = received.payload
-    refused = objection(decide.requested_move(command), lead)
+    refused = objection(decide.requested_move(command), lead) or decide.lost_reason_objection(command, lost_reasons)
     if refused or lead is None:
         return Ruling(*refused) if refused else Ruling()
-    sets = decide.requested_fields(command)
-    changed = decide.changes_of(lead, sets)
-    if command.consent is None:
-        return Ruling(set=sets, note=changed)
-    at = truncate_to_ms(received.event.time)
-    stated = decide.restate_consent(lead, command.consent, at, received.event.source, received.key, region)
-    return Ruling(set=sets | stated.set, note=changed | {"consent": stated.changed})
+    sets = decide.requested_fields(lead, command)
+    note: dict[str, object] = {**decide.changes_of(lead, sets)}
+    said, statements = command.consent, list[Statement]()
+    if said is not None:
+        moment = truncate_to_ms(received.event.time)
+        statements.append(decide.consent_statement(said, moment, received.event.source, received.key))
+    after, facts = lead, dict[str, object]()
+    if command.set is not None:
+        edited = edit_fields(lead, command.set.values(), received.order)
+        claims = taken.get(received.key)
+        if rejected := _edit_rejection(edited, claims):
+            return rejected
+        after, statements = edited.lead, [*statements, *(claims.refused if claims else ())]
+        sets |= edit_part(edited, changes[received.key], received.key, at)
+        facts["edited"] = edited.changes
+    if said is not None or after is not lead:
+        stated = decide.restate_consent(after, said, statements, region)
+        sets, note = sets | stated.set, note | {"consent": stated.changed}
+    return Ruling(set=sets, note=note, facts=facts)
+
+
+def _edit_rejection(edited: Edited, claims: TakenClaims | None) -> Ruling | None:
+    if edited.missing:
+        return Ruling(RejectionReason.FIELD_REQUIRED, f"a lead needs {edited.missing.replace(' and ', ' or ')}")
+    if claims and claims.other_id:
+        detail = "another lead has this e-mail"
+        return Ruling(RejectionReason.IDENTITY_TAKEN, detail, note={"otherId": claims.other_id})
+    return None
 
 
 def _statement(received: Received, lead_id: str, at: datetime) -> ActivityRow | None:
@@ -100,7 +204,11 @@ def _announce_update(
     note: Mapping[str, Any],  # what `_judge_update` noted of the changes
 ) -> Sequence[Outgoing]:
     command, at = received.payload, lead["updatedAt"]
-    changed = {path: change for path, change in note.items() if path != "consent"} | paths(note.get("consent", {}))
+    changed = {path: change for path, change in note.items() if path not in ("consent", "edited")}
+    changed |= {one["path"]: {"from": one["from"], "to": one["to"]} for one in note.get("edited", ())}
+    changed |= paths(note.get("consent", {}))
+    if not changed:
+        return ()  # a note alone, or an edit that changed nothing
     updated = LeadUpdated(lead_id=lead["_id"], changed=changed, by=command.requested_by, reason=command.reason)
     return [emit(UPDATED, updated, cause=received.cause, key=lead["_id"], source=_SOURCE, at=at)]
 
@@ -111,5 +219,12 @@ MANIFEST = Manifest(
     stage=50,
     topics=TOPICS,
     build=build,
-    rights=COMMANDED,
+    rights={
+        **COMMANDED,
+        c.IDENTITIES: "find insert update remove",
+        c.EDITS: "find insert remove",
+        c.NOTES: "insert remove",
+        **CONFIGURED,
+    },
+    create_indexes=(store.create_indexes,),
 )

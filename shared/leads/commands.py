@@ -11,7 +11,7 @@ Crash after the ledger's row → the verdict is stored, the lead is unchanged �
 Crash after the lead's write → the lead remembers the command → the redelivery publishes the same events.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -25,8 +25,9 @@ from shared.domain.causes import CauseKind, Memory, remember, remembered
 from shared.domain.size import GROWTH_ROOM, convertible, slim
 from shared.domain.stored.activity_row import ActivityRow
 from shared.domain.stored.command_documents import VerdictDocument
-from shared.domain.stored.lead_document import LeadChanges, LeadDocument
+from shared.domain.stored.lead_document import LeadDocument
 from shared.kafka.events import Deferred, Outgoing, Received, TooLarge, Unknown, emit
+from shared.leads.command_policies import Announce, CommandHandling, CommandPolicies, CommandPolicy, Ruling
 from shared.leads.documents import add_activities, change_leads, close_causes, read_leads, revised
 from shared.mongo.names import COMMANDS
 from shared.mongo.retries import retry_on_conflict
@@ -36,35 +37,6 @@ _MAY_PASS = frozenset(
     {RejectionReason.LEAD_NOT_QUALIFIED, RejectionReason.LEAD_LOST, RejectionReason.INVALID_TRANSITION}
 )
 """Reasons that another event may remove: only the current status forbids the command."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """A decision on a command: rejected with `reason`, or accepted with fields to `set`.
-
-    The ledger keeps `note`: the facts of the lead before the command that `announce` needs.
-    """
-
-    reason: RejectionReason | None = None
-    detail: str = ""
-    set: LeadChanges | None = None
-    note: Mapping[str, object] | None = None
-
-
-Announce = Callable[[LeadDocument, Received, Mapping[str, object]], Sequence[Outgoing]]
-
-
-@dataclass(frozen=True, slots=True)
-class CommandPolicy:
-    """The pure functions of one kind of command.
-
-    `judge` decides on the current lead (None: unknown). `activity` returns the activity that the command adds, or None.
-    `announce` returns the events of an accepted command, from the stored lead and the ruling's note.
-    """
-
-    judge: Callable[[LeadDocument | None, Received, datetime], Ruling]
-    announce: Announce
-    activity: Callable[[Received, str, datetime], ActivityRow | None] = lambda *_: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +75,8 @@ class _Wave:
     deferred: Sequence[Deferred]
 
 
-CommandPolicies = Mapping[str, CommandPolicy]
-"""A worker's policies by topic."""
-
-
 async def carry_out_commands(
-    runtime: Runtime, received: Sequence[Received], policies: CommandPolicies, source: str
+    runtime: Runtime, received: Sequence[Received], handling: CommandHandling, source: str
 ) -> list[Outgoing | Unknown | Deferred]:
     """Judge the commands and carry out the accepted; return events and pending commands."""
     left = list({one.key: one for one in received}.values())
@@ -117,17 +85,18 @@ async def carry_out_commands(
         wave = list({one.payload.lead_id: one for one in reversed(left)}.values())
         taken = {one.key for one in wave}
         left = [one for one in left if one.key not in taken]
-        results += await _carry_out_wave(runtime, wave, policies, source)
+        results += await _carry_out_wave(runtime, wave, handling, source)
     return results
 
 
 async def _carry_out_wave(
-    runtime: Runtime, wave: Sequence[Received], policies: CommandPolicies, source: str
+    runtime: Runtime, wave: Sequence[Received], handling: CommandHandling, source: str
 ) -> list[Outgoing | Unknown | Deferred]:
     storage, patient = runtime.storage, runtime.settings.command_patience > 0
     async for _ in retry_on_conflict():
         now = runtime.clock()
         stored = await _read_known(storage, wave)
+        policies = await handling.prepare([one for one in wave if _is_open(stored.rows.get(one.key))], stored.leads)
         found = _judge_wave(wave, stored, policies, now, patient=patient)
         new_rows = [one.row() for one in found.verdicts if one.received.key not in stored.rows]
         if await storage.insert_new(COMMANDS, new_rows):
@@ -135,9 +104,12 @@ async def _carry_out_wave(
         if await _write(storage, found.verdicts, stored, policies):
             break
     leads = await read_leads(storage, (one.payload.lead_id for one in wave))
+    accepted = [one.received for one in found.verdicts if one.ruling.reason is None]
+    facts = await handling.finish(wave, accepted, leads)
     known = {one.received.key for one in found.verdicts} | {one.received.key for one in found.deferred}
     unknown = [Unknown(one, f"lead:{one.payload.lead_id}") for one in wave if one.key not in known]
-    events = [event for verdict in found.verdicts for event in _events(verdict, leads, policies, source)]
+    verdicts = [_with_facts(one, facts.get(one.received.key)) for one in found.verdicts]
+    events = [event for verdict in verdicts for event in _events(verdict, leads, policies, source)]
     return [*unknown, *found.deferred, *events]
 
 
@@ -145,6 +117,14 @@ async def _read_known(storage: Storage, wave: Sequence[Received]) -> _Known:
     # Reads leads before rows: if a lead has forgotten a command, its row says that it was carried out.
     leads = await read_leads(storage, (one.payload.lead_id for one in wave))
     return _Known(leads, await storage.read(COMMANDS, (one.key for one in wave)))
+
+
+def _with_facts(verdict: _Verdict, facts: Mapping[str, object] | None) -> _Verdict:
+    return replace(verdict, ruling=replace(verdict.ruling, facts=facts))
+
+
+def _is_open(row: VerdictDocument | None) -> bool:
+    return row is None or not (row["done"] or row["reason"])
 
 
 def _judge_wave(
@@ -170,7 +150,8 @@ def _judge(
     received: Received, row: VerdictDocument | None, lead: LeadDocument | None, policies: CommandPolicies, now: datetime
 ) -> _Verdict:
     if row is not None and row["reason"] is not None:
-        return _Verdict(received, row["at"], Ruling(RejectionReason(row["reason"]), row["detail"]), done=True)
+        rejected = Ruling(RejectionReason(row["reason"]), row["detail"], note=row["note"])
+        return _Verdict(received, row["at"], rejected, done=True)
     at = row["at"] if row else now
     if row is not None and (row["done"] or (lead is not None and received.key in remembered(lead, CauseKind.COMMAND))):
         return _Verdict(received, at, Ruling(note=row["note"]), done=row["done"])
@@ -194,7 +175,7 @@ def _oversize(
     """
     limit = ENVELOPE_LIMIT - GROWTH_ROOM
     try:
-        events = policy.announce(after, received, ruling.note or {})
+        events = policy.announce(after, received, ruling.known)
     except TooLarge as error:
         return str(error)
     for event in events:
@@ -245,9 +226,9 @@ def _announce(announce: Announce, lead: LeadDocument, verdict: _Verdict) -> Sequ
     An older release stored leads without measuring them. The lead itself keeps all its parts.
     """
     try:
-        return announce(lead, verdict.received, verdict.ruling.note or {})
+        return announce(lead, verdict.received, verdict.ruling.known)
     except TooLarge:
-        return announce(slim(lead), verdict.received, verdict.ruling.note or {})
+        return announce(slim(lead), verdict.received, verdict.ruling.known)
 
 
 def _events(
@@ -265,5 +246,6 @@ def _events(
         command_id=received.event.id,
         reason=ruling.reason,
         detail=ruling.detail,
+        other_id=(ruling.note or {}).get("otherId"),
     )
     return [emit(REJECTED, payload, cause=received.cause, key=lead_id, source=source, at=verdict.at)]

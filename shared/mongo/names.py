@@ -33,6 +33,7 @@ from shared.domain.stored.insights_documents import (
 from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.nurture_documents import EnrolmentDocument, StepDocument
 from shared.domain.stored.prediction_documents import JobRow, ModelDocument, PredictionRow
+from shared.domain.stored.sales_documents import EditRow, NoteRow
 from shared.domain.stored.work_documents import OwnerDocument, RescoringDocument
 
 D = TypeVar("D", bound=Mapping[str, object])
@@ -55,6 +56,8 @@ LEADS = CollectionName[LeadDocument]("leads")
 CAPTURES = CollectionName[CaptureRow]("captures")
 IDENTITIES = CollectionName[IdentityClaim]("identities")
 ACTIVITIES = CollectionName[ActivityRow]("activities")
+EDITS = CollectionName[EditRow]("edits")
+NOTES = CollectionName[NoteRow]("notes")
 COMMANDS = CollectionName[VerdictDocument]("commands")
 OWNERS = CollectionName[OwnerDocument]("owners")
 ENROLMENTS = CollectionName[EnrolmentDocument]("enrolments")
@@ -113,6 +116,8 @@ COLLECTIONS = (
     ),
     Collection(CAPTURES, "capture", "each capture, and what differed from the lead", "leadId", ErasureAction.STRIPPED),
     Collection(ACTIVITIES, "engagement", "what was done and said, in words", "leadId", ErasureAction.DELETED),
+    Collection(EDITS, "qualification", "former values of its fields", "leadId", ErasureAction.DELETED),
+    Collection(NOTES, "qualification", "what sales people wrote about it", "leadId", ErasureAction.DELETED),
     Collection(ENROLMENTS, "nurture", "what it was enrolled in, and why", "leadId", ErasureAction.DELETED),
     Collection(STEPS, "nurture", "rendered messages and their recipients", "leadId", ErasureAction.DELETED),
     Collection(

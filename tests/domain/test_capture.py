@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.capture.domain.claims import SHARED_MAX, claims_of
+from services.capture.domain.claims import claims_of
 from services.capture.domain.decide import decide
 from services.capture.domain.plan import CapturePlan
 from services.capture.domain.view import Capture, View
 from shared.domain.causes import REMEMBERED_MAX
+from shared.domain.identity.identity_rules import SHARED_MAX
 from shared.domain.identity.normal_forms import identity_of
 from tests.builders import NOW, capture, data, lead, reading_claims, written
 

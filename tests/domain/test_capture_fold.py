@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from services.capture.domain import decide as deciding
 from services.capture.domain.claims import claims_of
 from services.capture.domain.decide import decide, decide_one
-from services.capture.domain.identifying import DEFAULT_IDENTITY_RULES, DecisionRules, IdentityRules
+from services.capture.domain.identifying import DecisionRules
 from services.capture.domain.view import Capture, View
+from shared.domain.identity.identity_rules import DEFAULT_IDENTITY_RULES, IdentityRules
 from tests.builders import NOW, capture, data, reading_claims, written
 
 STEPS = {"match", "erasure", "merge", "decision_log"}

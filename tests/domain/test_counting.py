@@ -8,9 +8,9 @@ import pytest
 
 from services.capture.domain.claims import claims_of, older_of, view_of_claims
 from services.capture.domain.decide import decide
-from services.capture.domain.identifying import NAMES_MAX, IdentityRules
 from services.capture.domain.plan import CapturePlan
 from services.capture.domain.view import Capture, View
+from shared.domain.identity.identity_rules import NAMES_MAX, IdentityRules
 from shared.domain.identity.normal_forms import NOT_GIVEN, identity_of
 from shared.domain.identity.older_forms import older_claims
 from shared.domain.identity.placeholders import Placeholders

@@ -36,6 +36,7 @@ NOT_DECISIONS = {
     "shared.kafka.dead_letter": "Kafka's headers",
     "shared.kafka.decoding": "Kafka's bytes",
     "shared.kafka.events": "Kafka's records",
+    "shared.leads.command_policies": "what a worker brings to its commands",
     "shared.leads.suspicions": "Kafka's records",
     "shared.leads.rights": "MongoDB's rights",
     "shared.mongo.names": "MongoDB's names",

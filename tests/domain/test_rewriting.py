@@ -15,7 +15,7 @@ from services.capture.domain.claim_forms import (
     older_person_claim,
     plan_rewriting,
 )
-from services.capture.domain.claims import SHARED_MAX
+from shared.domain.identity.identity_rules import SHARED_MAX
 from shared.domain.identity.normal_forms import identity_of
 from shared.domain.identity.older_forms import OTHER_EMAIL, OTHER_NAME, OTHER_PHONE, older_claims
 from shared.domain.identity.placeholders import NO_PLACEHOLDERS

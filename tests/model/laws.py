@@ -103,8 +103,9 @@ _OWNERS["default_queue"] = [_ASSIGNMENT["default_queue"]]
 
 
 def options(lead: Lead, section: str, name: str) -> set[Any]:
-    """Return the values that this field had; only an empty one is filled, once."""
-    return {sections[section].get(name) for sections in (lead.born, lead.sections)}
+    """Return the values that this field had: by captures, which fill an empty one, and by edits."""
+    captured = {sections[section].get(name) for sections in (lead.born, lead.sections)}
+    return captured | lead.had.get((section, name), set())
 
 
 def _rules(lead: Lead, hot: Iterable[bool]) -> Iterator[str]:

@@ -169,6 +169,8 @@ def _to_ms(moment: datetime) -> datetime:
 
 def _captured_again(lead: Lead, stated: Facts) -> dict[str, Facts]:
     before, lead.status = lead.status, _table()["captured again"][lead.status]
+    if before != lead.status:
+        lead.lost_reason = None
     changed = ({} if before == lead.status else {"status": {"from": before, "to": lead.status}}) | stated
     if not changed:
         return {}
@@ -305,14 +307,47 @@ def _update(world: World, said: Said, told: Told) -> Meaning:
     lead, status, rejected = _command(f"set {asked}" if asked else "", world, said, told)
     if lead is None or rejected:
         return rejected, lead
+    edit: Facts = said.data.get("set", {})
+    if "company.name" in edit:  # the alphabet only empties it
+        return _rejected(said, "field_required"), lead
     changed: Facts = {"status": {"from": lead.status, "to": status}} if asked else {}
+    if asked:
+        changed |= _reason_of_loss(lead, said.data.get("lostReason"))
     if owner:
         before = lead.owner or world.assigned.get(lead.id)
         changed["assignedTo"] = ({"from": before} if before else {}) | {"to": owner}
     if consent := said.data.get("consent"):
         changed |= _stated_by_sales(lead, said, consent)
+    changed |= _edited(lead, said, edit)
     lead.status, lead.owner = status, owner or lead.owner
+    if "note" in said.data:
+        lead.notes.append(said.data["note"])
+    if not changed:
+        return {}, lead
     return {"leads.updated": {"leadId": lead.id, "changed": changed, "by": said.data["requestedBy"]}}, lead
+
+
+def _edited(lead: Lead, said: Said, edit: Facts) -> Facts:
+    """Apply an edit, path by path: the newest by time, then id, holds. Return the changes."""
+    changed: Facts = {}
+    for path, value in edit.items():
+        if lead.edits.get(path, (said.time, said.id)) > (said.time, said.id):
+            continue
+        lead.edits[path] = said.time, said.id
+        section, name = path.split(".")
+        before = lead.sections[section].pop(name, None)
+        lead.had.setdefault((section, name), {before}).add(value)
+        if value is not None:
+            lead.sections[section][name] = value
+        if before != value:
+            changed[path] = {part: one for part, one in (("from", before), ("to", value)) if one is not None}
+    return changed
+
+
+def _reason_of_loss(lead: Lead, given: str | None) -> Facts:
+    before, lead.lost_reason = lead.lost_reason, given
+    change = {part: one for part, one in (("from", before), ("to", given)) if one is not None}
+    return {"lostReason": change} if change else {}
 
 
 def _stated_by_sales(lead: Lead, said: Said, consent: Facts) -> Facts:

@@ -30,6 +30,8 @@ def agree(world: World, stored: Stored) -> None:
         captures = {row["_id"] for row in of_lead(stored, "captures", lead_id)}
         same(f"captures of {lead_id}", captures, {capture_key(SOURCE, one) for one in lead.captures})
         _same_activities(lead, of_lead(stored, "activities", lead_id))
+        notes = [row["text"] for row in of_lead(stored, "notes", lead_id)]
+        same(f"notes of {lead_id}", sorted(notes), sorted(lead.notes))
         if lead.doomed:
             raise Contradiction(f"{lead_id}: something of it was never told, or was given up")
     claims = {row["_id"]: row["leadIds"][0] for row in stored.get("identities", ())}
@@ -39,7 +41,9 @@ def agree(world: World, stored: Stored) -> None:
 
 
 def _lead(document: Mapping[str, Any]) -> Facts:
-    plain = {name: document.get(name) for name in ("source", "status", "createdAt", "convertedToOpportunityId")}
+    plain = {
+        name: document.get(name) for name in ("source", "status", "lostReason", "createdAt", "convertedToOpportunityId")
+    }
     plain["bant"] = (document.get("qualification") or {}).get("bant")
     return plain | {name: _full(document.get(name) or {}) for name in SECTIONS}
 
@@ -54,6 +58,7 @@ def _full(section: Mapping[str, Any]) -> Facts:
 
 def _model(lead: Lead) -> Facts:
     plain: Facts = {"source": lead.source, "status": lead.status, "createdAt": lead.created}
+    plain["lostReason"] = lead.lost_reason
     plain |= {"convertedToOpportunityId": lead.opportunity, "bant": lead.bant[2] if lead.bant else None}
     return plain | {name: _full(lead.sections[name]) for name in SECTIONS}
 

@@ -133,8 +133,18 @@ changes = st.sampled_from(
         {"consent": {"channel": "email", "given": False}},
         {"consent": {"channel": "phone", "given": True}, "assignedTo": "kim"},
         {"status": "lost", "assignedTo": "noor"},
+        {"status": "lost", "lostReason": "price"},
+        {"note": "Calls back in May."},
     ]
-)
+) | some(
+    **{
+        "company.size": st.sampled_from(["enterprise", "small", None]),
+        "company.industry": st.sampled_from(["Restaurant", "hotel", None]),
+        "contact.title": st.sampled_from(["Director of Food", "Chef", None]),
+        "requirements.budget": st.sampled_from([7_000.0, None]),
+        "company.name": st.sampled_from([None]),
+    }
+).filter(bool).map(lambda values: {"set": values})
 opportunities = st.sampled_from([{}, {"opportunity": {"amount": 9.0}}])
 
 

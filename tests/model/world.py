@@ -81,6 +81,12 @@ class Lead:
     emails: set[str] = field(default_factory=set)
     persons: set[tuple[str, str, str]] = field(default_factory=set)
     activities: dict[str, Activity] = field(default_factory=dict)
+    lost_reason: str | None = None
+    notes: list[str] = field(default_factory=list)
+    edits: dict[str, tuple[datetime, str]] = field(default_factory=dict)
+    """The newest edit of each path."""
+    had: dict[tuple[str, str], set[object]] = field(default_factory=dict)
+    """The values of each edited field."""
 
     @property
     def current(self) -> list[Activity]:

@@ -35,6 +35,9 @@ async def live(on: Bench, caller: Caller, key: str) -> str:
     await until_told(on, MERGED, 1)
     await _say(caller, key, "/v1/activities", {"leadId": ana, "activity": CALL})
     await until_told(on, UPDATED, 1)
+    edited = {"set": {"contact.email": "ana@new.example", "contact.title": "Owner"}, "note": "Has moved."}
+    await _say(caller, key, f"/v1/leads/{ana}", edited, "PATCH")
+    await until_told(on, UPDATED, 2)
     await _say(caller, key, f"/v1/leads/{ana}/qualify", {"requirements": {"painPoints": ["waste"]}})
     await until_told(on, QUALIFIED, 1)
     await _say(caller, key, f"/v1/leads/{ana}/convert", {"opportunity": {"amount": 10}})

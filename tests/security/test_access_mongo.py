@@ -17,12 +17,12 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 from deploy.local import LocalServers
 from deploy.local.secured import ADMINISTRATOR, Certificates, secured_database
 from services.capture.claim_rewriting import Rewriter
-from services.capture.domain.identifying import IdentityRules
 from services.composition.permissions import GATEWAY, PROCESSES, SETUP, mongo_actions, user_of
 from services.composition.workers import WORKERS, create_indexes
 from services.gateway.app import front
 from shared import config_reports
 from shared.clock import system_clock
+from shared.domain.identity.identity_rules import IdentityRules
 from shared.domain.operations.server_rights import RoleDocument, role
 from shared.domain.stored.untyped import Document
 from shared.leads import commands, erasure_markers, pending_store

@@ -16,11 +16,11 @@ import pytest
 
 from deploy.local import LocalServers
 from services.capture.claim_rewriting import Rewriter, RewritingResult
-from services.capture.domain.claims import SHARED_MAX, claims_of, older_of, view_of_claims
+from services.capture.domain.claims import claims_of, older_of, view_of_claims
 from services.capture.domain.decide import decide
-from services.capture.domain.identifying import IdentityRules
 from services.capture.store import read_view
 from services.erasure.store import erase
+from shared.domain.identity.identity_rules import SHARED_MAX, IdentityRules
 from shared.domain.identity.normal_forms import identity_of
 from shared.domain.identity.placeholders import Placeholders
 from shared.domain.identity.suspicion import pair_event_id

@@ -11,11 +11,11 @@ import pytest
 
 from deploy.local import LocalServers
 from services.capture.domain.decide import decide
-from services.capture.domain.identifying import IdentityRules
 from services.capture.domain.plan import CapturePlan
 from services.capture.domain.view import Capture
 from services.capture.store import _claim, read_view, save
 from services.erasure.store import erase
+from shared.domain.identity.identity_rules import IdentityRules
 from shared.domain.identity.normal_forms import identity_of
 from shared.domain.identity.older_forms import older_claims
 from shared.domain.ids import derive

@@ -8,7 +8,7 @@ and of their captures show its meaning. An older name can be the current name of
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from services.capture.domain.claims import SHARED_MAX
+from shared.domain.identity.identity_rules import SHARED_MAX
 from shared.domain.identity.normal_forms import email_key, identity_of
 from shared.domain.identity.older_forms import older_claims
 from shared.domain.identity.placeholders import Placeholders

@@ -2,19 +2,17 @@
 
 A claim reserves one lead id for an e-mail, or for a phone + company + name. A worker makes it before it stores the
 lead, so a claim may name a lead that doesn't exist yet. The next worker that needs the lead stores it under the
-reserved id. If two workers do so at once, MongoDB refuses the second `_id`. Only an erasure removes a claim: a person
-is known by every address that they ever used.
+reserved id. If two workers do so at once, MongoDB refuses the second `_id`. A person is known by every address that
+they ever used: only an erasure removes a claim, or an edit that replaces the address.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from services.capture.domain.view import Capture, View
+from shared.domain.identity.identity_rules import SHARED_MAX
 from shared.domain.identity.normal_forms import Identity, Match, compare, identity_of
 from shared.domain.stored.identity_documents import IdentityClaim
-
-SHARED_MAX = 50
-"""Most leads per phone + company + name: every capture of that person reads all of them."""
 
 IDENTIFYING = frozenset({"company.name", "contact.firstName", "contact.lastName", "contact.email", "contact.phone"})
 """Paths of a lead that its identity is made of."""

@@ -3,15 +3,14 @@
 The rules are in schemas/README.md#consent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from services.capture.domain.view import Capture, CapturedConsentPart, CapturedData
-from shared.domain.consent.statements import CHANNELS, EMAIL, PHONE, Restated, Statement, channel_of, restate
+from shared.domain.consent.statements import CHANNELS, EMAIL, PHONE, Statement, channel_of
 from shared.domain.identity.normal_forms import Identity
 from shared.domain.moments import truncate_to_ms
-from shared.domain.stored.identity_documents import CaptureRow, ErasureMarker, StatedConsent
-from shared.domain.stored.lead_document import LeadDocument
+from shared.domain.stored.identity_documents import CaptureRow, StatedConsent
 
 _UNDATED_SOURCES = ("/scanners/", "/imports/")
 """Sources of scans and imports: a yes from them without a consent date never lifts a no."""
@@ -67,26 +66,6 @@ def _statement_time(consent: CapturedConsentPart, source: str, at: datetime, now
         )
     vague = consent.get("dated") is False or source.startswith(_UNDATED_SOURCES)
     return truncate_to_ms(at), not vague and at <= latest
-
-
-def kept_refusals(identity: Identity, markers: Mapping[str, ErasureMarker]) -> list[Statement]:
-    """Return the refusals that the person's erasure markers keep."""
-    addresses = ((EMAIL, identity.email, identity.email_claim), (PHONE, identity.phone, identity.person_claim))
-    return [
-        Statement(
-            channel, address, given=False, at=one["at"], source="/services/erasure", cause=claim, reason=one["reason"]
-        )
-        for channel, address, claim in addresses
-        if claim is not None and claim in markers
-        for one in markers[claim].get("refused", ())
-    ]
-
-
-def restate_lead(lead: LeadDocument, statements: Sequence[Statement], region: str) -> Restated:
-    """Return how these statements, and the earlier ones at a new address, change the lead."""
-    if not statements and not lead.get("standing"):
-        return Restated({}, {})
-    return restate(lead, statements, region)
 
 
 def stated_by(statements: Sequence[Statement], data: CapturedData) -> list[StatedConsent]:

@@ -8,11 +8,12 @@ from datetime import datetime
 
 from services.capture.domain.decision_log import correct_row, record_decision
 from services.capture.domain.erasure import check_erasure, release_stale_claims
-from services.capture.domain.identifying import DEFAULT_IDENTITY_RULES, DecisionRules, IdentityRules
+from services.capture.domain.identifying import DecisionRules
 from services.capture.domain.match import Matched, match_capture
 from services.capture.domain.merge import merge_capture
 from services.capture.domain.plan import CapturePlan, Outcome, plan_writes
 from services.capture.domain.view import Capture, View
+from shared.domain.identity.identity_rules import DEFAULT_IDENTITY_RULES, IdentityRules
 from shared.domain.stored.identity_documents import CaptureRow
 
 

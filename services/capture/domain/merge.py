@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from services.capture.domain.claims import IDENTIFYING, ClaimWrite, belongs_to_another, claim_identifiers
-from services.capture.domain.consent_stating import kept_refusals, restate_lead, stated_by, statements_of
+from services.capture.domain.consent_stating import stated_by, statements_of
 from services.capture.domain.erasure import latest_erasure
 from services.capture.domain.filling import MERGED_SECTIONS, cut_to_size, deep_copy, differences
 from services.capture.domain.identifying import (
@@ -17,10 +17,11 @@ from services.capture.domain.identifying import (
     drop_shared_email,
     mark_name,
     replaces_placeholder,
-    without_placeholders,
 )
 from services.capture.domain.match import Matched
 from services.capture.domain.view import Capture, View
+from shared.domain.consent.restating import kept_refusals, restate_lead
+from shared.domain.identity.identity_rules import without_placeholders
 from shared.domain.identity.normal_forms import Identity, Match, identity_of
 from shared.domain.ids import derive
 from shared.domain.lead_changes import with_changes
@@ -102,6 +103,7 @@ def _fill(
         "revision": lead["revision"] + 1,
         "captureCount": lead["captureCount"] + 1,
         **({"status": status} if status != lead["status"] else {}),
+        **({"lostReason": None} if status != lead["status"] and lead.get("lostReason") else {}),
     }
     filled = with_changes(lead, changes)
     row: CaptureRow = {
@@ -135,7 +137,7 @@ def _state_consent(view: View, capture: Capture, known_by: Identity, merged: Mer
 
     A statement at a placeholder has no address: it counts for every address of the person.
     """
-    identity = without_placeholders(capture.identity, rules)
+    identity = without_placeholders(capture.identity, rules.identity, rules.region)
     erased_at = latest_erasure([view.markers[claim] for claim in known_by.claims if claim in view.markers])
     said = statements_of(
         capture,

@@ -6,13 +6,13 @@ from contextlib import AsyncExitStack
 import cyclopts
 
 from services.capture.claim_rewriting import Publish, Rewriter, RewritingResult
-from services.capture.domain.identifying import IdentityRules
 from services.cli.brokers import broker_of, check_broker_answers
 from services.cli.common import console
 from services.cli.database import with_storage
 from services.composition.workers import create_indexes
 from shared.clock import system_clock
 from shared.config import ConfigError, load_config
+from shared.domain.identity.identity_rules import IdentityRules
 from shared.domain.identity.placeholders import Placeholders
 from shared.errors import UsageError
 from shared.kafka.broker_errors import BrokerUnavailable, RecordRefused

@@ -76,6 +76,8 @@ def names_of_lead(lead_id: str, lead: LeadDocument | None, captures: Iterable[Le
     """
     claims = {claim for row in captures for claim in row.get("claims", ())}
     claims |= {f"email:{email_key(claim.removeprefix('email:'))}" for claim in claims if claim.startswith("email:")}
+    if lead:
+        claims.update(lead.get("leaving") or ())
     identity = identity_of(lead or {}, region)
     return {f"lead:{lead_id}", *claims, *identity.claims, *older_claims(identity, lead or {}, region)}
 

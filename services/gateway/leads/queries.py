@@ -18,12 +18,12 @@ from shared.domain.stored.activity_row import ActivityRow
 from shared.domain.stored.insights_documents import TimelineRow
 from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.nurture_documents import StepDocument
-from shared.mongo.names import ACTIVITIES, LEADS, STEPS, TIMELINE
+from shared.mongo.names import ACTIVITIES, LEADS, NOTES, STEPS, TIMELINE
 from shared.mongo.storage import Storage
 
 Answer = dict[str, object]
 """A part of an answer that is only written as JSON: `services/gateway/web/responses.py` describes it."""
-_ACTIVITIES_MAX = 100
+_ACTIVITIES_MAX = _NOTES_MAX = 100
 _ACTIVITY_FIELDS = (
     *("type", "description", "outcome", "scheduledAt", "completedAt", "cancelled", "createdBy", "at", "metadata"),
 )
@@ -40,10 +40,11 @@ def public_lead(document: Mapping[str, object]) -> dict[str, JsonValue]:
 
 
 async def find_lead(storage: Storage, lead_id: str, policy: ConsentPolicy) -> Answer | None:
-    """Return a lead with its latest activities and its contact permissions; None if unknown."""
-    found, activities = await asyncio.gather(
+    """Return a lead with its latest activities and notes, and its contact permissions; None if unknown."""
+    found, activities, notes = await asyncio.gather(
         storage.read(LEADS, [lead_id]),
         storage.find(ACTIVITIES, {"leadId": lead_id}, sort=(("at", -1),), limit=_ACTIVITIES_MAX),
+        storage.find(NOTES, {"leadId": lead_id}, sort=(("at", -1),), limit=_NOTES_MAX),
     )
     if lead_id not in found:
         return None
@@ -54,6 +55,7 @@ async def find_lead(storage: Storage, lead_id: str, policy: ConsentPolicy) -> An
         **shown,
         "permissions": allowed,
         "activities": [_activity(one) for one in activities],
+        "notes": [{"id": one["_id"], **_present(one, ("text", "by", "at"))} for one in notes],
     }
     held = found[lead_id].get("qualification")
     return document | ({"qualification": _present(held, _QUALIFICATION_FIELDS)} if held else {})

@@ -63,7 +63,7 @@ def routes(gateway: RequestContext, storage: Storage, policy: ConsentPolicy, met
 
     @router.get("/v1/leads/{lead_id}", **responses.describe_model("Leads", responses.LeadWithActivities))
     async def get_lead(request: Request, lead_id: str) -> Response:
-        """A lead, its latest 100 activities and its contact permissions. Scope `leads:read`."""
+        """A lead, its latest 100 activities and notes, its contact permissions. Scope `leads:read`."""
         await gateway.admit(request, Scope.READ)
         return await of_lead(request, queries.find_lead(storage, lead_id, policy))
 

@@ -50,12 +50,22 @@ class Permissions(Model):
     phone: PermissionView
 
 
+class NoteView(Model):
+    """A note that a person wrote about a lead."""
+
+    id: str
+    text: str
+    by: str
+    at: Moment
+
+
 class LeadWithActivities(Lead):
-    """A lead with its latest 100 activities, newest first, its qualification and permissions."""
+    """A lead with its latest 100 activities and notes, newest first, its qualification and permissions."""
 
     permissions: Permissions
     qualification: QualificationView | None = None
     activities: tuple[ActivityView, ...]
+    notes: tuple[NoteView, ...]
 
 
 class LeadPage(Model):

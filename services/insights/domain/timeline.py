@@ -1,4 +1,4 @@
-"""Timeline rows: codes and numbers of events that touched a lead, never free text. Pure."""
+"""Timeline rows: codes and numbers of events that touched a lead, and the values that edits changed. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
@@ -42,7 +42,10 @@ def _update(payload: commands.UpdateLead) -> _Details:
         "requestedBy": payload.requested_by,
         "status": status,
         "assignedTo": payload.assigned_to,
+        "lostReason": payload.lost_reason,
         "consent": consent,
+        "edits": sorted(payload.set.values()) if payload.set else None,
+        "noted": True if payload.note else None,
     }
 
 

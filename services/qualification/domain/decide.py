@@ -3,15 +3,17 @@
 The rules are in schemas/README.md#qualification.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from schemas.base import WORDS_MAX
 from schemas.commands import Bant, BantTimeline, ConsentStatement, UpdateLead
+from schemas.reasons import RejectionReason
 from shared.domain.activity_documents import activity
 from shared.domain.bant import QUALIFIED_FROM, bant_score
-from shared.domain.consent.statements import Restated, Statement, channel_of, restate
+from shared.domain.consent.restating import restate_lead
+from shared.domain.consent.statements import Restated, Statement, channel_of
 from shared.domain.ids import derive
 from shared.domain.statuses import Move, after
 from shared.domain.stored.activity_row import ActivityRow
@@ -22,6 +24,7 @@ from shared.domain.stored.lead_document import (
     QualificationPart,
     RequirementsPart,
 )
+from shared.domain.stored.sales_documents import NoteRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +145,28 @@ def qualification_activity(cause_key: str, lead_id: str, bant: Bant, requested_b
     )
 
 
-def requested_fields(command: UpdateLead) -> LeadChanges:
-    """Return the fields that an update sets, beside the consent."""
+def requested_fields(lead: LeadDocument, command: UpdateLead) -> LeadChanges:
+    """Return the fields that an update sets, beside consent and edits. A reason lasts as long as its lead is lost."""
     fields: LeadChanges = {}
     if command.status:
         fields["status"] = command.status.value
+        if command.lost_reason or lead.get("lostReason"):
+            fields["lostReason"] = command.lost_reason
     if command.assigned_to is not None:
         fields["assignedTo"] = command.assigned_to
     return fields
+
+
+def lost_reason_objection(command: UpdateLead, known: Collection[str]) -> tuple[RejectionReason, str] | None:
+    """Return why the update's reason of loss is rejected, as reason and sentence, or None."""
+    if command.lost_reason is None or command.lost_reason in known:
+        return None
+    return RejectionReason.UNKNOWN_LOST_REASON, f"'{command.lost_reason}' is none of {', '.join(known)}"
+
+
+def note_row(cause_key: str, lead_id: str, text: str, by: str, at: datetime) -> NoteRow:
+    """Return the document of a note."""
+    return {"_id": derive("note", cause_key), "leadId": lead_id, "at": at, "by": by, "text": text}
 
 
 def changes_of(lead: LeadDocument, fields: LeadChanges) -> dict[str, Mapping[str, object]]:
@@ -163,17 +180,21 @@ def requested_move(command: UpdateLead) -> Move | None:
     return Move(f"set {command.status.value}") if command.status else None
 
 
-def restate_consent(  # noqa: PLR0913 - what a statement says
-    lead: LeadDocument, said: ConsentStatement, at: datetime, source: str, cause: str, region: str
+def consent_statement(said: ConsentStatement, at: datetime, source: str, cause: str) -> Statement:
+    """Return the statement, about every address of the person. It has no reliable time, so it never lifts a no."""
+    return Statement(said.channel, None, given=said.given, at=at, source=source, cause=cause, dated=False)
+
+
+def restate_consent(
+    lead: LeadDocument, said: ConsentStatement | None, statements: Sequence[Statement], region: str
 ) -> Restated:
-    """Return what the statement sets on the lead.
+    """Return what these statements set on the lead.
 
-    `changed` has the channel even if it stays the same.
-
-    Such a statement has no reliable time, so it never lifts a no.
+    `changed` has the channel of `said` even if it stays the same.
     """
-    statement = Statement(said.channel, None, given=said.given, at=at, source=source, cause=cause, dated=False)
-    restated = restate(lead, [statement], region)
+    restated = restate_lead(lead, statements, region)
+    if said is None:
+        return restated
     newest = channel_of(restated.set.get("consent") or lead.get("consent") or {}, said.channel)
     unchanged: ConsentShift = {"from": newest, "to": newest}
     return Restated(restated.set, {said.channel: unchanged} | restated.changed)

@@ -121,7 +121,7 @@ class CommandedConsent(TypedDict):
 
 
 class TimelineDetails(TypedDict, total=False):
-    """What a row keeps of its event: codes and numbers. Which ones, the topic says."""
+    """What a row keeps of its event: codes, numbers, changed values. Which ones, the topic says."""
 
     source: str
     type: str
@@ -133,7 +133,11 @@ class TimelineDetails(TypedDict, total=False):
     method: str
     status: str
     assignedTo: str
+    lostReason: str
     consent: CommandedConsent
+    edits: list[str]
+    """The paths that an update edits."""
+    noted: bool
     matchScore: int
     matchedOn: list[str]
     filled: list[str]

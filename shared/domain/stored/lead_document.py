@@ -230,6 +230,27 @@ class ConversionPart(TypedDict):
     opportunity: OpportunityPart
 
 
+FieldChange = TypedDict("FieldChange", {"path": str, "from": object, "to": object})
+"""The change of one field by an edit; None: it was or is empty."""
+
+
+class EditedPath(TypedDict):
+    """The newest edit of one path; `order` compares edits by time, then by id."""
+
+    path: str
+    order: list[str]
+
+
+class EditPart(TypedDict):
+    """The newest edit that changed a field. The collection `edits` has all of them."""
+
+    cause: str
+    at: datetime
+    number: int
+    """Orders the edits of the lead."""
+    changes: list[FieldChange]
+
+
 ContactedPart = TypedDict("ContactedPart", {"cause": str, "by": str, "from": str}, total=False)
 """The first contact: the activity that was it, its author, and the status before."""
 
@@ -252,6 +273,11 @@ class _LaterFields(TypedDict, total=False):
     convertedAt: datetime
     convertedToOpportunityId: str
     contacted: ContactedPart
+    edited: list[EditedPath]
+    lastEdit: EditPart
+    leaving: list[str]
+    """Claims that an edit has replaced, until they are released."""
+    lostReason: str | None
     consentChanges: list[ConsentChange]
     consentChange: OldConsentChange
     refusals: list[OldRefusal]

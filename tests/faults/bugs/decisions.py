@@ -9,10 +9,10 @@ from typing import Any
 from schemas.outputs import LeadAssigned
 from schemas.topics import ASSIGNED, CONVERTED, REJECTED, SCORED
 from services.capture.domain import merge as capturing
-from services.capture.domain.consent_stating import restate_lead
 from services.conversion import worker as conversion
 from services.conversion.domain import decide as opportunity
 from shared.consuming.worker import Handler, Runtime
+from shared.domain.consent.restating import restate_lead
 from shared.domain.statuses import after, objection
 from shared.kafka.events import Outgoing, Received, emit
 from shared.leads.documents import read_leads

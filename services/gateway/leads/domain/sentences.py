@@ -1,6 +1,6 @@
 """Timeline sentences: one per event that touched a lead. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypedDict
 
 from schemas import topics
@@ -9,8 +9,24 @@ from shared.domain.stored.insights_documents import ChangedValue, CommandedConse
 _PATHS = {
     "status": "Status",
     "assignedTo": "Owner",
+    "lostReason": "Reason of loss",
     "consent.email": "Consent to e-mail",
     "consent.phone": "Consent to calls",
+    "company.name": "Company",
+    "company.industry": "Industry",
+    "company.size": "Company size",
+    "company.website": "Website",
+    "company.annualRevenue": "Annual revenue",
+    "contact.firstName": "First name",
+    "contact.lastName": "Last name",
+    "contact.title": "Title",
+    "contact.email": "E-mail",
+    "contact.phone": "Phone",
+    "requirements.budget": "Budget",
+    "requirements.timeline": "Timeline",
+    "requirements.decisionMakers": "Decision makers",
+    "requirements.currentSolution": "Current solution",
+    "requirements.painPoints": "Pain points",
 }
 _METHODS = {"bant": "BANT", "progressive": "requirements"}
 _PLACES = {"leads.qualify": "Qualify", "leads.update": "Change", "leads.convert": "Convert", "leads.erase": "Erase"}
@@ -46,9 +62,15 @@ def _activity(details: EventDetails) -> str:
 def _update(details: EventDetails) -> str:
     wanted = [f"status {details['status']}"] if "status" in details else []
     wanted += [f"owner {details['assignedTo']}"] if "assignedTo" in details else []
+    asked = [f"asked for {_listed(wanted)}"] if wanted else []
+    edited = [f"edited {_listed([_PATHS.get(one, one) for one in details['edits']])}"] if "edits" in details else []
+    noted = ["added a note"] if details.get("noted") else []
     stated = [_stated(details["consent"])] if "consent" in details else []
-    asked = [f"asked for {' and '.join(wanted)}"] if wanted else []
-    return f"{details['requestedBy']} {' and '.join([*asked, *stated])}"
+    return f"{details['requestedBy']} {_listed([*asked, *edited, *noted, *stated])}"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
 
 
 def _stated(consent: CommandedConsent) -> str:
@@ -76,12 +98,16 @@ def _updated(details: EventDetails) -> str:
 
 def _change(one: ChangedValue) -> str:
     before = one.get("from")
+    if before is not None and one.get("to") is None:
+        return f"{_value(before)} removed"
     return f"is now {_value(one.get('to'))}" if before is None else f"{_value(before)} → {_value(one.get('to'))}"
 
 
 def _value(value: object) -> str:
     if isinstance(value, bool):
         return "given" if value else "refused"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return "none" if value is None else str(value)
 
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import cast
 
-from services.prediction.domain.learning.fact_rows import FactRow, FactTime
-from services.prediction.domain.learning.features import as_known, kind_of, known_at, last
+from services.prediction.domain.learning.fact_rows import FactRow, FactTime, PastEdit
+from services.prediction.domain.learning.features import as_known, kind_of, last
+from services.prediction.domain.learning.past_values import fills_of, known_at
 
 _Key = tuple[object, ...]
 
@@ -52,11 +53,25 @@ def _condensed(rows: Iterable[FactRow], key: Callable[[FactRow], _Key], time: Fa
 
 def _both(one: FactRow, other: FactRow, time: FactTime) -> FactRow:
     """Return one row for two: `times` counts them, `time` is the first and `until` the last."""
-    filled = sorted({*(one.get("filled") or ()), *(other.get("filled") or ())})
     both: FactRow = {**one}
     both[time] = min(one[time], other[time])
     both["until"] = max(last(one, time), last(other, time))
     both["times"] = one.get("times", 1) + other.get("times", 1)
-    if filled:
-        both["filled"] = filled
+    if fills := [*fills_of(one), *fills_of(other)]:
+        both["fills"] = fills
     return both
+
+
+def condense_edits(edits: Iterable[PastEdit], as_of: Mapping[str, datetime]) -> list[PastEdit]:
+    """Return, per lead and path, the last edit up to the lead's `as_of`, and the first one after it."""
+    found: dict[_Key, PastEdit] = {}
+    for one in edits:
+        known = one["at"] <= as_of[one["leadId"]]
+        key = one["leadId"], one["path"], known
+        other = found.get(key, one)
+        found[key] = max(one, other, key=_number) if known else min(one, other, key=_number)
+    return list(found.values())
+
+
+def _number(one: PastEdit) -> int:
+    return one["number"]

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from services.prediction.domain.learning.fact_rows import FactRow, FactTime
+from services.prediction.domain.learning.fact_rows import FactRow, FactTime, PastEdit
+from services.prediction.domain.learning.past_values import PointInTimeLead, known_at
 from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.prediction_documents import FeatureValue
 
@@ -83,11 +84,12 @@ SCHEMA = hashlib.sha256(repr((_REVISION, *KINDS.items())).encode()).hexdigest()[
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The stored data of a lead: its document, and its rows of `captures` and `activities`."""
+    """The stored data of a lead: its document, its rows of `captures` and `activities`, and its edits."""
 
     lead: LeadDocument
     captures: Sequence[FactRow]
     activities: Sequence[FactRow]
+    edits: Sequence[PastEdit] = ()
 
 
 def version_of(lead: LeadDocument) -> int:
@@ -101,16 +103,11 @@ def vector(history: History, as_of: datetime) -> Vector:
     known = (as_known(row, as_of) for row in history.activities)
     activities = [row for row in known if row and not row.get("cancelled")]
     return {
-        **_who(_PointInTimeLead(history, as_of)),
+        **_who(PointInTimeLead(history.lead, history.captures, history.edits, as_of)),
         **_captured(history.lead["createdAt"], captures, as_of),
         **_engaged([row for row in activities if "engagement" in row], as_of),
         **_contacted([row for row in activities if "engagement" not in row and row["type"] in _CONTACTS], as_of),
     }
-
-
-def known_at(row: FactRow, otherwise: FactTime) -> datetime:
-    """Return when this row became known; `otherwise` is the field to use in older rows."""
-    return row.get("knownAt") or row[otherwise]
 
 
 def as_known(row: FactRow, as_of: datetime) -> FactRow | None:
@@ -136,35 +133,13 @@ def _times(rows: Iterable[FactRow]) -> float:
     return float(sum(row.get("times", 1) for row in rows))
 
 
-class _PointInTimeLead:
-    """A lead's captured fields at a moment: merges only fill empty fields."""
-
-    def __init__(self, history: History, as_of: datetime) -> None:
-        later = (row for row in history.captures if "capturedAt" in row and known_at(row, "capturedAt") > as_of)
-        self._lead, self._filled = history.lead, {path for row in later for path in row.get("filled") or ()}
-
-    def get(self, path: str) -> object:
-        section, _, name = path.partition(".")
-        part = self._lead.get(section)
-        return part.get(name) if path not in self._filled and isinstance(part, Mapping) else None
-
-    @property
-    def revenue(self) -> float | None:
-        company = self._lead.get("company")
-        return None if company is None or "company.annualRevenue" in self._filled else company.get("annualRevenue")
-
-    @property
-    def source(self) -> str:
-        return str(self._lead["source"])
-
-
-def _who(then: _PointInTimeLead) -> Vector:
-    revenue = then.revenue
+def _who(then: PointInTimeLead) -> Vector:
+    revenue = then.get("company.annualRevenue")
     return {
         "source": then.source,
         "industry": _word(then.get("company.industry")),
         "size": _word(then.get("company.size")),
-        "revenue": math.log10(max(1.0, revenue)) if revenue is not None else None,
+        "revenue": math.log10(max(1.0, revenue)) if isinstance(revenue, int | float) else None,
         "role": _role(then.get("contact.title")),
         "hasPhone": _yes(then.get("contact.phone")),
         "mail": _mail(then.get("contact.email")),
