@@ -59,6 +59,7 @@ def front(runtime: Runtime, metrics: Metrics, probes: ASGIApp) -> Front:
         settings.public_url,
         settings.http_batch_max,
         placeholders,
+        settings.reasons_lost,
     )
     figures = Figures(runtime.storage, clock, settings.timezone)
     read = read_routes.routes(gateway, runtime.storage, policy_of(settings), metrics)

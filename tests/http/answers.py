@@ -79,6 +79,9 @@ def whole_lead(**changed: Any) -> dict[str, Any]:
             "phone": {"allowed": False, "why": "the lead allows no calls"},
         },
         "context": {"utm_source": "newsletter", "utm_campaign": "spring-menu", "form": "talk-to-us"},
+        "notes": [
+            {"id": "note-1", "text": "Opens a second site in May.", "by": "kim", "at": iso(now() - timedelta(hours=2))}
+        ],
         "activities": [
             {
                 "id": "act-1",

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route as Path
 
 from services.gateway.dashboard.routes import answer, files
+from tests.builders import LOST_REASONS
 from tests.http.answers import (
     LETTER_COUNTS,
     MODEL,
@@ -97,7 +98,10 @@ class Backend:
         words = asked.get("q", "").lower().split()
         fits = [one for one in self.leads if self._fits(one, words, asked)]
         start, limit = int(asked.get("cursor", "0")), int(asked.get("limit", "50"))
-        shown = [{key: value for key, value in one.items() if key != "activities"} for one in fits[start:][:limit]]
+        shown = [
+            {key: value for key, value in one.items() if key not in ("activities", "notes")}
+            for one in fits[start:][:limit]
+        ]
         more = str(start + limit) if start + limit < len(fits) else None
         return 200, {"leads": shown, "nextCursor": more}
 
@@ -109,7 +113,7 @@ class Backend:
 
 
 async def _file(request: Request) -> Response:
-    return answer(request, files()[request.path_params.get("path", "index.html")])
+    return answer(request, files(LOST_REASONS)[request.path_params.get("path", "index.html")])
 
 
 def pages() -> Starlette:

@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from tests.http.answers import HEURISTIC, PREDICTION, TIMELINE, happened, iso, lead, now, whole_lead
-from tests.http.dashboard import AWAY, Backend, opened, settled
+from tests.http.dashboard import AWAY, Backend, grave, opened, settled
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -93,10 +93,59 @@ async def test_a_rejection_is_told_by_its_reason(browser: Browser, url: str) -> 
         dialog = page.get_by_role("dialog")
         await dialog.get_by_role("button", name="Close as lost").click()
         await expect(dialog).to_contain_text("Reason is required.")
-        await dialog.get_by_label("Reason").fill("Went to somebody else")
+        await dialog.get_by_label("Reason").select_option("timing")
+        await dialog.get_by_label("Details").fill("Went to somebody else")
         await dialog.get_by_role("button", name="Close as lost").click()
         await expect(page.get_by_role("log")).to_contain_text(f"Close as lost rejected: {detail}")
-    assert backend.sent[0][:3] == ("PATCH", "/v1/leads/lead-1", {"status": "lost", "reason": "Went to somebody else"})
+    assert backend.sent[0][:3] == (
+        "PATCH",
+        "/v1/leads/lead-1",
+        {"status": "lost", "lostReason": "timing", "reason": "Went to somebody else"},
+    )
+
+
+async def test_an_edit_begins_with_what_is_known_and_sends_only_what_changed(browser: Browser, url: str) -> None:
+    done = happened(0, "leads.updated", "Title is now Owner", "command-1", changed=[])
+    backend = Backend(answers={"GET /v1/leads/lead-1/timeline": (200, {"events": [done], "nextCursor": None})})
+    async with opened(browser, url, backend, "#/leads/lead-1") as page:
+        await page.get_by_role("button", name="Edit", exact=True).click()
+        dialog = page.get_by_role("dialog")
+        await expect(dialog.get_by_label("E-mail")).to_have_value("ana.reyes@bluefork.example")
+        await dialog.get_by_role("button", name="Save").click()
+        await expect(dialog).to_contain_text("Nothing has changed.")
+        await dialog.get_by_label("Last name").fill("")
+        await dialog.get_by_role("button", name="Save").click()
+        await expect(dialog).to_contain_text("Last name is required.")
+        await dialog.get_by_label("Last name").fill("Ortega")
+        await dialog.get_by_label("Phone").fill("")
+        await dialog.get_by_label("Annual revenue").fill("30000000")
+        await dialog.get_by_label("Company size").select_option("large")
+        await dialog.get_by_label("Pain points").fill("Late deliveries\n\nPrices")
+        assert await grave(page) == []
+        await dialog.get_by_role("button", name="Save").click()
+        await expect(page.get_by_role("log")).to_contain_text("Title is now Owner")
+    assert backend.sent[0][:2] == ("PATCH", "/v1/leads/lead-1")
+    assert backend.sent[0][2] == {
+        "set": {
+            "contact.lastName": "Ortega",
+            "contact.phone": None,
+            "company.size": "large",
+            "company.annualRevenue": 30_000_000,
+            "requirements.painPoints": ["Late deliveries", "Prices"],
+        }
+    }
+
+
+async def test_a_note_is_added_and_the_page_shows_notes(browser: Browser, url: str) -> None:
+    backend = Backend()
+    async with opened(browser, url, backend, "#/leads/lead-1") as page:
+        await expect(page.get_by_role("region", name="Notes")).to_contain_text("Opens a second site in May.")
+        await page.get_by_role("button", name="Add note").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_label("Note").fill("Calls back on Monday.")
+        await dialog.get_by_role("button", name="Add note").click()
+        await expect(dialog).to_have_count(0)
+    assert backend.sent[0][:3] == ("PATCH", "/v1/leads/lead-1", {"note": "Calls back on Monday."})
 
 
 async def test_erasing_takes_the_right_word_and_ends_at_an_empty_page(browser: Browser, url: str) -> None:

@@ -42,35 +42,36 @@ class StaticFile:
 
 
 @cache
-def files() -> Mapping[str, StaticFile]:
-    """Return all files of the dashboard by path. No other file is served."""
+def files(lost_reasons: tuple[str, ...]) -> Mapping[str, StaticFile]:
+    """Return all files of the dashboard by path. No other file is served. `lost_reasons`: the configured ones."""
     found = [path for path in sorted(FOLDER.rglob("*")) if path.suffix in _MEDIA]
-    return {path.relative_to(FOLDER).as_posix(): _read(path) for path in found}
+    words = htmlsafe_json_dumps(vocabulary(lost_reasons).wire()).encode()
+    return {path.relative_to(FOLDER).as_posix(): _read(path, words) for path in found}
 
 
-def _read(path: Path) -> StaticFile:
+def _read(path: Path, words: bytes) -> StaticFile:
     content = path.read_bytes()
     if path.name == _PAGE:
-        content = content.replace(_VOCABULARY, htmlsafe_json_dumps(vocabulary().wire()).encode())
+        content = content.replace(_VOCABULARY, words)
     tag = f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'
     return StaticFile(content, gzip.compress(content, 6, mtime=0), _MEDIA[path.suffix], tag)
 
 
 def routes(gateway: RequestContext) -> APIRouter:
     """Return the routes."""
-    router, served = APIRouter(), files()
+    router = APIRouter()
 
     @router.get("/", include_in_schema=False)
     async def page(request: Request) -> Response:
         """The dashboard's page. Without a session the browser is sent to the sign-in page."""
         if await gateway.person(request) is None:
             return RedirectResponse("/signin", 303)
-        return answer(request, served[_PAGE])
+        return answer(request, files(gateway.lost_reasons)[_PAGE])
 
     @router.get("/dashboard/{path:path}", include_in_schema=False)
     async def file(request: Request, path: str) -> Response:
         """A file of the page. None of them is secret."""
-        found = served.get(path)
+        found = files(gateway.lost_reasons).get(path)
         if found is None:
             raise HttpProblem(404, "There is no such file.")
         return answer(request, found)

@@ -84,6 +84,7 @@ class RequestContext:
     public_url: str | None
     batch_max: int
     placeholders: Reloading[Placeholders]
+    lost_reasons: tuple[str, ...]
 
     def base(self, request: Request) -> str:
         """Return the address at which browsers reach the gateway."""

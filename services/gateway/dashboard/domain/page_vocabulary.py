@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from schemas.base import Model
-from schemas.lead import ActivityType, Source, Status, Urgency
+from schemas.lead import ActivityType, CompanySize, Source, Status, Urgency
 from schemas.reasons import DeadLetterReason
 from schemas.topics import TOPICS
 from shared.domain.bant import CRITERIA, QUALIFIED_FROM
@@ -36,14 +36,16 @@ class Vocabulary(Model):
     sources: tuple[Source, ...]
     activity_types: tuple[ActivityType, ...]
     urgencies: tuple[Urgency, ...]
+    company_sizes: tuple[CompanySize, ...]
+    lost_reasons: tuple[str, ...]
     dead_letter_reasons: tuple[DeadLetterReason, ...]
     inputs: tuple[str, ...]
     moves: Mapping[Move, Mapping[Status, Status]]
     bant: BantRule
 
 
-def vocabulary() -> Vocabulary:
-    """Return all words and rules."""
+def vocabulary(lost_reasons: tuple[str, ...]) -> Vocabulary:
+    """Return all words and rules. `lost_reasons`: the configured ones."""
     criteria = tuple(
         BantCriterion(part=one.part, field=one.field, points=one.points, values=one.values) for one in CRITERIA
     )
@@ -52,6 +54,8 @@ def vocabulary() -> Vocabulary:
         sources=tuple(Source),
         activity_types=tuple(ActivityType),
         urgencies=tuple(Urgency),
+        company_sizes=tuple(CompanySize),
+        lost_reasons=lost_reasons,
         dead_letter_reasons=tuple(DeadLetterReason),
         inputs=tuple(topic.name for topic in TOPICS.values() if topic.kind == "input"),
         moves={

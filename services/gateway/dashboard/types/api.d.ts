@@ -203,6 +203,7 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             assignedTo?: string | null;
+            lostReason?: string | null;
             /** Format: date-time */
             createdAt: string;
             /** Format: date-time */
@@ -261,7 +262,7 @@ export interface components {
             breakdown: components["schemas"]["PartView"][];
             history: components["schemas"]["ScoreChange"][];
         };
-        /** @description A lead with its latest 100 activities, newest first, its qualification and permissions. */
+        /** @description A lead with its latest 100 activities and notes, newest first, its qualification and permissions. */
         LeadWithActivities: {
             id: string;
             source: components["schemas"]["Source"];
@@ -275,6 +276,7 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             assignedTo?: string | null;
+            lostReason?: string | null;
             /** Format: date-time */
             createdAt: string;
             /** Format: date-time */
@@ -284,6 +286,7 @@ export interface components {
             permissions: components["schemas"]["Permissions"];
             qualification?: components["schemas"]["QualificationView"] | null;
             activities: components["schemas"]["ActivityView"][];
+            notes: components["schemas"]["NoteView"][];
         };
         /** @description A model: what it learned from, its judgement (None: promoted by hand), its calibration. */
         Learned: {
@@ -323,6 +326,14 @@ export interface components {
          * @enum {string}
          */
         Move: "captured again" | "first contact" | "found fit" | "found unfit" | "set contacted" | "set lost" | "set new" | "convert";
+        /** @description A note that a person wrote about a lead. */
+        NoteView: {
+            id: string;
+            text: string;
+            by: string;
+            /** Format: date-time */
+            at: string;
+        };
         /** @description A step of an enrolment. `will_not_go`: why a scheduled step will not be published now. */
         NurtureStep: {
             sequenceId: string;
@@ -551,6 +562,8 @@ export interface components {
             sources: components["schemas"]["Source"][];
             activityTypes: components["schemas"]["ActivityType"][];
             urgencies: components["schemas"]["Urgency"][];
+            companySizes: components["schemas"]["CompanySize"][];
+            lostReasons: string[];
             deadLetterReasons: components["schemas"]["DeadLetterReason"][];
             inputs: string[];
             moves: {

@@ -81,6 +81,8 @@ interface Question {
   danger?: boolean;
   /** A sentence about the values, shown while they change. */
   changed?: ((values: FormValues) => string | false) | null;
+  /** Why the values as a whole can't be sent, or null. */
+  refuse?: (values: FormValues) => string | null;
 }
 
 interface Command {

@@ -97,8 +97,61 @@ const option = (word) => [word, named(word)];
 const OPTIONS = {
   urgency: [["", "Not known"], ...vocabulary.urgencies.map(option)],
   activities: vocabulary.activityTypes.map(option),
+  sizes: [["", "Not known"], ...vocabulary.companySizes.map(option)],
+  lostReasons: [["", "Choose a reason"], ...vocabulary.lostReasons.map(option)],
   methods: [["requirements", "By requirements: qualifies at once"], ["bant", "By BANT: four questions decide"]],
 };
+
+/**
+ * A field of the dialog that edits a lead, and its path in the lead.
+ *
+ * @type {(FieldSpec & {path: string})[]}
+ */
+const EDITABLE = [
+  { path: "contact.firstName", name: "firstName", label: "First name", required: true, half: true },
+  { path: "contact.lastName", name: "lastName", label: "Last name", required: true, half: true },
+  { path: "contact.title", name: "title", label: "Title" },
+  { path: "contact.email", name: "email", label: "E-mail", half: true },
+  { path: "contact.phone", name: "phone", label: "Phone", half: true },
+  { path: "company.name", name: "company", label: "Company", required: true },
+  { path: "company.industry", name: "industry", label: "Industry", half: true },
+  { path: "company.size", name: "size", label: "Company size", type: "select", options: OPTIONS.sizes, half: true },
+  { path: "company.website", name: "website", label: "Website", half: true },
+  { path: "company.annualRevenue", name: "annualRevenue", label: "Annual revenue", type: "number", min: 0, step: "any", half: true },
+  { path: "requirements.budget", name: "budget", label: "Budget", type: "number", min: 0, step: "any", half: true },
+  { path: "requirements.timeline", name: "timeline", label: "Timeline", half: true },
+  { path: "requirements.currentSolution", name: "currentSolution", label: "Current solution" },
+  { path: "requirements.decisionMakers", name: "decisionMakers", label: "Decision makers", type: "textarea", rows: 2, hint: "One per line." },
+  { path: "requirements.painPoints", name: "painPoints", label: "Pain points", type: "textarea", rows: 2, hint: "One per line." },
+];
+
+/**
+ * The lead's value at a path, as a field of the dialog shows it.
+ *
+ * @param {Lead} lead
+ * @param {string} field
+ */
+function current(lead, field) {
+  const [section, name] = field.split(".");
+  const value = /** @type {Record<string, Record<string, unknown> | null>} */ (/** @type {unknown} */ (lead))[section]?.[name] ?? "";
+  return Array.isArray(value) ? value.join("\n") : /** @type {string | number} */ (value);
+}
+
+/**
+ * The paths whose values the dialog has changed; null empties one.
+ *
+ * @param {Lead} lead
+ * @param {FormValues} values
+ * @returns {Record<string, unknown>}
+ */
+function edits(lead, values) {
+  const changed = EDITABLE.filter(({ path: field, name }) => String(values[name]) !== String(current(lead, field)).trim());
+  return Object.fromEntries(changed.map(({ path: field, name, type }) => {
+    const text = values[name];
+    const value = type === "number" ? amount(text) : type === "textarea" ? lines(text) : text;
+    return [field, isEmpty(value) ? null : value];
+  }));
+}
 
 /** @type {Action[]} */
 export const ACTIONS = [
@@ -161,6 +214,25 @@ export const ACTIONS = [
     }),
   },
   {
+    name: "note", label: "Add note", scope: "leads:write", when: () => true, records: true, logged: () => "Note added",
+    form: (lead) => ({
+      title: `Add a note about ${personOf(lead)}`,
+      action: "Add note",
+      fields: [{ name: "note", label: "Note", type: "textarea", rows: 5, required: true, max: 4000 }],
+    }),
+    command: (lead, { note }) => ({ method: "PATCH", path: path(lead), body: { note } }),
+  },
+  {
+    name: "edit", label: "Edit", scope: "leads:write", when: () => true, outcomes: ["leads.updated"],
+    form: (lead) => ({
+      title: `Edit ${personOf(lead)}`,
+      action: "Save",
+      fields: EDITABLE.map(({ path: field, ...spec }) => ({ ...spec, value: current(lead, field) })),
+      refuse: (values) => (Object.keys(edits(lead, values)).length ? null : "Nothing has changed."),
+    }),
+    command: (lead, values) => ({ method: "PATCH", path: path(lead), body: { set: edits(lead, values) } }),
+  },
+  {
     name: "contacted", label: "Mark contacted", scope: "leads:write", when: changes("set contacted"), outcomes: ["leads.updated"],
     form: () => ({ title: "Mark as contacted?", text: "Use this for a contact outside this app. Logging an activity marks the lead by itself.", action: "Mark contacted" }),
     command: (lead) => ({ method: "PATCH", path: path(lead), body: { status: "contacted" } }),
@@ -182,9 +254,12 @@ export const ACTIONS = [
       text: "Nurturing stops. The lead can be reopened.",
       action: "Close as lost",
       danger: true,
-      fields: [{ name: "reason", label: "Reason", type: "textarea", required: true, hint: "For colleagues who read this later." }],
+      fields: [
+        { name: "lostReason", label: "Reason", type: "select", required: true, options: OPTIONS.lostReasons },
+        { name: "reason", label: "Details", type: "textarea", hint: "For colleagues who read this later." },
+      ],
     }),
-    command: (lead, { reason }) => ({ method: "PATCH", path: path(lead), body: { status: "lost", reason } }),
+    command: (lead, { lostReason, reason }) => ({ method: "PATCH", path: path(lead), body: given({ status: "lost", lostReason, reason }) }),
   },
   {
     name: "reopen", label: "Reopen", scope: "leads:write", main: ["lost"], when: ({ status }) => status === "lost", outcomes: ["leads.updated"],

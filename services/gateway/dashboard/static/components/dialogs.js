@@ -62,7 +62,7 @@ function control(spec, id) {
  * @param {Question & {submit: (values: FormValues) => Promise<unknown>}} question
  * @returns {Promise<boolean>}
  */
-export function ask({ title, text, fields = [], action, danger = false, submit, changed = null }) {
+export function ask({ title, text, fields = [], action, danger = false, submit, changed = null, refuse }) {
   const made = fields.map((spec) => new Field(spec));
   /** @returns {FormValues} */
   const values = () => Object.fromEntries(made.map((one) => [one.spec.name, one.value]));
@@ -94,8 +94,10 @@ export function ask({ title, text, fields = [], action, danger = false, submit, 
     const shown = made.filter((one) => !one.element.hidden);
     const wrong = shown.filter((one) => !one.check());
     if (wrong.length) return wrong[0].control.focus();
-    go.disabled = true;
     clear(alert);
+    const refused = refuse?.(values());
+    if (refused) return clear(alert, h("p", { class: "notice" }, refused));
+    go.disabled = true;
     try {
       await submit(values());
       dialog.close("sent");

@@ -167,6 +167,13 @@ export function activitiesPanel({ activities }) {
   return card("Activities", activities.length ? h("ol", { class: "steps" }, activities.map(line)) : h("p", { class: "soft" }, "No activities yet."));
 }
 
+/** @param {WholeLead} lead */
+export function notesPanel({ notes }) {
+  /** @param {Schemas["NoteView"]} one */
+  const line = (one) => h("li", {}, h("p", { class: "note-text" }, one.text), h("p", { class: "soft" }, `${one.by}, `, h("time", { datetime: one.at, title: when(one.at) }, ago(one.at))));
+  return notes.length ? card("Notes", h("ol", { class: "steps" }, notes.map(line))) : null;
+}
+
 /** @param {Schemas["Prediction"]} prediction */
 export function predictionPanel({ probability, confidenceWords, interval, method, modelVersion, horizonDays, baseRate, at, factors, recommendedActions }) {
   const most = Math.max(...factors.map((one) => Math.abs(one.weight)), 0.0001);

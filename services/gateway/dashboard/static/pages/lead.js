@@ -6,7 +6,7 @@ import { clear, h, icon } from "../core/dom.js";
 import { owners } from "../components/filters.js";
 import { companyOf, named, personOf, when } from "../core/format.js";
 import { keptFresh } from "../core/live.js";
-import { activitiesPanel, card, consentPanel, contactPanel, nurturePanel, predictionPanel, requirementsPanel, scorePanel } from "../components/panels.js";
+import { activitiesPanel, card, consentPanel, contactPanel, notesPanel, nurturePanel, predictionPanel, requirementsPanel, scorePanel } from "../components/panels.js";
 import { href } from "../core/router.js";
 import { empty, failed, skeleton } from "../components/states.js";
 import { loadedList } from "../core/store.js";
@@ -63,7 +63,7 @@ export function mount({ root, id: given, query, me, live, title }) {
     head: new Slot("head", h("div", {}, h("h1", { tabindex: -1 }, "Lead"), skeleton(2, "Loading the lead"))),
     prediction: new Slot("prediction"), contact: new Slot("contact", waiting("Contact and company")),
     score: new Slot("score", waiting("Why this score")), requirements: new Slot("requirements"),
-    nurture: new Slot("nurture", waiting("Next nurture steps")), activities: new Slot("activities"), consent: new Slot("consent"),
+    nurture: new Slot("nurture", waiting("Next nurture steps")), notes: new Slot("notes"), activities: new Slot("activities"), consent: new Slot("consent"),
   };
   const timeline = new Timeline(id, query.get("event"));
   /** @type {string[]} */
@@ -75,12 +75,12 @@ export function mount({ root, id: given, query, me, live, title }) {
   root.append(h("a", { class: "back no-print", href: href("leads", null, loadedList()?.filters) }, icon("back"), "Leads"), place);
 
   function build() {
-    const { head, prediction, contact, score, requirements, nurture, activities, consent } = slots;
+    const { head, prediction, contact, score, requirements, notes, nurture, activities, consent } = slots;
     clear(
       place,
       head.element,
       bar.element,
-      h("div", { class: "lead-columns" }, h("div", { class: "lead-aside" }, [contact, requirements, nurture, activities, consent].map((one) => one.element)), h("div", { class: "lead-main" }, prediction.element, score.element, timeline.element)),
+      h("div", { class: "lead-columns" }, h("div", { class: "lead-aside" }, [contact, requirements, notes, nurture, activities, consent].map((one) => one.element)), h("div", { class: "lead-main" }, prediction.element, score.element, timeline.element)),
     );
   }
 
@@ -103,10 +103,11 @@ export function mount({ root, id: given, query, me, live, title }) {
   /** @param {WholeLead} lead */
   function show(lead) {
     title(personOf(lead));
-    slots.head.show([lead.contact, lead.company, lead.status, lead.score, lead.assignedTo, lead.convertedAt], () => heading(lead));
+    slots.head.show([lead.contact, lead.company, lead.status, lead.lostReason, lead.score, lead.assignedTo, lead.convertedAt], () => heading(lead));
     slots.contact.show([lead.contact, lead.company], () => contactPanel(lead));
     slots.requirements.show([lead.requirements, lead.qualification], () => requirementsPanel(lead));
     slots.consent.show([lead.consent, lead.permissions, lead.context], () => consentPanel(lead));
+    slots.notes.show(lead.notes ?? [], () => notesPanel(lead));
     slots.activities.show(lead.activities ?? [], () => activitiesPanel(lead));
     bar.show(lead);
   }
@@ -169,7 +170,7 @@ export function mount({ root, id: given, query, me, live, title }) {
  * @param {WholeLead} lead
  * @returns {Lead}
  */
-function plain({ activities, qualification, ...lead }) {
+function plain({ activities, notes, qualification, ...lead }) {
   return lead;
 }
 
@@ -185,7 +186,7 @@ function heading(lead) {
   return [
     h("div", { class: "lead-title" }, h("h1", { tabindex: -1 }, personOf(lead)), statusBadge(lead.status)),
     about && h("p", { class: "lead-about" }, about),
-    h("dl", { class: "lead-facts" }, fact("Score", scoreMeter(lead.score)), fact("Owner", lead.assignedTo ?? "Unassigned"), fact("Source", named(lead.source)), fact("Captured", when(lead.createdAt))),
+    h("dl", { class: "lead-facts" }, fact("Score", scoreMeter(lead.score)), fact("Owner", lead.assignedTo ?? "Unassigned"), fact("Source", named(lead.source)), fact("Captured", when(lead.createdAt)), lead.status === "lost" && lead.lostReason && fact("Lost because of", named(lead.lostReason))),
     opportunity && h("p", { class: "note" }, opportunity),
   ];
 }
