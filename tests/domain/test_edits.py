@@ -60,7 +60,8 @@ def test_an_edit_of_an_unknown_path_or_with_a_wrong_value_names_its_path(wrong: 
 
 
 def test_an_edit_without_a_path_and_a_reason_of_loss_without_a_loss_are_invalid() -> None:
-    for wrong in ({"set": {}}, {"lostReason": "price"}, {"status": "new", "lostReason": "price"}, {"note": " "}):
+    wrongs: list[dict[str, Any]] = [{"set": {}}, {"lostReason": "price"}, {"note": " "}]
+    for wrong in (*wrongs, {"status": "new", "lostReason": "price"}):
         with pytest.raises(ValidationError):
             UpdateLead.model_validate({**WHO, **wrong})
     assert UpdateLead.model_validate({**WHO, "note": " Call back. "}).note == "Call back."
@@ -80,7 +81,7 @@ def test_each_field_of_the_edit_is_a_field_of_a_lead() -> None:
 
 
 def test_of_two_edits_of_one_path_the_newest_by_time_then_id_holds_in_any_order() -> None:
-    edits = [
+    edits: list[tuple[dict[str, Any], int, str]] = [
         ({"contact.title": "Chef", "company.size": "small"}, 1, "a"),
         ({"contact.title": "Owner"}, 2, "b"),
         ({"contact.title": None, "company.industry": "hotel"}, 2, "c"),

@@ -12,7 +12,7 @@ import pytest
 from deploy.local import LocalServers
 from schemas.reasons import DeadLetterReason
 from schemas.topics import ACTIVITIES, CAPTURED, CREATED, DEADLETTER, RESCORE, Topic
-from services.insights import worker as insights
+from services.insights import outcome_store
 from services.insights.outcome_store import save_dead_letters
 from shared.kafka.decoding import FailedRecord, decode
 from shared.kafka.events import Outgoing, Received, Record, dead_letter
@@ -157,14 +157,14 @@ async def test_insights_notes_what_other_workers_could_not_use_and_goes_on(local
 async def test_a_dead_letter_on_which_insights_fails_is_not_published_once_more(
     local: LocalServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    saved = insights.outcome_store.save_dead_letters
+    saved = outcome_store.save_dead_letters
 
     async def failing(storage: Any, received: Sequence[Received]) -> None:
         if any(one.event.id == "poison" for one in received):
             raise ValueError("a bug")
         await saved(storage, received)
 
-    monkeypatch.setattr(insights.outcome_store, "save_dead_letters", failing)
+    monkeypatch.setattr(outcome_store, "save_dead_letters", failing)
     letters = [_letter(event({}, event_id=id_)) for id_ in ("e1", "poison", "e2")]
     async with bench(local) as on, on.running("insights"):
         await _publish(on, [replace(one, key=b"k") for one in letters])
