@@ -16,6 +16,7 @@ from services.gateway.dashboard.domain.page_vocabulary import Vocabulary
 from services.gateway.dead_letters import routes as dead_letters
 from services.gateway.leads import prediction_routes
 from services.gateway.leads import routes as leads
+from services.gateway.outcomes import routes as outcomes
 from services.gateway.web.openapi import JsonObject
 
 _UNUSED: Any = None  # stands for parts of many types
@@ -44,6 +45,7 @@ def answers() -> JsonObject:
 def _gateway() -> FastAPI:
     parts = (
         leads.routes(_UNUSED, _UNUSED, _UNUSED, _UNUSED),
+        outcomes.routes(_UNUSED, _UNUSED),
         prediction_routes.routes(_UNUSED, _UNUSED),
         analytics.routes(_UNUSED, _UNUSED, _UNUSED),
         dead_letters.routes(_UNUSED, _UNUSED, _UNUSED),

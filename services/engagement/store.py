@@ -5,7 +5,8 @@ from datetime import datetime
 from itertools import groupby
 
 from services.engagement.domain.decide import count_on_lead
-from services.engagement.domain.versions import RowPlan, Version, count_key, counted_row, plan_rows, row_ids_of
+from services.engagement.domain.versions import RowPlan, Version, counted_row, plan_rows, row_ids_of
+from shared.domain.activity_documents import count_key
 from shared.domain.causes import CauseKind, may_have_forgotten
 from shared.domain.lead_changes import with_changes
 from shared.domain.stored.activity_row import ActivityRow

@@ -49,6 +49,11 @@ def row_id(lead_id: str, activity_id: str) -> str:
     return derive("activity", lead_id, activity_id)
 
 
+def count_key(row: ActivityRow) -> str:
+    """Return the key under which a lead remembers that it counted this change of the row."""
+    return row["_id"] if row.get("n", 1) == 1 else f"{row['_id']}:{row['n']}"
+
+
 def counted_fields(one: ActivityRow) -> CountedFields:
     """Return what `activityStats` counts of an activity; nothing if it was cancelled."""
     if one.get("cancelled"):

@@ -88,7 +88,7 @@ class PendingStore:
 
     def id_of(self, event: Unknown | Deferred) -> str:
         """Return the id of this event's row."""
-        return derive("orphan", self._worker, event.received.key)
+        return pending_id(self._worker, event.received.key)
 
     def _row(self, event: Unknown | Deferred, now: datetime) -> PendingEventDocument:
         record = event.received.record
@@ -149,6 +149,11 @@ class PendingStore:
     async def done(self, ids: Iterable[str]) -> None:
         """Delete these rows, which have their outcome."""
         await self._storage.delete(PENDING_EVENTS, ids)
+
+
+def pending_id(worker: str, key: str) -> str:
+    """Return the id of the row of this worker's pending event with this key."""
+    return derive("orphan", worker, key)
 
 
 def in_order(rows: Iterable[PendingEventDocument]) -> list[PendingEventDocument]:

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.base import Word
-from services.engagement.domain.versions import cause_of, count_key
-from shared.domain.activity_documents import activity, tally
+from services.engagement.domain.versions import cause_of
+from shared.domain.activity_documents import activity, count_key, tally
 from shared.domain.causes import CauseKind, remember, remembered
 from shared.domain.consent.statements import EMAIL, REFUSALS, Statement, paths, restate
 from shared.domain.identity.normal_forms import email_key, part_of, text_of

@@ -132,11 +132,6 @@ def _earlier(row: ActivityRow) -> EarlierVersion:
     return cast("EarlierVersion", _picked(row, _EARLIER))
 
 
-def count_key(row: ActivityRow) -> str:
-    """Return the key under which a lead remembers that it counted this change of the row."""
-    return row["_id"] if row.get("n", 1) == 1 else f"{row['_id']}:{row['n']}"
-
-
 def counted_row(key: str) -> tuple[str, Mapping[str, object]]:
     """Return the row's id of a count key, and the guard that this change is still its newest."""
     id_, _, number = key.partition(":")

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
+from urllib.parse import quote
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
@@ -143,7 +144,7 @@ class RequestContext:
         payload = capture_events.payload_of(topic, data, self.region)
         await self.publisher.publish([self.event(request, topic, key, payload, id_, self.clock())])
         add_log_facts(request, event_id=loggable_id(id_))
-        return Response(to_json({"eventId": id_}), 202, media_type=JSON)
+        return Response(to_json({"eventId": id_}), 202, {"Location": event_path(id_)}, JSON)
 
     async def accept_all(
         self, request: Request, made: Sequence[BatchRecord | Rejection], more: BatchNotices = _NOTHING
@@ -167,6 +168,13 @@ def chosen_event_id(request: Request) -> str | None:
     """Return the id that the sender chose (schemas/README.md#http). Raises `Invalid`."""
     given = request.headers.get("idempotency-key")
     return None if given is None else capture_events.check_event_id(given)
+
+
+def event_path(id_: str) -> str:
+    """Return the path at which the event's sender can ask what became of it."""
+    segment = quote(id_, safe="")
+    # Clients leave out a segment of dots alone.
+    return f"/v1/events/{segment if segment.strip('.') else segment.replace('.', '%2E')}"
 
 
 def media_type(request: Request, *allowed: str) -> str:

@@ -41,6 +41,10 @@ ACCEPTED: JsonObject = {
     "required": ["eventId"],
     "properties": {"eventId": {"type": "string", "description": "the event's id; the event is safe in Kafka"}},
 }
+_LOCATION: JsonObject = {
+    "description": "where its sender can ask what became of the event; an answer in HTML has none",
+    "schema": {"type": "string", "format": "uri-reference"},
+}
 _FAULT: JsonObject = {
     "type": "object",
     "required": ["path", "message"],
@@ -245,6 +249,7 @@ def describe_answers(answer: JsonObject, *, pages: bool = False) -> Responses:
     taken: dict[str, object] = {
         "description": "Acknowledged by Kafka.",
         "content": {"application/json": {"schema": answer}, **page},
+        **({"headers": {"Location": _LOCATION}} if answer is ACCEPTED else {}),
     }
     found: Responses = {202: taken, **(_LED if pages else {})}
     return found | _refused(page)

@@ -19,6 +19,7 @@ export interface components {
             "/v1/leads/{lead_id}/score": components["schemas"]["LeadScore"];
             "/v1/leads/{lead_id}/timeline": components["schemas"]["Timeline"];
             "/v1/leads/{lead_id}/nurture": components["schemas"]["NurtureSteps"];
+            "/v1/events/{event_id}": components["schemas"]["EventOutcome"];
             "/v1/leads/{lead_id}/prediction": components["schemas"]["Prediction"];
             "/v1/model": components["schemas"]["ModelCard"];
             "/v1/analytics/leads": components["schemas"]["LeadAnalytics"];
@@ -182,6 +183,22 @@ export interface components {
             value: number;
             limit: number;
         };
+        /**
+         * @description What became of an event. `reason`: why it was rejected or is a dead letter.
+         *
+         *     `pending`: not handled yet, or unknown. `waiting`: for its lead, or for the lead's status. `created`, `merged`: a
+         *     capture made a lead, or was added to one. `done`: any other event took effect. `erased`: its lead is erased.
+         */
+        EventOutcome: {
+            state: components["schemas"]["EventState"];
+            leadId?: string | null;
+            reason?: string | null;
+        };
+        /**
+         * @description What became of an event.
+         * @enum {string}
+         */
+        EventState: "pending" | "created" | "merged" | "done" | "waiting" | "rejected" | "dead_lettered" | "erased";
         /** @description What raises or lowers a prediction: `weight` in log-odds, or in points of the formula. */
         Factor: {
             name: string;
