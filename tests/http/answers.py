@@ -91,7 +91,25 @@ def whole_lead(**changed: Any) -> dict[str, Any]:
                 "completedAt": iso(now() - timedelta(hours=3)),
                 "createdBy": "kim",
                 "at": iso(now() - timedelta(hours=3)),
-            }
+                "changeable": True,
+            },
+            {
+                "id": "act-2",
+                "type": "meeting",
+                "description": "Tasting",
+                "scheduledAt": iso(now() + timedelta(days=2)),
+                "createdBy": "kim",
+                "at": iso(now() - timedelta(hours=2)),
+                "changeable": True,
+            },
+            {
+                "id": "act-3",
+                "type": "email",
+                "description": "Email engagement: clicked_pricing",
+                "createdBy": "system",
+                "at": iso(now() - timedelta(hours=1)),
+                "changeable": False,
+            },
         ],
     }
     return lead(1, **(known | changed))

@@ -148,6 +148,40 @@ async def test_a_note_is_added_and_the_page_shows_notes(browser: Browser, url: s
     assert backend.sent[0][:3] == ("PATCH", "/v1/leads/lead-1", {"note": "Calls back on Monday."})
 
 
+async def test_a_planned_meeting_is_moved_completed_and_cancelled_under_its_id(browser: Browser, url: str) -> None:
+    backend = Backend()
+    async with opened(browser, url, backend, "#/leads/lead-1") as page:
+        panel = page.get_by_role("region", name="Activities")
+        assert await panel.get_by_role("button", name="Change Email").count() == 0, "the product records engagements"
+        await panel.get_by_role("button", name="Complete Meeting: Tasting").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_label("Outcome").fill("Wants a quote")
+        await dialog.get_by_role("button", name="Complete").click()
+        await expect(dialog).to_have_count(0)
+        await panel.get_by_role("button", name="Change Meeting: Tasting").click()
+        await dialog.get_by_label("Planned for").fill("2026-12-24T09:30")
+        assert await grave(page) == []
+        await dialog.get_by_role("button", name="Save").click()
+        await expect(dialog).to_have_count(0)
+        await panel.get_by_role("button", name="Change Call").click()
+        await expect(dialog.get_by_label("What")).to_have_value(re.compile("First call"))
+        await dialog.get_by_label("Cancelled").check()
+        await dialog.get_by_role("button", name="Save").click()
+        await expect(dialog).to_have_count(0)
+    done, moved, cancelled = (body["activity"] for _, _, body, _ in backend.sent)
+    assert (done["id"], done["type"], done["description"], done["outcome"]) == (
+        "act-2",
+        "meeting",
+        "Tasting",
+        "Wants a quote",
+    )
+    assert done["completedAt"]
+    assert done["scheduledAt"], "each event states the whole activity"
+    assert (moved["id"], moved["scheduledAt"], moved["completedAt"]) == ("act-2", "2026-12-24T09:30:00.000Z", None)
+    assert (cancelled["id"], cancelled["cancelled"]) == ("act-1", True)
+    assert cancelled["completedAt"]
+
+
 async def test_erasing_takes_the_right_word_and_ends_at_an_empty_page(browser: Browser, url: str) -> None:
     backend = Backend()
     async with opened(browser, url, backend, "#/leads/lead-1") as page:

@@ -66,7 +66,11 @@ def _present(document: Mapping[str, object], fields: Sequence[str]) -> Answer:
 
 
 def _activity(document: Mapping[str, object]) -> Answer:
-    return {"id": document.get("activityId", document["_id"]), **_present(document, _ACTIVITY_FIELDS)}
+    return {
+        "id": document.get("activityId", document["_id"]),
+        **_present(document, _ACTIVITY_FIELDS),
+        "changeable": "activityId" in document and "engagement" not in document,
+    }
 
 
 async def explain_score(storage: Storage, lead_id: str) -> Answer | None:

@@ -12,7 +12,10 @@ from services.gateway.web.openapi import RouteDocs, describe_read
 
 
 class ActivityView(Model):
-    """The newest version of a lead's activity; `at` is when it was stated."""
+    """The newest version of a lead's activity; `at` is when it was stated.
+
+    `changeable`: `leads.activities` with its `id` changes it. The product records the others by itself.
+    """
 
     id: str
     type: str
@@ -24,6 +27,7 @@ class ActivityView(Model):
     created_by: str
     at: Moment
     metadata: Mapping[str, object] | None = None
+    changeable: bool
 
 
 class QualificationView(Model):

@@ -33,7 +33,11 @@ export interface components {
          * @enum {string}
          */
         ActivityType: "email" | "call" | "meeting" | "demo" | "proposal" | "follow_up";
-        /** @description The newest version of a lead's activity; `at` is when it was stated. */
+        /**
+         * @description The newest version of a lead's activity; `at` is when it was stated.
+         *
+         *     `changeable`: `leads.activities` with its `id` changes it. The product records the others by itself.
+         */
         ActivityView: {
             id: string;
             type: string;
@@ -48,6 +52,7 @@ export interface components {
             metadata?: {
                 [key: string]: unknown;
             } | null;
+            changeable: boolean;
         };
         /** @description Leads with a score in this range, both ends included. */
         Band: {

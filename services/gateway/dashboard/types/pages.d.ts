@@ -55,7 +55,7 @@ type FormValues = Record<string, any>;
 interface FieldSpec {
   name: string;
   label: string;
-  type?: "text" | "select" | "checkbox" | "textarea" | "number" | "date";
+  type?: "text" | "select" | "checkbox" | "textarea" | "number" | "date" | "datetime-local";
   required?: boolean;
   hint?: string;
   options?: (readonly [value: string, text: string])[];

@@ -38,7 +38,7 @@ export class ActionBar {
     /** @param {Action} one */
     const kind = (one) => (one.danger ? "danger-quiet" : one.main?.includes(lead.status) ? "primary" : "");
     const sorted = [...wanted].sort((a, b) => Number(kind(b) === "primary") - Number(kind(a) === "primary"));
-    clear(this.buttons, sorted.map((one) => button(one.label, () => this.#run(one, lead), { kind: kind(one), "data-action": one.name })));
+    clear(this.buttons, sorted.map((one) => button(one.label, () => this.run(one, lead), { kind: kind(one), "data-action": one.name })));
     if (focused) /** @type {HTMLElement | null} */ (this.buttons.querySelector(`[data-action="${focused}"]`) ?? this.buttons.firstChild)?.focus();
   }
 
@@ -48,7 +48,7 @@ export class ActionBar {
    * @param {Action} action
    * @param {WholeLead} lead
    */
-  async #run(action, lead) {
+  async run(action, lead) {
     let id = freshId();
     /** @type {string | null} */
     let asked = null;

@@ -1,4 +1,5 @@
 // What a user may do with a lead: when, by which form, as which command. The server checks all of it again.
+import { LOG_ACTIVITY } from "./activities.js";
 import { companyOf, named, personOf } from "../core/format.js";
 import { vocabulary } from "../core/vocabulary.js";
 
@@ -96,7 +97,6 @@ const option = (word) => [word, named(word)];
 /** @type {Record<string, [value: string, text: string][]>} */
 const OPTIONS = {
   urgency: [["", "Not known"], ...vocabulary.urgencies.map(option)],
-  activities: vocabulary.activityTypes.map(option),
   sizes: [["", "Not known"], ...vocabulary.companySizes.map(option)],
   lostReasons: [["", "Choose a reason"], ...vocabulary.lostReasons.map(option)],
   methods: [["requirements", "By requirements: qualifies at once"], ["bant", "By BANT: four questions decide"]],
@@ -195,24 +195,7 @@ export const ACTIONS = [
       body: { opportunity: given({ ...values, amount: amount(values.amount), currency: values.currency.toUpperCase() }) },
     }),
   },
-  {
-    name: "activity", label: "Log activity", scope: "activities:write", when: () => true, records: true,
-    logged: ({ type }) => `${named(type)} logged`,
-    form: (lead) => ({
-      title: `Log an activity with ${personOf(lead)}`,
-      action: "Log activity",
-      fields: [
-        { name: "type", label: "Kind", type: "select", required: true, options: OPTIONS.activities, value: "call" },
-        { name: "description", label: "What was done", type: "textarea", required: true },
-        { name: "outcome", label: "Outcome" },
-        { name: "completed", label: "Done", type: "checkbox", checked: true, hint: "Only completed activities of the last 30 days count for the score." },
-      ],
-    }),
-    command: (lead, { type, description, outcome, completed }) => ({
-      method: "POST", path: "/v1/activities",
-      body: { leadId: lead.id, activity: given({ type, description, outcome, completedAt: completed ? new Date().toISOString() : null }) },
-    }),
-  },
+  LOG_ACTIVITY,
   {
     name: "note", label: "Add note", scope: "leads:write", when: () => true, records: true, logged: () => "Note added",
     form: (lead) => ({

@@ -1,5 +1,6 @@
 // The panels beside a lead's timeline: pure functions from the server's answers to elements.
-import { h } from "../core/dom.js";
+import { isPlanned } from "./activities.js";
+import { button, h } from "../core/dom.js";
 import { evidenceOf } from "./evidence.js";
 import { ago, counted, dateOf, money, named, number, roughly, sentenceCase, when } from "../core/format.js";
 import { empty } from "./states.js";
@@ -158,12 +159,21 @@ export function nurturePanel({ steps }) {
   );
 }
 
-/** @param {WholeLead} lead */
-export function activitiesPanel({ activities }) {
+/**
+ * `change(activity)` and `complete(activity)` ask for it; null: the user may not.
+ *
+ * @param {WholeLead} lead
+ * @param {{change: (one: Schemas["ActivityView"]) => unknown, complete: (one: Schemas["ActivityView"]) => unknown} | null} may
+ */
+export function activitiesPanel({ activities }, may) {
   /** @param {Schemas["ActivityView"]} one */
   const state = (one) => (one.cancelled ? "cancelled" : one.completedAt ? `done ${ago(one.completedAt)}` : one.scheduledAt ? `planned for ${when(one.scheduledAt)}` : ago(one.at));
   /** @param {Schemas["ActivityView"]} one */
-  const line = (one) => h("li", {}, h("div", {}, h("b", {}, named(one.type)), h("span", { class: "soft" }, ` by ${one.createdBy}, ${state(one)}`)), one.description && h("p", {}, one.description), one.outcome && h("p", { class: "soft" }, `Outcome: ${one.outcome}`));
+  const buttons = (one) => may && one.changeable && h("div", { class: "step-actions no-print" },
+    isPlanned(one) && button("Complete", () => may.complete(one), { kind: "quiet small", "aria-label": `Complete ${named(one.type)}: ${one.description}` }),
+    button("Change", () => may.change(one), { kind: "quiet small", "aria-label": `Change ${named(one.type)}: ${one.description}` }));
+  /** @param {Schemas["ActivityView"]} one */
+  const line = (one) => h("li", {}, h("div", {}, h("b", {}, named(one.type)), h("span", { class: "soft" }, ` by ${one.createdBy}, ${state(one)}`)), one.description && h("p", {}, one.description), one.outcome && h("p", { class: "soft" }, `Outcome: ${one.outcome}`), buttons(one));
   return card("Activities", activities.length ? h("ol", { class: "steps" }, activities.map(line)) : h("p", { class: "soft" }, "No activities yet."));
 }
 

@@ -49,6 +49,15 @@ export const changeOf = (value) => change.format(value / 100);
 export const dateOf = (value) => date.format(new Date(value));
 /** @param {string} value */
 export const when = (value) => moment.format(new Date(value));
+/**
+ * The time of the browser's zone in the form of a field for date and time.
+ *
+ * @param {string} value
+ */
+export function localTime(value) {
+  const at = new Date(value);
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
 /** @param {string} value */
 export const clockTime = (value) => clock.format(new Date(value));
 

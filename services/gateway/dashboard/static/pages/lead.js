@@ -1,4 +1,5 @@
 // One lead: the person, the score, the timeline, the next steps, and the actions.
+import { changing, completing } from "../components/activities.js";
 import { ActionBar } from "../components/actionbar.js";
 import { get, isAborted, statusOf } from "../core/api.js";
 import { scoreMeter, statusBadge } from "../components/badges.js";
@@ -108,7 +109,7 @@ export function mount({ root, id: given, query, me, live, title }) {
     slots.requirements.show([lead.requirements, lead.qualification], () => requirementsPanel(lead));
     slots.consent.show([lead.consent, lead.permissions, lead.context], () => consentPanel(lead));
     slots.notes.show(lead.notes ?? [], () => notesPanel(lead));
-    slots.activities.show(lead.activities ?? [], () => activitiesPanel(lead));
+    slots.activities.show(lead.activities ?? [], () => activitiesPanel(lead, me.scopes.includes("activities:write") ? { change: (one) => bar.run(changing(one), lead), complete: (one) => bar.run(completing(one), lead) } : null));
     bar.show(lead);
   }
 
