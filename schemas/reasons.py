@@ -33,6 +33,7 @@ class RejectionReason(StrEnum):
     IDENTITY_TAKEN = "identity_taken"
     FIELD_REQUIRED = "field_required"
     UNKNOWN_LOST_REASON = "unknown_lost_reason"
+    UNKNOWN_TASK = "unknown_task"
 
 
 class SuspicionReason(StrEnum):

@@ -9,10 +9,11 @@ from schemas.activities import ActivityRecorded, EngagementRecorded
 from schemas.base import Model
 from schemas.captures import LeadCaptured
 from schemas.commands import ConvertLead, EraseLead, QualifyLead, UpdateLead
+from schemas.tasks import TaskCommand, TaskCreated, TaskUpdated
 
 Kind = Literal["input", "output", "internal", "deadletter"]
 _ALL_OUTPUTS = ("insights",)
-_ARRIVALS = "engagement qualification conversion erasure"
+_ARRIVALS = "engagement qualification tasks conversion erasure"
 """Workers with pending events: they also read the topics that announce leads."""
 
 
@@ -59,13 +60,18 @@ CAPTURED = Topic(
     key="identity",
 )
 ACTIVITIES = _input(
-    "leads.activities", "Somebody did something with or for a lead.", ActivityRecorded, "engagement", "sales screen"
+    "leads.activities",
+    "Somebody did something with or for a lead.",
+    ActivityRecorded,
+    "engagement",
+    *("sales screen", "tasks"),
 )
 ENGAGEMENTS = _input(
     "leads.engagements", "The lead did something: opened, clicked, visited.", EngagementRecorded, "engagement", "mailer"
 )
 QUALIFY = _input("leads.qualify", "Qualify a lead.", QualifyLead, "qualification", "sales screen")
 UPDATE = _input("leads.update", "Change a lead's status, owner or fields.", UpdateLead, "qualification", "sales screen")
+TASKS = _input("leads.tasks", "Create a task of a lead, or change one.", TaskCommand, "tasks", "sales screen")
 CONVERT = _input("leads.convert", "Make a qualified lead an opportunity.", ConvertLead, "conversion", "sales screen")
 ERASE = _input("leads.erase", "Erase a lead's personal data everywhere.", EraseLead, "erasure", "privacy desk")
 
@@ -85,25 +91,36 @@ UPDATED = _output(
     "Status, owner, consent or a field changed by something without a topic of its own.",
     outputs.LeadUpdated,
     "capture engagement qualification",
-    "assignment nurture scoring prediction",
+    "assignment nurture scoring prediction tasks",
 )
-ASSIGNED = _output("leads.assigned", "A rule set the owner.", outputs.LeadAssigned, "assignment", "scoring")
+ASSIGNED = _output(
+    "leads.assigned",
+    "A rule set the owner.",
+    outputs.LeadAssigned,
+    "assignment",
+    "scoring tasks",
+)
 TRIGGERED = _output("leads.triggered", "Behaviour matched a trigger.", outputs.LeadTriggered, "engagement", "nurture")
 QUALIFIED = _output("leads.qualified", "The lead is fit.", outputs.LeadQualified, "qualification", "scoring")
 DISQUALIFIED = _output(
     "leads.disqualified", "The lead is not fit.", outputs.LeadDisqualified, "qualification", "scoring"
 )
 ENROLLED = _output("nurture.enrolled", "A lead entered a sequence.", outputs.NurtureEnrolled, "nurture")
-ACTIONS = _output("nurture.actions", "A nurture step is due.", outputs.NurtureAction, "nurture", "mailer dialer")
+ACTIONS = _output("nurture.actions", "A nurture step is due.", outputs.NurtureAction, "nurture", "mailer dialer tasks")
+TASK_CREATED = _output("tasks.created", "A task came to be.", TaskCreated, "tasks")
+TASK_UPDATED = _output("tasks.updated", "A task changed.", TaskUpdated, "tasks")
 CONVERTED = _output(
     "leads.converted",
     "A lead became an opportunity.",
     outputs.LeadConverted,
     "conversion",
-    "opportunity-service assignment nurture scoring prediction",
+    "opportunity-service assignment nurture scoring prediction tasks",
 )
 REJECTED = _output(
-    "leads.rejected", "A valid command broke a business rule.", outputs.LeadRejected, "qualification conversion erasure"
+    "leads.rejected",
+    "A valid command broke a business rule.",
+    outputs.LeadRejected,
+    "qualification tasks conversion erasure",
 )
 ERASED = _output(
     "leads.erased", "Personal data is gone.", outputs.LeadErased, "erasure", "assignment nurture prediction"
@@ -133,9 +150,10 @@ RESCORE = Topic(
 TOPICS = {
     topic.name: topic
     for topic in (
-        *(CAPTURED, ACTIVITIES, ENGAGEMENTS, QUALIFY, UPDATE, CONVERT, ERASE),
+        *(CAPTURED, ACTIVITIES, ENGAGEMENTS, QUALIFY, UPDATE, TASKS, CONVERT, ERASE),
         *(CREATED, MERGED, SCORED, UPDATED, ASSIGNED, TRIGGERED, QUALIFIED, DISQUALIFIED),
-        *(ENROLLED, ACTIONS, CONVERTED, REJECTED, ERASED, SUSPECTED, DEADLETTER, RESCORE),
+        *(ENROLLED, ACTIONS, TASK_CREATED, TASK_UPDATED),
+        *(CONVERTED, REJECTED, ERASED, SUSPECTED, DEADLETTER, RESCORE),
     )
 }
 """All topics by name."""

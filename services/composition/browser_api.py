@@ -17,6 +17,7 @@ from services.gateway.dead_letters import routes as dead_letters
 from services.gateway.leads import prediction_routes
 from services.gateway.leads import routes as leads
 from services.gateway.outcomes import routes as outcomes
+from services.gateway.tasks import routes as tasks
 from services.gateway.web.openapi import JsonObject
 
 _UNUSED: Any = None  # stands for parts of many types
@@ -47,6 +48,7 @@ def _gateway() -> FastAPI:
         leads.routes(_UNUSED, _UNUSED, _UNUSED, _UNUSED),
         outcomes.routes(_UNUSED, _UNUSED),
         prediction_routes.routes(_UNUSED, _UNUSED),
+        tasks.routes(_UNUSED, _UNUSED, _UNUSED),
         analytics.routes(_UNUSED, _UNUSED, _UNUSED),
         dead_letters.routes(_UNUSED, _UNUSED, _UNUSED),
         configuration.routes(_UNUSED, _UNUSED),

@@ -28,7 +28,7 @@ _ACTIONS: Mapping[str, Mapping[str, str]] = {
         **_READS_LEADS,
         # They show what became of an event.
         **dict.fromkeys((c.CAPTURES, c.COMMANDS, c.PENDING_EVENTS, c.OUTCOMES), "find"),
-        **dict.fromkeys((c.TIMELINE, c.NOTES, c.LEAD_ROWS, c.LEAD_WORDS, c.MODELS, c.KEYS, c.USERS), "find"),
+        **dict.fromkeys((c.TIMELINE, c.NOTES, c.LEAD_ROWS, c.LEAD_WORDS, c.TASKS, c.MODELS, c.KEYS, c.USERS), "find"),
         # It shows the files that every process refused, and reads a configuration file itself.
         c.CONFIGURATION: "find insert update remove",
         c.RATES: "find insert update",

@@ -16,7 +16,7 @@ from shared.leads.erasure_markers import PEPPER, check_pepper, marker_id, pepper
 from shared.mongo import names as collections
 from shared.mongo.storage import Change, Storage
 
-_ANSWER_COMMANDS = frozenset({"conversion", "erasure", "qualification"})
+_ANSWER_COMMANDS = frozenset({"conversion", "erasure", "qualification", "tasks"})
 _NAMES_A_WRITE = 500
 # `_purge` leaves these out: leads need a guard, claims are shared, and an erasure may itself be a pending event.
 _NOT_PURGED = (collections.LEADS, collections.IDENTITIES, collections.PENDING_EVENTS)

@@ -29,6 +29,7 @@ _ANSWERS: Mapping[str, CollectionName[Any]] = {
     topics.ENGAGEMENTS.name: ACTIVITIES,
     topics.QUALIFY.name: COMMANDS,
     topics.UPDATE.name: COMMANDS,
+    topics.TASKS.name: COMMANDS,
     topics.CONVERT.name: COMMANDS,
 }
 """The collection in which a worker stores an input's lead under the input's key. `Any`: they differ in all but that."""

@@ -34,6 +34,7 @@ from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.nurture_documents import EnrolmentDocument, StepDocument
 from shared.domain.stored.prediction_documents import JobRow, ModelDocument, PredictionRow
 from shared.domain.stored.sales_documents import EditRow, NoteRow
+from shared.domain.stored.task_document import TaskDocument
 from shared.domain.stored.work_documents import OwnerDocument, RescoringDocument
 
 D = TypeVar("D", bound=Mapping[str, object])
@@ -62,6 +63,7 @@ COMMANDS = CollectionName[VerdictDocument]("commands")
 OWNERS = CollectionName[OwnerDocument]("owners")
 ENROLMENTS = CollectionName[EnrolmentDocument]("enrolments")
 STEPS = CollectionName[StepDocument]("nurture_steps")
+TASKS = CollectionName[TaskDocument]("tasks")
 PENDING_EVENTS = CollectionName[PendingEventDocument]("orphans")
 RESCORING = CollectionName[RescoringDocument]("rescoring")
 ERASURE_MARKERS = CollectionName[ErasureMarker]("tombstones")
@@ -120,6 +122,7 @@ COLLECTIONS = (
     Collection(NOTES, "qualification", "what sales people wrote about it", "leadId", ErasureAction.DELETED),
     Collection(ENROLMENTS, "nurture", "what it was enrolled in, and why", "leadId", ErasureAction.DELETED),
     Collection(STEPS, "nurture", "rendered messages and their recipients", "leadId", ErasureAction.DELETED),
+    Collection(TASKS, "tasks", "what is to be done for it, in words, and by whom", "leadId", ErasureAction.DELETED),
     Collection(
         PENDING_EVENTS,
         "shared",

@@ -38,6 +38,39 @@ SENTENCES: list[tuple[topics.Topic, EventDetails, str]] = [
         {"command": "leads.convert", "reason": "lead_lost", "detail": "it is lost"},
         "Convert rejected: it is lost",
     ),
+    (topics.TASKS, {"requestedBy": "sam", "action": "create", "type": "call"}, "sam planned a call"),
+    (
+        topics.TASKS,
+        {"requestedBy": "sam", "action": "reassign", "taskId": "t", "assignedTo": "kim", "description": "Call Ana"},
+        "sam gave a task to kim: Call Ana",
+    ),
+    (
+        topics.TASKS,
+        {"requestedBy": "sam", "action": "snooze", "taskId": "t", "description": "Call Ana"},
+        "sam put a task off: Call Ana",
+    ),
+    (
+        topics.TASK_CREATED,
+        {"taskId": "t", "type": "todo", "state": "open", "by": "/services/nurture", "description": "Read the menu"},
+        "To-do planned by nurture, for nobody yet: Read the menu",
+    ),
+    (
+        topics.TASK_UPDATED,
+        {"taskId": "t", "type": "call", "state": "open", "by": "sam", "assignedTo": "kim"},
+        "Call changed by sam, for kim",
+    ),
+    (
+        topics.TASK_UPDATED,
+        {
+            "taskId": "t",
+            "type": "call",
+            "state": "done",
+            "by": "sam",
+            "description": "Call Ana",
+            "outcome": "sent offer",
+        },
+        "Call done by sam: Call Ana (sent offer)",
+    ),
     (
         topics.SUSPECTED,
         {"otherId": "b", "likelihood": 0.9, "reasons": ["email_similar", "phone_same"]},

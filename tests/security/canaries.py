@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from schemas.topics import ACTIVITIES, CONVERT, ENGAGEMENTS, QUALIFY, UPDATE, Topic
+from schemas.topics import ACTIVITIES, CONVERT, ENGAGEMENTS, QUALIFY, TASKS, UPDATE, Topic
 from services.gateway.auth.domain.users import COOKIE
 from tests.builders import data
 from tests.faults.malformed import CANARY
@@ -55,6 +55,7 @@ def about(lead: str, word: str = BIRD) -> dict[Topic, dict[str, Any]]:
         ENGAGEMENTS: {"leadId": lead, "action": word, "metadata": {word: word}},
         QUALIFY: {**by, "requirements": {"currentSolution": word, "painPoints": [word]}},
         UPDATE: {**by, "assignedTo": word, "reason": word},
+        TASKS: {**by, "action": "create", "kind": "call", "title": word, "assignedTo": word},
         CONVERT: {**by, "opportunity": {"name": word, "stage": word, word: word}},
     }
 
@@ -82,6 +83,10 @@ WRONG_CALLS: tuple[tuple[str, str, Any, dict[str, Any]], ...] = (
     ("POST", f"/v1/leads/{BIRD}@x.example/qualify", {"requirements": BIRD, "bant": BIRD}, {}),
     ("POST", f"/v1/leads/{BIRD}@x.example/convert", {"opportunity": {"currency": BIRD, "closeDate": BIRD}}, {}),
     ("PATCH", f"/v1/leads/{BIRD}@x.example", {"status": BIRD}, {}),
+    ("POST", "/v1/tasks", {"leadId": BIRD, "kind": BIRD, "title": BIRD, "dueAt": BIRD}, {}),
+    ("PATCH", f"/v1/tasks/{BIRD}@x.example", {"action": "complete", "outcome": BIRD}, {}),
+    ("PATCH", f"/v1/tasks/{BIRD}", {"action": BIRD, "until": BIRD}, {}),
+    ("GET", f"/v1/tasks?assignedTo={BIRD}&due={BIRD}&cursor={BIRD}", None, {}),
     ("GET", f"/v1/leads/{BIRD}@x.example", None, {}),
     ("GET", f"/v1/leads/{BIRD}@x.example/timeline?cursor={BIRD}", None, {}),
     ("GET", f"/v1/leads?status={BIRD}&minScore={BIRD}&cursor={BIRD}&{BIRD}@x.example={BIRD}", None, {}),

@@ -4,6 +4,7 @@ from typing import Any
 
 from schemas.topics import (
     ACTIONS,
+    ACTIVITIES,
     ASSIGNED,
     CONVERTED,
     ENROLLED,
@@ -11,6 +12,8 @@ from schemas.topics import (
     MERGED,
     QUALIFIED,
     REJECTED,
+    TASK_CREATED,
+    TASK_UPDATED,
     TRIGGERED,
     UPDATED,
 )
@@ -38,6 +41,7 @@ async def live(on: Bench, caller: Caller, key: str) -> str:
     edited = {"set": {"contact.email": "ana@new.example", "contact.title": "Owner"}, "note": "Has moved."}
     await _say(caller, key, f"/v1/leads/{ana}", edited, "PATCH")
     await until_told(on, UPDATED, 2)
+    await _work(on, caller, key, ana)
     await _say(caller, key, f"/v1/leads/{ana}/qualify", {"requirements": {"painPoints": ["waste"]}})
     await until_told(on, QUALIFIED, 1)
     await _say(caller, key, f"/v1/leads/{ana}/convert", {"opportunity": {"amount": 10}})
@@ -72,6 +76,17 @@ async def _arrive(on: Bench, caller: Caller, key: str) -> None:
     await until_told(on, ACTIONS, 2)
 
 
+async def _work(on: Bench, caller: Caller, key: str, lead: str) -> None:
+    """A call is planned and done, which is an activity; a command on it then is rejected."""
+    answer = await caller.post("/v1/tasks", {"leadId": lead, "kind": "call", "title": "Call back"}, key=key)
+    assert answer.status == 202, answer.text
+    task = f"/v1/tasks/{answer.json['eventId']}"
+    await until_told(on, TASK_CREATED, 1)
+    await _say(caller, key, task, {"action": "complete", "outcome": "agreed"}, "PATCH")
+    await until_told(on, TASK_UPDATED, 1)
+    await until_told(on, ACTIVITIES, 2)
+
+
 async def _wait(on: Bench) -> bool:
     return await on.count(PENDING_EVENTS) == 4
 
@@ -101,7 +116,12 @@ async def _look(on: Bench, caller: Caller, key: str, lead: str) -> None:
     (open_,) = await on.storage.find(LEADS, {"status": "new"})
     views = ("", "/score", "/timeline", "/nurture")
     paths = [f"/v1/leads/{lead}{view}" for view in views] + [f"/v1/leads/{open_['_id']}/prediction"]
-    paths += ["/v1/leads?q=blue", "/v1/analytics/leads?timeframe=month", "/v1/analytics/conversions?timeframe=month"]
+    paths += [
+        "/v1/tasks",
+        "/v1/leads?q=blue",
+        "/v1/analytics/leads?timeframe=month",
+        "/v1/analytics/conversions?timeframe=month",
+    ]
 
     async def told(path: str) -> bool:
         return (await caller.call("GET", path, key=key)).status == 200

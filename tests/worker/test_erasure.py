@@ -27,6 +27,8 @@ from schemas.topics import (
     QUALIFIED,
     QUALIFY,
     REJECTED,
+    TASK_UPDATED,
+    TASKS,
     UPDATE,
     UPDATED,
 )
@@ -47,6 +49,7 @@ from tests.collection_names import (
     OWNERS,
     PREDICTIONS,
 )
+from tests.collection_names import TASKS as TASK_ROWS
 from tests.harness import DEADLINE_S, Bench, bench, lead_id, told, until, until_told
 
 SALES = {"requestedBy": "sam"}
@@ -86,6 +89,10 @@ async def _live(on: Bench, who: str) -> None:
     await on.publish([event({"email": EMAIL, "action": "clicked_pricing"}, ENGAGEMENTS, "e1")], ENGAGEMENTS)
     await on.publish([event({"leadId": who, **SALES, "assignedTo": "kim"}, UPDATE, "u1")], UPDATE)
     await until_told(on, UPDATED, 2)
+    task = {"leadId": who, **SALES, "action": "create", "kind": "call", "title": f"{CANARY} back"}
+    done = {"leadId": who, **SALES, "action": "complete", "taskId": "t1", "outcome": f"{CANARY} agreed"}
+    await on.publish([event(task, TASKS, "t1"), event(task, TASKS, "t2"), event(done, TASKS, "t3")], TASKS, [b"t"] * 3)
+    await until_told(on, TASK_UPDATED, 1)
     fit = {"requirements": {"currentSolution": f"{CANARY} broadliner"}}
     await on.publish([event({"leadId": who, **SALES, **fit}, QUALIFY, "q1")], QUALIFY)
     await until_told(on, QUALIFIED, 1)
@@ -109,14 +116,19 @@ async def test_nothing_of_an_erased_lead_is_left_in_any_collection(
         async with on.running():
             await _live(on, who)
             before = await _dump(on)
-            assert {name for name, text in before.items() if CANARY in text} >= {LEADS, CAPTURES, IDENTITIES}
+            assert {name for name, text in before.items() if CANARY in text} >= {
+                LEADS,
+                CAPTURES,
+                IDENTITIES,
+                TASK_ROWS,
+            }
             owned = {row["_id"]: row["open"] for row in await on.storage.find(OWNERS, {})}
             await on.publish([event({"email": EMAIL.upper(), **DESK}, ERASE, "x1")] * 2, ERASE)
             (gone,) = await until_told(on, ERASED, 1)
             assert gone == {"leadId": who}
 
             async def settled() -> bool:
-                left = await on.count(LEAD_ROWS, {"gone": True}) == 1 and await on.count(COMMANDS, {"done": True}) == 4
+                left = await on.count(LEAD_ROWS, {"gone": True}) == 1 and await on.count(COMMANDS, {"done": True}) == 7
                 left = left and await on.count(PREDICTIONS) == 0
                 return left and not any(row["open"] for row in await on.storage.find(OWNERS, {}))
 

@@ -9,16 +9,16 @@ from pydantic import JsonValue
 from schemas import topics
 from schemas.lead import Lead
 from services.gateway.leads.domain.page_cursors import cursor_text
-from services.gateway.leads.domain.sentences import ActivityWords, EventDetails, sentence_for
+from services.gateway.leads.domain.sentences import EventDetails, SpokenWords, sentence_for
 from services.gateway.web.middleware import UnreadableLead
 from shared.domain.activity_documents import row_id
 from shared.domain.consent.contact_permission import ConsentPolicy, may, why_not
 from shared.domain.consent.statements import CHANNELS
-from shared.domain.stored.activity_row import ActivityRow
 from shared.domain.stored.insights_documents import TimelineRow
 from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.nurture_documents import StepDocument
-from shared.mongo.names import ACTIVITIES, LEADS, NOTES, STEPS, TIMELINE
+from shared.domain.task_lists import task_document_id
+from shared.mongo.names import ACTIVITIES, LEADS, NOTES, STEPS, TASKS, TIMELINE
 from shared.mongo.storage import Storage
 
 Answer = dict[str, object]
@@ -28,6 +28,7 @@ _ACTIVITY_FIELDS = (
     *("type", "description", "outcome", "scheduledAt", "completedAt", "cancelled", "createdBy", "at", "metadata"),
 )
 _SPOKEN = (topics.ACTIVITIES.name, topics.ENGAGEMENTS.name)
+_OF_TASKS = (topics.TASKS.name, topics.TASK_CREATED.name, topics.TASK_UPDATED.name)
 _QUALIFICATION_FIELDS = ("method", "bantScore", "bant", "by", "at")
 
 
@@ -101,12 +102,36 @@ async def find_timeline(storage: Storage, lead_id: str, before: str, most: int) 
         return None
     query = {"leadId": lead_id, "key": {"$lt": before}}
     rows = await storage.find(TIMELINE, query, sort=(("key", -1),), limit=most + 1)
-    activities = {row["_id"]: _activity_rows(row) for row in rows if row["topic"] in _SPOKEN}
-    ids = {id_ for some in activities.values() for id_ in some}
-    spoken = await storage.read(ACTIVITIES, ids, fields=("description", "outcome"))
-    said = {key: next((spoken[id_] for id_ in some if id_ in spoken), None) for key, some in activities.items()}
-    events = [_event(row, said.get(row["_id"])) for row in rows[:most]]
+    said = await _spoken_words(storage, rows)
+    events = [_event(row, said.get(row["_id"], {})) for row in rows[:most]]
     return {"events": events, "nextCursor": cursor_text(rows[most - 1]["key"]) if len(rows) > most else None}
+
+
+async def _spoken_words(storage: Storage, rows: Sequence[TimelineRow]) -> dict[str, SpokenWords]:
+    """Return the words of the rows' activities and tasks, by the row's id."""
+    activities = {row["_id"]: _activity_rows(row) for row in rows if row["topic"] in _SPOKEN}
+    tasks = {row["_id"]: _task_row(row) for row in rows if row["topic"] in _OF_TASKS}
+    ids = {id_ for some in activities.values() for id_ in some}
+    spoken, planned = await asyncio.gather(
+        storage.read(ACTIVITIES, ids, fields=("description", "outcome")),
+        storage.read(TASKS, tasks.values(), fields=("title", "outcome")),
+    )
+    words: dict[str, SpokenWords] = {
+        key: _words_of(planned[id_], "title") for key, id_ in tasks.items() if id_ in planned
+    }
+    for key, some in activities.items():
+        found = next((spoken[id_] for id_ in some if id_ in spoken), None)
+        words |= {key: _words_of(found, "description")} if found else {}
+    return words
+
+
+def _words_of(document: Mapping[str, object], name: str) -> SpokenWords:
+    words: SpokenWords = {}
+    if name in document:
+        words["description"] = str(document[name])
+    if "outcome" in document:
+        words["outcome"] = str(document["outcome"])
+    return words
 
 
 def _activity_rows(row: TimelineRow) -> tuple[str, str]:
@@ -114,13 +139,13 @@ def _activity_rows(row: TimelineRow) -> tuple[str, str]:
     return row["_id"], row_id(row["leadId"], row["details"].get("activityId") or row["eventId"])
 
 
-def _event(row: TimelineRow, spoken: ActivityRow | None) -> Answer:
+def _task_row(row: TimelineRow) -> str:
+    """Return where an event's task is stored. The id of the event that creates a task is the task's."""
+    return task_document_id(row["leadId"], row["details"].get("taskId") or row["eventId"])
+
+
+def _event(row: TimelineRow, words: SpokenWords) -> Answer:
     fields = ("eventId", "topic", "source", "causationId", "correlationId")
-    words: ActivityWords = {}
-    if spoken and "description" in spoken:
-        words["description"] = spoken["description"]
-    if spoken and "outcome" in spoken:
-        words["outcome"] = spoken["outcome"]
     details: EventDetails = {**row["details"], **words}
     event = {"time": row["at"], **_nullable(row, fields)}
     return {**event, "details": details, "text": sentence_for(row["topic"], details)}

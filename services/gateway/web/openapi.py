@@ -203,9 +203,12 @@ def describe_read(
     return {"response_model": None, "responses": read | _refused(), "openapi_extra": extra}
 
 
-def describe_command(answer: JsonObject, tag: str, body: JsonObject) -> RouteDocs:
-    """Return the OpenAPI part of a route that takes a JSON `body` of its own."""
-    extra: JsonObject = {"tags": [tag], "security": _any(*_WHO)}
+def describe_command(answer: JsonObject, tag: str, body: JsonObject, *, repeatable: bool = False) -> RouteDocs:
+    """Return the OpenAPI part of a route that takes a JSON `body` of its own.
+
+    `repeatable`: an `Idempotency-Key` makes a repeated call count once.
+    """
+    extra: JsonObject = {"tags": [tag], "security": _any(*_WHO), "parameters": [_HEADER] if repeatable else []}
     extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     return {"status_code": 202, "response_model": None, "responses": describe_answers(answer), "openapi_extra": extra}
 

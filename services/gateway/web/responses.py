@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from schemas.base import Model, Moment
-from schemas.lead import Lead
+from schemas.lead import Lead, Status
+from schemas.tasks import TaskKind, TaskState
 from services.gateway.web.openapi import RouteDocs, describe_read
 
 
@@ -147,6 +148,39 @@ class NurtureSteps(Model):
     """A lead's steps in the order they are due."""
 
     steps: tuple[NurtureStep, ...]
+
+
+class TaskLead(Model):
+    """The lead of a task: whom to reach, and how."""
+
+    first_name: str | None = None
+    last_name: str | None = None
+    company: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    status: Status
+
+
+class OpenTask(Model):
+    """An open task. Without `assigned_to` nobody has it yet."""
+
+    task_id: str
+    lead_id: str
+    kind: TaskKind
+    title: str
+    state: TaskState
+    due_at: Moment | None = None
+    assigned_to: str | None = None
+    created_at: Moment
+    created_by: str
+    lead: TaskLead
+
+
+class TaskPage(Model):
+    """Open tasks by due time; `next_cursor` None: the end."""
+
+    tasks: tuple[OpenTask, ...]
+    next_cursor: str | None
 
 
 class Rollup(Model):

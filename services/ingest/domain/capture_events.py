@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from schemas.base import CONTENT_TYPE, ENVELOPE_LIMIT, Model
 from schemas.captures import LeadCaptured
-from schemas.topics import ACTIVITIES, CAPTURED, Topic
+from schemas.topics import ACTIVITIES, CAPTURED, TASKS, Topic
 from shared.domain.identity.normal_forms import email_key, phone_key
 from shared.errors import Permanent
 from shared.kafka.events import Outgoing, encode_input
@@ -171,10 +171,14 @@ def as_sent(
 ) -> dict[str, object]:
     """Return a command or an activity of the path's lead; `who` is who requested or did it.
 
+    An activity or a task names its lead itself.
+
     An API key may name another person on whose behalf it acts. A signed-in user acts `in_person` and may not.
     """
     if topic is ACTIVITIES and isinstance(activity := data.get("activity"), dict):
         return {**data, "activity": _signed(activity, "createdBy", who, always=in_person)}
+    if topic is TASKS:
+        return _signed(data, "requestedBy", who, always=in_person)
     if lead_id is None or topic is CAPTURED:
         return dict(data)
     return {**_signed(data, "requestedBy", who, always=in_person), "leadId": lead_id}

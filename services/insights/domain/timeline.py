@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from schemas import activities, captures, commands, outputs, topics
+from schemas import activities, captures, commands, outputs, tasks, topics
 from shared.domain.ids import derive
 from shared.domain.listing import moment_key
 from shared.domain.moments import truncate_to_ms
@@ -46,6 +46,28 @@ def _update(payload: commands.UpdateLead) -> _Details:
         "consent": consent,
         "edits": sorted(payload.set.values()) if payload.set else None,
         "noted": True if payload.note else None,
+    }
+
+
+def _task_command(payload: tasks.TaskCommand) -> _Details:
+    return {
+        "requestedBy": payload.requested_by,
+        "action": payload.action.value,
+        "type": payload.kind.value if payload.kind else None,
+        "assignedTo": payload.assigned_to,
+        "taskId": payload.task_id,
+        "dueAt": payload.until or payload.due_at,
+    }
+
+
+def _task(payload: tasks.TaskCreated) -> _Details:
+    return {
+        "taskId": payload.task_id,
+        "type": payload.kind.value,
+        "state": payload.state.value,
+        "assignedTo": payload.assigned_to,
+        "dueAt": payload.due_at,
+        "by": payload.by,
     }
 
 
@@ -98,6 +120,7 @@ DETAILS: Mapping[str, Callable[[Any], _Details]] = {  # each takes the model of 
     topics.ENGAGEMENTS.name: lambda payload: {"action": payload.action},
     topics.QUALIFY.name: _qualification,
     topics.UPDATE.name: _update,
+    topics.TASKS.name: _task_command,
     topics.CONVERT.name: _requested,
     topics.CREATED.name: lambda payload: {"source": payload.lead.source.value},
     topics.MERGED.name: _merged,
@@ -110,6 +133,8 @@ DETAILS: Mapping[str, Callable[[Any], _Details]] = {  # each takes the model of 
     topics.DISQUALIFIED.name: _judged,
     topics.ENROLLED.name: _enrolled,
     topics.ACTIONS.name: _action,
+    topics.TASK_CREATED.name: _task,
+    topics.TASK_UPDATED.name: _task,
     topics.CONVERTED.name: _converted,
     topics.REJECTED.name: _rejected,
     topics.SUSPECTED.name: _suspected,

@@ -158,6 +158,8 @@ class TimelineDetails(TypedDict, total=False):
     otherId: str
     likelihood: float
     reasons: list[str]
+    taskId: str
+    dueAt: datetime
 
 
 class EventRow(TypedDict):

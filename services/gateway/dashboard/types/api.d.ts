@@ -22,6 +22,7 @@ export interface components {
             "/v1/events/{event_id}": components["schemas"]["EventOutcome"];
             "/v1/leads/{lead_id}/prediction": components["schemas"]["Prediction"];
             "/v1/model": components["schemas"]["ModelCard"];
+            "/v1/tasks": components["schemas"]["TaskPage"];
             "/v1/analytics/leads": components["schemas"]["LeadAnalytics"];
             "/v1/analytics/conversions": components["schemas"]["ConversionAnalytics"];
             "/v1/deadletters": components["schemas"]["DeadLetterPage"];
@@ -372,6 +373,20 @@ export interface components {
         NurtureSteps: {
             steps: components["schemas"]["NurtureStep"][];
         };
+        /** @description An open task. Without `assigned_to` nobody has it yet. */
+        OpenTask: {
+            taskId: string;
+            leadId: string;
+            kind: components["schemas"]["TaskKind"];
+            title: string;
+            state: components["schemas"]["TaskState"];
+            dueAt?: string | null;
+            assignedTo?: string | null;
+            /** Format: date-time */
+            createdAt: string;
+            createdBy: string;
+            lead: components["schemas"]["TaskLead"];
+        };
         /** @description An owner's leads. */
         Owned: {
             total: number;
@@ -527,6 +542,30 @@ export interface components {
             total: number;
             converted: number;
         };
+        /**
+         * @description What a task asks a person to do.
+         * @enum {string}
+         */
+        TaskKind: "call" | "email" | "meeting" | "todo";
+        /** @description The lead of a task: whom to reach, and how. */
+        TaskLead: {
+            firstName?: string | null;
+            lastName?: string | null;
+            company?: string | null;
+            email?: string | null;
+            phone?: string | null;
+            status: components["schemas"]["Status"];
+        };
+        /** @description Open tasks by due time; `next_cursor` None: the end. */
+        TaskPage: {
+            tasks: components["schemas"]["OpenTask"][];
+            nextCursor: string | null;
+        };
+        /**
+         * @description Whether a task is still to be done.
+         * @enum {string}
+         */
+        TaskState: "open" | "done" | "cancelled";
         /** @description Events, newest first; `next_cursor` None: the end. */
         Timeline: {
             events: components["schemas"]["TimelineEvent"][];

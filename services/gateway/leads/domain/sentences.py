@@ -29,18 +29,31 @@ _PATHS = {
     "requirements.painPoints": "Pain points",
 }
 _METHODS = {"bant": "BANT", "progressive": "requirements"}
-_PLACES = {"leads.qualify": "Qualify", "leads.update": "Change", "leads.convert": "Convert", "leads.erase": "Erase"}
+_PLACES = {
+    "leads.qualify": "Qualify",
+    "leads.update": "Change",
+    "leads.tasks": "Task",
+    "leads.convert": "Convert",
+    "leads.erase": "Erase",
+}
+_KINDS = {"call": "Call", "email": "E-mail", "meeting": "Meeting", "todo": "To-do"}
+_A_KIND = {"call": "a call", "email": "an e-mail", "meeting": "a meeting", "todo": "a to-do"}
+_TASK_ACTIONS = {
+    "complete": "completed a task",
+    "snooze": "put a task off",
+    "cancel": "cancelled a task",
+}
 
 
-class ActivityWords(TypedDict, total=False):
-    """The words of an activity. The row of its event does not keep them."""
+class SpokenWords(TypedDict, total=False):
+    """The words of an activity or a task. The row of its event does not keep them."""
 
     description: str
     outcome: str
 
 
-class EventDetails(TimelineDetails, ActivityWords):
-    """A row's details, and the words of its activity."""
+class EventDetails(TimelineDetails, SpokenWords):
+    """A row's details, and the words of its activity or task."""
 
 
 def sentence_for(topic: str, details: EventDetails) -> str:
@@ -54,7 +67,7 @@ def _words(word: str) -> str:
 
 
 def _activity(details: EventDetails) -> str:
-    said = f": {details['description']}" if "description" in details else ""
+    said = _said(details)
     state = f" {details['state']}" if details.get("state") in ("planned", "cancelled") else ""
     return f"{_words(details['type']).capitalize()}{state} by {details['createdBy']}{said}"
 
@@ -129,6 +142,39 @@ def _qualify(details: EventDetails) -> str:
     return f"{details['requestedBy']} asked to qualify by {how}"
 
 
+def _task_command(details: EventDetails) -> str:
+    who, said, action = details["requestedBy"], _said(details), details["action"]
+    if action == "create":
+        return f"{who} planned {_A_KIND[details['type']]}{said}"
+    if action == "reassign":
+        return f"{who} gave a task to {details['assignedTo']}{said}"
+    return f"{who} {_TASK_ACTIONS[action]}{said}"
+
+
+def _task_created(details: EventDetails) -> str:
+    return f"{_KINDS[details['type']]} planned by {_who(details)}, {_for_whom(details)}{_said(details)}"
+
+
+def _task_updated(details: EventDetails) -> str:
+    kind, said = _KINDS[details["type"]], _said(details)
+    if details["state"] == "open":
+        return f"{kind} changed by {_who(details)}, {_for_whom(details)}{said}"
+    how = f" ({details['outcome']})" if details.get("outcome") else ""
+    return f"{kind} {details['state']} by {_who(details)}{said}{how}"
+
+
+def _said(details: EventDetails) -> str:
+    return f": {details['description']}" if "description" in details else ""
+
+
+def _for_whom(details: EventDetails) -> str:
+    return f"for {details['assignedTo']}" if "assignedTo" in details else "for nobody yet"
+
+
+def _who(details: EventDetails) -> str:
+    return details["by"].removeprefix("/services/")
+
+
 def _rejected(details: EventDetails) -> str:
     return f"{_PLACES.get(details['command'], details['command'])} rejected: {details['detail']}"
 
@@ -148,6 +194,7 @@ _SENTENCES: Mapping[str, Callable[[EventDetails], str]] = {
     topics.ENGAGEMENTS.name: lambda d: f"The lead {_words(d['action'])}",
     topics.QUALIFY.name: _qualify,
     topics.UPDATE.name: _update,
+    topics.TASKS.name: _task_command,
     topics.CONVERT.name: lambda d: f"{d['requestedBy']} asked to convert",
     topics.CREATED.name: lambda _: "Lead created",
     topics.MERGED.name: _merged,
@@ -160,6 +207,8 @@ _SENTENCES: Mapping[str, Callable[[EventDetails], str]] = {
     topics.DISQUALIFIED.name: _judged("Disqualified"),
     topics.ENROLLED.name: _enrolled,
     topics.ACTIONS.name: lambda d: f"{_words(d['action']).capitalize()} due: step {d['stepId']} of {d['sequenceId']}",
+    topics.TASK_CREATED.name: _task_created,
+    topics.TASK_UPDATED.name: _task_updated,
     topics.CONVERTED.name: lambda d: f"Converted to opportunity {d['opportunityId']}",
     topics.REJECTED.name: _rejected,
     topics.SUSPECTED.name: _suspected,
