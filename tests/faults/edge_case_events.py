@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from schemas.topics import ACTIVITIES, CAPTURED, CONVERT, ENGAGEMENTS, ERASE, QUALIFY, TOPICS, UPDATE, Topic
+from schemas.topics import ACTIVITIES, CAPTURED, CONVERT, ENGAGEMENTS, ERASE, QUALIFY, TASKS, TOPICS, UPDATE, Topic
 from shared.clock import pause, system_clock
 from tests.builders import data, event
 from tests.faults.transport import Letter, Sender
@@ -66,6 +67,7 @@ def _people(number: int) -> Iterator[Told]:
     yield ACTIVITIES, ager, event({"leadId": lead_id(ager), "activity": done}, ACTIVITIES)
     fit = {"leadId": lead_id(ager), "requestedBy": "sam", "bant": _FIT}
     yield QUALIFY, ager, event(fit, QUALIFY)
+    yield from _tasks(ager, number)
     if number >= _LATER:
         sold = {"leadId": lead_id(f"ager{number - _LATER}"), "requestedBy": "sam"}
         yield CONVERT, f"ager{number - _LATER}", event(sold, CONVERT)
@@ -84,6 +86,23 @@ def _people(number: int) -> Iterator[Told]:
         yield ENGAGEMENTS, before, event({"leadId": lead_id(before), "action": "clicked_pricing"}, ENGAGEMENTS)
     for earlier in (number - turns for turns in _REAPPEAR if turns <= number):
         yield CAPTURED, f"known{earlier}", _capture(f"known{earlier}", f"known{earlier}.{number}")
+
+
+def _tasks(name: str, number: int) -> Iterator[Told]:
+    """Yield a call that is planned, put off, given away and done, and commands that are rejected."""
+    lead, task, now = lead_id(name), f"task{number}", system_clock()
+    commands: tuple[dict[str, Any], ...] = (
+        {"action": "create", "kind": "call", "title": "Call back"},
+        {"action": "snooze", "taskId": task, "until": (now + timedelta(days=1)).isoformat()},
+        {"action": "reassign", "taskId": task, "assignedTo": "kim"},
+        {"action": "complete", "taskId": task, "outcome": "reached"},
+        {"action": "cancel", "taskId": task},
+        {"action": "complete", "taskId": f"no {task}"},
+    )
+    for order, command in enumerate(commands):
+        id_ = f"{task}.{order}" if order else task
+        said = {"leadId": lead, "requestedBy": "sam", **command}
+        yield TASKS, name, event(said, TASKS, id_, time=now.isoformat())
 
 
 def _namesakes(number: int) -> Iterator[Told]:

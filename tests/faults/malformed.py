@@ -38,6 +38,12 @@ _MORE: dict[str, list[dict[str, Any]]] = {
         }
     ],
     "leads.update": [{"assignedTo": "kim"}],
+    "leads.tasks": [
+        {"action": "complete", "taskId": "t1", "outcome": "sold"},
+        {"action": "snooze", "taskId": "t1", "until": "2026-11-02T14:03:00Z"},
+        {"action": "reassign", "taskId": "t1", "assignedTo": "kim"},
+        {"action": "cancel", "taskId": "t1"},
+    ],
 }
 _REQUIRED = {
     "leads.captured": ("source", "company", "company.name", "contact", "contact.firstName", "contact.lastName"),
@@ -45,6 +51,7 @@ _REQUIRED = {
     "leads.engagements": ("action",),
     "leads.qualify": ("leadId", "requestedBy"),
     "leads.update": ("leadId", "requestedBy"),
+    "leads.tasks": ("leadId", "requestedBy", "action", "kind", "title"),
     "leads.convert": ("leadId", "requestedBy"),
     "leads.erase": ("requestedBy",),
 }

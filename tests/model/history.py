@@ -18,7 +18,10 @@ from tests.model.rig import Entry, Said
 from tests.model.world import Contradiction, Facts, Told, World
 
 _NODES_MAX = 60_000
-_WORKINGS = (topics.RESCORE.name, topics.SCORED.name, topics.ASSIGNED.name, topics.ENROLLED.name, topics.ACTIONS.name)
+_WORKINGS = (
+    *(topics.RESCORE.name, topics.SCORED.name, topics.ASSIGNED.name, topics.ENROLLED.name, topics.ACTIONS.name),
+    *(topics.TASK_CREATED.name, topics.TASK_UPDATED.name),
+)
 """Topics of consequences, which `laws` checks instead."""
 
 

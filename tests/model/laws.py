@@ -123,6 +123,44 @@ def _rules(lead: Lead, hot: Iterable[bool]) -> Iterator[str]:
         yield next((rule for rule, holds in tried.items() if holds), "default_queue")
 
 
+def tasks(world: World, log: Sequence[Entry], stored: Stored) -> None:
+    """Check that each call and task of nurture made one task, and that the task follows its lead."""
+    rows = {row["actionId"]: row for row in stored.get("tasks", ())}
+    same("tasks", len(rows), len(stored.get("tasks", ())))
+    actions = [entry.event["data"] for entry in told_once(log, topics.ACTIONS).values()]
+    asked = {one["actionId"]: one["leadId"] for one in actions if one["action"] in ("call", "task")}
+    require(rows.keys() <= asked.keys(), f"tasks {rows.keys() - asked.keys()} are of no action")
+    told = {entry.event["data"]["taskId"] for entry in told_once(log, topics.TASK_CREATED).values()}
+    require({row["taskId"] for row in rows.values()} <= told, "a task was never told")
+    last: dict[str, Any] = {}
+    for entry in told_once(log, topics.TASK_UPDATED).values():
+        last[entry.event["data"]["taskId"]] = entry.event["data"]
+    ended = {entry.event["subject"] for entry in log if _ends(entry)}
+    for action_id, lead_id in asked.items():
+        lead, row = world.leads.get(lead_id), rows.get(action_id)
+        if lead is None:
+            continue  # `forgotten` says that no task is left
+        if row is None:
+            require(lead_id in ended, f"{action_id} of {lead_id} made no task")
+            continue
+        holds = row["state"] == "cancelled" if lead.status not in _OPEN else row["state"] == "open" or lead_id in ended
+        require(holds, f"the task of {action_id} is {row['state']}, and {lead_id} is {lead.status}")
+        if row["state"] == "open":
+            same(f"person of {action_id}", row.get("assignedTo"), _document(stored, lead).get("assignedTo"))
+        known = last.get(row["taskId"], row)
+        same(f"told of {action_id}", [known.get(one) for one in _KEPT], [row.get(one) for one in _KEPT])
+
+
+_KEPT = ("state", "assignedTo", "outcome", "by")
+
+
+def _ends(entry: Entry) -> bool:
+    if entry.record.topic == topics.CONVERTED.name:
+        return True
+    changed = entry.event["data"].get("changed", {}) if entry.record.topic == topics.UPDATED.name else {}
+    return bool(changed.get("status", {}).get("to") == "lost")
+
+
 def waiting(world: World, said: Iterable[Said], now: datetime) -> None:
     """Check that pending events wait for unknown leads only, and not too long."""
     for one in said:

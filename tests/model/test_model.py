@@ -317,6 +317,7 @@ class Funnel(RuleBasedStateMachine):
         self.world = Search(fresh, told, lambda world: agree(world, stored)).explain(self.world)
         laws.scores(self.world, rig.log, stored, rig.now)
         laws.owners(self.world, rig.log, stored)
+        laws.tasks(self.world, rig.log, stored)
         laws.waiting(self.world, [rig.said[one] for one in waiting], rig.now)
         laws.forgotten(self.world, rig.said.values(), stored)
         laws.chained(rig.log, rig.said)

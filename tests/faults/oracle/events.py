@@ -38,8 +38,10 @@ def ids(world: World) -> Iterator[str]:
 
 
 def _which(event: Event) -> Any:
-    # One event can enrol a lead in several sequences, and be what several steps go out for.
+    # One event can enrol a lead in several sequences, change several tasks, and be what several steps go out for.
     of = event.data
+    if "taskId" in of:
+        return of["taskId"]
     return of.get("actionId") if event.record.topic == _ACTIONS else of.get("sequenceId")
 
 

@@ -21,6 +21,9 @@ from tests.faults.oracle.world import (
     QUALIFY,
     REJECTED,
     RESCORE,
+    TASK_CREATED,
+    TASK_UPDATED,
+    TASKS,
     TRIGGERED,
     UPDATE,
     UPDATED,
@@ -35,9 +38,15 @@ _REASONS = {
     *("not_json", "not_cloudevent", "invalid_data", "unsupported_version", "too_large", "lead_not_found"),
     "handler_failed",
 }
-_VERDICTS = {QUALIFY: (QUALIFIED, DISQUALIFIED), UPDATE: (UPDATED,), CONVERT: (CONVERTED,), ERASE: (ERASED,)}
+_VERDICTS = {
+    QUALIFY: (QUALIFIED, DISQUALIFIED),
+    UPDATE: (UPDATED,),
+    CONVERT: (CONVERTED,),
+    ERASE: (ERASED,),
+    TASKS: (TASK_CREATED, TASK_UPDATED),
+}
 _FOR_NOW = {"lead_not_qualified", "lead_lost", "invalid_transition"}
-_REJECTIONS = {*_FOR_NOW, "already_converted", "lead_not_found", "too_large"}
+_REJECTIONS = {*_FOR_NOW, "already_converted", "lead_not_found", "too_large", "unknown_task"}
 _TRIGGERS = {
     "clicked_pricing": "high_intent_detected",
     "downloaded_whitepaper": "content_engagement",
@@ -149,11 +158,17 @@ def commands(world: World) -> Iterator[str]:
     """
     for topic, verdicts in _VERDICTS.items():
         for event in world.accepted[topic].values():
-            published = world.caused(event.id, *verdicts, REJECTED)
+            published = _outcomes(world, event, verdicts)
             silent = topic != ERASE and world.lead_named(event) in world.erased
             if len(published) != 1 and not (silent and not published):
                 yield f"{topic} {event.id} has {len(published)} outcomes: {_words(published)}"
             yield from (f"{topic} {event.id}: {one}" for it in published for one in _rejection(world, event, it))
+
+
+def _outcomes(world: World, event: Event, verdicts: tuple[str, ...]) -> list[Event]:
+    # A new task may follow its lead at once.
+    created = world.caused(event.id, TASK_CREATED) if TASK_CREATED in verdicts else []
+    return created + world.caused(event.id, REJECTED) if created else world.caused(event.id, *verdicts, REJECTED)
 
 
 def _rejection(world: World, command: Event, published: Event) -> Iterator[str]:
@@ -167,7 +182,9 @@ def _rejection(world: World, command: Event, published: Event) -> Iterator[str]:
     if said.get("reason") == "lead_not_found" and not _waited(world, command, published.record):
         yield "it was rejected as lead_not_found, though its lead came in time"
     impatient = published.record.at - command.record.at + world.skew < timedelta(seconds=world.patience_s)
-    if said.get("reason") in _FOR_NOW and impatient:
+    # A closed task stays closed; a task that is not known may still come.
+    for_now = {"unknown_task"} if command.record.topic == TASKS else _FOR_NOW
+    if said.get("reason") in for_now and impatient:
         yield f"it was rejected as {said['reason']} before its patience was over"
 
 

@@ -37,6 +37,7 @@ LAWS: Mapping[str, Law] = {
     "the published scores lead to the stored one": scores.chain,
     "a score is explained": scores.breakdowns,
     "every nurture step is out once": nurture.sent,
+    "a call or task that is due is one task": nurture.tasks,
     "an action id is one action": nurture.same,
     "a step is out at its time": nurture.punctual,
     "a lead is enrolled, and its steps are there": nurture.enrolled,

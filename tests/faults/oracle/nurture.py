@@ -52,6 +52,32 @@ def _actions(world: World) -> Mapping[Step, list[Event]]:
     return grouped((_step(one.data), one) for one in world.published[ACTIONS])
 
 
+def tasks(world: World) -> Iterator[str]:
+    """Each call and task that went out is one task, which ends with its lead and belongs to the lead's owner."""
+    rows = grouped((one["actionId"], one) for one in world.collections["tasks"] if "actionId" in one)
+    asked = {one.data["actionId"]: one.data["leadId"] for one in world.published[ACTIONS] if _is_task(one)}
+    yield from (f"the task of {one} is of no action" for one in rows.keys() - asked.keys())
+    for action, lead_id in asked.items():
+        lead, there = world.living.get(lead_id), rows.get(action, ())
+        if lead is None:
+            continue
+        ended = lead["status"] in ("converted", "lost")
+        once_lost = any(one.data["changed"].get("status", {}).get("to") == "lost" for one in _updates(world, lead_id))
+        if len(there) != 1 and not (not there and (ended or once_lost)):
+            yield f"action {action} of {lead_id} made {len(there)} tasks"
+        for one in there:
+            if one["state"] == "open" and (ended or one.get("assignedTo") != lead.get("assignedTo")):
+                yield f"the task of {action} is open for {one.get('assignedTo')}, and {lead_id} is {lead['status']}"
+
+
+def _is_task(action: Event) -> bool:
+    return action.data["action"] in ("call", "task")
+
+
+def _updates(world: World, lead_id: str) -> list[Event]:
+    return world.of_lead(lead_id, UPDATED)
+
+
 def same(world: World) -> Iterator[str]:
     """All events with one action id have the same content."""
     for action, events in grouped((one.data["actionId"], one) for one in world.published[ACTIONS]).items():

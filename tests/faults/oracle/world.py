@@ -12,17 +12,18 @@ from tests.faults.oracle import normal
 
 CAPTURED, ACTIVITIES, ENGAGEMENTS = "leads.captured", "leads.activities", "leads.engagements"
 QUALIFY, UPDATE, CONVERT, ERASE = "leads.qualify", "leads.update", "leads.convert", "leads.erase"
-INPUTS = (CAPTURED, ACTIVITIES, ENGAGEMENTS, QUALIFY, UPDATE, CONVERT, ERASE)
+TASKS, TASK_CREATED, TASK_UPDATED = "leads.tasks", "tasks.created", "tasks.updated"
+INPUTS = (CAPTURED, ACTIVITIES, ENGAGEMENTS, QUALIFY, UPDATE, TASKS, CONVERT, ERASE)
 CREATED, MERGED, SCORED, UPDATED = "leads.created", "leads.merged", "leads.scored", "leads.updated"
 ASSIGNED, TRIGGERED, REJECTED, ERASED = "leads.assigned", "leads.triggered", "leads.rejected", "leads.erased"
 QUALIFIED, DISQUALIFIED, CONVERTED = "leads.qualified", "leads.disqualified", "leads.converted"
 ENROLLED, ACTIONS, RESCORE = "nurture.enrolled", "nurture.actions", "leads.rescore"
 OUTPUTS = (
     *(CREATED, MERGED, SCORED, UPDATED, ASSIGNED, TRIGGERED, QUALIFIED, DISQUALIFIED, CONVERTED, REJECTED, ERASED),
-    *(ENROLLED, ACTIONS, RESCORE),
+    *(ENROLLED, ACTIONS, TASK_CREATED, TASK_UPDATED, RESCORE),
 )
 DEADLETTER = "leads.deadletter"
-COLLECTIONS = ("leads", "captures", "activities", "nurture_steps")
+COLLECTIONS = ("leads", "captures", "activities", "nurture_steps", "tasks")
 
 Document = Mapping[str, Any]
 Name = tuple[str, str]
