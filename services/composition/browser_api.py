@@ -14,7 +14,7 @@ from services.gateway.analytics import routes as analytics
 from services.gateway.configuration import routes as configuration
 from services.gateway.dashboard.domain.page_vocabulary import Vocabulary
 from services.gateway.dead_letters import routes as dead_letters
-from services.gateway.leads import prediction_routes
+from services.gateway.leads import prediction_routes, privacy_routes
 from services.gateway.leads import routes as leads
 from services.gateway.outcomes import routes as outcomes
 from services.gateway.tasks import routes as tasks
@@ -48,6 +48,7 @@ def _gateway() -> FastAPI:
         leads.routes(_UNUSED, _UNUSED, _UNUSED, _UNUSED),
         outcomes.routes(_UNUSED, _UNUSED),
         prediction_routes.routes(_UNUSED, _UNUSED),
+        privacy_routes.routes(_UNUSED, _UNUSED),
         tasks.routes(_UNUSED, _UNUSED, _UNUSED),
         analytics.routes(_UNUSED, _UNUSED, _UNUSED),
         dead_letters.routes(_UNUSED, _UNUSED, _UNUSED),

@@ -28,6 +28,8 @@ _ACTIONS: Mapping[str, Mapping[str, str]] = {
         **_READS_LEADS,
         # They show what became of an event.
         **dict.fromkeys((c.CAPTURES, c.COMMANDS, c.PENDING_EVENTS, c.OUTCOMES), "find"),
+        # It exports all that is kept about a lead.
+        **dict.fromkeys((c.EDITS, c.ENROLMENTS), "find"),
         **dict.fromkeys((c.TIMELINE, c.NOTES, c.LEAD_ROWS, c.LEAD_WORDS, c.TASKS, c.MODELS, c.KEYS, c.USERS), "find"),
         # It shows the files that every process refused, and reads a configuration file itself.
         c.CONFIGURATION: "find insert update remove",
@@ -37,7 +39,7 @@ _ACTIONS: Mapping[str, Mapping[str, str]] = {
     },
     OPERATIONS: {
         **_READS_LEADS,
-        **dict.fromkeys((c.ENROLMENTS, c.RESCORING), "find"),
+        **dict.fromkeys((c.ENROLMENTS, c.EDITS, c.IDENTITIES, c.NOTES, c.TASKS, c.PENDING_EVENTS, c.RESCORING), "find"),
         # `pantry leads check --repair` renames unreadable fields.
         **dict.fromkeys((c.LEADS, c.CAPTURES, c.ACTIVITIES, c.COMMANDS, c.TIMELINE), "find update"),
         **dict.fromkeys((c.INSIGHTS, c.LEAD_ROWS, c.LEAD_WORDS, c.KEYS, c.USERS), "find insert update"),

@@ -16,7 +16,7 @@ from services.gateway.configuration import routes as configuration_routes
 from services.gateway.dashboard import routes as dashboard_routes
 from services.gateway.dead_letters import routes as dead_letter_routes
 from services.gateway.forms import routes as form_routes
-from services.gateway.leads import prediction_routes
+from services.gateway.leads import prediction_routes, privacy_routes
 from services.gateway.leads import routes as read_routes
 from services.gateway.outcomes import routes as outcome_routes
 from services.gateway.tasks import routes as task_routes
@@ -66,12 +66,13 @@ def front(runtime: Runtime, metrics: Metrics, probes: ASGIApp) -> Front:
     figures = Figures(runtime.storage, clock, settings.timezone)
     read = read_routes.routes(gateway, runtime.storage, policy_of(settings), metrics)
     predicted = prediction_routes.routes(gateway, runtime.storage)
+    privacy = privacy_routes.routes(gateway, runtime.storage)
     tasks = task_routes.routes(gateway, runtime.storage, settings.zone)
     analytics = analytics_routes.routes(gateway, figures, runtime.leaving)
     dead_letters = dead_letter_routes.routes(gateway, runtime.storage, runtime.kafka)
     configuration = configuration_routes.routes(gateway, runtime.storage)
     outcomes = outcome_routes.routes(gateway, runtime.storage)
-    routers = (*own_routers(gateway), read, outcomes, predicted, tasks, analytics, dead_letters, configuration)
+    routers = (*own_routers(gateway), read, privacy, outcomes, predicted, tasks, analytics, dead_letters, configuration)
     app = ContextMiddleware(DirectRoutes(build_app(routers), routers), metrics, settings.http_body_max)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:

@@ -366,3 +366,20 @@ def letter(n: int, **changed: Any) -> dict[str, Any]:
         "isText": True,
         **changed,
     }
+
+
+CONSENT: dict[str, Any] = {
+    "leadId": "lead-1",
+    "statements": [
+        {"channel": "phone", "given": False, "at": iso(now() - timedelta(days=2)), "reason": "stated", "by": "kim"},
+        {
+            "channel": "email",
+            "given": True,
+            "at": iso(now() - timedelta(days=9)),
+            "reason": "stated",
+            "address": "ana.reyes@bluefork.example",
+            "source": "/forms/website",
+            "wording": "Yes, send me the menu planner.",
+        },
+    ],
+}

@@ -17,6 +17,7 @@ from starlette.routing import Route as Path
 from services.gateway.dashboard.routes import answer, files
 from tests.builders import LOST_REASONS
 from tests.http.answers import (
+    CONSENT,
     LETTER_COUNTS,
     MODEL,
     NURTURE,
@@ -87,6 +88,7 @@ class Backend:
             "GET /v1/leads/lead-1/score": (200, SCORE),
             "GET /v1/leads/lead-1/timeline": (200, {"events": TIMELINE, "nextCursor": None}),
             "GET /v1/leads/lead-1/nurture": (200, NURTURE),
+            "GET /v1/leads/lead-1/consent": (200, CONSENT),
             "GET /v1/configuration": (200, {"refused": []}),
             "GET /v1/deadletters/counts": (200, LETTER_COUNTS),
             "GET /v1/deadletters": (200, {"letters": [letter(n) for n in range(1, 9)], "more": False}),

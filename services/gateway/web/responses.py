@@ -73,6 +73,29 @@ class LeadWithActivities(Lead):
     notes: tuple[NoteView, ...]
 
 
+class StatementView(Model):
+    """One statement of consent; `address` is missing if it is about every address of the person.
+
+    `reason`: `stated`, or the engagement that is a no. `by`: who recorded it, if sales did.
+    """
+
+    channel: Literal["email", "phone"]
+    given: bool
+    at: Moment
+    reason: str
+    address: str | None = None
+    source: str | None = None
+    by: str | None = None
+    wording: str | None = None
+
+
+class ConsentHistory(Model):
+    """What a lead's captures and activities stated, newest first."""
+
+    lead_id: str
+    statements: tuple[StatementView, ...]
+
+
 class LeadPage(Model):
     """Leads, newest first. Ask on until `next_cursor` is None. `unreadable`: leads not shown."""
 

@@ -22,6 +22,11 @@ export interface components {
             "/v1/events/{event_id}": components["schemas"]["EventOutcome"];
             "/v1/leads/{lead_id}/prediction": components["schemas"]["Prediction"];
             "/v1/model": components["schemas"]["ModelCard"];
+            "/v1/leads/{lead_id}/consent": components["schemas"]["ConsentHistory"];
+            "/v1/leads/{lead_id}/export": {
+                exportedAt: string;
+                lead: Record<string, never>;
+            };
             "/v1/tasks": components["schemas"]["TaskPage"];
             "/v1/analytics/leads": components["schemas"]["LeadAnalytics"];
             "/v1/analytics/conversions": components["schemas"]["ConversionAnalytics"];
@@ -102,6 +107,11 @@ export interface components {
             email?: boolean | null | string;
             phone?: boolean | null | string;
             capturedAt?: string | null;
+        };
+        /** @description What a lead's captures and activities stated, newest first. */
+        ConsentHistory: {
+            leadId: string;
+            statements: components["schemas"]["StatementView"][];
         };
         /** @description The person. */
         Contact: {
@@ -527,6 +537,23 @@ export interface components {
             /** @enum {string} */
             stage: "captured" | "contacted" | "qualified" | "converted";
             count: number;
+        };
+        /**
+         * @description One statement of consent; `address` is missing if it is about every address of the person.
+         *
+         *     `reason`: `stated`, or the engagement that is a no. `by`: who recorded it, if sales did.
+         */
+        StatementView: {
+            /** @enum {string} */
+            channel: "email" | "phone";
+            given: boolean;
+            /** Format: date-time */
+            at: string;
+            reason: string;
+            address?: string | null;
+            source?: string | null;
+            by?: string | null;
+            wording?: string | null;
         };
         /**
          * @description The status of a lead.

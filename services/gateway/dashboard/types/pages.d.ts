@@ -5,6 +5,7 @@ type Answers = Schemas["Answers"];
 type Answer<Address extends string> =
   Address extends `/v1/leads/${string}/score` ? Answers["/v1/leads/{lead_id}/score"]
   : Address extends `/v1/leads/${string}/nurture` ? Answers["/v1/leads/{lead_id}/nurture"]
+  : Address extends `/v1/leads/${string}/consent` ? Answers["/v1/leads/{lead_id}/consent"]
   : Address extends `/v1/leads/${string}/prediction` ? Answers["/v1/leads/{lead_id}/prediction"]
   : Address extends `/v1/leads/${string}/timeline?${string}` ? Answers["/v1/leads/{lead_id}/timeline"]
   : Address extends `/v1/leads/${string}` ? Answers["/v1/leads/{lead_id}"]

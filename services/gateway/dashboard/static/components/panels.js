@@ -84,14 +84,29 @@ function qualified({ method, bantScore, bant, by, at }) {
 }
 
 /** @param {WholeLead} lead */
-export function consentPanel({ consent, permissions, context }) {
+export function consentPanel({ id, consent, permissions, context }) {
   /** @param {Schemas["PermissionView"]} one */
   const may = (one) => one && h("div", {}, one.allowed ? "Allowed" : "Not allowed", h("p", { class: "soft" }, sentenceCase(one.why)));
   const at = consent?.capturedAt && when(consent.capturedAt);
   return card(
     "Consent and campaign",
     facts([["E-mail", may(permissions?.email)], ["Calls", may(permissions?.phone)], ["Last stated", at], ...Object.entries(context ?? {}).map(([name, value]) => /** @type {[string, string]} */ ([named(name), plain(value)]))]),
+    h("p", { class: "note no-print" }, h("a", { href: `/v1/leads/${encodeURIComponent(id)}/export`, download: "" }, "Export all data"), " that is kept about this person."),
   );
+}
+
+/** @type {Record<string, string>} */
+const CHANNELS = { email: "E-mail", phone: "Calls" };
+
+/** @param {Schemas["ConsentHistory"]} answer */
+export function statementsPanel({ statements }) {
+  /** @param {Schemas["StatementView"]} one */
+  const said = (one) => (one.given ? "allowed" : one.reason === "stated" ? "refused" : named(one.reason).toLowerCase());
+  /** @param {Schemas["StatementView"]} one */
+  const about = (one) => [one.address, one.by ? `recorded by ${one.by}` : one.source].filter(Boolean).join(" · ");
+  /** @param {Schemas["StatementView"]} one */
+  const line = (one) => h("li", {}, h("div", {}, h("b", {}, CHANNELS[one.channel], " ", said(one)), h("span", { class: "soft" }, " ", h("time", { datetime: one.at }, when(one.at)))), one.wording && h("p", {}, `“${one.wording}”`), h("p", { class: "soft" }, about(one)));
+  return statements.length ? card("Consent history", h("ol", { class: "steps" }, statements.map(line))) : null;
 }
 
 /** @param {unknown} value */

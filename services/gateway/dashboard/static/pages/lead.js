@@ -7,7 +7,7 @@ import { clear, h, icon } from "../core/dom.js";
 import { owners } from "../components/filters.js";
 import { companyOf, named, personOf, when } from "../core/format.js";
 import { keptFresh } from "../core/live.js";
-import { activitiesPanel, card, consentPanel, contactPanel, notesPanel, nurturePanel, predictionPanel, requirementsPanel, scorePanel } from "../components/panels.js";
+import { activitiesPanel, card, consentPanel, contactPanel, notesPanel, nurturePanel, predictionPanel, requirementsPanel, scorePanel, statementsPanel } from "../components/panels.js";
 import { href } from "../core/router.js";
 import { empty, failed, skeleton } from "../components/states.js";
 import { loadedList } from "../core/store.js";
@@ -49,7 +49,7 @@ export function mount({ root, id: given, query, me, live, title }) {
   const aborting = new AbortController();
   const path = `/v1/leads/${encodeURIComponent(id)}`;
   /**
-   * @template {"" | "/score" | "/nurture" | "/prediction"} Rest
+   * @template {"" | "/score" | "/nurture" | "/prediction" | "/consent"} Rest
    * @param {Rest} rest
    * @returns {Promise<Answer<`/v1/leads/${string}${Rest}`>>}
    */
@@ -64,7 +64,7 @@ export function mount({ root, id: given, query, me, live, title }) {
     head: new Slot("head", h("div", {}, h("h1", { tabindex: -1 }, "Lead"), skeleton(2, "Loading the lead"))),
     prediction: new Slot("prediction"), contact: new Slot("contact", waiting("Contact and company")),
     score: new Slot("score", waiting("Why this score")), requirements: new Slot("requirements"),
-    nurture: new Slot("nurture", waiting("Next nurture steps")), notes: new Slot("notes"), activities: new Slot("activities"), consent: new Slot("consent"),
+    nurture: new Slot("nurture", waiting("Next nurture steps")), notes: new Slot("notes"), activities: new Slot("activities"), consent: new Slot("consent"), statements: new Slot("statements"),
   };
   const timeline = new Timeline(id, query.get("event"));
   /** @type {string[]} */
@@ -76,12 +76,12 @@ export function mount({ root, id: given, query, me, live, title }) {
   root.append(h("a", { class: "back no-print", href: href("leads", null, loadedList()?.filters) }, icon("back"), "Leads"), place);
 
   function build() {
-    const { head, prediction, contact, score, requirements, notes, nurture, activities, consent } = slots;
+    const { head, prediction, contact, score, requirements, notes, nurture, activities, consent, statements } = slots;
     clear(
       place,
       head.element,
       bar.element,
-      h("div", { class: "lead-columns" }, h("div", { class: "lead-aside" }, [contact, requirements, notes, nurture, activities, consent].map((one) => one.element)), h("div", { class: "lead-main" }, prediction.element, score.element, timeline.element)),
+      h("div", { class: "lead-columns" }, h("div", { class: "lead-aside" }, [contact, requirements, notes, nurture, activities, consent, statements].map((one) => one.element)), h("div", { class: "lead-main" }, prediction.element, score.element, timeline.element)),
     );
   }
 
@@ -98,7 +98,7 @@ export function mount({ root, id: given, query, me, live, title }) {
       if (quietly && statusOf(error) === 404) erased();
       return;
     }
-    await Promise.all([part(score, slots.score, scorePanel, "Why this score"), part(() => ask("/nurture"), slots.nurture, nurturePanel, "Next nurture steps"), predicted(lead), timeline.load(aborting.signal)]);
+    await Promise.all([part(score, slots.score, scorePanel, "Why this score"), part(() => ask("/nurture"), slots.nurture, nurturePanel, "Next nurture steps"), part(() => ask("/consent"), slots.statements, statementsPanel, "Consent history"), predicted(lead), timeline.load(aborting.signal)]);
   }
 
   /** @param {WholeLead} lead */
