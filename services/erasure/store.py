@@ -12,6 +12,7 @@ from shared.domain.stored.command_documents import VerdictDocument
 from shared.domain.stored.identity_documents import ErasureMarker
 from shared.domain.stored.untyped import Document
 from shared.leads.documents import read_leads
+from shared.leads.erased_events import note_erased
 from shared.leads.erasure_markers import PEPPER, check_pepper, marker_id, pepper_mark, release
 from shared.mongo import names as collections
 from shared.mongo.storage import Change, Storage
@@ -55,6 +56,7 @@ async def erase(storage: Storage, verdicts: Sequence[VerdictDocument], region: s
     for one, names in _name_batches(erasures):
         await release(storage, [(name, one.lead_id) for name in names if not name.startswith("lead:")])
         await _end_pending_events(storage, dict.fromkeys(names, one.at))
+    await note_erased(storage, {one.lead_id: one.at for one in erasures})
     await _purge(storage, ids)
     known = {one.lead_id: one.names for one in erasures}
     async for page in storage.pages_in(collections.CAPTURES, "leadId", ids, fields=("leadId", "claims")):

@@ -17,6 +17,7 @@ from shared.domain.identity.normal_forms import email_key
 from shared.domain.stored.insights_documents import TimelinePendingRow, TimelineRow
 from shared.kafka.events import Received
 from shared.leads.documents import leads_by_email
+from shared.leads.erased_events import note_erased, put_erased
 from shared.mongo.names import ACTIVITIES, CAPTURES, COMMANDS, LEADS, TIMELINE, TIMELINE_PENDING, CollectionName
 from shared.mongo.storage import Storage
 
@@ -56,7 +57,7 @@ async def place_events(storage: Storage, received: Sequence[Received], now: date
     # The worker and another process may have finished before this process stored the pending event.
     effects = await _effect_leads(storage, received)
     late = await _stored_leads(storage, aside) | effects
-    moved = await _move_pending(storage, late, effects, existed)
+    moved = await _move_pending(storage, late, effects, existed, now)
     # Crash here, then an erasure → rows that no worker's document leads to → this read finds and deletes them.
     before = await storage.read(TIMELINE, unsure - placed.keys(), fields=("leadId",))
     return {*existed, *placed.values(), *moved, *(row["leadId"] for row in before.values())}
@@ -105,7 +106,7 @@ async def _effect_leads(storage: Storage, received: Sequence[Received]) -> dict[
 
 
 async def _move_pending(
-    storage: Storage, leads: Mapping[str, str], had_effects: Collection[str], existed: Collection[str]
+    storage: Storage, leads: Mapping[str, str], had_effects: Collection[str], existed: Collection[str], now: datetime
 ) -> set[str]:
     """Move pending events to their leads' timelines; return these leads. The leads in `existed` need no look.
 
@@ -117,6 +118,9 @@ async def _move_pending(
     there = wanted & ({*existed} | await _existing(storage, wanted - {*existed}))
     found = [_placed(row, leads[key]) for key, row in rows.items() if leads[key] in there]
     await storage.insert_new(TIMELINE, found)
+    gone = [(key, leads[key], row["topic"]) for key, row in rows.items() if leads[key] not in there]
+    erased = [one for one in gone if one[0] in had_effects]
+    await put_erased(storage, erased, {lead_id: now for _, lead_id, _ in erased})
     await storage.delete(TIMELINE_PENDING, [key for key in rows if leads[key] in there or key in had_effects])
     return there
 
@@ -128,13 +132,14 @@ def _placed(row: TimelinePendingRow, lead_id: str) -> TimelineRow:
     )
 
 
-async def forget_erased(storage: Storage, lead_ids: Collection[str]) -> None:
+async def forget_erased(storage: Storage, lead_ids: Collection[str], now: datetime) -> None:
     """Delete the timelines of those leads that are erased: they may have got events meanwhile.
 
     All of them have existed. The timeline of a lead that is yet to come must not be deleted.
     """
     gone = sorted({*lead_ids} - await _existing(storage, lead_ids))
     if gone:
+        await note_erased(storage, dict.fromkeys(gone, now))
         await storage.delete_all(TIMELINE, {"leadId": {"$in": gone}})
 
 

@@ -44,7 +44,7 @@ def build(runtime: Runtime) -> Worker:
         placed = await place_events(storage, received, runtime.clock())
         # The count reads its leads after the events are placed: what it finds was not erased before.
         counted = await count_leads(storage, leads, zone, news)
-        await forget_erased(storage, placed - counted)
+        await forget_erased(storage, placed - counted, runtime.clock())
         return ()
 
     async def live(stopping: asyncio.Event) -> None:

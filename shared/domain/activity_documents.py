@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
+from schemas.topics import ACTIVITIES, ENGAGEMENTS
 from shared.domain.ids import derive
 from shared.domain.moments import truncate_to_ms
 from shared.domain.stored.activity_row import ActivityRow, CountedFields
 from shared.domain.stored.lead_document import ActivityStats, LeadDocument
 
+RECORDED = frozenset({ACTIVITIES.name, ENGAGEMENTS.name})
+"""The topics whose events are stored as activities."""
 COMPLETIONS_MAX = 200
 """Most completions of `activityStats`. 200 of 5 points each are ten times the score's 100."""
 

@@ -137,7 +137,11 @@ COLLECTIONS = (
         TIMELINE_PENDING, "insights", "events that name no known lead yet, by their ids", None, ErasureAction.KEPT
     ),
     Collection(
-        OUTCOMES, "insights", "which events are dead letters, by a hash of source and id", None, ErasureAction.KEPT
+        OUTCOMES,
+        "insights",
+        "which activities were its, by a hash of source and id; which events are dead letters",
+        "leadId",
+        ErasureAction.KEPT,
     ),
     Collection(
         INSIGHTS, "insights", "rows on their way, until the lead's erasure is counted", None, ErasureAction.KEPT

@@ -135,6 +135,11 @@ def test_what_waits_names_its_lead_as_its_sender_did() -> None:
     assert _judge({"waiting": {**WAITING, "name": "email:ana@example.com"}}) == outcome(EventState.WAITING)
 
 
+def test_a_note_of_an_erased_lead_names_it() -> None:
+    noted: Any = {"_id": KEY, "state": "erased", "leadId": WHO, "topic": ACTIVITIES.name}
+    assert _judge({"noted": noted}) == ERASED
+
+
 _DOCUMENTS = st.fixed_dictionaries(
     {},
     optional={

@@ -46,6 +46,7 @@ from tests.collection_names import (
     LEAD_ROWS,
     LEAD_WORDS,
     LEADS,
+    OUTCOMES,
     OWNERS,
     PREDICTIONS,
 )
@@ -138,7 +139,7 @@ async def test_nothing_of_an_erased_lead_is_left_in_any_collection(
         assert {one.name for one in COLLECTIONS} >= set(after)
         assert [name for name, text in after.items() if CANARY in text] == []
         referring = {one.name for one in COLLECTIONS if f'"{who}"' in after.get(one.name, "")}
-        assert referring == {CAPTURES, COMMANDS, LEAD_ROWS, LEAD_WORDS, ERASURE_MARKERS}
+        assert referring == {CAPTURES, COMMANDS, LEAD_ROWS, LEAD_WORDS, ERASURE_MARKERS, OUTCOMES}
 
 
 async def test_what_comes_late_brings_nothing_back_and_a_fresh_word_starts_anew(local: LocalServers) -> None:

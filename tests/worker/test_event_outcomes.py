@@ -88,6 +88,8 @@ async def test_each_input_is_answered_from_its_way_in_to_the_erasure_of_its_lead
                 ("a1", "done", "POST", "/v1/activities", {"leadId": lead, "activity": CALL}),
                 ("a2", "done", "POST", "/v1/activities", {"email": "ANA@example.com", "activity": {**CALL, "id": "x"}}),
                 ("e1", "done", "POST", "/v1/engagements", {"email": "ana@example.com", "action": "clicked_pricing"}),
+                ("t1", "done", "POST", "/v1/tasks", {"leadId": lead, "kind": "call", "title": "Ring"}),
+                ("t2", "rejected", "PATCH", "/v1/tasks/none", {"leadId": lead, "action": "complete"}),
                 ("v1", "rejected", "POST", f"{of}/convert", {"opportunity": {"name": "n"}}),
                 ("u1", "done", "PATCH", of, {"assignedTo": "kim"}),
                 ("q1", "done", "POST", f"{of}/qualify", {"bant": BANT}),
@@ -95,16 +97,23 @@ async def test_each_input_is_answered_from_its_way_in_to_the_erasure_of_its_lead
                 ("v3", "rejected", "POST", f"{of}/convert", {"opportunity": {"name": "n"}}),
             ):
                 await _send(caller, key, method, path, body, event_id)
-                reason = {"v1": "lead_not_qualified", "v3": "already_converted"}.get(event_id)
+                reason = {"t2": "unknown_task", "v1": "lead_not_qualified", "v3": "already_converted"}.get(event_id)
                 assert await _until(caller, key, event_id, state) == _said(state, lead, reason), event_id
             await _send(caller, key, "DELETE", of, None, "gone")
-            for event_id in ("gone", "c1", "c2", "u1", "q1", "v2"):
+            for event_id in ("gone", "c1", "c2", "a1", "a2", "e1", "t1", "u1", "q1", "v2"):
                 assert await _until(caller, key, event_id, "erased") == _said("erased", lead), event_id
             assert await _ask(caller, key, "v1") == _said("rejected", lead, "lead_not_qualified")
             # What came before the erasure and arrives late is of an erased person too.
             before = "2020-01-01T00:00:00Z"
             await on.publish([event(data(), CAPTURED, "late", MINE, time=before)])
             assert await _until(caller, key, "late", "erased") == _said("erased", lead)
+            # A copy of what was counted is a dead letter now; what became of the event stays.
+            counted = {"leadId": lead, "activity": CALL}
+            await on.publish([event(counted, ACTIVITIES, one, MINE) for one in ("a1", "new")], ACTIVITIES)
+            expected = _said("dead_lettered", None, "lead_not_found")
+            assert await _until(caller, key, "new", "dead_lettered") == expected
+            assert len(await on.records(DEADLETTER)) == 2
+            assert await _ask(caller, key, "a1") == _said("erased", lead)
 
 
 async def test_what_names_an_unknown_lead_waits_and_then_has_its_outcome(local: LocalServers) -> None:
@@ -112,7 +121,9 @@ async def test_what_names_an_unknown_lead_waits_and_then_has_its_outcome(local: 
         key = await new_key(on)
         to_come = derive("lead", derive("cause", MINE, "c1"))
         async with on.running(**LONG):
+            task = {"leadId": to_come, "kind": "call", "title": "Ring"}
             waiting: Mapping[str, tuple[str, str, Any, str | None]] = {
+                "t1": ("POST", "/v1/tasks", task, to_come),
                 "a1": ("POST", "/v1/activities", {"leadId": to_come, "activity": CALL}, to_come),
                 "e1": ("POST", "/v1/engagements", {"email": "ana@example.com", "action": "x"}, None),
                 "u1": ("PATCH", f"/v1/leads/{to_come}", {"assignedTo": "kim"}, to_come),
@@ -123,7 +134,7 @@ async def test_what_names_an_unknown_lead_waits_and_then_has_its_outcome(local: 
                 await _send(caller, key, method, path, body, event_id)
                 assert await _until(caller, key, event_id, "waiting") == _said("waiting", lead)
             await _send(caller, key, "POST", "/v1/leads", data(), "c1")
-            for event_id in ("a1", "e1", "u1"):
+            for event_id in ("a1", "e1", "t1", "u1"):
                 assert await _until(caller, key, event_id, "done") == _said("done", to_come)
             assert (await _until(caller, key, "v1", "rejected"))["reason"] == "lead_not_qualified"
             assert await _ask(caller, key, "d1") == _said("waiting", "nobody")

@@ -405,7 +405,7 @@ async def test_what_a_killed_process_placed_of_an_erased_lead_goes_when_its_even
         with pytest.raises(Killed):
             await place_events(cast("Storage", Late(on.storage, 99)), [received], system_clock())
         assert await on.count(TIMELINE) == 1
-        await forget_erased(on.storage, await place_events(on.storage, [received], system_clock()))
+        await forget_erased(on.storage, await place_events(on.storage, [received], system_clock()), system_clock())
         assert await on.count(TIMELINE) == 0
 
 
@@ -428,7 +428,7 @@ async def test_the_timeline_of_a_lead_that_is_stored_meanwhile_is_left_alone(loc
                 return await on.storage.delete_all(collection, query)
 
         slow = cast("Storage", Slow())
-        await forget_erased(slow, await place_events(slow, [received], system_clock()))
+        await forget_erased(slow, await place_events(slow, [received], system_clock()), system_clock())
         await on.storage.insert_new(LEADS, [lead()])
         await on.storage.insert_new(TIMELINE, [{"_id": "created", "leadId": who}])
         assert await on.count(TIMELINE, {"leadId": who}) == 1
@@ -450,7 +450,7 @@ async def test_a_rejection_of_a_lead_that_is_yet_to_come_puts_nothing_aside_and_
         await on.storage.insert_new(LEADS, [lead()])
         await on.storage.insert_new(TIMELINE, [{"_id": "created", "leadId": who}])
         await on.storage.delete(LEADS, [who])
-        await forget_erased(on.storage, placed)
+        await forget_erased(on.storage, placed, system_clock())
         assert await on.count(TIMELINE, {"leadId": who}) == 1
 
 
@@ -477,7 +477,7 @@ async def test_a_rejection_that_a_killed_process_placed_of_an_erased_lead_goes_w
         with pytest.raises(Killed):
             await place_events(cast("Storage", Late(on.storage, 99)), [rejected], system_clock())
         assert await on.count(TIMELINE) == 1
-        await forget_erased(on.storage, await place_events(on.storage, [rejected], system_clock()))
+        await forget_erased(on.storage, await place_events(on.storage, [rejected], system_clock()), system_clock())
         assert await on.count(TIMELINE) == 0
 
 
@@ -487,7 +487,7 @@ async def test_an_activity_and_an_erasure_that_both_come_before_their_lead_lose_
     early = _decoded(Record(ACTIVITIES.name, 0, 0, b"", event(call, ACTIVITIES, "a1")))
     erase = _decoded(Record(ERASE.name, 0, 0, b"", event({"leadId": who, **BY}, ERASE, "e1")))
     async with bench(local) as on:
-        await forget_erased(on.storage, await place_events(on.storage, [early, erase], system_clock()))
+        await forget_erased(on.storage, await place_events(on.storage, [early, erase], system_clock()), system_clock())
         assert (await on.count(TIMELINE), await on.count(TIMELINE_PENDING)) == (0, 1)
 
 
@@ -499,10 +499,14 @@ async def test_of_an_erased_lead_neither_an_activity_nor_its_effect_in_one_batch
     told = emit(RESCORE, effect, cause=received.cause, key=who, source="/services/engagement", at=system_clock())
     rescore = _decoded(Record(told.topic, 0, 0, told.key, told.value))
     async with bench(local) as on:
-        await forget_erased(on.storage, await place_events(on.storage, [received, rescore], system_clock()))
+        await forget_erased(
+            on.storage, await place_events(on.storage, [received, rescore], system_clock()), system_clock()
+        )
         assert await on.count(TIMELINE) == await on.count(TIMELINE_PENDING) == 0
         await on.storage.insert_new(LEADS, [lead()])
-        await forget_erased(on.storage, await place_events(on.storage, [received, rescore], system_clock()))
+        await forget_erased(
+            on.storage, await place_events(on.storage, [received, rescore], system_clock()), system_clock()
+        )
         assert sorted(await _topics(on, who)) == ["leads.activities", "leads.rescore"]
 
 

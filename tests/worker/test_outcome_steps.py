@@ -14,11 +14,11 @@ from shared.domain.causes import REMEMBERED_MAX
 from shared.mongo.connection import Mongo
 from shared.mongo.storage import Storage
 from tests.builders import NOW, data
-from tests.collection_names import ACTIVITIES, LEADS
+from tests.collection_names import ACTIVITIES, LEADS, OUTCOMES, TIMELINE
 from tests.harness import capture_key, lead_id, mongo_at
 from tests.model.rig import SOURCE, Accident, Rig
 
-_STEPS_MAX = 40
+_STEPS_MAX = 80
 """More steps than any worker has for one event."""
 _LATER = timedelta(minutes=1)
 WHO, BY = lead_id("ana"), {"requestedBy": "sam"}
@@ -146,18 +146,23 @@ async def test_an_erasure_that_dies_at_any_step_leaves_no_outcome_but_the_former
         "ana": outcome(EventState.CREATED, WHO),
         "again": outcome(EventState.MERGED, WHO),
         "named": outcome(EventState.DONE, WHO),
+        "call": outcome(EventState.DONE, WHO),
+        "click": outcome(EventState.DONE, WHO),
     }
     for dies_at in range(1, _STEPS_MAX):
         rig = await _rig(mongo, "ana", "again")
         await rig.say("named", topics.UPDATE, {"leadId": WHO, **BY, "assignedTo": "kim"}, NOW)
-        await _all(rig, "qualification", "insights")
+        await rig.say("call", topics.ACTIVITIES, {"leadId": WHO, "activity": {**CALL, "id": "visit"}}, NOW)
+        await rig.say("click", topics.ENGAGEMENTS, {"email": "ana@example.com", "action": "clicked_pricing"}, NOW)
+        await _all(rig, "qualification", "engagement", "insights")
         assert {one: await _of(rig, one) for one in before} == before
         await rig.say("gone", topics.ERASE, {"leadId": WHO, **BY}, NOW)
         await _all(rig, "erasure", accident=Accident(dies_at))
         died, erased = bool(rig.pending["erasure"]), outcome(EventState.ERASED, WHO)
         # The lead is deleted, but its captures are not yet stripped: nothing tells it from a lead to come.
         for event_id, former in {**before, "gone": PENDING}.items():
-            assert await _of(rig, event_id) in (former, PENDING, erased), (dies_at, event_id)
+            between = () if event_id in ("named", "call", "click") else (PENDING,)
+            assert await _of(rig, event_id) in (former, *between, erased), (dies_at, event_id)
         await _all(rig, "erasure", "insights")
         assert {await _of(rig, one) for one in (*before, "gone")} == {erased}, dies_at
         await rig.close()
@@ -165,3 +170,39 @@ async def test_an_erasure_that_dies_at_any_step_leaves_no_outcome_but_the_former
             break
     assert not died
     assert dies_at > 5
+
+
+async def test_activities_that_insights_sees_after_the_erasure_are_of_an_erased_lead(mongo: Mongo) -> None:
+    rig = await _rig(mongo, "ana")
+    await _all(rig, "insights")
+    await rig.say("call", topics.ACTIVITIES, {"leadId": WHO, "activity": CALL}, NOW)
+    await rig.say("click", topics.ENGAGEMENTS, {"email": "ana@example.com", "action": "clicked_pricing"}, NOW)
+    placed = rig.pending["insights"][0]
+    await _all(rig, "engagement")
+    await rig.run("insights", [placed])
+    await rig.say("gone", topics.ERASE, {"leadId": WHO, **BY}, NOW)
+    await _all(rig, "erasure")
+    assert await _of(rig, "call") == outcome(EventState.ERASED, WHO)
+    assert await _of(rig, "click") == PENDING, "no document names its lead"
+    await _all(rig, "insights")
+    await rig.run("insights", [placed])
+    for event_id in ("call", "click"):
+        assert await _of(rig, event_id) == outcome(EventState.ERASED, WHO), event_id
+    assert await rig.storage.find(TIMELINE, {"leadId": WHO}) == []
+    assert rig.faults == []
+    await rig.close()
+
+
+async def test_a_lead_with_more_activities_than_a_page_leaves_a_note_of_each(mongo: Mongo) -> None:
+    rig = await _rig(mongo, "ana")
+    await _all(rig, "insights")
+    keys = [f"key-{number:04d}" for number in range(2_500)]
+    rows: list[Any] = [{"_id": key, "leadId": WHO, "key": key, "topic": topics.ENGAGEMENTS.name} for key in keys]
+    rows += [{"_id": f"other-{key}", "leadId": WHO, "key": key, "topic": topics.SCORED.name} for key in keys[:50]]
+    await rig.storage.insert_new(TIMELINE, rows)
+    await rig.say("gone", topics.ERASE, {"leadId": WHO, **BY}, NOW)
+    await _all(rig, "erasure")
+    noted = await rig.storage.find(OUTCOMES, {"state": "erased"})
+    assert sorted(row["_id"] for row in noted) == keys
+    assert {(row["leadId"], row["expiresAt"] - row["at"]) for row in noted} == {(WHO, timedelta(days=90))}
+    await rig.close()

@@ -191,13 +191,16 @@ class TimelinePendingRow(EventRow):
 class OutcomeRow(TypedDict):
     """A row of `outcomes`, by the event's key: what became of an event that no other document shows.
 
-    It has no `source` and `id` of the event, as a producer may choose an address for an id.
+    It has no `source` and `id` of the event, as a producer may choose an address for an id. Insights notes dead
+    letters, with their `reason`. Erasure and insights note the activities and engagements of an erased lead, with its
+    id.
     """
 
     _id: str
-    state: Literal["dead_lettered"]
-    reason: str
+    state: Literal["dead_lettered", "erased"]
+    reason: NotRequired[str]
+    leadId: NotRequired[str]
     topic: str
     at: datetime
-    """When the event got this outcome: the newest holds."""
+    """When the event got this outcome. The newest dead letter holds, and an erasure for good."""
     expiresAt: datetime

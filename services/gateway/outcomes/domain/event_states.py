@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from schemas.base import Model
-from schemas.topics import ACTIVITIES, ENGAGEMENTS, RESCORE
-from shared.domain.activity_documents import count_key, row_id
+from schemas.topics import RESCORE
+from shared.domain.activity_documents import RECORDED, count_key, row_id
 from shared.domain.causes import CauseKind, remembered
 from shared.domain.ids import derive
 from shared.domain.stored.activity_row import ActivityRow
@@ -19,7 +19,6 @@ from shared.domain.stored.insights_documents import OutcomeRow, TimelineRow
 from shared.domain.stored.lead_document import LeadDocument
 
 _BY_LEAD = "lead:"
-_RECORDED = frozenset({ACTIVITIES.name, ENGAGEMENTS.name})
 # The engagement worker publishes a `leads.rescore` for each event, after all its writes.
 _RECORDER = "/services/engagement"
 
@@ -74,7 +73,7 @@ class StoredEvent:
     @property
     def activity_rows(self) -> tuple[str, ...]:
         """The ids of the activities that the event may have changed."""
-        named = _activity_of(self.placed) if self.placed and self.placed["topic"] in _RECORDED else None
+        named = _activity_of(self.placed) if self.placed and self.placed["topic"] in RECORDED else None
         return tuple(one for one in (named, self.activity and self.activity["_id"]) if one)
 
     @property
@@ -109,7 +108,7 @@ def judge(event: StoredEvent, effects: StoredEffects) -> EventOutcome:
         name = event.waiting["name"]
         return outcome(EventState.WAITING, name.removeprefix(_BY_LEAD) if name.startswith(_BY_LEAD) else None)
     if event.noted:
-        return outcome(EventState(event.noted["state"]), reason=event.noted["reason"])
+        return outcome(EventState(event.noted["state"]), event.noted.get("leadId"), event.noted.get("reason"))
     return outcome(EventState.PENDING)
 
 
