@@ -115,6 +115,24 @@ def whole_lead(**changed: Any) -> dict[str, Any]:
     return lead(1, **(known | changed))
 
 
+def task(n: int = 1, hours: float | None = 1, **changed: Any) -> dict[str, Any]:
+    """The nth open task, of the nth lead, due in so many hours."""
+    of = lead(n) if n > 1 else whole_lead()
+    known: dict[str, Any] = {
+        "taskId": f"task-{n}",
+        "leadId": of["id"],
+        "kind": "call",
+        "title": f"Ask about the menu of season {n}",
+        "state": "open",
+        "dueAt": None if hours is None else iso(now() + timedelta(hours=hours)),
+        "assignedTo": "kim",
+        "createdAt": iso(now() - timedelta(days=3)),
+        "createdBy": "kim",
+        "lead": {**of["contact"], "company": of["company"]["name"], "status": of["status"]},
+    }
+    return {name: value for name, value in {**known, **changed}.items() if value is not None}
+
+
 def happened(n: int, topic: str, text: str, cause: str | None = None, **details: Any) -> dict[str, Any]:
     """An event of a timeline, n minutes ago."""
     worker = {"leads.captured": "/forms/website", "leads.activities": "/people/kim"}.get(topic, "/services/scoring")

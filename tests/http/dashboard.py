@@ -27,6 +27,7 @@ from tests.http.answers import (
     conversions,
     lead,
     letter,
+    task,
     whole_lead,
 )
 
@@ -46,7 +47,7 @@ SCOPES = {
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1440, "height": 900}
 AWAY = (503, {"title": "Unavailable", "status": 503})
-PLACES = ("#/overview", "#/leads", "#/leads/lead-1", "#/letters/0:99")
+PLACES = ("#/overview", "#/tasks", "#/leads", "#/leads/lead-1", "#/letters/0:99")
 Told = tuple[int, Any] | Callable[[Mapping[str, str]], tuple[int, Any]]
 
 
@@ -56,6 +57,14 @@ class Backend:
 
     role: str = "admin"
     leads: list[dict[str, Any]] = field(default_factory=lambda: [whole_lead(), *(lead(n) for n in range(2, 61))])
+    tasks: dict[str, list[dict[str, Any]]] = field(
+        default_factory=lambda: {
+            "overdue": [task(1, hours=-50, kind="call"), task(2, hours=-30, assignedTo=None)],
+            "today": [task(3, hours=0.1, kind="meeting")],
+            "later": [task(4, hours=60, kind="email"), task(5, hours=None, kind="todo")],
+        }
+    )
+    """The open tasks by when they are due."""
     answers: dict[str, Told] = field(default_factory=dict)
     """By method and path; what is not here is answered as a busy gateway would."""
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -84,6 +93,7 @@ class Backend:
             "GET /v1/analytics/conversions": (200, conversions(timeframe)),
             "GET /v1/model": (200, MODEL),
             "GET /v1/leads": self._page,
+            "GET /v1/tasks": self._tasks,
             "GET /v1/leads/lead-1": (200, self.leads[0] if self.leads else {}),
             "GET /v1/leads/lead-1/score": (200, SCORE),
             "GET /v1/leads/lead-1/timeline": (200, {"events": TIMELINE, "nextCursor": None}),
@@ -94,7 +104,17 @@ class Backend:
             "GET /v1/deadletters": (200, {"letters": [letter(n) for n in range(1, 9)], "more": False}),
         }
         taken = (202, {"eventId": "command-1"}) if method != "GET" else (404, {"title": "Not found", "status": 404})
+        if method == "GET" and path.startswith("/v1/events/"):
+            return 200, {"state": "done", "leadId": "lead-1"}
         return usual.get(f"{method} {path}", taken)
+
+    def _tasks(self, asked: Mapping[str, str]) -> tuple[int, Any]:
+        all_ = [one for some in self.tasks.values() for one in some]
+        found = self.tasks[asked["due"]] if "due" in asked else all_
+        if "leadId" in asked:
+            found = [one for one in found if one["leadId"] == asked["leadId"]]
+        limit = int(asked.get("limit", "50"))
+        return 200, {"tasks": found[:limit], "nextCursor": "more" if len(found) > limit else None}
 
     def _page(self, asked: Mapping[str, str]) -> tuple[int, Any]:
         words = asked.get("q", "").lower().split()

@@ -27,7 +27,7 @@ async def test_each_page_is_accessible_in_light_and_dark(
             assert await grave(page) == []
 
 
-@pytest.mark.parametrize("action", ["Qualify", "Log activity", "Assign", "Close as lost", "Erase"])
+@pytest.mark.parametrize("action", ["Qualify", "Log activity", "New task", "Assign", "Close as lost", "Erase"])
 async def test_each_form_is_accessible_and_gives_the_focus_back(browser: Browser, url: str, action: str) -> None:
     async with opened(browser, url, Backend(), "#/leads/lead-1", bypass_csp=True) as page:
         button = page.get_by_role("button", name=action, exact=True)
@@ -61,6 +61,7 @@ async def test_each_page_fits_every_screen(browser: Browser, url: str, place: st
     [
         ("#/overview", "/v1/analytics/conversions"),
         ("#/leads", "/v1/leads"),
+        ("#/tasks", "/v1/tasks"),
         ("#/leads/lead-1", "/v1/leads/lead-1"),
         ("#/letters", "/v1/deadletters"),
     ],
@@ -121,7 +122,11 @@ async def test_who_is_not_signed_in_any_more_goes_to_sign_in(browser: Browser, u
 async def test_a_viewer_sees_no_buttons_and_no_dead_letters(browser: Browser, url: str) -> None:
     async with opened(browser, url, Backend(role="viewer"), "#/letters") as page:
         await expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
-        assert await page.get_by_role("navigation").get_by_role("link").all_inner_texts() == ["Overview", "Leads"]
+        assert await page.get_by_role("navigation").get_by_role("link").all_inner_texts() == [
+            "Overview",
+            "Tasks",
+            "Leads",
+        ]
         await page.goto(f"{url}/#/leads/lead-1")
         await expect(page.get_by_role("heading", name="Ana Reyes")).to_be_visible()
         assert await page.locator(".actions button").count() == 0

@@ -82,7 +82,7 @@ async def test_a_lead_is_found_qualified_and_converted_and_each_outcome_appears(
             await page.get_by_role("link", name="Chloé Tanaka").click()
             await expect(page.get_by_role("heading", level=1)).to_have_text("Chloé Tanaka")
             log, status = page.get_by_role("log"), page.locator(".lead-title .badge")
-            await _press(page, "Log activity", What_was_done="Rang her up")
+            await _press(page, "Log activity", What="Rang her up")
             await expect(log).to_contain_text("Call logged")
             await expect(page.get_by_role("region", name="Activities")).to_contain_text("Rang her up")
             await _press(page, "Qualify", Pain_points="Late deliveries")
@@ -99,6 +99,39 @@ async def test_a_lead_is_found_qualified_and_converted_and_each_outcome_appears(
             await page.wait_for_url("**/signin")
             await page.goto(caller.url)
             await page.wait_for_url("**/signin")
+
+
+async def test_a_call_is_planned_on_a_lead_and_done_from_the_list_of_the_day(
+    browser: Browser, local: LocalServers
+) -> None:
+    async with bench(local) as on, on.running(), gateway(on) as caller:
+        sales = await session_of(on, caller, Role.SALES, "sam")
+        await _capture(on)
+        await _counted(caller, sales, 3)
+        async with opened(browser, caller.url, hash_="signin") as page:
+            await _as(page, caller, sales, f"#/leads/{lead_id('c0')}")
+            await page.get_by_role("button", name="New task").click()
+            dialog, panel = page.get_by_role("dialog"), page.get_by_role("region", name="Open tasks")
+            await dialog.get_by_label("What").fill("Ask about the menu")
+            await dialog.get_by_label("Assigned to").fill("sam")
+            await dialog.get_by_role("button", name="Add task").click()
+            await expect(panel).to_contain_text("Ask about the menu")
+            await expect(page.get_by_role("log")).to_contain_text("Call planned")
+            await page.get_by_role("link", name="Tasks").click()
+            later = page.get_by_role("region", name="Later")
+            await expect(later.locator(".task")).to_have_count(1)
+            await later.get_by_role("button", name="Snooze").click()
+            await dialog.get_by_label("Until").select_option("week")
+            await dialog.get_by_role("button", name="Snooze").click()
+            await expect(page.locator(".toast")).to_contain_text("Snoozed until")
+            await later.get_by_role("button", name="Complete").click()
+            await dialog.get_by_label("Outcome").fill("Wants an offer")
+            await dialog.get_by_role("button", name="Complete").click()
+            await expect(page.get_by_text("All done")).to_be_visible()
+            await page.goto(f"{caller.url}/#/leads/{lead_id('c0')}")
+            await expect(page.get_by_role("region", name="Activities")).to_contain_text("Wants an offer")
+            await expect(page.locator(".timeline")).to_contain_text("Call done by sam: Ask about the menu")
+            await expect(page.locator(".lead-title .badge")).to_have_text("Contacted")
 
 
 async def test_what_the_server_refuses_is_told_where_it_was_asked(browser: Browser, local: LocalServers) -> None:

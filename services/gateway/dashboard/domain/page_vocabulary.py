@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from schemas.base import Model
 from schemas.lead import ActivityType, CompanySize, Source, Status, Urgency
 from schemas.reasons import DeadLetterReason
+from schemas.tasks import TaskKind
 from schemas.topics import TOPICS
 from shared.domain.bant import CRITERIA, QUALIFIED_FROM
 from shared.domain.statuses import MOVES, Move
@@ -35,6 +36,7 @@ class Vocabulary(Model):
     statuses: tuple[Status, ...]
     sources: tuple[Source, ...]
     activity_types: tuple[ActivityType, ...]
+    task_kinds: tuple[TaskKind, ...]
     urgencies: tuple[Urgency, ...]
     company_sizes: tuple[CompanySize, ...]
     lost_reasons: tuple[str, ...]
@@ -53,6 +55,7 @@ def vocabulary(lost_reasons: tuple[str, ...]) -> Vocabulary:
         statuses=tuple(Status),
         sources=tuple(Source),
         activity_types=tuple(ActivityType),
+        task_kinds=tuple(TaskKind),
         urgencies=tuple(Urgency),
         company_sizes=tuple(CompanySize),
         lost_reasons=lost_reasons,

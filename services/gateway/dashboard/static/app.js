@@ -8,11 +8,13 @@ import * as leads from "./pages/leads.js";
 import * as letters from "./pages/letters.js";
 import { Live } from "./core/live.js";
 import * as overview from "./pages/overview.js";
+import * as tasks from "./pages/tasks.js";
 import { href, start } from "./core/router.js";
 
 /** @type {{page: string, label: string, scope: Scope, module: (id: string | null) => {mount: (here: Here) => () => void}}[]} */
 const PAGES = [
   { page: "overview", label: "Overview", scope: "analytics:read", module: () => overview },
+  { page: "tasks", label: "Tasks", scope: "leads:read", module: () => tasks },
   { page: "leads", label: "Leads", scope: "leads:read", module: (id) => (id === null ? leads : lead) },
   { page: "letters", label: "Dead letters", scope: "deadletters:manage", module: () => letters },
 ];

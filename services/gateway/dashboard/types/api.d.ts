@@ -649,6 +649,7 @@ export interface components {
             statuses: components["schemas"]["Status"][];
             sources: components["schemas"]["Source"][];
             activityTypes: components["schemas"]["ActivityType"][];
+            taskKinds: components["schemas"]["TaskKind"][];
             urgencies: components["schemas"]["Urgency"][];
             companySizes: components["schemas"]["CompanySize"][];
             lostReasons: string[];

@@ -12,6 +12,8 @@ type Answer<Address extends string> =
   : Address extends `/v1/analytics/leads?${string}` ? Answers["/v1/analytics/leads"]
   : Address extends `/v1/analytics/conversions?${string}` ? Answers["/v1/analytics/conversions"]
   : Address extends `/v1/leads${string}` ? Answers["/v1/leads"]
+  : Address extends `/v1/tasks${string}` ? Answers["/v1/tasks"]
+  : Address extends `/v1/events/${string}` ? Schemas["EventOutcome"]
   : Address extends keyof Answers ? Answers[Address]
   : Address extends `/v1/deadletters${string}` ? Answers["/v1/deadletters"]
   : unknown;
@@ -21,6 +23,7 @@ type Scope = Me["scopes"][number];
 type Lead = Schemas["Lead"];
 type WholeLead = Schemas["LeadWithActivities"];
 type DeadLetter = Schemas["DeadLetterView"];
+type Task = Schemas["OpenTask"];
 type TimelineEvent = Schemas["TimelineEvent"];
 /** The newest BANT of a lead, as it was sent. */
 interface Bant {

@@ -1,5 +1,6 @@
 // What a user may do with a lead: when, by which form, as which command. The server checks all of it again.
 import { LOG_ACTIVITY } from "./activities.js";
+import { NEW_TASK } from "./tasklist.js";
 import { companyOf, named, personOf } from "../core/format.js";
 import { vocabulary } from "../core/vocabulary.js";
 
@@ -196,6 +197,7 @@ export const ACTIONS = [
     }),
   },
   LOG_ACTIVITY,
+  NEW_TASK,
   {
     name: "note", label: "Add note", scope: "leads:write", when: () => true, records: true, logged: () => "Note added",
     form: (lead) => ({

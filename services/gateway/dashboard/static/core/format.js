@@ -23,6 +23,7 @@ const NAMES = {
   social_media: "Social media",
   follow_up: "Follow-up",
   email: "E-mail",
+  todo: "To-do",
   not_json: "Not JSON",
   not_cloudevent: "Not a CloudEvent",
   "activity.recent": "Recent activities",
@@ -58,6 +59,21 @@ export function localTime(value) {
   const at = new Date(value);
   return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
+/**
+ * The day, so many days after this one, at nine o'clock.
+ *
+ * @param {number} days
+ * @param {Date} [now]
+ */
+export function morning(days, now = new Date()) {
+  return new Date(now.getFullYear(), now.getMonth(), now.getDate() + days, 9);
+}
+/**
+ * The days until next Monday.
+ *
+ * @param {Date} [now]
+ */
+export const daysToMonday = (now = new Date()) => ((8 - now.getDay()) % 7) || 7;
 /** @param {string} value */
 export const clockTime = (value) => clock.format(new Date(value));
 

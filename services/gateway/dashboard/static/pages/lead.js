@@ -11,6 +11,7 @@ import { activitiesPanel, card, consentPanel, contactPanel, notesPanel, nurtureP
 import { href } from "../core/router.js";
 import { empty, failed, skeleton } from "../components/states.js";
 import { loadedList } from "../core/store.js";
+import { LeadTasks } from "../components/leadtasks.js";
 import { Timeline } from "../components/timeline.js";
 
 const REFRESH_MS = 1500;
@@ -66,6 +67,7 @@ export function mount({ root, id: given, query, me, live, title }) {
     score: new Slot("score", waiting("Why this score")), requirements: new Slot("requirements"),
     nurture: new Slot("nurture", waiting("Next nurture steps")), notes: new Slot("notes"), activities: new Slot("activities"), consent: new Slot("consent"), statements: new Slot("statements"),
   };
+  const tasks = new LeadTasks(id, me, () => names, () => fresh.again());
   const timeline = new Timeline(id, query.get("event"));
   /** @type {string[]} */
   let names = [];
@@ -81,7 +83,7 @@ export function mount({ root, id: given, query, me, live, title }) {
       place,
       head.element,
       bar.element,
-      h("div", { class: "lead-columns" }, h("div", { class: "lead-aside" }, [contact, requirements, notes, nurture, activities, consent, statements].map((one) => one.element)), h("div", { class: "lead-main" }, prediction.element, score.element, timeline.element)),
+      h("div", { class: "lead-columns" }, h("div", { class: "lead-aside" }, [tasks, contact, requirements, notes, nurture, activities, consent, statements].map((one) => one.element)), h("div", { class: "lead-main" }, prediction.element, score.element, timeline.element)),
     );
   }
 
@@ -98,7 +100,7 @@ export function mount({ root, id: given, query, me, live, title }) {
       if (quietly && statusOf(error) === 404) erased();
       return;
     }
-    await Promise.all([part(score, slots.score, scorePanel, "Why this score"), part(() => ask("/nurture"), slots.nurture, nurturePanel, "Next nurture steps"), part(() => ask("/consent"), slots.statements, statementsPanel, "Consent history"), predicted(lead), timeline.load(aborting.signal)]);
+    await Promise.all([part(score, slots.score, scorePanel, "Why this score"), part(() => ask("/nurture"), slots.nurture, nurturePanel, "Next nurture steps"), part(() => ask("/consent"), slots.statements, statementsPanel, "Consent history"), predicted(lead), tasks.load(aborting.signal), timeline.load(aborting.signal)]);
   }
 
   /** @param {WholeLead} lead */
