@@ -25,13 +25,20 @@ async def save_dead_letters(storage: Storage, received: Sequence[Received]) -> N
     by_time = sorted(inputs, key=lambda one: one.payload.failed_at)
     rows = {one.key: _row(one) for one in by_time}
     there = await storage.insert_new(OUTCOMES, list(rows.values()))
-    newer = [Change(key, _before(rows[key]), replacement(rows[key])) for key in sorted(there)]
+    newer = [Change(key, guard, _replacing(rows[key])) for key in sorted(there) for guard in _guards(rows[key])]
     await storage.change(OUTCOMES, newer)
 
 
-def _before(row: OutcomeRow) -> Mapping[str, object]:
-    # A copy of an erased lead's event that comes late is a dead letter, and tells nothing new of the event.
-    return {"state": row["state"], "at": {"$lt": row["at"]}}
+def _guards(row: OutcomeRow) -> tuple[Mapping[str, object], ...]:
+    """Return what a row may be that this dead letter replaces.
+
+    A late copy of an event that was counted, and then erased with its lead, tells nothing new of the event.
+    """
+    return {"state": row["state"], "at": {"$lt": row["at"]}}, {"late": True}
+
+
+def _replacing(row: OutcomeRow) -> Mapping[str, Mapping[str, object]]:
+    return replacement(row, gone=("leadId", "late"))
 
 
 def _row(received: Received) -> OutcomeRow:

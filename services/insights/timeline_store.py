@@ -17,7 +17,7 @@ from shared.domain.identity.normal_forms import email_key
 from shared.domain.stored.insights_documents import TimelinePendingRow, TimelineRow
 from shared.kafka.events import Received
 from shared.leads.documents import leads_by_email
-from shared.leads.erased_events import note_erased, put_erased
+from shared.leads.erased_events import note_effects, note_late
 from shared.mongo.names import ACTIVITIES, CAPTURES, COMMANDS, LEADS, TIMELINE, TIMELINE_PENDING, CollectionName
 from shared.mongo.storage import Storage
 
@@ -118,9 +118,8 @@ async def _move_pending(
     there = wanted & ({*existed} | await _existing(storage, wanted - {*existed}))
     found = [_placed(row, leads[key]) for key, row in rows.items() if leads[key] in there]
     await storage.insert_new(TIMELINE, found)
-    gone = [(key, leads[key], row["topic"]) for key, row in rows.items() if leads[key] not in there]
-    erased = [one for one in gone if one[0] in had_effects]
-    await put_erased(storage, erased, {lead_id: now for _, lead_id, _ in erased})
+    gone = [(row, leads[key]) for key, row in rows.items() if leads[key] not in there and key in had_effects]
+    await note_effects(storage, gone, now)
     await storage.delete(TIMELINE_PENDING, [key for key in rows if leads[key] in there or key in had_effects])
     return there
 
@@ -139,7 +138,7 @@ async def forget_erased(storage: Storage, lead_ids: Collection[str], now: dateti
     """
     gone = sorted({*lead_ids} - await _existing(storage, lead_ids))
     if gone:
-        await note_erased(storage, dict.fromkeys(gone, now))
+        await note_late(storage, gone, now)
         await storage.delete_all(TIMELINE, {"leadId": {"$in": gone}})
 
 

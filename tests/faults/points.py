@@ -141,6 +141,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "insights": (
         "insert_new outcomes",
         "change outcomes",
+        "put outcomes",
         "insert_new insights [zone]",
         "change insights [aliveAt]",
         "insert_new insights",
@@ -231,7 +232,7 @@ SITES: Mapping[str, int] = {
     "insert_new models": 2,
     "insert_new nurture_steps": 1,
     "insert_new orphans": 1,
-    "insert_new outcomes": 1,
+    "insert_new outcomes": 2,
     "insert_new owners": 1,
     "insert_new people": 1,
     "insert_new predictions": 2,
@@ -247,7 +248,7 @@ SITES: Mapping[str, int] = {
     "put captures": 1,
     "put configuration": 1,
     "put models": 2,
-    "put outcomes": 1,
+    "put outcomes": 2,
     "put replays": 1,
     "replace captures": 1,
     "replace tasks": 1,
@@ -291,6 +292,7 @@ RACES = frozenset(
     {
         ("capture", "delete_guarded leads"),
         ("engagement", "delete activities"),
+        ("insights", "put outcomes"),
         ("tasks", "change commands [if reason]"),
         ("tasks", "delete tasks"),
         ("prediction", "delete predictions [after insert_new predictions]"),

@@ -181,3 +181,26 @@ async def test_a_dead_letter_on_which_insights_fails_is_not_published_once_more(
 
         await until(later, "the row of the letter after them")
         assert len(await on.records(DEADLETTER)) == 4
+
+
+async def test_a_dead_letter_replaces_what_insights_supposed_and_not_what_an_erasure_noted(local: LocalServers) -> None:
+    erased: Any = {"state": "erased", "leadId": "l", "topic": ACTIVITIES.name, "at": NOW, "expiresAt": NOW}
+    late = NOW + timedelta(days=1)
+    rows = [
+        {**erased, "_id": capture_key("/tests", "noted")},
+        {**erased, "_id": capture_key("/tests", "supposed"), "late": True, "at": late},
+    ]
+    letters = [_letter(event({}, event_id=id_), at=NOW + timedelta(seconds=1)) for id_ in ("noted", "supposed")]
+    async with bench(local) as on:
+        await on.storage.insert_new(OUTCOMES, rows)
+        for _ in range(2):
+            await save_dead_letters(on.storage, _received(*letters))
+        found = await _rows(on)
+        assert found[rows[0]["_id"]] == rows[0]
+        (alone,) = [row for key, row in found.items() if key == rows[1]["_id"]]
+        assert (alone["state"], alone["reason"], "leadId" in alone, "late" in alone) == (
+            "dead_lettered",
+            "invalid_data",
+            False,
+            False,
+        )

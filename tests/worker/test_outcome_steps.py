@@ -206,3 +206,21 @@ async def test_a_lead_with_more_activities_than_a_page_leaves_a_note_of_each(mon
     assert sorted(row["_id"] for row in noted) == keys
     assert {(row["leadId"], row["expiresAt"] - row["at"]) for row in noted} == {(WHO, timedelta(days=90))}
     await rig.close()
+
+
+async def test_an_activity_after_the_erasure_is_a_dead_letter_whatever_insights_sees_first(mongo: Mongo) -> None:
+    for letters_first in (True, False):
+        rig = await _rig(mongo, "ana")
+        await _all(rig, "insights")
+        await rig.say("gone", topics.ERASE, {"leadId": WHO, **BY}, NOW)
+        await _all(rig, "erasure")
+        await rig.say("new", topics.ACTIVITIES, {"leadId": WHO, "activity": CALL}, NOW)
+        await _all(rig, "engagement")
+        (dead,) = (number for number in rig.pending["insights"] if rig.log[number].record.topic == "leads.deadletter")
+        # Beside `leads.erased`, which says that the lead has existed, the activity gets a row of its timeline.
+        others = [number for number in rig.pending["insights"] if number != dead]
+        for numbers in ([dead], others) if letters_first else (others, [dead]):
+            await rig.run("insights", numbers)
+        assert await _of(rig, "new") == outcome(EventState.DEAD_LETTERED, reason="lead_not_found"), letters_first
+        assert rig.faults == []
+        await rig.close()

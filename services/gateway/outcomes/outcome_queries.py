@@ -14,6 +14,7 @@ PARKING = frozenset(CREATED.consumers).intersection(
 )
 """The workers that may have pending events: they read inputs, and the topics that announce leads."""
 
+_ACTIVITY_FIELDS = ("leadId", "n", "tallied", "eventKey", "owner")
 _LEAD_FIELDS = ("decided", "carriedOut", "counted", "seen")
 
 
@@ -26,7 +27,7 @@ async def find_outcome(storage: Storage, source: str, event_id: str) -> EventOut
     announced = [event.rescore_key] if event.rescore_key else []
     leads, activities, rescores = await asyncio.gather(
         storage.read(LEADS, [event.lead_id], fields=_LEAD_FIELDS),
-        storage.read(ACTIVITIES, event.activity_rows),
+        storage.read(ACTIVITIES, event.activity_rows, fields=_ACTIVITY_FIELDS),
         storage.read(TIMELINE, announced, fields=("_id",)),
     )
     return judge(event, StoredEffects(leads.get(event.lead_id), activities, bool(rescores)))
@@ -35,9 +36,9 @@ async def find_outcome(storage: Storage, source: str, event_id: str) -> EventOut
 async def _read_event(storage: Storage, key: str) -> StoredEvent:
     captures, verdicts, activities, placed, waiting, noted = await asyncio.gather(
         storage.read(CAPTURES, [key], fields=("leadId", "erased", "applied", "outcome")),
-        storage.read(COMMANDS, [key]),
-        storage.read(ACTIVITIES, [key]),
-        storage.read(TIMELINE, [key]),
+        storage.read(COMMANDS, [key], fields=("leadId", "done", "reason")),
+        storage.read(ACTIVITIES, [key], fields=_ACTIVITY_FIELDS),
+        storage.read(TIMELINE, [key], fields=("leadId", "topic", "eventId", "details")),
         storage.read(PENDING_EVENTS, [pending_id(worker, key) for worker in sorted(PARKING)], fields=("name",)),
         storage.read(OUTCOMES, [key]),
     )

@@ -144,7 +144,10 @@ class RequestContext:
         payload = capture_events.payload_of(topic, data, self.region)
         await self.publisher.publish([self.event(request, topic, key, payload, id_, self.clock())])
         add_log_facts(request, event_id=loggable_id(id_))
-        return Response(to_json({"eventId": id_}), 202, {"Location": event_path(id_)}, JSON)
+        answer = Response(to_json({"eventId": id_}), 202, media_type=JSON)
+        # Headers that a response is made with cost as much as the whole response.
+        answer.raw_headers.append((b"location", event_path(id_).encode()))
+        return answer
 
     async def accept_all(
         self, request: Request, made: Sequence[BatchRecord | Rejection], more: BatchNotices = _NOTHING

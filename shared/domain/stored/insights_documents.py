@@ -200,6 +200,8 @@ class OutcomeRow(TypedDict):
     state: Literal["dead_lettered", "erased"]
     reason: NotRequired[str]
     leadId: NotRequired[str]
+    late: NotRequired[bool]
+    """Insights met the event after the erasure: a dead letter replaces the row."""
     topic: str
     at: datetime
     """When the event got this outcome. The newest dead letter holds, and an erasure for good."""
