@@ -280,7 +280,7 @@ async def test_an_event_that_comes_again_keeps_its_outcome(local: LocalServers) 
 
 async def test_each_version_of_an_activity_is_done_also_one_that_another_replaced(local: LocalServers) -> None:
     async with bench(local) as on, gateway(on) as caller, on.running():
-        key = await new_key(on)
+        key, other = await new_key(on), await new_key(on, "mailer-2")
         await _send(caller, key, "POST", "/v1/leads", data(), "c1")
         lead = (await _until(caller, key, "c1", "created"))["leadId"]
         visit = {"leadId": lead, "activity": {**CALL, "id": "visit"}}
@@ -291,7 +291,6 @@ async def test_each_version_of_an_activity_is_done_also_one_that_another_replace
         # Another sender's event has the same id, and so a row of its own.
         await on.publish([event({"leadId": lead, "action": "x"}, ENGAGEMENTS, "same", MINE)], ENGAGEMENTS)
         await _until(caller, key, "same", "done")
-        other = await new_key(on, "mailer-2")
         twin = event({"leadId": lead, "action": "y"}, ENGAGEMENTS, "same", "/clients/mailer-2")
         await on.publish([twin], ENGAGEMENTS)
         assert await _until(caller, other, "same", "done") == _said("done", lead)
