@@ -69,15 +69,18 @@ async def _task(rig: Rig, task_id: str = "t1", lead_id: str = "lead-1") -> Docum
     return (await rig.storage.read(TASKS, [task_document_id(lead_id, task_id)])).get(task_document_id(lead_id, task_id))
 
 
-async def _killed_at_each_step(rig: Rig, numbers: Sequence[int]) -> None:
-    """Deliver this batch until a delivery gets through; each one before is killed one step later."""
-    for step in range(1, _STEPS + 1):
-        await rig.run("tasks", numbers, Accident(step))
-        await rig.run("tasks", numbers, Accident(_STEPS + 1 - step))
+async def _killed(rig: Rig, numbers: Sequence[int], step: int) -> None:
+    """Deliver this batch to a process that is killed before this step, and then to one that isn't."""
+    await rig.run("tasks", numbers, Accident(step))
     await rig.run("tasks", numbers)
 
 
-async def test_a_completed_call_is_one_activity_wherever_its_process_is_killed(mongo: Mongo) -> None:
+async def _erased(rig: Rig) -> None:
+    await rig.run("erasure", [await _say(rig, "e1", topics.ERASE, {"leadId": "lead-1", "requestedBy": "desk"})])
+
+
+@pytest.mark.parametrize("step", range(1, _STEPS))
+async def test_a_completed_call_is_one_activity_wherever_its_process_is_killed(mongo: Mongo, step: int) -> None:
     rig = await _opened(mongo)
     numbers = [
         await _say(rig, "t1", topics.TASKS, _create(dueAt=NOW.isoformat())),
@@ -86,7 +89,7 @@ async def test_a_completed_call_is_one_activity_wherever_its_process_is_killed(m
         await _say(rig, "d1", topics.TASKS, _command("complete", taskId="t1", outcome="sent an offer"), 3),
         await _say(rig, "x1", topics.TASKS, _command("cancel", taskId="t1"), 4),
     ]
-    await _killed_at_each_step(rig, numbers)
+    await _killed(rig, numbers, step)
     (created,) = _told(rig, topics.TASK_CREATED)
     assert created == {
         "taskId": "t1",
@@ -132,11 +135,12 @@ async def test_an_event_counts_the_completed_call_once_on_its_lead(mongo: Mongo)
     await rig.close()
 
 
-async def test_nurture_makes_tasks_of_calls_and_tasks_and_of_nothing_else(mongo: Mongo) -> None:
+@pytest.mark.parametrize("step", range(1, _STEPS))
+async def test_nurture_makes_tasks_of_calls_and_tasks_and_of_nothing_else(mongo: Mongo, step: int) -> None:
     rig = await _opened(mongo, lead(assignedTo="kim"))
     kinds = ("call", "task", "email", "content")
     numbers = [await _say(rig, f"n{kind}", topics.ACTIONS, _action(action=kind, id_=kind)) for kind in kinds]
-    await _killed_at_each_step(rig, numbers)
+    await _killed(rig, numbers, step)
     told = _told(rig, topics.TASK_CREATED)
     assert [(one["kind"], one["taskId"]) for one in told] == [
         ("call", derive("task", "call")),
@@ -166,18 +170,17 @@ async def test_a_new_task_misses_no_owner_that_comes_between_its_steps(mongo: Mo
     await rig.close()
 
 
+async def _made(rig: Rig) -> list[int]:
+    return [await _say(rig, "t1", topics.TASKS, _create()), await _say(rig, "n1", topics.ACTIONS, _action())]
+
+
 @pytest.mark.parametrize("step", range(1, _STEPS))
 async def test_nothing_is_left_of_a_lead_that_is_erased_between_two_steps(mongo: Mongo, step: int) -> None:
     rig = await _opened(mongo)
-    numbers = [
-        await _say(rig, "t1", topics.TASKS, _create()),
-        await _say(rig, "n1", topics.ACTIONS, _action()),
-    ]
-    await rig.run("tasks", numbers, Accident(step, pauses=step % 2 == 0))
-    erase = await _say(rig, "e1", topics.ERASE, {"leadId": "lead-1", "requestedBy": "desk"})
-    await rig.run("erasure", [erase])
-    await rig.settle()
-    await rig.run("tasks", numbers)
+    await rig.run("tasks", await _made(rig), Accident(step, pauses=True))
+    await _erased(rig)
+    for job in list(rig.paused):
+        await rig.resume(job)
     await rig.settle()
     assert await rig.storage.count(TASKS) == 0
     assert await rig.storage.count(PENDING_EVENTS) == 0
@@ -185,7 +188,25 @@ async def test_nothing_is_left_of_a_lead_that_is_erased_between_two_steps(mongo:
     await rig.close()
 
 
-async def test_tasks_follow_their_lead_wherever_the_process_is_killed(mongo: Mongo) -> None:
+@pytest.mark.parametrize("step", range(1, _STEPS))
+async def test_a_redelivery_deletes_what_a_killed_process_stored_of_an_erased_lead(mongo: Mongo, step: int) -> None:
+    """The process stands still while the lead is erased, goes on, and is killed a few steps later."""
+    for later in range(1, 6):
+        rig = await _opened(mongo)
+        numbers = await _made(rig)
+        await rig.run("tasks", numbers, Accident(step, pauses=True))
+        await _erased(rig)
+        for job in list(rig.paused):
+            await rig.resume(job, Accident(later))
+        await rig.run("tasks", numbers)
+        await rig.settle()
+        assert await rig.storage.count(TASKS) == 0
+        assert rig.faults == []
+        await rig.close()
+
+
+@pytest.mark.parametrize("step", range(1, _STEPS))
+async def test_tasks_follow_their_lead_wherever_the_process_is_killed(mongo: Mongo, step: int) -> None:
     rig = await _opened(mongo)
     made = [
         await _say(rig, "t1", topics.TASKS, _create()),
@@ -195,14 +216,14 @@ async def test_tasks_follow_their_lead_wherever_the_process_is_killed(mongo: Mon
     await rig.run("tasks", made)
     await rig.storage.change_all(LEADS, {"_id": "lead-1"}, {"$set": {"assignedTo": "kim"}})
     moved = await _say(rig, "a1", topics.ASSIGNED, {"leadId": "lead-1", "assignedTo": "kim", "rule": "all"})
-    await _killed_at_each_step(rig, [moved])
+    await _killed(rig, [moved], step)
     tasks = {one["taskId"]: one.get("assignedTo") for one in await rig.storage.find(TASKS, {})}
     assert tasks == {"t1": "kim", "t2": "ann", derive("task", "a1"): "kim"}
     assert len(_told(rig, topics.TASK_UPDATED)) == 2
     await rig.storage.change_all(LEADS, {"_id": "lead-1"}, {"$set": {"status": "lost"}})
     changed = {"status": {"from": "new", "to": "lost"}}
     lost = await _say(rig, "u1", topics.UPDATED, {"leadId": "lead-1", "changed": changed, "by": "boss"})
-    await _killed_at_each_step(rig, [lost])
+    await _killed(rig, [lost], step)
     states = {one["taskId"]: one["state"] for one in await rig.storage.find(TASKS, {})}
     assert states == {"t1": "open", "t2": "open", derive("task", "a1"): "cancelled"}
     cancelled = _told(rig, topics.TASK_UPDATED)[-1]
@@ -258,3 +279,41 @@ async def test_two_processes_that_decide_at_once_agree(mongo: Mongo) -> None:
         assert len(_told(rig, topics.ACTIVITIES)) == (task["state"] == "done")
         assert rig.faults == []
         await rig.close()
+
+
+@pytest.mark.parametrize("step", range(1, _STEPS))
+async def test_two_sources_that_use_one_event_id_at_the_same_moment_make_two_tasks(mongo: Mongo, step: int) -> None:
+    rig = await _opened(mongo)
+    ours = await _say(rig, "t1", topics.TASKS, _create())
+    await rig.append_from("/others", topics.TASKS, "t1", {**_create(), "title": "Call Ben"}, NOW)
+    await rig.run("tasks", [ours], Accident(step, pauses=True))
+    await rig.run("tasks", [len(rig.log) - 1])
+    for job in list(rig.paused):
+        await rig.resume(job)
+    await rig.settle()
+    assert sorted(row["title"] for row in await rig.storage.find(TASKS, {})) == ["Call Ana", "Call Ben"]
+    told = _told(rig, topics.TASK_CREATED)
+    assert sorted(one["title"] for one in told) == ["Call Ana", "Call Ben"]
+    assert len({one["taskId"] for one in told}) == 2
+    await rig.close()
+
+
+@pytest.mark.parametrize("step", range(1, _STEPS))
+async def test_a_command_whose_wait_ends_while_its_task_comes_has_one_outcome(mongo: Mongo, step: int) -> None:
+    """A process that gives up on the command stands still; meanwhile its task comes, and the command again."""
+    rig = await _opened(mongo)
+    early = await _say(rig, "d1", topics.TASKS, _command("complete", taskId="t1"))
+    await rig.run("tasks", [early])
+    rig.now += LEASE
+    await rig.look("tasks", Accident(step, pauses=True))
+    await rig.run("tasks", [await _say(rig, "t1", topics.TASKS, _create()), early])
+    for job in list(rig.paused):
+        await rig.resume(job)
+    await rig.settle()
+    task = await _task(rig)
+    assert task is not None
+    outcomes = [*_told(rig, topics.TASK_UPDATED), *_told(rig, topics.REJECTED)]
+    assert len(outcomes) == 1
+    assert task["state"] == ("done" if "taskId" in outcomes[0] else "open")
+    assert rig.faults == []
+    await rig.close()
