@@ -38,6 +38,7 @@ _USUAL = {
     "engagement": ("insert_new activities", "change leads", "publish leads.updated", "commit"),
     "qualification": ("insert_new commands", "change leads", "change commands", "publish leads.qualified", "commit"),
     "nurture": ("insert_new nurture_steps", "insert_new enrolments", "publish nurture.enrolled", "commit"),
+    "tasks": ("insert_new tasks", "publish tasks.created", "commit"),
     "conversion": ("insert_new commands", "change leads", "change commands", "publish leads.converted", "commit"),
     "erasure": ("insert_new tombstones", "delete_guarded leads", "put captures", "publish leads.erased", "commit"),
     "insights": ("change rollups", "change rollups [$unset]", "insert_new timeline", "commit"),
