@@ -44,7 +44,7 @@ _ALL = -1  # of a partition's records, as the protocol has it
 class Bench:
     """One test's servers, database and topics."""
 
-    def __init__(self, local: LocalServers) -> None:
+    def __init__(self, local: LocalServers, partitions: int | None = CAPTURED.partitions) -> None:
         self.local = local
         self.to: ServerConnections = connections(Settings(), local.servers)
         # The embedded broker admits no member before the session of one that left has ended.
@@ -52,7 +52,7 @@ class Bench:
         self.settings = Settings(
             http_port=0,
             mongo_database=DATABASE,
-            topic_partitions=CAPTURED.partitions,  # as many as in production, on the embedded broker too
+            topic_partitions=partitions,
             session_timeout_ms=session_ms,
             retry_max_s=0.5,
             log_level="error",
@@ -112,15 +112,20 @@ class Bench:
         return [record async for record in read_all(self.to.kafka, [topic.name for topic in topics])]
 
     @asynccontextmanager
-    async def reading(self, topic: Topic, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
-        """Open a consumer at the first record of this topic; it commits nothing by itself."""
+    async def reading(
+        self, topic: Topic, group: str | None = None, wait_ms: int = 100
+    ) -> AsyncIterator[AIOKafkaConsumer]:
+        """Open a consumer at the first record of this topic; it commits nothing by itself.
+
+        The embedded broker answers after `wait_ms`, and no sooner.
+        """
         consumer = AIOKafkaConsumer(
             topic.name,
             **self.to.kafka.options,
             group_id=group,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=wait_ms,
         )
         await consumer.start()
         try:
@@ -133,9 +138,12 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(local: LocalServers) -> AsyncIterator[Bench]:
-    """Prepare the servers, topics and indexes of one test."""
-    one = Bench(local)
+async def bench(local: LocalServers, partitions: int | None = CAPTURED.partitions) -> AsyncIterator[Bench]:
+    """Prepare the servers, topics and indexes of one test.
+
+    Topics have as many partitions as in production, on the embedded broker too. None: as many as `up` gives them.
+    """
+    one = Bench(local, partitions)
     await prepare(one.settings, one.to)
     try:
         # Apache Kafka refuses records for a second or two after it confirms the topics.

@@ -23,12 +23,14 @@ LATENCY = "Latency: from sending a form, on an idle system"
 DEMO = "Demo: people through everything, from the command to its end"
 _STAGES = {CREATED: "created", SCORED: "scored", ENROLLED: "enrolled"}
 _WARM = 5
+_READ_MS = 10
+"""How often the stages' readers ask: a figure is too high by half of it."""
 
 
 async def latency(backend: str, samples: int) -> list[Row]:
     """Send forms one after the other, and wait for each stage."""
     with tempfile.TemporaryDirectory() as folder, LocalServers(backend, Path(folder)) as local:
-        async with bench(local) as on, AsyncExitStack() as stack:
+        async with bench(local, partitions=None) as on, AsyncExitStack() as stack:
             key = await new_key(on, per_minute=10**6)
             _, url = await stack.enter_async_context(gateway_process(on))
             workers = on.process("capture", "scoring", "nurture")
@@ -44,7 +46,10 @@ async def latency(backend: str, samples: int) -> list[Row]:
 async def _samples(on: Bench, http: aiohttp.ClientSession, url: str, samples: int) -> dict[str, list[float]]:
     """The milliseconds of each stage, sorted."""
     async with AsyncExitStack() as stack:
-        readers = {stage: await stack.enter_async_context(on.reading(topic)) for topic, stage in _STAGES.items()}
+        readers = {
+            stage: await stack.enter_async_context(on.reading(topic, wait_ms=_READ_MS))
+            for topic, stage in _STAGES.items()
+        }
         found: dict[str, list[float]] = {stage: [] for stage in ("202, in Kafka", *readers)}
         for number in range(_WARM + samples):
             times = await _one(readers, http, url, number)
