@@ -45,7 +45,7 @@ def answers() -> JsonObject:
 
 def _gateway() -> FastAPI:
     parts = (
-        leads.routes(_UNUSED, _UNUSED, _UNUSED, _UNUSED),
+        leads.routes(_UNUSED, _UNUSED, _UNUSED, _UNUSED, _UNUSED),
         outcomes.routes(_UNUSED, _UNUSED),
         prediction_routes.routes(_UNUSED, _UNUSED),
         privacy_routes.routes(_UNUSED, _UNUSED),

@@ -64,7 +64,7 @@ def front(runtime: Runtime, metrics: Metrics, probes: ASGIApp) -> Front:
         settings.reasons_lost,
     )
     figures = Figures(runtime.storage, clock, settings.timezone)
-    read = read_routes.routes(gateway, runtime.storage, policy_of(settings), metrics)
+    read = read_routes.routes(gateway, runtime.storage, policy_of(settings), metrics, settings.zone)
     predicted = prediction_routes.routes(gateway, runtime.storage)
     privacy = privacy_routes.routes(gateway, runtime.storage)
     tasks = task_routes.routes(gateway, runtime.storage, settings.zone)

@@ -1,11 +1,14 @@
 """Pages of the list on a real database: all that match, in order, once, at a cost that no number of leads raises."""
 
+import csv
+import io
 import json
 import random
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pymongo import MongoClient
@@ -13,6 +16,7 @@ from pymongo.database import Database
 
 from deploy.local import LocalServers
 from services.gateway.leads import page_queries
+from services.gateway.leads.domain.date_ranges import key_bounds
 from services.gateway.leads.domain.page_cursors import END
 from services.gateway.leads.page_queries import find_page
 from services.insights.domain.rollup_changes import rollup_row, words_row
@@ -22,6 +26,7 @@ from shared.mongo.storage import Storage
 from tests.builders import NOW, lead
 from tests.collection_names import LEAD_ROWS, LEAD_WORDS, LEADS
 from tests.domain.test_rollups import ZONE
+from tests.gateway import gateway, new_key
 from tests.harness import Bench, bench
 
 MANY = 3_000
@@ -186,6 +191,55 @@ async def test_a_row_with_words_of_an_earlier_release_is_found_by_the_leads_word
         await _store(on, leads)
         await on.storage.change_all(LEAD_ROWS, {}, {"$set": {"words": ["reyes"], "prefixes": ["rey"]}})
         assert await _pages(on.storage, Question(status="new", words=("reyes",)), 9) == [[leads[0]["_id"]]]
+
+
+async def test_a_range_of_days_begins_and_ends_in_the_zone_and_every_page_keeps_to_it(local: LocalServers) -> None:
+    hours = [timedelta(hours=one) for one in range(-60, 60)]
+    leads = [lead(_id=derive("listed", str(one)), createdAt=NOW + one, contact={"lastName": "Smith"}) for one in hours]
+    lower, upper = key_bounds("2026-03-02", "2026-03-03", ZoneInfo("Europe/Vienna"))
+    begin, end = datetime(2026, 3, 1, 23, tzinfo=UTC), datetime(2026, 3, 3, 23, tzinfo=UTC)
+    wanted = [one["_id"] for one in reversed(leads) if begin <= one["createdAt"] < end]
+    async with bench(local) as on:
+        await _store(on, leads)
+        for question in (Question(), Question(words=("smith",)), Question(status="new", words=("smith",))):
+            found, following = list[str](), upper
+            while True:
+                page = await find_page(on.storage, question, following, 7, lower)
+                found += [str(one["id"]) for one in page.leads]
+                if page.last is None:
+                    break
+                following = page.last
+            assert found == wanted
+    assert len(wanted) == 48
+
+
+async def test_the_list_as_a_file_has_every_lead_of_the_selection_and_no_formula(local: LocalServers) -> None:
+    async with bench(local) as on, gateway(on) as caller:
+        many = [
+            _person(number, contact={"firstName": "=1+1", "lastName": "Li", "email": f"{number}@b.de"})
+            for number in range(450)
+        ]
+        others = [_person(number, status="lost", lostReason="price") for number in range(450, 460)]
+        await _store(on, [*many, *others])
+        key = await new_key(on)
+        answer = await caller.call("GET", "/v1/leads.csv?status=new", key=key)
+        assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+        assert answer.text.startswith("\ufeffLead ID,Created At,Status")
+        rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
+        assert {row["Lead ID"] for row in rows} == {one["_id"] for one in many}
+        assert len(rows) == len(many)
+        assert {row["First Name"] for row in rows} == {"'=1+1"}
+        lost = await caller.call("GET", "/v1/leads.csv?status=lost&from=2026-03-02&to=2026-03-02", key=key)
+        assert [row["Lost Reason"] for row in csv.DictReader(io.StringIO(lost.text.removeprefix("\ufeff")))] == [
+            "price"
+        ] * 10
+        none = await caller.call("GET", "/v1/leads.csv?to=2026-03-01", key=key)
+        assert len(none.text.splitlines()) == 1
+        for wrong in ("from=yesterday", "to=2026-03-02T10:00", "from=2026-02-30", "from=9999-12-31T23:59:59-23:59"):
+            refused = await caller.call("GET", f"/v1/leads?{wrong}", key=key)
+            assert (refused.status, refused.json["errors"][0]["path"]) == (422, wrong.partition("=")[0]), wrong
+        assert (await caller.call("GET", "/v1/leads.csv?cursor=x", key=key)).status == 422
+        assert (await caller.call("GET", "/v1/leads.csv")).status == 401
 
 
 def _anybody(rng: random.Random, number: int) -> Any:

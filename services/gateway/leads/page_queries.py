@@ -11,6 +11,7 @@ from typing import NotRequired, TypedDict
 
 from pydantic import JsonValue
 
+from services.gateway.leads.domain.date_ranges import BEGINNING
 from services.gateway.leads.queries import public_lead
 from services.gateway.web.middleware import UnreadableLead
 from shared.domain.listing import LEVELS, SAMPLED, Question, at_level
@@ -22,8 +23,6 @@ _READ_MAX = 400
 """The most rows of one read."""
 _SEEN_MAX = 10_000
 """The most rows that a page looks at: it ends then, full or not, and the next one goes on."""
-_BEGINNING = "0"
-"""A key less than every key. The embedded database finds nothing above an empty one."""
 
 
 class _Found(TypedDict):
@@ -47,13 +46,13 @@ class Page:
     unreadable: list[str]
 
 
-async def find_page(storage: Storage, question: Question, upper: str, most: int) -> Page:
-    """Return up to `most` leads that match the question and have a key below `upper`, newest first.
+async def find_page(storage: Storage, question: Question, upper: str, most: int, floor: str = BEGINNING) -> Page:
+    """Return up to `most` leads that match the question and have a key from `floor` to below `upper`, newest first.
 
     A page can have fewer, or none, although more follow: if most rows that it looked at don't match.
     """
-    rows, reached = await _matching(storage, question, upper, most + 1)
-    rest = reached if reached > _BEGINNING else None
+    rows, reached = await _matching(storage, question, upper, most + 1, floor)
+    rest = reached if reached > floor else None
     leads = await storage.read(LEADS, [lead_id for lead_id, _ in rows[:most]])
     shown = {lead_id: _shown(leads[lead_id]) for lead_id, _ in rows[:most] if lead_id in leads}
     return Page(
@@ -63,14 +62,16 @@ async def find_page(storage: Storage, question: Question, upper: str, most: int)
     )
 
 
-async def _matching(storage: Storage, question: Question, upper: str, wanted: int) -> tuple[list[tuple[str, str]], str]:
+async def _matching(
+    storage: Storage, question: Question, upper: str, wanted: int, floor: str
+) -> tuple[list[tuple[str, str]], str]:
     """Return the ids and keys of about `wanted` matching leads, and the key down to which they are complete."""
     terms = question.terms if question.filters or not question.words else ()
-    ladders = [_Ladder(storage, _WORDS, "prefixes", one, upper) for one in question.prefixes]
-    ladders += [_Ladder(storage, _ROWS, "terms", one, upper) for one in terms]
+    ladders = [_Ladder(storage, _WORDS, "prefixes", one, (floor, upper)) for one in question.prefixes]
+    ladders += [_Ladder(storage, _ROWS, "terms", one, (floor, upper)) for one in terms]
     found: list[tuple[str, str]] = []
     seen, part = 0, wanted
-    while upper > _BEGINNING and len(found) < wanted and seen < _SEEN_MAX:
+    while upper > floor and len(found) < wanted and seen < _SEEN_MAX:
         bounds = await asyncio.gather(*(one.bound(upper, part) for one in ladders))
         # The term that reaches down farthest is the rarest here.
         lower, rarest = min(zip(bounds, range(len(ladders)), strict=True))
@@ -102,8 +103,11 @@ async def _fitting(storage: Storage, question: Question, rows: Sequence[_Found])
 class _Ladder:
     """Steps down what one term finds, newest first. Each level gives the bounds for reading the one below it."""
 
-    def __init__(self, storage: Storage, collection: CollectionName[_Found], field: str, term: str, upper: str) -> None:
+    def __init__(
+        self, storage: Storage, collection: CollectionName[_Found], field: str, term: str, between: tuple[str, str]
+    ) -> None:
         self._storage, self._collection, self._field, self._term = storage, collection, field, term
+        self._floor, upper = between
         self._keys: list[list[str]] = [[] for _ in range(LEVELS + 1)]
         self._reached = [upper] * (LEVELS + 1)
         """By level, the key down to which `_keys` are complete."""
@@ -111,10 +115,10 @@ class _Ladder:
     async def bound(self, upper: str, wanted: int, level: int = 1) -> str:
         """Return a key above which, and below `upper`, about `wanted` rows of the level below are."""
         if level > LEVELS:
-            return _BEGINNING
+            return self._floor
         keys, steps = self._keys[level], wanted // SAMPLED + 2
         keys[:] = [one for one in keys if one < upper]
-        if len(keys) < steps and self._reached[level] > _BEGINNING:
+        if len(keys) < steps and self._reached[level] > self._floor:
             lower = await self.bound(self._reached[level], steps, level + 1)
             rows, self._reached[level] = await self.read(lower, self._reached[level], level)
             keys += [row["key"] for row in rows if row["key"] < upper]

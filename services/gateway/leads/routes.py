@@ -1,32 +1,37 @@
 """Read routes of leads (schemas/README.md#http): the list, a lead, and its parts."""
 
 from collections.abc import Awaitable
+from datetime import tzinfo
 from typing import Annotated
 
-import structlog
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 
 from schemas.lead import Source, Status
 from services.gateway.auth.domain.principals import HttpProblem, Scope
 from services.gateway.leads import queries
+from services.gateway.leads.domain.date_ranges import key_bounds
 from services.gateway.leads.domain.page_cursors import cursor_text, key_before
+from services.gateway.leads.list_export import csv_lines, note_unreadable
 from services.gateway.leads.page_queries import find_page
 from services.gateway.web import responses
 from services.gateway.web.context import RequestContext
 from services.gateway.web.etags import etag_response
+from services.gateway.web.openapi import describe_file
 from shared.domain.consent.contact_permission import ConsentPolicy
-from shared.domain.ids import loggable_id
 from shared.domain.listing import Question, search_words
 from shared.mongo.storage import Storage
 from shared.observability.metrics import Metrics
 
 Text = Annotated[str | None, Query(min_length=1, max_length=200)]
-_log = structlog.get_logger()
+_From = Annotated[str | None, Query(alias="from", max_length=40)]
+_To = Annotated[str | None, Query(alias="to", max_length=40)]
 _Cursor = Annotated[str | None, Query(max_length=300)]
 
 
-def routes(gateway: RequestContext, storage: Storage, policy: ConsentPolicy, metrics: Metrics) -> APIRouter:
+def routes(
+    gateway: RequestContext, storage: Storage, policy: ConsentPolicy, metrics: Metrics, zone: tzinfo
+) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
 
@@ -44,22 +49,42 @@ def routes(gateway: RequestContext, storage: Storage, policy: ConsentPolicy, met
         assigned_to: Annotated[str | None, Query(alias="assignedTo", min_length=1, max_length=200)] = None,
         min_score: Annotated[int | None, Query(alias="minScore", ge=0, le=100)] = None,
         q: Text = None,
+        first: _From = None,
+        last: _To = None,
         cursor: _Cursor = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> Response:
         """Leads, newest first. `q`: beginnings of words in names, company, e-mail, phone.
 
-        All words of `q` must match. `assignedTo=(none)` finds leads without an owner. Scope `leads:read`.
+        All words of `q` must match. `assignedTo=(none)` finds leads without an owner. `from` and `to`: when they were
+        created, each a day, or a moment with a zone. Scope `leads:read`.
         """
         await gateway.admit(request, Scope.READ)
         question = Question(status, source, assigned_to, min_score, search_words(q or ""))
-        found = await find_page(storage, question, key_before(cursor), limit)
+        lower, upper = key_bounds(first, last, zone)
+        found = await find_page(storage, question, min(upper, key_before(cursor)), limit, lower)
         left_out = {"unreadable": len(found.unreadable)} if found.unreadable else {}
-        for lead_id in found.unreadable:
-            metrics.unreadable.inc()
-            _log.error("lead.unreadable", lead_id=loggable_id(lead_id), check="pantry leads check")
+        note_unreadable(found, metrics)
         following = cursor_text(found.last) if found.last else None
         return etag_response(request, {"leads": found.leads, "nextCursor": following, **left_out})
+
+    @router.get("/v1/leads.csv", **describe_file("A line for each lead, newest first, after a header.", "Leads"))
+    async def export_list(  # noqa: PLR0913 - one filter each
+        request: Request,
+        status: Status | None = None,
+        source: Source | None = None,
+        assigned_to: Annotated[str | None, Query(alias="assignedTo", min_length=1, max_length=200)] = None,
+        min_score: Annotated[int | None, Query(alias="minScore", ge=0, le=100)] = None,
+        q: Text = None,
+        first: _From = None,
+        last: _To = None,
+    ) -> Response:
+        """The leads of the same selection as a file for spreadsheets. Scope `leads:read`."""
+        await gateway.admit(request, Scope.READ)
+        question = Question(status, source, assigned_to, min_score, search_words(q or ""))
+        lines = csv_lines(storage, question, key_bounds(first, last, zone), metrics)
+        saved = {"content-disposition": 'attachment; filename="leads.csv"'}
+        return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=saved)
 
     @router.get("/v1/leads/{lead_id}", **responses.describe_model("Leads", responses.LeadWithActivities))
     async def get_lead(request: Request, lead_id: str) -> Response:

@@ -228,6 +228,13 @@ def describe_page(leads_to: str, *, query: Sequence[str] = (), fields: Sequence[
     return {"response_model": None, "responses": page | _refused(_HTML), "openapi_extra": extra}
 
 
+def describe_file(what: str, tag: str) -> RouteDocs:
+    """Return the OpenAPI part of a read route that answers with a CSV file."""
+    file: Responses = {200: {"description": what, "content": {"text/csv": {"schema": {"type": "string"}}}}}
+    extra: JsonObject = {"tags": [tag], "security": _any(*_WHO)}
+    return {"response_model": None, "responses": file | _refused(), "openapi_extra": extra}
+
+
 def _any(*schemes: str) -> list[JsonValue]:
     return [{scheme: []} for scheme in schemes]
 

@@ -5,7 +5,7 @@ import { named, ownerName } from "../core/format.js";
 import { vocabulary } from "../core/vocabulary.js";
 
 const SCORES = ["10", "25", "50", "70", "90"];
-const NAMES = ["q", "status", "source", "assignedTo", "minScore"];
+const NAMES = ["q", "status", "source", "assignedTo", "minScore", "from", "to"];
 const TYPING_MS = 250;
 
 /**
@@ -58,6 +58,8 @@ export class Filters {
       choice("source", "Source", vocabulary.sources.map((one) => [one, named(one)])),
       owner,
       choice("minScore", "Score", SCORES.map((one) => [one, `${one} or more`])),
+      day("from", "Captured from"),
+      day("to", "Captured until"),
     ];
     for (const control of this.#controls.slice(1)) {
       control.value = filters[control.name];
@@ -107,6 +109,12 @@ export class Filters {
 function choice(name, label, options) {
   return h("select", { name, id: `filter-${name}`, "data-label": label }, h("option", { value: "" }, "Any"), options.map(option));
 }
+
+/**
+ * @param {string} name
+ * @param {string} label
+ */
+const day = (name, label) => h("input", { type: "date", name, id: `filter-${name}`, "data-label": label });
 
 /** @param {[value: string, text: string]} pair */
 const option = ([value, text]) => h("option", { value }, text);

@@ -1,4 +1,5 @@
 // The leads: search, filters, and a list that stays quick with ten thousand of them.
+import { query as asQuery } from "../core/api.js";
 import { statusBadge, scoreMeter } from "../components/badges.js";
 import { button, clear, h, paced, say, setText } from "../core/dom.js";
 import { Filters, filtersOf, isFiltered } from "../components/filters.js";
@@ -21,13 +22,14 @@ export function mount({ root, query, me, live, title }) {
   const table = h("div", { class: "table card", role: "table", "aria-label": "Leads", "aria-colcount": COLUMNS.length }, h("div", { role: "rowgroup", class: "heads" }, head), rows);
   const state = h("div", { class: "card list-state" });
   const foot = h("div", { class: "list-foot no-print" });
+  const file = h("a", { class: "button no-print", download: "leads.csv" }, "Export CSV");
   const filters = new Filters(list.filters, me, (values) => {
     remember(href("leads", null, values));
     list = listFor(values);
     list.scroll = 0;
     open();
   });
-  root.append(h("div", { class: "page-head" }, h("div", {}, h("h1", { tabindex: -1 }, "Leads"), count)), filters.element, table, state, foot);
+  root.append(h("div", { class: "page-head" }, h("div", {}, h("h1", { tabindex: -1 }, "Leads"), count), file), filters.element, table, state, foot);
   const virtual = new VirtualRows(rows, row, () => list.loaded && !list.error && more());
 
   async function open() {
@@ -70,6 +72,8 @@ export function mount({ root, query, me, live, title }) {
     table.setAttribute("aria-rowcount", String(list.ended ? list.leads.length + 1 : -1));
     clear(state, nothing ? nothingThere() : null);
     setText(count, list.error && nothing ? "" : summary(list));
+    file.setAttribute("href", `/v1/leads.csv${asQuery(list.filters)}`);
+    file.hidden = nothing;
     virtual.show(list.leads);
     footer();
   }
