@@ -2,7 +2,15 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -128,12 +136,15 @@ class UpdateLead(Command):
     consent: ConsentStatement | None = None
     set: LeadEdit | None = None
 
+    @field_validator("lost_reason")
+    @classmethod
+    def _of_a_loss(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value and info.data.get("status") is not Status.LOST:
+            raise PydanticCustomError("lost_reason", "is only allowed with status lost")
+        return value
+
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if self.lost_reason and self.status is not Status.LOST:
-            raise PydanticCustomError("lost_reason", "lostReason is only allowed with status lost")
-        if self.set is not None and not self.set.model_fields_set:
-            raise PydanticCustomError("empty_edit", "set needs at least one path")
         if not any((self.status, self.assigned_to, self.note, self.consent, self.set)):
             raise PydanticCustomError("nothing", "one of status, assignedTo, note, consent and set is required")
         return self

@@ -1,15 +1,19 @@
 """The fields of a lead that `leads.update` may edit, by path, and the type of each."""
 
-from typing import Annotated
+import re
+from collections.abc import Mapping
+from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from schemas.base import Amount, Maybe, Model, OptionalText, OptionalWord, Words
 from schemas.captures import OptionalEmail, OptionalPhone
 from schemas.lead import CompanySize
 
-EDITS_MAX = 50
-"""Most paths of one edit."""
+_NAME = re.compile(r"[A-Za-z]{1,20}(\.[A-Za-z]{1,20}){0,2}")
+_List = Annotated[Maybe[Words], AfterValidator(lambda words: words or None)]
+"""A list; an empty or blank one empties the field."""
 
 
 class LeadEdit(Model):
@@ -32,9 +36,23 @@ class LeadEdit(Model):
     phone: Annotated[OptionalPhone, Field(alias="contact.phone")] = None
     budget: Annotated[Maybe[Amount], Field(alias="requirements.budget")] = None
     timeline: Annotated[OptionalText, Field(alias="requirements.timeline")] = None
-    decision_makers: Annotated[Words | None, Field(alias="requirements.decisionMakers")] = None
+    decision_makers: Annotated[_List, Field(alias="requirements.decisionMakers")] = None
     current_solution: Annotated[OptionalText, Field(alias="requirements.currentSolution")] = None
-    pain_points: Annotated[Words | None, Field(alias="requirements.painPoints")] = None
+    pain_points: Annotated[_List, Field(alias="requirements.painPoints")] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hidden(cls, value: object) -> object:
+        # The error of an unknown path names it. A name that is no path may be personal data, or very long.
+        if not isinstance(value, Mapping):
+            return value
+        return {name if _NAME.fullmatch(str(name)) else "…": one for name, one in value.items()}
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.model_fields_set:
+            raise PydanticCustomError("empty_edit", "at least one path is required")
+        return self
 
     def values(self) -> dict[str, object]:
         """Return the given paths with their values in wire form; None empties."""

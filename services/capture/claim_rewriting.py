@@ -132,7 +132,9 @@ class Rewriter:
         self, names: Sequence[str]
     ) -> tuple[Rewriting, Mapping[str, IdentityClaim], Mapping[str, LeadDocument]]:
         """Return the plan for these claims, the stored current claims, and the leads of both."""
-        rows = await self.storage.read(IDENTITIES, names, fields=("leadIds",))
+        stored = await self.storage.read(IDENTITIES, names, fields=("leadIds", "former"))
+        # A claim that an edit has freed keeps its form: it leads events to the lead, and captures to no lead.
+        rows = {name: row for name, row in stored.items() if not row.get("former")}
         known = await self._known(
             {one for name, row in rows.items() if name.startswith(PERSON) for one in row["leadIds"]}
         )

@@ -9,6 +9,7 @@ from services.capture.domain.decision_log import final_update
 from services.capture.domain.erasure import resurrected_leads, unchanged_guard
 from services.capture.domain.plan import CapturePlan
 from services.capture.domain.view import Capture, View
+from shared.domain.identity.identity_rules import takeover
 from shared.domain.stored.identity_documents import CaptureRow, IdentityClaim, LeadGuard
 from shared.domain.stored.lead_document import CaptureDecision
 from shared.leads.erasure_markers import erased, release
@@ -116,8 +117,18 @@ async def _claim(storage: Storage, claims: Mapping[str, str], marks: Mapping[str
         IDENTITIES, [_claim_row(claim, lead, marks.get(claim)) for claim, lead in claims.items()]
     )
     stored = await storage.read(IDENTITIES, existed)
+    if freed := {claim: row for claim, row in stored.items() if row.get("former")}:
+        taken = [_takeover(row, claims[claim], marks.get(claim, ())) for claim, row in freed.items()]
+        if not await storage.change(IDENTITIES, taken):
+            return False
+        stored = await storage.read(IDENTITIES, existed)
     # A claim that isn't found was released, or isn't acknowledged yet: treat it as another lead's.
     return all(claim in stored and claims[claim] in stored[claim].get("leadIds", ()) for claim in existed)
+
+
+def _takeover(row: IdentityClaim, lead: str, marks: Sequence[str]) -> Change:
+    named = {"$addToSet": {"names": {"$each": list(marks)}}} if marks else {}
+    return Change(row["_id"], {"former": True, "leadIds": row["leadIds"]}, {**takeover(lead), **named})
 
 
 def _claim_row(claim: str, lead_id: str, marks: Sequence[str] | None) -> IdentityClaim:

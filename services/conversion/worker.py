@@ -12,7 +12,7 @@ from shared.domain.statuses import Move, objection
 from shared.domain.stored.activity_row import ActivityRow
 from shared.domain.stored.lead_document import LeadDocument
 from shared.kafka.events import Outgoing, Received, Result, emit
-from shared.leads.command_policies import CommandPolicy, FixedPolicies, Ruling
+from shared.leads.command_policies import CommandPolicy, Ruling, fixed
 from shared.leads.commands import carry_out_commands
 from shared.leads.pending import LEAD_EXISTS
 from shared.leads.rights import COMMANDED
@@ -24,10 +24,10 @@ _SOURCE = f"/services/{NAME}"
 
 def build(runtime: Runtime) -> Worker:
     """Return the worker."""
-    handling = FixedPolicies({CONVERT.name: CommandPolicy(_judge, _announce, _activity)})
+    prepare = fixed({CONVERT.name: CommandPolicy(_judge, _announce, _activity)})
 
     async def handle(received: Sequence[Received]) -> Sequence[Result]:
-        return await carry_out_commands(runtime, received, handling, _SOURCE)
+        return await carry_out_commands(runtime, received, prepare, _SOURCE)
 
     return Worker(NAME, TOPICS, handle, parks_unknown_leads=True)
 

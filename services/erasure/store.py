@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
-from services.erasure.domain.decide import Erasure, LeadClaims, plan_erasures
+from services.erasure.domain.decide import Erasure, LeadClaims, email_claims, plan_erasures
 from shared.domain.listing import PERSONAL, PERSONAL_WORDS
 from shared.domain.provenance import erased_row
 from shared.domain.stored.command_documents import VerdictDocument
@@ -48,8 +48,11 @@ async def erase(storage: Storage, verdicts: Sequence[VerdictDocument], region: s
     erasures = plan_erasures(verdicts, leads, captures, region)
     # The earliest erasure comes first: a name of several leads keeps the marker of the last one.
     for one, names in _name_batches(sorted(erasures, key=lambda one: one.at)):
-        counted = await _count_names(storage, names)
-        markers = {name: one.marker(name) | counted.get(name, {}) for name in names}
+        rows = await storage.read(collections.IDENTITIES, names, fields=("names", "leadIds"))
+        # An edit of this lead may have freed an e-mail that is another person's since.
+        ours = [name for name in names if name not in rows or one.lead_id in rows[name]["leadIds"]]
+        counted = {name: {"names": len(row["names"])} for name, row in rows.items() if row.get("names")}
+        markers = {name: one.marker(name) | counted.get(name, {}) for name in ours}
         await _write_markers(storage, {marker_id(name, pepper): marker for name, marker in markers.items()}, pepper)
     if not await _delete_leads(storage, erasures):
         return False
@@ -69,8 +72,11 @@ async def erase(storage: Storage, verdicts: Sequence[VerdictDocument], region: s
 
 
 async def _read_claims(storage: Storage, lead_ids: Sequence[str]) -> list[LeadClaims]:
-    """Return all claims of each lead's captures, in one row per lead."""
+    """Return all claims of each lead's captures and of its former e-mails, in one row per lead."""
     claims: dict[str, set[str]] = {}
+    async for edits in storage.pages_in(collections.EDITS, "leadId", lead_ids, fields=("leadId", "changes")):
+        for edit in edits:
+            claims.setdefault(edit["leadId"], set()).update(email_claims(edit["changes"]))
     async for page in storage.pages_in(collections.CAPTURES, "leadId", lead_ids, fields=("leadId", "claims")):
         for row in page:
             claims.setdefault(row["leadId"], set()).update(row.get("claims") or ())
@@ -82,15 +88,6 @@ def _name_batches(erasures: Sequence[Erasure]) -> Iterator[tuple[Erasure, Sequen
     for one in erasures:
         names = sorted(one.names)
         yield from ((one, names[start : start + _NAMES_A_WRITE]) for start in range(0, len(names), _NAMES_A_WRITE))
-
-
-async def _count_names(storage: Storage, names: Sequence[str]) -> dict[str, Document]:
-    """Return the number of persons' names per claim.
-
-    A shared e-mail stays shared after the erasure.
-    """
-    rows = await storage.read(collections.IDENTITIES, names, fields=("names",))
-    return {name: {"names": len(row["names"])} for name, row in rows.items() if row.get("names")}
 
 
 async def _write_markers(storage: Storage, markers: Mapping[str, Document], pepper: str) -> None:

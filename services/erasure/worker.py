@@ -100,7 +100,7 @@ MANIFEST = Manifest(
         c.ERASURE_MARKERS: "find insert update",
         **dict.fromkeys((c.LEAD_ROWS, c.LEAD_WORDS), "update"),
         **{one.name: "remove" for one in store.PURGED},
-        c.TIMELINE: "find remove",
+        **dict.fromkeys((c.EDITS, c.TIMELINE), "find remove"),
         c.OUTCOMES: "insert update",
     },
 )

@@ -1,11 +1,11 @@
 """The qualification worker: it applies or rejects `leads.qualify` and `leads.update`."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from schemas.edits import LeadEdit
 from schemas.lead import Lead
 from schemas.outputs import LeadDisqualified, LeadQualified, LeadUpdated
 from schemas.reasons import RejectionReason
@@ -27,11 +27,12 @@ from shared.domain.stored.activity_row import ActivityRow
 from shared.domain.stored.lead_document import LeadDocument
 from shared.domain.stored.sales_documents import NoteRow
 from shared.kafka.events import Outgoing, Received, Result, emit
-from shared.leads.command_policies import CommandPolicies, CommandPolicy, Ruling
+from shared.leads.command_policies import CommandPolicies, CommandPolicy, Ruling, Wave
 from shared.leads.commands import carry_out_commands
 from shared.leads.pending import LEAD_EXISTS
 from shared.leads.rights import COMMANDED, CONFIGURED
 from shared.mongo import names as c
+from shared.mongo.storage import Storage
 
 NAME = "qualification"
 TOPICS = (QUALIFY, UPDATE, *LEAD_EXISTS)
@@ -40,57 +41,73 @@ _SOURCE = f"/services/{NAME}"
 
 def build(runtime: Runtime) -> Worker:
     """Return the worker. Raises `ConfigError` when the placeholders file is invalid."""
-    placeholders = Reloading(runtime.settings.placeholders_file, Placeholders, runtime.settings.zone)
-    handling = _Handling(runtime, placeholders)
+    settings = runtime.settings
+    placeholders = Reloading(settings.placeholders_file, Placeholders, settings.zone)
+    pepper = settings.erasure_pepper.get_secret_value()
+
+    async def prepare(wave: Sequence[Received], leads: Mapping[str, LeadDocument]) -> Wave:
+        """Take the claims of these commands' edits."""
+        rules = IdentityRules(placeholders.current, settings.shared_identifier_max)
+        known = (one for one in wave if _edits(one) and one.payload.lead_id in leads)
+        edits = sorted(known, key=lambda one: one.order)  # of two edits into one e-mail the earlier takes it
+        await store.keep_edits(runtime.storage, [leads[one.payload.lead_id] for one in edits])
+        may = [one for one in edits if not decide.lost_reason_objection(one.payload, settings.reasons_lost)]
+        found = ((one.key, _claim_change(one, leads[one.payload.lead_id], rules, settings.region)) for one in may)
+        changes = {key: change for key, change in found if change}
+        taken = await store.take_claims(runtime.storage, changes, rules, pepper)
+        return _Edits(runtime.storage, settings.region, settings.reasons_lost, changes, taken)
 
     async def handle(received: Sequence[Received]) -> Sequence[Result]:
-        return await carry_out_commands(runtime, received, handling, _SOURCE)
+        return await carry_out_commands(runtime, received, prepare, _SOURCE)
 
     return Worker(NAME, TOPICS, handle, files=(placeholders,), parks_unknown_leads=True)
 
 
-class _Handling:
-    """Takes the claims of edits before their verdicts, and stores what a lead doesn't hold after them."""
+@dataclass(frozen=True, slots=True)
+class _Edits:
+    """Commands whose edits have taken their claims: by command, which claims move, and what came of it."""
 
-    def __init__(self, runtime: Runtime, placeholders: Reloading[Placeholders]) -> None:
-        settings = runtime.settings
-        self._storage, self._placeholders = runtime.storage, placeholders
-        self._region, self._names_max = settings.region, settings.shared_identifier_max
-        self._pepper, self._lost_reasons = settings.erasure_pepper.get_secret_value(), settings.reasons_lost
+    storage: Storage
+    region: str
+    lost_reasons: Collection[str]
+    changes: Mapping[str, ClaimChange]
+    taken: Mapping[str, TakenClaims]
 
-    async def prepare(self, wave: Sequence[Received], leads: Mapping[str, LeadDocument]) -> CommandPolicies:
-        """Take the claims of these commands' edits; return the policies that know what came of it."""
-        rules = IdentityRules(self._placeholders.current, self._names_max)
-        known = (one for one in wave if _edits(one) and one.payload.lead_id in leads)
-        edits = sorted(known, key=lambda one: one.order)  # of two edits into one e-mail the earlier takes it
-        await store.keep_edits(self._storage, [leads[one.payload.lead_id] for one in edits])
-        found = ((one.key, _claim_change(one, leads[one.payload.lead_id], rules, self._region)) for one in edits)
-        changes = {key: change for key, change in found if change}
-        taken = await store.take_claims(self._storage, changes, rules, self._pepper)
-        judge = partial(
-            _judge_update, changes=changes, taken=taken, region=self._region, lost_reasons=self._lost_reasons
-        )
+    @property
+    def policies(self) -> CommandPolicies:
+        """The policies that know what came of the claims."""
         return {
             QUALIFY.name: CommandPolicy(_judge_qualify, _announce_qualify, _activity),
-            UPDATE.name: CommandPolicy(judge, _announce_update, _statement),
+            UPDATE.name: CommandPolicy(partial(_judge_update, known=self), _announce_update, _statement),
         }
 
     async def finish(
         self, wave: Sequence[Received], accepted: Sequence[Received], leads: Mapping[str, LeadDocument]
     ) -> Mapping[str, Mapping[str, object]]:
-        """Release the claims that edits replaced or tried in vain; store former values and notes."""
+        """Free the claims that edits replaced, delete those made in vain; store former values and notes."""
         edits = [one for one in wave if _edits(one)]
         notes = [_note(one) for one in accepted if one.record.topic == UPDATE.name and one.payload.note]
         if not edits and not notes:
             return {}
         edited = {lead_id: leads[lead_id] for one in edits if (lead_id := one.payload.lead_id) in leads}
-        tried = {one.payload.lead_id: _claims_in(one.payload.set) for one in edits}
-        await store.release_claims(self._storage, edited, tried, self._region)
-        await store.keep_edits(self._storage, edited.values())
-        await store.add_notes(self._storage, notes)
-        await store.delete_of_erased(self._storage, [one.payload.lead_id for one in wave])
-        kept = await store.read_edits(self._storage, [one.key for one in edits])
+        carried_out = {one.key for one in accepted if one.payload.lead_id in leads}
+        vain = [triple for one in edits if one.key not in carried_out for triple in self._made(one)]
+        await store.delete_made_claims(self.storage, vain, leads, self.region)
+        await store.free_claims(self.storage, edited, self.region)
+        await store.keep_shown_emails(self.storage, edited.values(), self.region)
+        await store.keep_edits(self.storage, edited.values())
+        await store.add_notes(self.storage, notes)
+        await store.delete_of_erased(self.storage, [one.payload.lead_id for one in wave])
+        kept = await store.read_edits(self.storage, [one.key for one in edits])
         return {key: {"edited": row["changes"]} for key, row in kept.items()}
+
+    def _made(self, received: Received) -> Iterator[tuple[str, str, str]]:
+        """Yield the claims that a command may have made, each with the command and the lead."""
+        taken = self.taken.get(received.key)
+        email = email_key(received.payload.set.email)
+        for claim in (f"email:{email}" if email else None, taken.joined if taken else None):
+            if claim:
+                yield received.key, received.payload.lead_id, claim
 
 
 def _edits(received: Received) -> bool:
@@ -109,10 +126,6 @@ def _claim_change(received: Received, lead: LeadDocument, rules: IdentityRules, 
         return None
     edited = edit_fields(lead, command.set.values(), received.order)
     return None if edited.missing else claim_change(lead, edited.lead, rules, region)
-
-
-def _claims_in(edit: LeadEdit) -> Sequence[str]:
-    return [f"email:{email}"] if (email := email_key(edit.email)) else []
 
 
 def _judge_qualify(lead: LeadDocument | None, received: Received, _at: datetime) -> Ruling:
@@ -147,18 +160,9 @@ def _announce_qualify(lead: LeadDocument, received: Received, _note: Mapping[str
     return [emit(topic, payload, cause=received.cause, key=lead["_id"], source=_SOURCE, at=at)]
 
 
-def _judge_update(  # noqa: PLR0913 - the lead and its command, then what the worker knows besides
-    lead: LeadDocument | None,
-    received: Received,
-    at: datetime,
-    *,
-    changes: Mapping[str, ClaimChange],
-    taken: Mapping[str, TakenClaims],
-    region: str,
-    lost_reasons: Collection[str],
-) -> Ruling:
-    command = received.payload
-    refused = objection(decide.requested_move(command), lead) or decide.lost_reason_objection(command, lost_reasons)
+def _judge_update(lead: LeadDocument | None, received: Received, at: datetime, *, known: _Edits) -> Ruling:
+    command, move = received.payload, decide.requested_move(received.payload)
+    refused = objection(move, lead) or decide.lost_reason_objection(command, known.lost_reasons)
     if refused or lead is None:
         return Ruling(*refused) if refused else Ruling()
     sets = decide.requested_fields(lead, command)
@@ -170,14 +174,14 @@ def _judge_update(  # noqa: PLR0913 - the lead and its command, then what the wo
     after, facts = lead, dict[str, object]()
     if command.set is not None:
         edited = edit_fields(lead, command.set.values(), received.order)
-        claims = taken.get(received.key)
+        claims = known.taken.get(received.key)
         if rejected := _edit_rejection(edited, claims):
             return rejected
         after, statements = edited.lead, [*statements, *(claims.refused if claims else ())]
-        sets |= edit_part(edited, changes[received.key], received.key, at)
+        sets |= edit_part(edited, known.changes[received.key], received.key, at)
         facts["edited"] = edited.changes
     if said is not None or after is not lead:
-        stated = decide.restate_consent(after, said, statements, region)
+        stated = decide.restate_consent(after, said, statements, known.region)
         sets, note = sets | stated.set, note | {"consent": stated.changed}
     return Ruling(set=sets, note=note, facts=facts)
 

@@ -1,6 +1,6 @@
 """What a worker brings to its commands: how each kind is judged and announced (`shared.leads.commands`)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -51,11 +51,12 @@ CommandPolicies = Mapping[str, CommandPolicy]
 """A worker's policies by topic."""
 
 
-class CommandHandling(Protocol):
-    """How a worker handles a wave of commands, each on another lead."""
+class Wave(Protocol):
+    """How a worker handles commands of different leads, after it has looked at them."""
 
-    async def prepare(self, wave: Sequence[Received], leads: Mapping[str, LeadDocument]) -> CommandPolicies:
-        """Return the policies for these commands on their leads. Runs again whenever a lead has changed."""
+    @property
+    def policies(self) -> CommandPolicies:
+        """The policies for these commands."""
 
     async def finish(
         self, wave: Sequence[Received], accepted: Sequence[Received], leads: Mapping[str, LeadDocument]
@@ -63,18 +64,27 @@ class CommandHandling(Protocol):
         """Do what follows the leads' writes; return the facts for their events by command. Safe to repeat."""
 
 
+Prepare = Callable[[Sequence[Received], Mapping[str, LeadDocument]], Awaitable[Wave]]
+"""Looks at open commands and their leads before they are judged. Runs again whenever a lead has changed."""
+
+
 @dataclass(frozen=True, slots=True)
-class FixedPolicies:
+class PlainWave:
     """The handling of commands that depend on their lead alone."""
 
     policies: CommandPolicies
-
-    async def prepare(self, _wave: Sequence[Received], _leads: Mapping[str, LeadDocument]) -> CommandPolicies:
-        """Return the policies."""
-        return self.policies
 
     async def finish(
         self, _wave: Sequence[Received], _accepted: Sequence[Received], _leads: Mapping[str, LeadDocument]
     ) -> Mapping[str, Mapping[str, object]]:
         """Return no facts: nothing follows the leads' writes."""
         return {}
+
+
+def fixed(policies: CommandPolicies) -> Prepare:
+    """Return the preparation that gives these policies to all commands."""
+
+    async def prepare(_wave: Sequence[Received], _leads: Mapping[str, LeadDocument]) -> Wave:
+        return PlainWave(policies)
+
+    return prepare

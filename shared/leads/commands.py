@@ -27,7 +27,7 @@ from shared.domain.stored.activity_row import ActivityRow
 from shared.domain.stored.command_documents import VerdictDocument
 from shared.domain.stored.lead_document import LeadDocument
 from shared.kafka.events import Deferred, Outgoing, Received, TooLarge, Unknown, emit
-from shared.leads.command_policies import Announce, CommandHandling, CommandPolicies, CommandPolicy, Ruling
+from shared.leads.command_policies import Announce, CommandPolicies, CommandPolicy, Prepare, Ruling
 from shared.leads.documents import add_activities, change_leads, close_causes, read_leads, revised
 from shared.mongo.names import COMMANDS
 from shared.mongo.retries import retry_on_conflict
@@ -76,7 +76,7 @@ class _Wave:
 
 
 async def carry_out_commands(
-    runtime: Runtime, received: Sequence[Received], handling: CommandHandling, source: str
+    runtime: Runtime, received: Sequence[Received], prepare: Prepare, source: str
 ) -> list[Outgoing | Unknown | Deferred]:
     """Judge the commands and carry out the accepted; return events and pending commands."""
     left = list({one.key: one for one in received}.values())
@@ -85,18 +85,19 @@ async def carry_out_commands(
         wave = list({one.payload.lead_id: one for one in reversed(left)}.values())
         taken = {one.key for one in wave}
         left = [one for one in left if one.key not in taken]
-        results += await _carry_out_wave(runtime, wave, handling, source)
+        results += await _carry_out_wave(runtime, wave, prepare, source)
     return results
 
 
 async def _carry_out_wave(
-    runtime: Runtime, wave: Sequence[Received], handling: CommandHandling, source: str
+    runtime: Runtime, wave: Sequence[Received], prepare: Prepare, source: str
 ) -> list[Outgoing | Unknown | Deferred]:
     storage, patient = runtime.storage, runtime.settings.command_patience > 0
     async for _ in retry_on_conflict():
         now = runtime.clock()
         stored = await _read_known(storage, wave)
-        policies = await handling.prepare([one for one in wave if _is_open(stored.rows.get(one.key))], stored.leads)
+        prepared = await prepare([one for one in wave if _is_open(stored.rows.get(one.key))], stored.leads)
+        policies = prepared.policies
         found = _judge_wave(wave, stored, policies, now, patient=patient)
         new_rows = [one.row() for one in found.verdicts if one.received.key not in stored.rows]
         if await storage.insert_new(COMMANDS, new_rows):
@@ -105,7 +106,7 @@ async def _carry_out_wave(
             break
     leads = await read_leads(storage, (one.payload.lead_id for one in wave))
     accepted = [one.received for one in found.verdicts if one.ruling.reason is None]
-    facts = await handling.finish(wave, accepted, leads)
+    facts = await prepared.finish(wave, accepted, leads)
     known = {one.received.key for one in found.verdicts} | {one.received.key for one in found.deferred}
     unknown = [Unknown(one, f"lead:{one.payload.lead_id}") for one in wave if one.key not in known]
     verdicts = [_with_facts(one, facts.get(one.received.key)) for one in found.verdicts]

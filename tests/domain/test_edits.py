@@ -49,8 +49,10 @@ def edited(one: Any, values: dict[str, Any], hours: int = 1, id_: str = "e") -> 
         ({"requirements.painPoints": "waste"}, "set.requirements.painPoints"),
         ({"status": "lost"}, "set.status"),
         ({"contact": {"email": "a@b.de"}}, "set.contact"),
-        ({"_id": "x"}, "set._id"),
-        ({"$where": "1"}, "set.$where"),
+        ({"_id": "x"}, "set.…"),
+        ({"$where": "1"}, "set.…"),
+        ({"ana@secret.example": "1"}, "set.…"),
+        ({"x" * 200_000: "1"}, "set.…"),
     ],
 )
 def test_an_edit_of_an_unknown_path_or_with_a_wrong_value_names_its_path(wrong: dict[str, Any], where: str) -> None:
@@ -60,11 +62,22 @@ def test_an_edit_of_an_unknown_path_or_with_a_wrong_value_names_its_path(wrong: 
 
 
 def test_an_edit_without_a_path_and_a_reason_of_loss_without_a_loss_are_invalid() -> None:
-    wrongs: list[dict[str, Any]] = [{"set": {}}, {"lostReason": "price"}, {"note": " "}]
-    for wrong in (*wrongs, {"status": "new", "lostReason": "price"}):
-        with pytest.raises(ValidationError):
+    wrongs: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+        ({"set": {}}, ("set",)),
+        ({"lostReason": "price"}, ("lostReason",)),
+        ({"status": "new", "lostReason": "price"}, ("lostReason",)),
+        ({"note": " "}, ()),
+    ]
+    for wrong, where in wrongs:
+        with pytest.raises(ValidationError) as raised:
             UpdateLead.model_validate({**WHO, **wrong})
+        assert raised.value.errors()[0]["loc"] == where
     assert UpdateLead.model_validate({**WHO, "note": " Call back. "}).note == "Call back."
+
+
+@pytest.mark.parametrize("empty", ["", " ", None, []])
+def test_a_blank_or_empty_value_empties_a_list(empty: object) -> None:
+    assert LeadEdit.model_validate({"requirements.painPoints": empty}).values() == {"requirements.painPoints": None}
 
 
 def test_each_field_of_the_edit_is_a_field_of_a_lead() -> None:

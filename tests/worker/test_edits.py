@@ -60,10 +60,14 @@ class _Case:
     async def lead(self, who: str = ANA) -> Document:
         return (await self.rig.storage.read(LEADS, [who])).get(who, {})
 
-    async def emails(self) -> dict[str, list[str]]:
-        """The e-mails that are claimed, with their leads."""
-        rows = await self.rig.storage.find(IDENTITIES, {})
+    async def emails(self, *, former: bool = False) -> dict[str, list[str]]:
+        """The e-mails that are claimed, or that edits have freed, with their leads."""
+        rows = [one for one in await self.rig.storage.find(IDENTITIES, {}) if one.get("former", False) is former]
         return {one["_id"].removeprefix("email:"): one["leadIds"] for one in rows if one["_id"].startswith("email:")}
+
+    async def persons(self) -> list[list[str]]:
+        """The leads of each phone + company + name."""
+        return [one["leadIds"] for one in await self.rig.storage.find(IDENTITIES, {}) if one["_id"].startswith("pcn:")]
 
     def said(self, topic: topics.Topic) -> list[Document]:
         """The different events of a topic."""
@@ -95,6 +99,117 @@ async def test_captures_find_a_lead_by_its_edited_email_and_no_longer_by_the_rep
         (told,) = case.said(topics.UPDATED)
         assert told["changed"] == {"contact.email": {"from": A, "to": B}}
         assert told["by"] == "sam"
+
+
+async def test_events_with_the_replaced_email_find_the_lead_until_another_person_uses_it(mongo: Mongo) -> None:
+    async with _case(mongo) as case:
+        await case.done("e1", {"contact.email": B}, 1)
+        assert (await case.emails(), await case.emails(former=True)) == ({B: [ANA]}, {A: [ANA]})
+        await case.rig.say("n1", topics.ENGAGEMENTS, {"email": A, "action": "unsubscribed"}, NOW + 2 * MINUTE)
+        await case.rig.run("engagement", list(case.rig.pending["engagement"]))
+        assert (await case.lead())["consent"]["email"] is False, "who leaves wants no mail at any address"
+        await case.capture("bo", A, first="Bo", last="Li")
+        assert (await case.emails(), await case.emails(former=True)) == ({A: [BO], B: [ANA]}, {})
+        await case.rig.say("x1", topics.ERASE, {"email": A, "requestedBy": "desk"}, NOW)
+        await case.rig.run("erasure", list(case.rig.pending["erasure"]))
+        assert (await case.lead(BO), (await case.lead())["_id"]) == ({}, ANA)
+
+
+async def test_an_erasure_by_a_replaced_email_erases_the_lead_and_spares_the_next_person_with_it(mongo: Mongo) -> None:
+    async with _case(mongo) as case:
+        await case.done("e1", {"contact.email": B}, 1)
+        await case.done("e2", {"contact.email": C}, 2)
+        await case.capture("bo", A, first="Bo", last="Li")
+        await case.rig.say("n1", topics.ENGAGEMENTS, {"leadId": ANA, "action": "unsubscribed"}, NOW + 3 * MINUTE)
+        await case.rig.run("engagement", list(case.rig.pending["engagement"]))
+        await case.rig.say("x1", topics.ERASE, {"email": B, "requestedBy": "desk"}, NOW)
+        await case.rig.settle()
+        assert await case.lead() == {}
+        assert await case.emails() == {A: [BO]}
+        await case.capture("b2", A, first="Bo", last="Li")
+        bo = await case.lead(BO)
+        assert (bo["captureCount"], bo.get("consent", {}).get("email")) == (2, None)
+        case.rig.now += MINUTE
+        await case.capture("a9", B)
+        assert (await case.lead(lead_id("a9")))["consent"]["email"] is False, "she has refused mail there"
+
+
+async def test_a_claim_of_a_capture_outlives_a_rejected_or_late_edit(mongo: Mongo) -> None:
+    phone = "+1 212 555 0100"
+    async with _case(mongo) as case:
+        await case.capture("a1", A, phone=phone)
+        await case.capture("a2", B, phone=phone)
+        assert await case.emails() == {A: [ANA], B: [ANA]}
+        await case.done("e1", {"contact.email": B, "company.name": None}, 2)
+        await case.done("e3", {"contact.email": C}, 5)
+        await case.done("e2", {"contact.email": B}, 3)
+        assert await case.emails() == {B: [ANA], C: [ANA]}
+        await case.turn(len(case.rig.log) - 1)
+        assert await case.emails() == {B: [ANA], C: [ANA]}
+
+
+async def test_a_rejected_edit_leaves_no_claim_of_phone_company_and_name(mongo: Mongo) -> None:
+    async with _case(mongo) as case:
+        stranger = {"contact.phone": "+1 212 555 0100", "contact.firstName": "Bo", "contact.lastName": "Li"}
+        await case.done("e1", stranger, 1, status="lost", lostReason="nope")
+        await case.done("e2", {**stranger, "company.name": None}, 2)
+        assert await case.persons() == []
+
+
+async def test_two_leads_can_be_edited_into_one_phone_company_and_name_in_one_batch(mongo: Mongo) -> None:
+    async with _case(mongo) as case:
+        await case.capture("bo", "bo@example.com")
+        phone = {"contact.phone": "+1 212 555 0100"}
+        await case.turn(await case.edit("e1", phone), await case.edit("e2", phone, who=BO))
+        assert [sorted(one) for one in await case.persons()] == [sorted([ANA, BO])]
+
+
+@pytest.mark.parametrize("step", range(1, _STEPS))
+async def test_a_frozen_edit_takes_no_claim_from_the_lead_that_shows_it_again(mongo: Mongo, step: int) -> None:
+    async with _case(mongo) as case:
+        number = await case.edit("e1", {"contact.email": B}, 1)
+        await case.turn(number, accident=Accident(step, pauses=True))
+        await case.turn(number)
+        await case.done("e2", {"contact.email": A}, 2)
+        await case.rig.settle()
+        await case.capture("c2", A, first="Bo", last="Li")
+        leads = await case.rig.storage.find(LEADS, {})
+        assert [one["contact"]["email"] for one in leads] == [A]
+        assert (await case.emails())[A] == [ANA]
+
+
+async def test_an_email_that_too_many_share_stays_shared_after_an_edit_of_its_holder(mongo: Mongo) -> None:
+    async with _case(mongo) as case:
+        for number in range(51):
+            await case.capture(f"s{number}", "info@example.com", first=f"Person{number}", last="Li")
+        (row,) = await case.rig.storage.find(IDENTITIES, {"_id": "email:info@example.com"})
+        holder = row["leadIds"][0]
+        await case.done("e1", {"contact.email": "own@example.com"}, 1, who=holder)
+        before = await case.rig.storage.count(LEADS)
+        for number in range(3):
+            await case.capture(f"t{number}", "info@example.com", first=f"Other{number}", last="Li")
+        assert await case.rig.storage.count(LEADS) == before + 3
+
+
+async def test_an_edit_into_an_email_at_its_limit_makes_it_a_shared_one(mongo: Mongo) -> None:
+    async with _case(mongo) as case:
+        for number in range(50):
+            await case.capture(f"s{number}", "info@example.com", first=f"Person{number}", last="Li")
+        before = await case.rig.storage.count(LEADS)
+        await case.done("e1", {"contact.email": "info@example.com"}, 1)
+        assert (await case.lead())["contact"]["email"] == "info@example.com"
+        await case.capture("t1", "info@example.com", first="Person1", last="Li")
+        assert await case.rig.storage.count(LEADS) == before + 1
+
+
+async def test_a_bounce_of_before_the_edit_is_about_the_former_address(mongo: Mongo) -> None:
+    async with _case(mongo) as case:
+        await case.done("e1", {"contact.email": B}, 5)
+        await case.rig.say("b1", topics.ENGAGEMENTS, {"leadId": ANA, "action": "bounced"}, NOW + MINUTE)
+        await case.rig.run("engagement", list(case.rig.pending["engagement"]))
+        assert "email" not in (await case.lead()).get("consent", {})
+        await case.done("e2", {"contact.email": A}, 6)
+        assert (await case.lead())["consent"]["email"] is False
 
 
 async def test_an_edit_into_an_email_of_another_lead_is_rejected_and_names_that_lead(mongo: Mongo) -> None:

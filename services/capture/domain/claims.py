@@ -3,7 +3,7 @@
 A claim reserves one lead id for an e-mail, or for a phone + company + name. A worker makes it before it stores the
 lead, so a claim may name a lead that doesn't exist yet. The next worker that needs the lead stores it under the
 reserved id. If two workers do so at once, MongoDB refuses the second `_id`. A person is known by every address that
-they ever used: only an erasure removes a claim, or an edit that replaces the address.
+they ever used: only an erasure removes a claim. An edit that replaces an address frees its claim.
 """
 
 from collections.abc import Iterable, Mapping
@@ -30,16 +30,21 @@ def older_of(captures: Iterable[Capture]) -> dict[str, str]:
 
 def view_of_claims(names: Iterable[str], older: Mapping[str, str], rows: Mapping[str, IdentityClaim]) -> View:
     """Return a view of these claims alone, from rows in current and older forms."""
-    claims = {name: list(rows[name]["leadIds"]) if name in rows else [] for name in names}
+    claims = {name: list(rows[name]["leadIds"]) if _is_current(rows.get(name)) else [] for name in names}
     forms: dict[str, list[str]] = {}
     for form, claim in older.items():
-        if form in rows:
+        if _is_current(rows.get(form)):
             held = claims.setdefault(claim, [])
             held += [one for one in rows[form]["leadIds"] if one not in held]
             forms.setdefault(claim, []).append(form)
     rewritable = {claim: claim not in rows for claim in forms}
     marks = {name: list(row["names"]) for name, row in rows.items() if "names" in row}
     return View({}, claims, {}, older=forms, rewritable=rewritable, marks=marks)
+
+
+def _is_current(row: IdentityClaim | None) -> bool:
+    # A former e-mail of a lead is free: the next person that is captured with it takes it over.
+    return row is not None and not row.get("former")
 
 
 def find_matches(known_by: Identity, view: View, region: str) -> list[tuple[str, Match]]:

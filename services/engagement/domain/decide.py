@@ -153,11 +153,21 @@ def _refuse_mail(lead: LeadDocument, fresh: Sequence[ActivityRow], region: str) 
 
 
 def _refusal_statement(lead: LeadDocument, one: ActivityRow) -> Statement:
-    address = email_key(one["refusal"]["address"]) or email_key(text_of(part_of(lead, "contact"), "email"))
     # A row of an earlier release has the source as its author.
     source = one["refusal"].get("source", one["createdBy"])
     cause, at = one["refusal"].get("cause", one["_id"]), one["refusal"].get("at", one["at"])
+    address = email_key(one["refusal"]["address"]) or _email_at(lead, at)
     return Statement(EMAIL, address, given=False, at=at, source=source, cause=cause, reason=one["refusal"]["reason"])
+
+
+def _email_at(lead: LeadDocument, at: datetime) -> str | None:
+    """Return the e-mail that the lead had then; None if it had none, or an edit before the newest replaced it."""
+    newest = next((one for one in lead.get("edited") or () if one["path"] == "contact.email"), None)
+    if newest is None or datetime.fromisoformat(newest["order"][0]) <= at:
+        return email_key(text_of(part_of(lead, "contact"), "email"))
+    changes = lead["lastEdit"]["changes"] if "lastEdit" in lead else []
+    before = next((one["from"] for one in changes if one["path"] == "contact.email"), None)
+    return email_key(before) if isinstance(before, str) else None
 
 
 def change_caused_by(lead: LeadDocument, cause: str) -> dict[str, Any] | None:  # the fields of `LeadUpdated`

@@ -14,7 +14,7 @@ from shared.domain.identity.normal_forms import email_key, identity_of
 from shared.domain.identity.older_forms import older_claims
 from shared.domain.stored.command_documents import VerdictDocument
 from shared.domain.stored.identity_documents import ErasureMarker
-from shared.domain.stored.lead_document import KeptRefusal, LeadDocument, LoadLedger
+from shared.domain.stored.lead_document import FieldChange, KeptRefusal, LeadDocument, LoadLedger
 from shared.domain.stored.untyped import Document
 
 
@@ -76,10 +76,16 @@ def names_of_lead(lead_id: str, lead: LeadDocument | None, captures: Iterable[Le
     """
     claims = {claim for row in captures for claim in row.get("claims", ())}
     claims |= {f"email:{email_key(claim.removeprefix('email:'))}" for claim in claims if claim.startswith("email:")}
-    if lead:
-        claims.update(lead.get("leaving") or ())
+    if lead and "lastEdit" in lead:
+        claims |= email_claims(lead["lastEdit"]["changes"])
     identity = identity_of(lead or {}, region)
     return {f"lead:{lead_id}", *claims, *identity.claims, *older_claims(identity, lead or {}, region)}
+
+
+def email_claims(changes: Iterable[FieldChange]) -> set[str]:
+    """Return the claims of the e-mails that an edit replaced or gave."""
+    emails = {value for one in changes if one["path"] == "contact.email" for value in (one["from"], one["to"])}
+    return {f"email:{email_key(email)}" for email in emails if isinstance(email, str)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,7 @@ from schemas.commands import Bant, BantTimeline, ConsentStatement, UpdateLead
 from schemas.reasons import RejectionReason
 from shared.domain.activity_documents import activity
 from shared.domain.bant import QUALIFIED_FROM, bant_score
-from shared.domain.consent.restating import restate_lead
-from shared.domain.consent.statements import Restated, Statement, channel_of
+from shared.domain.consent.statements import Restated, Statement, channel_of, restate, standing_of
 from shared.domain.ids import derive
 from shared.domain.statuses import Move, after
 from shared.domain.stored.activity_row import ActivityRow
@@ -161,7 +160,8 @@ def lost_reason_objection(command: UpdateLead, known: Collection[str]) -> tuple[
     """Return why the update's reason of loss is rejected, as reason and sentence, or None."""
     if command.lost_reason is None or command.lost_reason in known:
         return None
-    return RejectionReason.UNKNOWN_LOST_REASON, f"'{command.lost_reason}' is none of {', '.join(known)}"
+    # The reason may be any text, and the ledger outlives an erasure: it is not quoted.
+    return RejectionReason.UNKNOWN_LOST_REASON, f"lostReason must be one of {', '.join(known)}"
 
 
 def note_row(cause_key: str, lead_id: str, text: str, by: str, at: datetime) -> NoteRow:
@@ -188,11 +188,11 @@ def consent_statement(said: ConsentStatement, at: datetime, source: str, cause: 
 def restate_consent(
     lead: LeadDocument, said: ConsentStatement | None, statements: Sequence[Statement], region: str
 ) -> Restated:
-    """Return what these statements set on the lead.
+    """Return what these statements set on the lead, also at a new address.
 
     `changed` has the channel of `said` even if it stays the same.
     """
-    restated = restate_lead(lead, statements, region)
+    restated = restate(lead, statements, region) if statements or standing_of(lead) else Restated({}, {})
     if said is None:
         return restated
     newest = channel_of(restated.set.get("consent") or lead.get("consent") or {}, said.channel)

@@ -62,3 +62,9 @@ def is_shared(
         return False
     own = mark_of(claim, data)
     return len(marks) > names_max or (own is not None and own not in marks)
+
+
+def takeover(lead_id: str, by: str | None = None) -> dict[str, dict[str, object]]:
+    """Return the change by which a free claim becomes this lead's. `by`: the edit that takes it."""
+    taken: dict[str, object] = {"leadIds": [lead_id], **({"by": by, "made": by} if by else {})}
+    return {"$set": taken, "$unset": {"former": ""} if by else {"former": "", "by": "", "made": ""}}

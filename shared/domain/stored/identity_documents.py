@@ -56,12 +56,19 @@ class CaptureRow(TypedDict):
 class IdentityClaim(TypedDict):
     """One claim: an identifier, and the leads that it leads to.
 
-    Capture writes it; erasure releases leads from it. `names` are marks of the names that share an e-mail.
+    Capture and qualification write it; erasure releases leads from it. `names` are marks of the names that share an
+    e-mail.
     """
 
     _id: str
     leadIds: list[str]
     names: NotRequired[list[str]]
+    former: NotRequired[bool]
+    """An edit has replaced this e-mail. Events with it still find the lead, until another person uses it."""
+    by: NotRequired[str]
+    """The last edit that took it: a process that was frozen since must not release it."""
+    made: NotRequired[str]
+    """The edit that made the claim. If that edit is rejected, the claim goes."""
     moved: NotRequired[list[str]]
     """The leads that an unfinished run of `pantry indexes apply` added."""
 

@@ -10,6 +10,8 @@ const SIGNS = { sent: "wait", done: "check", rejected: "alert", unknown: "wait" 
 
 export class ActionBar {
   #names = "";
+  /** @type {WholeLead | null} */
+  lead = null;
 
   /**
    * `changed()` is called when an outcome is known; `erased()` when the lead is gone.
@@ -30,6 +32,7 @@ export class ActionBar {
 
   /** @param {WholeLead} lead */
   show(lead) {
+    this.lead = lead;
     const wanted = actionsFor(lead, this.me);
     const names = `${lead.status} ${wanted.map((one) => one.name)}`;
     if (names === this.#names) return;
@@ -38,7 +41,7 @@ export class ActionBar {
     /** @param {Action} one */
     const kind = (one) => (one.danger ? "danger-quiet" : one.main?.includes(lead.status) ? "primary" : "");
     const sorted = [...wanted].sort((a, b) => Number(kind(b) === "primary") - Number(kind(a) === "primary"));
-    clear(this.buttons, sorted.map((one) => button(one.label, () => this.run(one, lead), { kind: kind(one), "data-action": one.name })));
+    clear(this.buttons, sorted.map((one) => button(one.label, () => this.run(one, this.lead ?? lead), { kind: kind(one), "data-action": one.name })));
     if (focused) /** @type {HTMLElement | null} */ (this.buttons.querySelector(`[data-action="${focused}"]`) ?? this.buttons.firstChild)?.focus();
   }
 

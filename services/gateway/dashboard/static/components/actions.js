@@ -103,6 +103,9 @@ const OPTIONS = {
   methods: [["requirements", "By requirements: qualifies at once"], ["bant", "By BANT: four questions decide"]],
 };
 
+// 50 lines of 200 characters.
+const LIST_MAX = 50 * 201;
+
 /**
  * A field of the dialog that edits a lead, and its path in the lead.
  *
@@ -117,13 +120,13 @@ const EDITABLE = [
   { path: "company.name", name: "company", label: "Company", required: true },
   { path: "company.industry", name: "industry", label: "Industry", half: true },
   { path: "company.size", name: "size", label: "Company size", type: "select", options: OPTIONS.sizes, half: true },
-  { path: "company.website", name: "website", label: "Website", half: true },
+  { path: "company.website", name: "website", label: "Website", half: true, max: 4000 },
   { path: "company.annualRevenue", name: "annualRevenue", label: "Annual revenue", type: "number", min: 0, step: "any", half: true },
   { path: "requirements.budget", name: "budget", label: "Budget", type: "number", min: 0, step: "any", half: true },
-  { path: "requirements.timeline", name: "timeline", label: "Timeline", half: true },
-  { path: "requirements.currentSolution", name: "currentSolution", label: "Current solution" },
-  { path: "requirements.decisionMakers", name: "decisionMakers", label: "Decision makers", type: "textarea", rows: 2, hint: "One per line." },
-  { path: "requirements.painPoints", name: "painPoints", label: "Pain points", type: "textarea", rows: 2, hint: "One per line." },
+  { path: "requirements.timeline", name: "timeline", label: "Timeline", half: true, max: 4000 },
+  { path: "requirements.currentSolution", name: "currentSolution", label: "Current solution", type: "textarea", rows: 2, max: 4000 },
+  { path: "requirements.decisionMakers", name: "decisionMakers", label: "Decision makers", type: "textarea", rows: 2, max: LIST_MAX, hint: "One per line." },
+  { path: "requirements.painPoints", name: "painPoints", label: "Pain points", type: "textarea", rows: 2, max: LIST_MAX, hint: "One per line." },
 ];
 
 /**
@@ -139,6 +142,14 @@ function current(lead, field) {
 }
 
 /**
+ * A value as its field gives it back: a field of one line drops the ends of lines.
+ *
+ * @param {FieldSpec} spec
+ * @param {string | number} value
+ */
+const asShown = ({ type }, value) => String(value).replaceAll(/\r\n?/g, "\n").replaceAll(type === "textarea" ? "" : "\n", "").trim();
+
+/**
  * The paths whose values the dialog has changed; null empties one.
  *
  * @param {Lead} lead
@@ -146,10 +157,10 @@ function current(lead, field) {
  * @returns {Record<string, unknown>}
  */
 function edits(lead, values) {
-  const changed = EDITABLE.filter(({ path: field, name }) => String(values[name]) !== String(current(lead, field)).trim());
-  return Object.fromEntries(changed.map(({ path: field, name, type }) => {
+  const changed = EDITABLE.filter((spec) => String(values[spec.name]) !== asShown(spec, current(lead, spec.path)));
+  return Object.fromEntries(changed.map(({ path: field, name, type, max }) => {
     const text = values[name];
-    const value = type === "number" ? amount(text) : type === "textarea" ? lines(text) : text;
+    const value = type === "number" ? amount(text) : max === LIST_MAX ? lines(text) : text;
     return [field, isEmpty(value) ? null : value];
   }));
 }

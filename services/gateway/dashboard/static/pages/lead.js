@@ -111,7 +111,7 @@ export function mount({ root, id: given, query, me, live, title }) {
     slots.requirements.show([lead.requirements, lead.qualification], () => requirementsPanel(lead));
     slots.consent.show([lead.consent, lead.permissions, lead.context], () => consentPanel(lead));
     slots.notes.show(lead.notes ?? [], () => notesPanel(lead));
-    slots.activities.show(lead.activities ?? [], () => activitiesPanel(lead, me.scopes.includes("activities:write") ? { change: (one) => bar.run(changing(one), lead), complete: (one) => bar.run(completing(one), lead) } : null));
+    slots.activities.show(lead.activities ?? [], () => activitiesPanel(lead, me.scopes.includes("activities:write") ? { change: (one) => bar.run(changing(one), bar.lead ?? lead), complete: (one) => bar.run(completing(one), bar.lead ?? lead) } : null));
     bar.show(lead);
   }
 
