@@ -173,7 +173,7 @@ def waiting(world: World, said: Iterable[Said], now: datetime) -> None:
 def forgotten(world: World, said: Iterable[Said], stored: Stored) -> None:
     """Check that nothing stored belongs to an erased lead, or names its addresses alone."""
     for collection, rows in stored.items():
-        if collection in ("tombstones", "commands"):
+        if collection in ("tombstones", "commands", "outcomes"):
             continue
         for row in rows:
             owner = {row["_id"], row.get("leadId"), *row.get("leadIds", ())} & world.erased.keys()
