@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import structlog
 
-from services.gateway.leads.domain.lead_table import header, rows_of
+from services.gateway.leads.domain.list_table import header, rows_of
 from services.gateway.leads.page_queries import Page, find_page
 from shared.domain.ids import loggable_id
 from shared.domain.listing import Question
