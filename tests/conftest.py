@@ -39,6 +39,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="the loads of the published figures, not a part of them")
 
 
+_STEPS_DRAWN = 4
+
+
 @pytest.fixture
 def full(request: pytest.FixtureRequest) -> bool:
     """Whether a load is to be as large as that of the published figures."""
@@ -121,6 +124,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Each process is given two tests at first and one by one from then on, so every second test is a long one.
     """
+    if not config.getoption("--full"):
+        left = {one.nodeid for one in items if not _is_drawn(one, config.getoption("--seed"))}
+        config.hook.pytest_deselected(items=[one for one in items if one.nodeid in left])
+        items[:] = [one for one in items if one.nodeid not in left]
     rest = [one for one in items if one.get_closest_marker("long") is None]
     long = [one for one in items if one.get_closest_marker("long") is not None]
     pairs = [one for pair in zip(long, rest, strict=False) for one in pair]
@@ -129,6 +136,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         thorough = item.get_closest_marker("thorough") is not None
         if thorough and not config.getoption("--full") and not any(_names(word, item) for word in config.args):
             item.add_marker(pytest.mark.skip(reason="takes minutes: name its file or folder, or say --full"))
+
+
+def _is_drawn(item: pytest.Item, seed: int) -> bool:
+    """Whether a test at one step of a process runs without --full: one step in four does, by the seed."""
+    step = item.callspec.params.get("step") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+    return not isinstance(step, int) or step % _STEPS_DRAWN == seed % _STEPS_DRAWN
 
 
 def _names(word: str, item: pytest.Item) -> bool:

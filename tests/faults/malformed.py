@@ -51,7 +51,7 @@ _REQUIRED = {
     "leads.engagements": ("action",),
     "leads.qualify": ("leadId", "requestedBy"),
     "leads.update": ("leadId", "requestedBy"),
-    "leads.tasks": ("leadId", "requestedBy", "action", "kind", "title"),
+    "leads.tasks": ("leadId", "requestedBy", "action"),
     "leads.convert": ("leadId", "requestedBy"),
     "leads.erase": ("requestedBy",),
 }

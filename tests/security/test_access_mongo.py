@@ -25,7 +25,7 @@ from shared.clock import system_clock
 from shared.domain.identity.identity_rules import IdentityRules
 from shared.domain.operations.server_rights import RoleDocument, role
 from shared.domain.stored.untyped import Document
-from shared.leads import commands, erasure_markers, pending_store
+from shared.leads import commands, erased_events, erasure_markers, pending_store
 from shared.leads import documents as leads
 from shared.mongo import storage as storage_module
 from shared.mongo.connection import Mongo
@@ -54,7 +54,9 @@ _PLACE = CollectionName[Document]("a")
 _FREE = {"hello", "buildInfo", "ping", "endSessions", "saslStart", "saslContinue", "killCursors"}
 """What needs no right."""
 
-_SHARED = [Path(getfile(module)) for module in (commands, config_reports, leads, pending_store, erasure_markers)]
+_SHARED = [
+    Path(getfile(module)) for module in (commands, config_reports, leads, pending_store, erased_events, erasure_markers)
+]
 
 
 class Recorder(CommandListener):
