@@ -35,7 +35,7 @@ from tests.faults.malformed import CANARY, INPUTS, Malformed, malformed, mutated
 from tests.harness import Bench, bench, stop, until
 
 _DECODED = frozenset(Reason) - {Reason.LEAD_NOT_FOUND, Reason.HANDLER_FAILED}
-_WORKERS = ("capture", "engagement", "qualification", "conversion", "erasure", "insights")
+_WORKERS = ("capture", "engagement", "qualification", "tasks", "conversion", "erasure", "insights")
 _NO_BREAKER = {"PANTRY_BREAKER_SHARE": "1", "PANTRY_BREAKER_IN_A_ROW": "0"}
 _CRC = 17
 """Where a batch of records has its checksum, which is of all that follows it."""

@@ -114,7 +114,7 @@ async def _look(on: Bench, caller: Caller, key: str, lead: str) -> None:
     """Everything that the gateway reads for others."""
 
     (open_,) = await on.storage.find(LEADS, {"status": "new"})
-    views = ("", "/score", "/timeline", "/nurture")
+    views = ("", "/score", "/timeline", "/nurture", "/consent", "/export")
     paths = [f"/v1/leads/{lead}{view}" for view in views] + [f"/v1/leads/{open_['_id']}/prediction"]
     paths += [
         "/v1/tasks",
