@@ -114,7 +114,7 @@ async def _follow_leads(runtime: Runtime, moves: Mapping[str, Received]) -> list
 
 MANIFEST = Manifest(
     name=NAME,
-    says="keeps what is to be done for a lead, and by whom",
+    says="keeps the tasks of each lead",
     stage=65,
     topics=TOPICS,
     build=build,

@@ -122,7 +122,7 @@ COLLECTIONS = (
     Collection(NOTES, "qualification", "what sales people wrote about it", "leadId", ErasureAction.DELETED),
     Collection(ENROLMENTS, "nurture", "what it was enrolled in, and why", "leadId", ErasureAction.DELETED),
     Collection(STEPS, "nurture", "rendered messages and their recipients", "leadId", ErasureAction.DELETED),
-    Collection(TASKS, "tasks", "what is to be done for it, in words, and by whom", "leadId", ErasureAction.DELETED),
+    Collection(TASKS, "tasks", "its tasks: titles, outcomes, people who do them", "leadId", ErasureAction.DELETED),
     Collection(
         PENDING_EVENTS,
         "shared",

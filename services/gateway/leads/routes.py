@@ -24,6 +24,8 @@ from shared.mongo.storage import Storage
 from shared.observability.metrics import Metrics
 
 Text = Annotated[str | None, Query(min_length=1, max_length=200)]
+_Owner = Annotated[str | None, Query(alias="assignedTo", min_length=1, max_length=200)]
+_Score = Annotated[int | None, Query(alias="minScore", ge=0, le=100)]
 _From = Annotated[str | None, Query(alias="from", max_length=40)]
 _To = Annotated[str | None, Query(alias="to", max_length=40)]
 _Cursor = Annotated[str | None, Query(max_length=300)]
@@ -46,8 +48,8 @@ def routes(
         request: Request,
         status: Status | None = None,
         source: Source | None = None,
-        assigned_to: Annotated[str | None, Query(alias="assignedTo", min_length=1, max_length=200)] = None,
-        min_score: Annotated[int | None, Query(alias="minScore", ge=0, le=100)] = None,
+        assigned_to: _Owner = None,
+        min_score: _Score = None,
         q: Text = None,
         first: _From = None,
         last: _To = None,
@@ -73,8 +75,8 @@ def routes(
         request: Request,
         status: Status | None = None,
         source: Source | None = None,
-        assigned_to: Annotated[str | None, Query(alias="assignedTo", min_length=1, max_length=200)] = None,
-        min_score: Annotated[int | None, Query(alias="minScore", ge=0, le=100)] = None,
+        assigned_to: _Owner = None,
+        min_score: _Score = None,
         q: Text = None,
         first: _From = None,
         last: _To = None,

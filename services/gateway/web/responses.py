@@ -174,7 +174,7 @@ class NurtureSteps(Model):
 
 
 class TaskLead(Model):
-    """The lead of a task: whom to reach, and how."""
+    """The lead of a task: the person, and how to reach them."""
 
     first_name: str | None = None
     last_name: str | None = None

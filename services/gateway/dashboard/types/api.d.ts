@@ -574,7 +574,7 @@ export interface components {
          * @enum {string}
          */
         TaskKind: "call" | "email" | "meeting" | "todo";
-        /** @description The lead of a task: whom to reach, and how. */
+        /** @description The lead of a task: the person, and how to reach them. */
         TaskLead: {
             firstName?: string | null;
             lastName?: string | null;
