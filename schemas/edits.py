@@ -4,7 +4,14 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from schemas.base import Amount, Maybe, Model, OptionalText, OptionalWord, Words
@@ -54,6 +61,13 @@ class LeadEdit(Model):
             raise PydanticCustomError("empty_edit", "at least one path is required")
         return self
 
+    @model_serializer(mode="wrap")
+    def _by_path(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
+        # A missing value means nothing elsewhere; here it empties its path, and must travel on.
+        given = {field.alias or name: name for name, field in type(self).model_fields.items()}
+        dumped = dump(self)
+        return {path: dumped.get(path) for path, name in given.items() if name in self.model_fields_set}
+
     def values(self) -> dict[str, object]:
         """Return the given paths with their values in wire form; None empties."""
-        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        return self.model_dump(mode="json", by_alias=True)

@@ -75,6 +75,14 @@ def test_an_edit_without_a_path_and_a_reason_of_loss_without_a_loss_are_invalid(
     assert UpdateLead.model_validate({**WHO, "note": " Call back. "}).note == "Call back."
 
 
+def test_an_edit_keeps_what_it_empties_on_the_wire() -> None:
+    values = {"company.size": "small", "contact.title": None, "requirements.painPoints": ["waste"]}
+    command = UpdateLead.model_validate({**WHO, "set": values})
+    assert command.set is not None
+    assert command.set.values() == command.wire()["set"] == values
+    assert UpdateLead.model_validate_json(command.wire_json()) == command
+
+
 @pytest.mark.parametrize("empty", ["", " ", None, []])
 def test_a_blank_or_empty_value_empties_a_list(empty: object) -> None:
     assert LeadEdit.model_validate({"requirements.painPoints": empty}).values() == {"requirements.painPoints": None}
