@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Annotated, Self
+from zoneinfo import available_timezones
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError, to_json
 
+from schemas.attributes import captured_attributes
 from schemas.base import (
     Amount,
     Maybe,
@@ -21,7 +23,7 @@ from schemas.base import (
     given_schema,
     storable,
 )
-from schemas.lead import CompanySize, Consent, Requirements, Source
+from schemas.lead import Address, CompanySize, Consent, Requirements, Source
 from schemas.phones import parse_phone
 
 CONTEXT_ENTRIES = 50
@@ -79,9 +81,27 @@ def _phone(value: str | None, info: ValidationInfo) -> str | None:
     return value
 
 
+@cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _time_zone(value: str | None) -> str | None:
+    if value is not None and value not in _time_zones():
+        raise PydanticCustomError("time_zone", "is not a time zone's IANA name, such as America/Chicago")
+    return value
+
+
+def _given_address(value: Address | None) -> Address | None:
+    return value if value is not None and value.wire() else None
+
+
 OptionalEmail = Annotated[OptionalWord, AfterValidator(_email)]
 OptionalPhone = Annotated[OptionalWord, AfterValidator(_phone)]
 """A phone number; the validation's context has the `region` of numbers without country code."""
+
+
+OptionalTimeZone = Annotated[OptionalWord, AfterValidator(_time_zone)]
 
 
 class CapturedCompany(Model):
@@ -92,6 +112,7 @@ class CapturedCompany(Model):
     size: Maybe[CompanySize] = None
     website: OptionalText = None
     annual_revenue: Maybe[Amount] = None
+    address: Annotated[Maybe[Address], AfterValidator(_given_address)] = None
 
 
 class CapturedContact(Model):
@@ -104,6 +125,7 @@ class CapturedContact(Model):
     title: OptionalWord = None
     email: OptionalEmail = None
     phone: OptionalPhone = None
+    time_zone: OptionalTimeZone = None
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:
@@ -127,6 +149,7 @@ class CapturedConsent(Consent):
 class LeadCaptured(Model):
     """A lead as a channel saw it.
 
+    `attributes` are fields that the installation declares; others are ignored.
     `context` is free (campaign, utm, form, event, booth): 50 entries, 8 KiB at most.
     """
 
@@ -135,6 +158,7 @@ class LeadCaptured(Model):
     contact: CapturedContact
     requirements: Requirements | None = None
     consent: CapturedConsent | None = None
+    attributes: Annotated[Mapping[str, object], AfterValidator(captured_attributes)] | None = None
     context: Annotated[Mapping[str, object], Field(max_length=CONTEXT_ENTRIES), AfterValidator(storable)] | None = (
         Field(None, json_schema_extra=free_names_schema(r"^[^$.\u0000][^.\u0000]*$"))
     )

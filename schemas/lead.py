@@ -60,6 +60,16 @@ class Urgency(StrEnum):
     FUTURE = "future"
 
 
+class Address(Model):
+    """Where a company is; `country` as its sender writes it."""
+
+    street: OptionalWord = None
+    city: OptionalWord = None
+    region: OptionalWord = None
+    postal_code: OptionalWord = None
+    country: OptionalWord = None
+
+
 class Company(Model):
     """The company that a lead speaks for; `annual_revenue` in the company's own currency."""
 
@@ -68,16 +78,18 @@ class Company(Model):
     size: CompanySize | None = None
     website: OptionalText = None
     annual_revenue: float | None = None
+    address: Address | None = None
 
 
 class Contact(Model):
-    """The person."""
+    """The person; `time_zone` is an IANA name."""
 
     first_name: OptionalWord = None
     last_name: OptionalWord = None
     title: OptionalWord = None
     email: OptionalWord = None
     phone: OptionalWord = None
+    time_zone: OptionalWord = None
 
 
 class Requirements(Model):
@@ -99,7 +111,10 @@ class Consent(Model):
 
 
 class Lead(Model):
-    """A lead, as events and MongoDB have it. `score` is missing until the first one."""
+    """A lead, as events and MongoDB have it. `score` is missing until the first one.
+
+    `attributes` are the fields that the installation declares.
+    """
 
     id: LeadId
     source: Source
@@ -109,6 +124,7 @@ class Lead(Model):
     contact: Contact
     requirements: Requirements | None = None
     consent: Consent | None = None
+    attributes: Mapping[str, object] | None = None
     context: Mapping[str, object] | None = None
     assigned_to: Word | None = None
     lost_reason: Word | None = None

@@ -121,6 +121,8 @@ class Settings(BaseSettings):
     """Assignment rules and owners."""
     placeholders_file: Path = _CONFIG / "placeholders.yaml"
     """Placeholders: addresses and phone numbers that count as missing, such as `noemail@noemail.com`."""
+    attributes_file: Path = _CONFIG / "attributes.yaml"
+    """Attributes: fields of a lead that this installation declares, such as `cuisine`."""
     shared_identifier_max: int = Field(50, ge=1, le=1_000, json_schema_extra={"unit": "names"})
     """Most names of persons under which one e-mail may be captured. With one more it identifies no lead."""
     lost_reasons: str = Field(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from schemas.attributes import Attributes
 from schemas.lead import Lead
 from schemas.outputs import LeadCreated, LeadMerged, LeadUpdated
 from schemas.topics import CAPTURED, CREATED, MERGED, UPDATED
@@ -34,10 +35,11 @@ _log = structlog.get_logger()
 
 
 def build(runtime: Runtime) -> Worker:
-    """Return the worker. Raises `ConfigError` when the placeholders file is invalid."""
+    """Return the worker. Raises `ConfigError` when the file of placeholders or attributes is invalid."""
     settings = runtime.settings
     region, pepper = settings.region, settings.erasure_pepper.get_secret_value()
     placeholders = Reloading(settings.placeholders_file, Placeholders, settings.zone)
+    attributes = Reloading(settings.attributes_file, Attributes, settings.zone)
 
     async def handle(received: Sequence[Received]) -> Sequence[Outgoing]:
         causes = {one.key: one for one in received}
@@ -57,7 +59,7 @@ def build(runtime: Runtime) -> Worker:
         _report_shared(runtime, plan.shared)
         return [event for outcome in plan.outcomes for event in _events(outcome, causes[outcome.capture.key])]
 
-    return Worker(NAME, TOPICS, handle, files=(placeholders,), lanes=2)
+    return Worker(NAME, TOPICS, handle, files=(placeholders, attributes), attributes=attributes, lanes=2)
 
 
 def _capture(received: Received, region: str) -> Capture:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from schemas.attributes import Attributes
 from services.gateway.accounts import routes as people_routes
 from services.gateway.analytics import routes as analytics_routes
 from services.gateway.analytics.queries import Figures
@@ -50,6 +51,7 @@ def front(runtime: Runtime, metrics: Metrics, probes: ASGIApp) -> Front:
         raise ConfigError("the gateway has no secret: set PANTRY_GATEWAY_SECRET")
     signer = Signer(settings.gateway_secret.get_secret_value())
     placeholders = Reloading(settings.placeholders_file, Placeholders, settings.zone)
+    attributes = Reloading(settings.attributes_file, Attributes, settings.zone)
     gate = Authenticator(runtime.storage, clock, signer)
     gateway = RequestContext(
         gate,
@@ -61,6 +63,7 @@ def front(runtime: Runtime, metrics: Metrics, probes: ASGIApp) -> Front:
         settings.public_url,
         settings.http_batch_max,
         placeholders,
+        attributes,
         settings.reasons_lost,
     )
     figures = Figures(runtime.storage, clock, settings.timezone)
@@ -80,7 +83,7 @@ def front(runtime: Runtime, metrics: Metrics, probes: ASGIApp) -> Front:
         # On a separate port, probes and metrics stay private.
         await (probes if is_probe and settings.ops_port is None else app)(scope, receive, send)
 
-    return Front(answer, (placeholders,))
+    return Front(answer, (placeholders, attributes))
 
 
 def check_address(settings: Settings) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from schemas.attributes import Attributes
 from schemas.lead import Lead
 from schemas.outputs import LeadDisqualified, LeadQualified, LeadUpdated
 from schemas.reasons import RejectionReason
@@ -40,9 +41,10 @@ _SOURCE = f"/services/{NAME}"
 
 
 def build(runtime: Runtime) -> Worker:
-    """Return the worker. Raises `ConfigError` when the placeholders file is invalid."""
+    """Return the worker. Raises `ConfigError` when the file of placeholders or attributes is invalid."""
     settings = runtime.settings
     placeholders = Reloading(settings.placeholders_file, Placeholders, settings.zone)
+    attributes = Reloading(settings.attributes_file, Attributes, settings.zone)
     pepper = settings.erasure_pepper.get_secret_value()
 
     async def prepare(wave: Sequence[Received], leads: Mapping[str, LeadDocument]) -> Wave:
@@ -60,7 +62,8 @@ def build(runtime: Runtime) -> Worker:
     async def handle(received: Sequence[Received]) -> Sequence[Result]:
         return await carry_out_commands(runtime, received, prepare, _SOURCE)
 
-    return Worker(NAME, TOPICS, handle, files=(placeholders,), parks_unknown_leads=True)
+    files = (placeholders, attributes)
+    return Worker(NAME, TOPICS, handle, files=files, attributes=attributes, parks_unknown_leads=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from schemas.attributes import Attributes
 from schemas.reasons import DeadLetterReason
 from schemas.topics import DEADLETTER
 from shared.clock import Clock
@@ -39,9 +40,15 @@ class RecordProcessor:
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     invalid: InvalidRecords = field(default_factory=InvalidRecords)
 
+    @property
+    def attributes(self) -> Attributes | None:
+        """The attributes by which the worker validates what it keeps."""
+        return self.worker.attributes.current if self.worker.attributes else None
+
     def decode(self, records: Sequence[Record], *, final: bool = False) -> tuple[list[Received], list[FailedRecord]]:
         """Return the valid events and the invalid records. `final` events may wait no longer."""
-        decoded = [decode(record, self.region, final=final) for record in records]
+        attributes = self.attributes
+        decoded = [decode(record, self.region, attributes, final=final) for record in records]
         received = [one for one in decoded if isinstance(one, Received)]
         invalid = [one for one in decoded if isinstance(one, FailedRecord)]
         # Most processes show no line for each record: its ids would cost more than the check.
@@ -60,7 +67,7 @@ class RecordProcessor:
         """Return the fault of a record that failed alone, and how the circuit breaker counts it."""
         record, reason, detail = failed.item, DeadLetterReason.HANDLER_FAILED, where(failed.error)
         try:
-            decoded = decode(record, self.region)
+            decoded = decode(record, self.region, self.attributes)
         except Exception:  # noqa: BLE001 - a record that breaks decoding has its outcome too
             decoded = FailedRecord(record, reason, detail)
         if isinstance(decoded, FailedRecord):

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from schemas.attributes import Attributes
 from schemas.topics import Topic
 from shared.clock import Clock
 from shared.config import Reloading
@@ -37,6 +38,8 @@ class Worker:
     pollers: tuple[DuePoller, ...] = ()
     files: tuple[Reloading[Any], ...] = ()  # each has its own model
     """The configuration files that the worker reloads."""
+    attributes: Reloading[Attributes] | None = None
+    """The declared attributes, for a worker that keeps their values. It is one of the `files`."""
     parks_unknown_leads: bool = False
     """Whether events of an unknown lead wait for it. Then `topics` includes `LEAD_EXISTS`."""
     ignores_invalid: bool = False

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from schemas.attributes import Attributes
 from schemas.base import ENVELOPE_LIMIT, CloudEvent
 from schemas.outputs import DeadLetter
 from schemas.reasons import DeadLetterReason
@@ -28,9 +29,12 @@ class FailedRecord:
     attempts: int = 1
 
 
-def decode(record: Record, region: str, *, final: bool = False) -> Received | FailedRecord:
+def decode(
+    record: Record, region: str, attributes: Attributes | None = None, *, final: bool = False
+) -> Received | FailedRecord:
     """Return the event in `record`. Never raises. `region` is the phones' default region.
 
+    `attributes` are those that the installation declares; None: the reader keeps no values of them.
     A `final` event may wait no longer. A dead letter is the event that failed, with its headers as the payload.
     """
     if record.topic == DEADLETTER.name:
@@ -46,7 +50,7 @@ def decode(record: Record, region: str, *, final: bool = False) -> Received | Fa
         return FailedRecord(record, DeadLetterReason.NOT_CLOUDEVENT, explain(error))
     except ValueError as error:
         return FailedRecord(record, DeadLetterReason.NOT_JSON, f"(record): Invalid JSON: {error}")
-    return _decode_data(record, event, region, final=final)
+    return _decode_data(record, event, {"region": region, "attributes": attributes}, final=final)
 
 
 def _decode_dead_letter(record: Record) -> Received | FailedRecord:
@@ -60,7 +64,9 @@ def _decode_dead_letter(record: Record) -> Received | FailedRecord:
     return Received(record, event, why, derive("cause", event.source, event.id))
 
 
-def _decode_data(record: Record, event: CloudEvent, region: str, *, final: bool) -> Received | FailedRecord:
+def _decode_data(
+    record: Record, event: CloudEvent, context: Mapping[str, object], *, final: bool
+) -> Received | FailedRecord:
     topic = topic_of(record)
     if event.type != topic.event_type:
         name, _, _ = event.type.rpartition(".")
@@ -70,7 +76,7 @@ def _decode_data(record: Record, event: CloudEvent, region: str, *, final: bool)
         detail = f"type: expected {topic.event_type} on this topic"
         return FailedRecord(record, DeadLetterReason.NOT_CLOUDEVENT, detail, ids_of(event), event.source)
     try:
-        payload = topic.model.model_validate(event.data, context={"region": region})
+        payload = topic.model.model_validate(event.data, context=context)
     except ValidationError as error:
         return FailedRecord(record, DeadLetterReason.INVALID_DATA, explain(error, "data"), ids_of(event), event.source)
     return Received(record, event, payload, derive("cause", event.source, event.id), final)

@@ -32,7 +32,7 @@ _OTHER: dict[type, tuple[Any, ...]] = {
     dict: ([], {}, None, 5, "no such word"),
     type(None): (*_BLANKS, None),
 }
-_NOT_SAID = ("email", "phone", "website")
+_NOT_SAID = ("email", "phone", "website", "timeZone")
 """Texts of which the reader asks more than a schema can say: they may be blank or of another type here, and no more."""
 _TICKED = ("confirmed", "isDecisionMaker")
 """A blank in their place is what a form sends; the schema is a first reader's, and says a boolean."""

@@ -11,7 +11,7 @@ from services.composition.workers import WORKERS
 from shared.settings import Settings
 
 DEPLOY = Path("deploy")
-FOLLOWED = ("rules_file", "sequences_file", "triggers_file", "assignment_file", "placeholders_file")
+FOLLOWED = ("rules_file", "sequences_file", "triggers_file", "assignment_file", "placeholders_file", "attributes_file")
 
 
 def _compose(file: str = "compose.yaml") -> dict[str, Any]:

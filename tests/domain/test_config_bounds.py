@@ -9,6 +9,7 @@ import bson
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from schemas.attributes import Attributes
 from services.assignment.domain.decide import AssignmentRules
 from services.cli.commands.rules import config_type_of
 from services.engagement.domain.decide import Triggers
@@ -184,6 +185,7 @@ def test_a_file_that_can_t_be_read_is_refused_with_a_reason(tmp_path: Path, cont
         ("assignment", AssignmentRules),
         ("triggers", Triggers),
         ("placeholders", Placeholders),
+        ("attributes", Attributes),
     ],
 )
 def test_the_check_knows_each_file_by_its_sections(name: str, model: type[BaseModel]) -> None:

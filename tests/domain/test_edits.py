@@ -20,6 +20,7 @@ from shared.domain.identity.identity_rules import DEFAULT_IDENTITY_RULES, Identi
 from shared.domain.identity.normal_forms import NOT_GIVEN
 from shared.domain.identity.placeholders import Placeholders
 from shared.domain.lead_changes import with_changes
+from shared.domain.rules.conditions import value_at
 from tests.builders import NOW, lead
 
 HOUR = timedelta(hours=1)
@@ -91,14 +92,14 @@ def test_a_blank_or_empty_value_empties_a_list(empty: object) -> None:
 def test_each_field_of_the_edit_is_a_field_of_a_lead() -> None:
     one: Any = lead(company={}, contact={"email": "a@b.de"}, requirements={})
     sample: dict[str, Any] = {"company.size": "small", "contact.email": "b@b.de", "contact.phone": "+1 212 555 0100"}
-    for path in (field.alias or "" for field in LeadEdit.model_fields.values()):
+    sample["contact.timeZone"] = "Europe/Vienna"
+    for path in (*(one.alias for one in LeadEdit.model_fields.values() if one.alias), "attributes.covers"):
         is_list = path in ("requirements.decisionMakers", "requirements.painPoints")
         is_number = path in ("company.annualRevenue", "requirements.budget")
         value = sample.get(path, ["x"] if is_list else 5 if is_number else "x")
         values = LeadEdit.model_validate({path: value}).values()
         after: Any = edit_fields(one, values, order(1)).lead
-        section, name = path.split(".")
-        assert after[section][name] == value
+        assert value_at(after, path) == value
 
 
 def test_of_two_edits_of_one_path_the_newest_by_time_then_id_holds_in_any_order() -> None:

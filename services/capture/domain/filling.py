@@ -16,10 +16,11 @@ from shared.domain.size import CAPTURED_BYTES_MAX, encoded_size, lead_size
 from shared.domain.stored.identity_documents import DifferingValue
 from shared.domain.stored.lead_document import LeadDocument
 
-MERGED_SECTIONS = ("company", "contact", "requirements", "context")
+MERGED_SECTIONS = ("company", "contact", "requirements", "attributes", "context")
 """Sections that a merge fills, in this order while the lead has room."""
 
 _CONTEXT_MAX = 50
+_ADDRESS = "company.address."
 
 
 def deep_copy(value: object) -> object:
@@ -32,14 +33,15 @@ def deep_copy(value: object) -> object:
 def differences(data: CapturedData, lead: LeadDocument) -> tuple[dict[str, object], list[DifferingValue]]:
     """Return the values that the capture fills, by path, and those that the lead can't take.
 
-    The lead has another value there, or no room.
+    The lead has another value there, or no room. An address is filled only if the parts that both have are equal.
     """
     fills: dict[str, object] = {}
     differed: list[DifferingValue] = []
     entries, room = _CONTEXT_MAX - len(lead.get("context") or ()), CAPTURED_BYTES_MAX - lead_size(lead)
+    elsewhere = _is_elsewhere(data, lead)
     for section, name, value in _leaves(data):
-        path, held = f"{section}.{name}", part_of(lead, section).get(name)
-        if not _is_empty(held):
+        path, held = f"{section}.{name}", _held(lead, section, name)
+        if not _is_empty(held) or (elsewhere and path.startswith(_ADDRESS)):
             differed += [{"path": path, "value": value}] if held != value else []
             continue
         size, full = encoded_size({section: {name: value}}), section == "context" and entries <= 0
@@ -66,8 +68,24 @@ def cut_to_size(lead: LeadDocument, data: CapturedData) -> tuple[LeadDocument, l
 def _leaves(data: CapturedData) -> Iterator[tuple[str, str, object]]:
     for section in MERGED_SECTIONS:
         for name, value in part_of(data, section).items():
-            if not _is_empty(value):
+            if isinstance(value, dict) and section == "company":
+                yield from ((section, f"{name}.{part}", text) for part, text in value.items())
+            elif not _is_empty(value):
                 yield section, name, _truncate_moment(value)
+
+
+def _held(lead: LeadDocument, section: str, name: str) -> object:
+    part = part_of(lead, section)
+    if section != "company":
+        return part.get(name)  # in the context, the producer's names
+    group, _, inner = name.partition(".")
+    return part_of(part, group).get(inner) if inner else part.get(name)
+
+
+def _is_elsewhere(data: CapturedData, lead: LeadDocument) -> bool:
+    """Return whether the capture has another address: the parts of two addresses make none."""
+    stated, held = (part_of(part_of(one, "company"), "address") for one in (data, lead))
+    return any(str(held.get(part, text)).casefold() != str(text).casefold() for part, text in stated.items())
 
 
 def _truncate_moment(value: object) -> object:

@@ -29,6 +29,8 @@ class CapturedData(TypedDict):
     contact: ContactPart
     requirements: NotRequired[RequirementsPart]
     consent: NotRequired[CapturedConsentPart]
+    attributes: NotRequired[Document]
+    """The declared attributes, validated."""
     context: NotRequired[Document]
     """What the producer added, by its own names."""
 

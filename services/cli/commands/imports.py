@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cyclopts import Parameter
 from rich.progress import Progress
 
+from schemas.attributes import Attributes
 from schemas.lead import Source
 from services.cli import import_dialog as view
 from services.cli.brokers import broker_of, check_broker_answers
@@ -94,6 +95,7 @@ def import_file(  # noqa: PLR0913 - a command's options, each by name
         dates=dates,
         encoding=encoding,
         placeholders=known,
+        attributes=load_config(settings.attributes_file, Attributes, settings.zone),
     )
     name = channel or file.name.partition(".")[0]
     plan = ImportPlan(table, reading_of(table, given, dates), terms, f"/imports/{quote(name, safe='')}")

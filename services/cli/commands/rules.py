@@ -8,6 +8,7 @@ import cyclopts
 from rich.markup import escape
 from rich.table import Table
 
+from schemas.attributes import Attributes
 from services.assignment.domain.decide import AssignmentRules
 from services.cli.common import console
 from services.cli.database import database_of
@@ -35,12 +36,12 @@ _out = console()
 def check_files(file: Path | None = None) -> None:
     """Check configuration files, and show where each fault is.
 
-    A file has scoring rules, sequences, assignment rules, triggers or placeholders.
+    A file has scoring rules, sequences, assignment rules, triggers, placeholders or attributes.
 
     Parameters
     ----------
     file
-        The file. By default the five files in the settings.
+        The file. By default the six files in the settings.
     """
     settings = Settings()
     for path in [file] if file else _configured(settings):
@@ -54,10 +55,11 @@ def _configured(settings: Settings) -> list[Path]:
         settings.assignment_file,
         settings.triggers_file,
         settings.placeholders_file,
+        settings.attributes_file,
     ]
 
 
-_Config = RuleSet | Sequences | AssignmentRules | Triggers | Placeholders
+_Config = RuleSet | Sequences | AssignmentRules | Triggers | Placeholders | Attributes
 
 
 def config_type_of(path: Path) -> type[_Config]:
@@ -69,6 +71,8 @@ def config_type_of(path: Path) -> type[_Config]:
         return AssignmentRules
     if found & {"emails", "phones"}:
         return Placeholders
+    if "attributes" in found:
+        return Attributes
     return Triggers if "triggers" in found else RuleSet
 
 
@@ -82,6 +86,8 @@ def _describe(path: Path, settings: Settings) -> str:
         return f"{len(found.sequences)} sequences, {len(found.templates)} templates, all valid"
     if isinstance(found, AssignmentRules):
         return f"{len(found.rules)} assignment rules, all valid"
+    if isinstance(found, Attributes):
+        return f"{len(found.attributes)} attributes, all valid"
     if isinstance(found, Placeholders):
         return f"{len(found.emails)} addresses, {len(found.phones)} phone numbers, all valid"
     return f"{len(found.triggers)} triggers, all valid"

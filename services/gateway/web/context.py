@@ -11,6 +11,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from pydantic_core import to_json
 
+from schemas.attributes import Attributes
 from schemas.base import Model
 from schemas.topics import Topic
 from services.gateway.auth.authenticator import Authenticator, given_key
@@ -85,6 +86,7 @@ class RequestContext:
     public_url: str | None
     batch_max: int
     placeholders: Reloading[Placeholders]
+    attributes: Reloading[Attributes]
     lost_reasons: tuple[str, ...]
 
     def base(self, request: Request) -> str:
@@ -141,7 +143,7 @@ class RequestContext:
     ) -> Response:
         """Publish one event, and answer once Kafka has acknowledged it."""
         id_ = chosen_event_id(request) or id_ or str(uuid.uuid4())
-        payload = capture_events.payload_of(topic, data, self.region)
+        payload = capture_events.payload_of(topic, data, self.region, self.attributes.current)
         await self.publisher.publish([self.event(request, topic, key, payload, id_, self.clock())])
         add_log_facts(request, event_id=loggable_id(id_))
         answer = Response(to_json({"eventId": id_}), 202, media_type=JSON)

@@ -121,6 +121,7 @@ def _batch(gateway: RequestContext, sender: Principal, body: bytes, kind: str, r
         encoding=_encoding(request),
         sources=frozenset(sources),
         placeholders=gateway.placeholders.current,
+        attributes=gateway.attributes.current,
     )
     try:
         return batches.judge_batch(body, kind, terms, gateway.batch_max)

@@ -10,6 +10,7 @@ from itertools import chain
 import pydantic_core
 from pydantic import ValidationError
 
+from schemas.attributes import Attributes
 from schemas.base import CONTENT_TYPE, ENVELOPE_LIMIT, Model
 from schemas.captures import LeadCaptured
 from schemas.topics import ACTIVITIES, CAPTURED, TASKS, Topic
@@ -83,10 +84,13 @@ def _flaw_of_parts(parts: Iterable[object], levels: int) -> str | None:
     return None
 
 
-def payload_of(topic: Topic, data: Mapping[str, object], region: str) -> Model:
-    """Return the payload as each reader of the topic will see it. Raises `Invalid`."""
+def payload_of(topic: Topic, data: Mapping[str, object], region: str, attributes: Attributes | None = None) -> Model:
+    """Return the payload as each reader of the topic will see it. Raises `Invalid`.
+
+    `attributes` are the declared ones; a payload without any needs none.
+    """
     try:
-        return topic.model.model_validate(data, context={"region": region})
+        return topic.model.model_validate(data, context={"region": region, "attributes": attributes})
     except ValidationError as error:
         raise Invalid(*faults_of(error)) from None
 

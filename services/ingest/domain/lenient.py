@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from schemas.attributes import NO_ATTRIBUTES, Attributes
 from schemas.base import Model
 from schemas.captures import CapturedCompany, CapturedConsent, CapturedContact, LeadCaptured
 from schemas.lead import CompanySize, Requirements
@@ -37,7 +38,9 @@ _SECTIONS: dict[str, type[Model]] = {
     "requirements": Requirements,
     "consent": CapturedConsent,
 }
-_FIELDS = {name: {field.alias for field in model.model_fields.values()} for name, model in _SECTIONS.items()}
+_FIELDS: Mapping[str, Collection[str | None]] = {
+    name: {field.alias for field in model.model_fields.values()} for name, model in _SECTIONS.items()
+}
 _REASONS = {
     "company.size": "is not a readable company size",
     "company.annualRevenue": "is not a readable amount",
@@ -68,10 +71,12 @@ _M = TypeVar("_M", bound=BaseModel)
 _Reader = Callable[[str], tuple[str, str] | None]
 
 
-def try_validate(model: type[_M], data: Mapping[str, object], region: str) -> _M | list[Fault]:
+def try_validate(
+    model: type[_M], data: Mapping[str, object], region: str, attributes: Attributes = NO_ATTRIBUTES
+) -> _M | list[Fault]:
     """Return the model's instance, or all faults of the data."""
     try:
-        return model.model_validate(data, context={"region": region})
+        return model.model_validate(data, context={"region": region, "attributes": attributes})
     except ValidationError as error:
         return faults_of(error)
 
@@ -93,6 +98,7 @@ def capture_from(  # noqa: PLR0913 - what holds for a line, each by name
     source: str,
     sources: Collection[str] | None = None,
     placeholders: Placeholders = NO_PLACEHOLDERS,
+    attributes: Attributes = NO_ATTRIBUTES,
 ) -> LenientResult:
     """Return the capture made of these values, with what had to be left out.
 
@@ -102,7 +108,7 @@ def capture_from(  # noqa: PLR0913 - what holds for a line, each by name
     draft = Draft.of(values, origin)
     for name in ("id", "time"):
         _leave_out_attribute(draft, name)
-    _leave_out_unstorable(draft)
+    _leave_out_unstorable(draft, {**_FIELDS, "attributes": attributes.by_name.keys()})
     _leave_out_nothing(draft)
     _read_source(draft, source, sources)
     _read_size(draft)
@@ -112,7 +118,7 @@ def capture_from(  # noqa: PLR0913 - what holds for a line, each by name
         _cut_texts(draft)
         _read_addresses(draft, region)
         unusable = _leave_out_placeholders(draft, region, placeholders)
-        capture = _settle(draft, region, unusable)
+        capture = _settle(draft, region, attributes, unusable)
     return LenientResult(capture, tuple(draft.warnings), draft.defaulted)
 
 
@@ -124,14 +130,17 @@ def _leave_out_attribute(draft: Draft, name: str) -> None:
         draft.give_up(name, _REASONS[name])
 
 
-def _leave_out_unstorable(draft: Draft) -> None:
-    """Remove values that can't be stored; move sections of the wrong type to the context."""
-    for name in [name for name in _SECTIONS if draft.data.get(name) is not None]:
+def _leave_out_unstorable(draft: Draft, fields: Mapping[str, Collection[str | None]]) -> None:
+    """Remove values that can't be stored; move sections of the wrong type to the context.
+
+    `fields` are the known names of each section.
+    """
+    for name in [name for name in fields if draft.data.get(name) is not None]:
         part = draft.data[name]
         if not isinstance(part, dict):
             draft.put_aside(name, part, "is not an object")
             continue
-        known = {key: value for key, value in part.items() if key in _FIELDS[name]}
+        known = {key: value for key, value in part.items() if key in fields[name]}
         draft.data[name] = known
         for key in [key for key, value in known.items() if json_flaw_of(value, DEPTH_MAX - 2)]:
             draft.put_aside(f"{name}.{key}", part[key], "can't be stored")
@@ -142,7 +151,7 @@ def _leave_out_unstorable(draft: Draft) -> None:
 
 def _leave_out_nothing(draft: Draft) -> None:
     """Treat words for nothing as blank."""
-    for section in _SECTIONS:
+    for section in (*_SECTIONS, "attributes"):
         part = draft.data.get(section)
         draft.data[section] = {
             name: value
@@ -239,11 +248,13 @@ def _leave_out_placeholders(draft: Draft, region: str, known: Placeholders) -> l
     return lost
 
 
-def _settle(draft: Draft, region: str, unusable: list[Fault]) -> LeadCaptured | tuple[Fault, ...]:
+def _settle(
+    draft: Draft, region: str, attributes: Attributes, unusable: list[Fault]
+) -> LeadCaptured | tuple[Fault, ...]:
     """Remove values that the schema rejects, one by one, until it accepts the rest."""
     for _ in range(_ROUNDS):
         wire, cut = draft.wire()
-        found = try_validate(LeadCaptured, wire, region)
+        found = try_validate(LeadCaptured, wire, region, attributes)
         if isinstance(found, LeadCaptured):
             return _finished(draft, found, cut)
         faults: dict[str, str] = {}

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic_core import to_json
 
+from schemas.attributes import NO_ATTRIBUTES, Attributes
 from schemas.base import Moment
 from schemas.captures import LeadCaptured
 from schemas.lead import Source
@@ -84,6 +85,8 @@ class Terms:
     sources: frozenset[str] | None = None
     """The sources that a line may state; the default replaces any other."""
     placeholders: Placeholders = NO_PLACEHOLDERS
+    attributes: Attributes = NO_ATTRIBUTES
+    """The declared attributes; others are ignored."""
     encoding: str | None = None
 
 
@@ -175,6 +178,7 @@ def _judge_values(  # noqa: PLR0913 - a line's parts, each by name
         source=terms.default_source or Source.TRADE_SHOW,
         sources=terms.sources,
         placeholders=terms.placeholders,
+        attributes=terms.attributes,
     )
     if isinstance(made.capture, tuple):
         return RejectedLine(line, made.capture, _unkept(values, origin.place))

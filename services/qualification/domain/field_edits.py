@@ -37,8 +37,7 @@ def edit_fields(lead: LeadDocument, values: Mapping[str, object], order: tuple[s
     after: dict[str, object] = {**lead}
     for path, value in applied.items():
         section, _, name = path.partition(".")
-        others = {one: kept for one, kept in part_of(after, section).items() if one != name}
-        after[section] = others if value is None else {**others, name: value}
+        after[section] = _with_value(part_of(after, section), name, value)
     orders: list[EditedPath] = [
         {"path": path, "order": list(one)} for path, one in sorted((held | dict.fromkeys(applied, order)).items())
     ]
@@ -50,9 +49,17 @@ def edit_fields(lead: LeadDocument, values: Mapping[str, object], order: tuple[s
     return Edited(edited, tuple(one for one in changes if one["from"] != one["to"]), _missing(edited, applied))
 
 
+def _with_value(part: Mapping[str, object], path: str, value: object) -> dict[str, object]:
+    """Return a part of a lead with this value at a path; None empties it."""
+    name, _, rest = path.partition(".")
+    inner = _with_value(part_of(part, name), rest, value) if rest else value
+    others = {one: kept for one, kept in part.items() if one != name}
+    return others if inner in (None, {}) else {**others, name: inner}
+
+
 def _value(lead: Mapping[str, object], path: str) -> object:
-    section, _, name = path.partition(".")
-    return part_of(lead, section).get(name)
+    name, _, rest = path.partition(".")
+    return _value(part_of(lead, name), rest) if rest else lead.get(name)
 
 
 def _missing(after: LeadDocument, applied: Mapping[str, object]) -> str | None:

@@ -10,6 +10,16 @@ from typing import NotRequired, TypedDict
 from shared.domain.stored.untyped import Document
 
 
+class AddressPart(TypedDict, total=False):
+    """Where the company is, as captured."""
+
+    street: str
+    city: str
+    region: str
+    postalCode: str
+    country: str
+
+
 class CompanyPart(TypedDict, total=False):
     """The company, as captured."""
 
@@ -18,6 +28,7 @@ class CompanyPart(TypedDict, total=False):
     size: str
     website: str
     annualRevenue: float
+    address: AddressPart
 
 
 class ContactPart(TypedDict, total=False):
@@ -28,6 +39,7 @@ class ContactPart(TypedDict, total=False):
     title: str
     email: str
     phone: str
+    timeZone: str
 
 
 class RequirementsPart(TypedDict, total=False):
@@ -259,6 +271,8 @@ class _LaterFields(TypedDict, total=False):
     company: CompanyPart
     contact: ContactPart
     requirements: RequirementsPart
+    attributes: Document
+    """Values of the fields that the installation declares, by their names."""
     context: Document
     """What the producer added, by its own names."""
     consent: ConsentPart

@@ -60,6 +60,19 @@ export interface components {
             } | null;
             changeable: boolean;
         };
+        /** @description Where a company is; `country` as its sender writes it. */
+        Address: {
+            /** @default null */
+            street: string | null;
+            /** @default null */
+            city: string | null;
+            /** @default null */
+            region: string | null;
+            /** @default null */
+            postalCode: string | null;
+            /** @default null */
+            country: string | null;
+        };
         /** @description Leads with a score in this range, both ends included. */
         Band: {
             from: number;
@@ -92,6 +105,7 @@ export interface components {
             size?: components["schemas"]["CompanySize"] | null;
             website?: string | null;
             annualRevenue?: number | null;
+            address?: components["schemas"]["Address"] | null;
         };
         /**
          * @description How large a company is.
@@ -113,13 +127,14 @@ export interface components {
             leadId: string;
             statements: components["schemas"]["StatementView"][];
         };
-        /** @description The person. */
+        /** @description The person; `time_zone` is an IANA name. */
         Contact: {
             firstName?: string | null;
             lastName?: string | null;
             title?: string | null;
             email?: string | null;
             phone?: string | null;
+            timeZone?: string | null;
         };
         /** @description Leads, the converted ones, and their share in per cent. */
         Conversion: {
@@ -222,7 +237,11 @@ export interface components {
             feature: string;
             value: number | string | null;
         };
-        /** @description A lead, as events and MongoDB have it. `score` is missing until the first one. */
+        /**
+         * @description A lead, as events and MongoDB have it. `score` is missing until the first one.
+         *
+         *     `attributes` are the fields that the installation declares.
+         */
         Lead: {
             id: string;
             source: components["schemas"]["Source"];
@@ -232,6 +251,9 @@ export interface components {
             contact: components["schemas"]["Contact"];
             requirements?: components["schemas"]["Requirements"] | null;
             consent?: components["schemas"]["Consent"] | null;
+            attributes?: {
+                [key: string]: unknown;
+            } | null;
             context?: {
                 [key: string]: unknown;
             } | null;
@@ -305,6 +327,9 @@ export interface components {
             contact: components["schemas"]["Contact"];
             requirements?: components["schemas"]["Requirements"] | null;
             consent?: components["schemas"]["Consent"] | null;
+            attributes?: {
+                [key: string]: unknown;
+            } | null;
             context?: {
                 [key: string]: unknown;
             } | null;

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection
 from datetime import datetime
 
+from schemas.attributes import Attributes
 from schemas.base import Model, Moment
 from schemas.topics import DEADLETTER, TOPICS
 from services.ingest.domain.capture_events import Fault, Invalid
@@ -143,7 +144,9 @@ def describe_dead_letter(dead_letter: DeadLetterRecord, replay: ReplayDocument |
     return view
 
 
-def replay_record(dead_letter: DeadLetterRecord, fixed: str | None, region: str) -> Outgoing:
+def replay_record(
+    dead_letter: DeadLetterRecord, fixed: str | None, region: str, attributes: Attributes | None = None
+) -> Outgoing:
     """Return the record to publish. Raises `Invalid` for a fixed value that would fail again."""
     if dead_letter.topic not in TOPICS or dead_letter.topic == DEADLETTER.name:
         raise Invalid(Fault("topic", "is not a topic that a record can go back to"))
@@ -152,7 +155,7 @@ def replay_record(dead_letter: DeadLetterRecord, fixed: str | None, region: str)
         record = Record(
             outgoing.topic, dead_letter.record.partition, dead_letter.record.offset, outgoing.key, outgoing.value
         )
-        decoded = decode(record, region)
+        decoded = decode(record, region, attributes)
         if isinstance(decoded, FailedRecord):
             raise Invalid(*_faults(decoded.detail))
     return outgoing

@@ -1,9 +1,11 @@
 """Timeline sentences: one per event that touched a lead. Pure."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypedDict
 
 from schemas import topics
+from schemas.edits import ATTRIBUTE
 from shared.domain.stored.insights_documents import ChangedValue, CommandedConsent, TimelineDetails
 
 _PATHS = {
@@ -17,11 +19,17 @@ _PATHS = {
     "company.size": "Company size",
     "company.website": "Website",
     "company.annualRevenue": "Annual revenue",
+    "company.address.street": "Street",
+    "company.address.city": "City",
+    "company.address.region": "Region",
+    "company.address.postalCode": "Postal code",
+    "company.address.country": "Country",
     "contact.firstName": "First name",
     "contact.lastName": "Last name",
     "contact.title": "Title",
     "contact.email": "E-mail",
     "contact.phone": "Phone",
+    "contact.timeZone": "Time zone",
     "requirements.budget": "Budget",
     "requirements.timeline": "Timeline",
     "requirements.decisionMakers": "Decision makers",
@@ -76,7 +84,7 @@ def _update(details: EventDetails) -> str:
     wanted = [f"status {details['status']}"] if "status" in details else []
     wanted += [f"owner {details['assignedTo']}"] if "assignedTo" in details else []
     asked = [f"asked for {_listed(wanted)}"] if wanted else []
-    edited = [f"edited {_listed([_PATHS.get(one, one) for one in details['edits']])}"] if "edits" in details else []
+    edited = [f"edited {_listed([_label(one) for one in details['edits']])}"] if "edits" in details else []
     noted = ["added a note"] if details.get("noted") else []
     stated = [_stated(details["consent"])] if "consent" in details else []
     return f"{details['requestedBy']} {_listed([*asked, *edited, *noted, *stated])}"
@@ -104,16 +112,28 @@ def _scored(details: EventDetails) -> str:
 
 
 def _updated(details: EventDetails) -> str:
-    changes = [f"{_PATHS.get(one['path'], one['path'])} {_change(one)}" for one in details["changed"]]
+    changes = [f"{_label(one['path'])} {_change(one)}" for one in details["changed"]]
     why = f": {_words(details['reason'])}" if details.get("reason") else ""
     return f"{'; '.join(changes)}{why}"
 
 
+def _label(path: str) -> str:
+    """Return a path in words: a declaration may change, so an attribute has those of its name."""
+    if not path.startswith(ATTRIBUTE):
+        return _PATHS.get(path, path)
+    return re.sub("(?<=[a-z])(?=[A-Z])", " ", path.removeprefix(ATTRIBUTE)).capitalize()
+
+
 def _change(one: ChangedValue) -> str:
-    before = one.get("from")
-    if before is not None and one.get("to") is None:
-        return f"{_value(before)} removed"
-    return f"is now {_value(one.get('to'))}" if before is None else f"{_value(before)} → {_value(one.get('to'))}"
+    say = _attribute if one["path"].startswith(ATTRIBUTE) else _value
+    before, after = one.get("from"), one.get("to")
+    if before is not None and after is None:
+        return f"{say(before)} removed"
+    return f"is now {say(after)}" if before is None else f"{say(before)} → {say(after)}"
+
+
+def _attribute(value: object) -> str:
+    return "yes" if value is True else "no" if value is False else _words(_value(value))
 
 
 def _value(value: object) -> str:
