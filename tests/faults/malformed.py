@@ -56,7 +56,7 @@ _REQUIRED = {
     "leads.erase": ("requestedBy",),
 }
 """What schemas/README.md#inputs marks as required, and nothing else stands in for."""
-_FREE = ("context.", "metadata.")
+_FREE = ("attributes.", "context.", "metadata.")
 FREE_PARTS = {"leads.captured": "context", "leads.engagements": "metadata", "leads.convert": "opportunity"}
 """What producers fill with fields of their own, by topic."""
 EXTENDED_JSON: tuple[dict[str, Any], ...] = (
