@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError, to_json
 
 from schemas.base import (
     FREE_NAME,
+    Historical,
     LeadId,
     Maybe,
     Model,
@@ -59,12 +60,14 @@ class ActivityRecorded(NamesALead):
     """Somebody did something with or for a lead."""
 
     activity: Activity
+    historical: Historical = None
 
 
 class EngagementRecorded(NamesALead):
     """The lead did something: opened, clicked, downloaded, visited, unsubscribed, … any word."""
 
     action: Word
+    historical: Historical = None
     metadata: Mapping[str, object] | None = Field(
         None,
         max_length=METADATA_ENTRIES,

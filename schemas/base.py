@@ -121,6 +121,14 @@ Moment = Annotated[
 Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 
 
+Historical = Annotated[
+    bool | None,
+    _BlankIsMissing(),
+    Field(description="True: it happened at the event's time, and is told only now. It starts nothing."),
+]
+"""Whether an input is history (schemas/README.md#history)."""
+
+
 def free_names_schema(pattern: str) -> JsonDict:
     """Return JSON Schema for the top names of a free part; the validation checks all levels."""
     return {"propertyNames": {"pattern": pattern}}

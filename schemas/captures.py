@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError, to_json
 from schemas.attributes import captured_attributes
 from schemas.base import (
     Amount,
+    Historical,
     Maybe,
     Model,
     OptionalText,
@@ -159,6 +160,7 @@ class LeadCaptured(Model):
     requirements: Requirements | None = None
     consent: CapturedConsent | None = None
     attributes: Annotated[Mapping[str, object], AfterValidator(captured_attributes)] | None = None
+    historical: Historical = None
     context: Annotated[Mapping[str, object], Field(max_length=CONTEXT_ENTRIES), AfterValidator(storable)] | None = (
         Field(None, json_schema_extra=free_names_schema(r"^[^$.\u0000][^.\u0000]*$"))
     )

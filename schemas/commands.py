@@ -18,6 +18,7 @@ from schemas.activities import NamesALead
 from schemas.base import (
     FREE_NAME,
     Amount,
+    Historical,
     LeadId,
     Maybe,
     Model,
@@ -96,6 +97,7 @@ class QualifyLead(Command):
 
     requirements: Requirements | None = None
     bant: Bant | None = None
+    historical: Historical = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -135,6 +137,7 @@ class UpdateLead(Command):
     note: OptionalText = None
     consent: ConsentStatement | None = None
     set: LeadEdit | None = None
+    historical: Historical = None
 
     @field_validator("lost_reason")
     @classmethod
@@ -185,6 +188,7 @@ class ConvertLead(Command):
     """Make a qualified lead an opportunity."""
 
     opportunity: OpportunityRequest | None = None
+    historical: Historical = None
 
 
 class EraseLead(NamesALead):

@@ -151,6 +151,7 @@ class LeadConverted(Model):
     opportunity_id: Word
     opportunity: Mapping[str, object]
     converted_at: Moment
+    historical: bool | None = Field(None, description="True: history, of which nobody makes an opportunity.")
 
 
 class LeadRejected(Model):

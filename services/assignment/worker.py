@@ -17,6 +17,7 @@ from services.assignment.domain.decide import (
     is_unsettled,
     ledger_update,
     load_changes,
+    needs_owner,
 )
 from shared.config import Reloading
 from shared.consuming.worker import Manifest, Runtime, Worker
@@ -55,7 +56,7 @@ async def _assign(
     storage = runtime.storage
     async for _ in retry_on_conflict():
         leads, now = await read_leads(storage, lead_ids), runtime.clock()
-        ownerless = [leads[one] for one in first if one in leads and leads[one].get("assignedTo") is None]
+        ownerless = [leads[one] for one in first if one in leads and needs_owner(leads[one])]
         load = await store.read_loads(storage, rules.current.owners) if ownerless else {}
         chosen = choose_owners(ownerless, rules.current, load)
         given = {one: assign_lead(leads[one], choice, first[one].key, now) for one, choice in chosen.items()}

@@ -66,7 +66,8 @@ def _capture(received: Received, region: str) -> Capture:
     event, data = received.event, received.payload.model_dump(by_alias=True, exclude_none=True)
     identity = identity_of(data, region)
     older = older_claims(identity, data, region)
-    return Capture(received.key, event.source, event.id, truncate_to_ms(event.time), data, identity, older)
+    at, historical = truncate_to_ms(event.time), received.is_historical
+    return Capture(received.key, event.source, event.id, at, data, identity, older, historical)
 
 
 def _log_erased(outcomes: Sequence[Outcome]) -> None:

@@ -50,6 +50,7 @@ def _announce(lead: LeadDocument, received: Received, _note: Mapping[str, object
         opportunity_id=lead["convertedToOpportunityId"],
         opportunity=lead["conversion"]["opportunity"],
         converted_at=lead["convertedAt"],
+        historical=received.is_historical or None,
     )
     at = lead["convertedAt"]
     return [emit(CONVERTED, converted, cause=received.cause, key=lead["_id"], source=_SOURCE, at=at)]

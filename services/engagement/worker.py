@@ -37,11 +37,12 @@ def build(runtime: Runtime) -> Worker:
     async def handle(received: Sequence[Received]) -> Sequence[Result]:
         unique = {one.key: one for one in received}
         lead_of = await _find_leads(runtime, list(unique.values()))
-        versions = [_version(one, lead_of[key], triggers.current) for key, one in unique.items() if key in lead_of]
+        now, known = runtime.clock(), {key: one for key, one in unique.items() if key in lead_of}
+        versions = [_version(one, lead_of[key], triggers.current, now) for key, one in known.items()]
         rows, leads = await _record(runtime, versions)
         lost = [one for key, one in unique.items() if lead_of.get(key) not in leads]
-        known = [(unique[key], row, leads[row["leadId"]]) for key, row in rows.items() if row["leadId"] in leads]
-        return [*(_unknown(one) for one in lost), *(event for one in known for event in _events(*one))]
+        found = [(unique[key], row, leads[row["leadId"]]) for key, row in rows.items() if row["leadId"] in leads]
+        return [*(_unknown(one) for one in lost), *(event for one in found for event in _events(*one))]
 
     return Worker(NAME, TOPICS, handle, files=(triggers,), parks_unknown_leads=True)
 
@@ -82,10 +83,11 @@ def _unknown(received: Received) -> Unknown:
     return Unknown(received, max(names))
 
 
-def _version(received: Received, lead_id: str, triggers: Triggers) -> Version:
+def _version(received: Received, lead_id: str, triggers: Triggers, now: datetime) -> Version:
     given = received.payload.activity.id if received.record.topic == ACTIVITIES.name else None
     document = _document(received, lead_id, triggers)
-    return Version(document, given or received.event.id, given is not None, received.order)
+    known_at = received.known_at(now) if received.is_historical else None
+    return Version(document, given or received.event.id, given is not None, received.order, known_at)
 
 
 def _document(received: Received, lead_id: str, triggers: Triggers) -> ActivityRow:
@@ -119,7 +121,7 @@ def _document(received: Received, lead_id: str, triggers: Triggers) -> ActivityR
 def _events(received: Received, row: ActivityRow, lead: LeadDocument) -> Iterator[Outgoing]:
     at, lead_id = truncate_to_ms(received.event.time), row["leadId"]
     yield _event(received, RESCORE, RescoreRequested(lead_id=lead_id, reason="activity_recorded"), at)
-    if received.record.topic == ENGAGEMENTS.name and "trigger" in row:
+    if received.record.topic == ENGAGEMENTS.name and "trigger" in row and not received.is_historical:
         triggered = LeadTriggered(lead_id=lead_id, trigger=row["trigger"], action=row["engagement"])
         yield _event(received, TRIGGERED, triggered, at)
     change = change_caused_by(lead, received.key)

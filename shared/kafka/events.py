@@ -11,6 +11,7 @@ from schemas.base import CONTENT_TYPE, ENVELOPE_LIMIT, ID_MAX, JSON_DATA, SOURCE
 from schemas.reasons import DeadLetterReason
 from schemas.topics import DEADLETTER, TOPICS, Topic
 from shared.domain.ids import derive, loggable_id
+from shared.domain.moments import learned_at, truncate_to_ms
 from shared.errors import Permanent
 
 
@@ -66,6 +67,15 @@ class Received:
         """The id of the lead that the event names; None if it names an address, or no lead."""
         lead = getattr(self.payload, "lead", None)
         return lead.id if lead else getattr(self.payload, "lead_id", None)
+
+    @property
+    def is_historical(self) -> bool:
+        """Whether the event is history: it starts nothing (schemas/README.md#history)."""
+        return bool(getattr(self.payload, "historical", None))
+
+    def known_at(self, now: datetime) -> datetime:
+        """Return since when the product counts as knowing the event (`shared.domain.moments`)."""
+        return learned_at(truncate_to_ms(self.event.time), now, historical=self.is_historical)
 
     @property
     def ids(self) -> dict[str, str]:

@@ -153,10 +153,16 @@ def _judge(
     if row is not None and row["reason"] is not None:
         rejected = Ruling(RejectionReason(row["reason"]), row["detail"], note=row["note"])
         return _Verdict(received, row["at"], rejected, done=True)
-    at = row["at"] if row else now
+    at = row["at"] if row else _known_at(received, lead, now)
     if row is not None and (row["done"] or (lead is not None and received.key in remembered(lead, CauseKind.COMMAND))):
         return _Verdict(received, at, Ruling(note=row["note"]), done=row["done"])
     return _Verdict(received, at, _judge_anew(lead, received, at, policies[received.record.topic]))
+
+
+def _known_at(received: Received, lead: LeadDocument | None, now: datetime) -> datetime:
+    known = received.known_at(now)
+    # Nothing became of a lead before it came: another source may have known the person earlier.
+    return max(known, min(lead["createdAt"], now)) if lead else known
 
 
 def _judge_anew(lead: LeadDocument | None, received: Received, at: datetime, policy: CommandPolicy) -> Ruling:
@@ -217,7 +223,8 @@ def _needs_update(verdict: _Verdict, rows: Mapping[str, VerdictDocument]) -> boo
 
 def _change(verdict: _Verdict, lead: LeadDocument, activity: ActivityRow | None, memory: Memory[str]) -> Change:
     stats = {"activityStats": tally(lead, [activity])} if activity else {}
-    known = {CauseKind.COMMAND.value: memory.held, "updatedAt": verdict.at}
+    at = max(verdict.at, lead["updatedAt"]) if verdict.received.is_historical else verdict.at
+    known = {CauseKind.COMMAND.value: memory.held, "updatedAt": at}
     return revised(lead, {"$set": {**(verdict.ruling.set or {}), **stats, **known}})
 
 

@@ -113,6 +113,7 @@ class PendingProcessor:
         now = self.processor.clock()
         rows = await self.store.due(now)
         taken = await self._take_in([row for row in rows if not self.store.is_deferred(row)])
+        await self._end([row for row in rows if self.store.is_deferred(row) and row["endsAt"] > now], final=False)
         left = [row for row in rows if row["_id"] not in taken]
         await self._end([row for row in left if row["endsAt"] <= now], final=True)
         await self.store.reschedule([row for row in left if row["endsAt"] > now], now)

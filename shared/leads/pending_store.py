@@ -101,21 +101,31 @@ class PendingStore:
             "key": record.key,
             "value": record.value,
             "headers": list(record.headers),
-            **(self._for_status(event.name, now) if isinstance(event, Deferred) else self._for_lead(event, now)),
+            **self._wait(event, now),
         }
 
-    def _for_lead(self, event: Unknown, now: datetime) -> PendingWait:
+    def _wait(self, event: Unknown | Deferred, now: datetime) -> PendingWait:
+        historical = event.received.is_historical
+        if isinstance(event, Deferred):
+            return self._for_status(event.name, now, historical=historical)
         ends = now + self._ttl
         return {
             "waitsFor": f"{self._worker}|{event.name}",
             "source": event.received.event.source,
+            "historical": historical,
             "endsAt": ends,
             "wakeAt": min(ends, now + _LOOK_AGAIN),
         }
 
-    def _for_status(self, name: str, now: datetime) -> PendingWait:
-        ends = now + self.patience
-        return {"waitsFor": f"{self._worker}|{_STATUS}|{name}", "endsAt": ends, "wakeAt": ends}
+    def _for_status(self, name: str, now: datetime, *, historical: bool) -> PendingWait:
+        # All of a lead's history comes at once: one command may have to wait for thousands of others.
+        ends = now + (self._ttl if historical else self.patience)
+        return {
+            "waitsFor": f"{self._worker}|{_STATUS}|{name}",
+            "historical": historical,
+            "endsAt": ends,
+            "wakeAt": now + self.patience,
+        }
 
     async def waiting_for(self, names: Iterable[str]) -> list[PendingEventDocument]:
         """Return the rows that wait for leads of these names, in the order in which they came."""
@@ -143,8 +153,8 @@ class PendingStore:
 
     def _next(self, row: PendingEventDocument, now: datetime, *, deferred: bool) -> Mapping[str, object]:
         if deferred:
-            return self._for_status(row["name"], now)
-        return {"wakeAt": row["endsAt"] if self.is_deferred(row) else min(row["endsAt"], now + _LOOK_AGAIN)}
+            return self._for_status(row["name"], now, historical=row.get("historical", False))
+        return {"wakeAt": min(row["endsAt"], now + _LOOK_AGAIN)}
 
     async def done(self, ids: Iterable[str]) -> None:
         """Delete these rows, which have their outcome."""

@@ -92,10 +92,15 @@ def choose_owners(
     """
     counts, chosen = dict(load), dict[str, Assignment]()
     for lead in leads:
-        if lead.get("assignedTo") is None:
+        if needs_owner(lead):
             chosen[lead["_id"]] = assignment = choose_owner(lead, rules, counts)
             counts[assignment.owner] = counts.get(assignment.owner, 0) + is_open(lead)
     return chosen
+
+
+def needs_owner(lead: LeadDocument) -> bool:
+    """Return whether a rule has to choose the lead's owner. For history it chooses none."""
+    return lead.get("assignedTo") is None and not lead.get("historical")
 
 
 def is_open(lead: LeadDocument) -> bool:

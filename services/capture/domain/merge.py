@@ -5,6 +5,7 @@ The rules are in schemas/README.md#merge.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import cast
 
 from services.capture.domain.claims import IDENTIFYING, ClaimWrite, belongs_to_another, claim_identifiers
@@ -25,6 +26,7 @@ from shared.domain.identity.identity_rules import without_placeholders
 from shared.domain.identity.normal_forms import Identity, Match, identity_of
 from shared.domain.ids import derive
 from shared.domain.lead_changes import with_changes
+from shared.domain.moments import learned_at
 from shared.domain.statuses import Move, after
 from shared.domain.stored.identity_documents import CaptureRow, DifferingValue
 from shared.domain.stored.lead_document import LeadDocument
@@ -62,17 +64,22 @@ def _create(view: View, capture: Capture, known_by: Identity, rules: DecisionRul
         "source": capture.data["source"],
         "status": "new",
         **sections,
-        "createdAt": rules.now,
-        "updatedAt": rules.now,
+        "createdAt": _known_at(capture, rules),
+        "updatedAt": _known_at(capture, rules),
         "revision": 1,
         "captureCount": 1,
         # Workers of the previous release read this field.
         "seen": [],
+        **({"historical": True} if capture.historical else {}),
     }
     # Sections are copied by name, which loses the type.
     lead, left = cut_to_size(cast("LeadDocument", whole), capture.data)
     row = _row(capture, lead, "created", rules)
     return Merged(lead, {**row, "differed": left} if left else row, creates=True, changes={})
+
+
+def _known_at(capture: Capture, rules: DecisionRules) -> datetime:
+    return learned_at(capture.captured_at, rules.now, historical=capture.historical)
 
 
 def _new_id(view: View, capture: Capture) -> str:
@@ -96,10 +103,12 @@ def _fill(
     (lead_id, best), *others = found
     lead = view.leads[lead_id]
     fills, differed = _fills(view, capture, known_by, lead, rules)
-    status = after(Move.CAPTURED_AGAIN, lead["status"]).value
+    # History tells of a capture before the loss: it reopens nothing.
+    status = lead["status"] if capture.historical else after(Move.CAPTURED_AGAIN, lead["status"]).value
     changes = {
         **fills,
-        "updatedAt": rules.now,
+        "updatedAt": max(capture.captured_at, lead["updatedAt"]) if capture.historical else rules.now,
+        **({"historical": False} if lead.get("historical") and not capture.historical else {}),
         "revision": lead["revision"] + 1,
         "captureCount": lead["captureCount"] + 1,
         **({"status": status} if status != lead["status"] else {}),
@@ -179,7 +188,7 @@ def _row(capture: Capture, lead: LeadDocument, outcome: str, rules: DecisionRule
         "id": capture.event_id,
         "leadId": lead["_id"],
         "capturedAt": capture.captured_at,
-        "knownAt": rules.now,
+        "knownAt": _known_at(capture, rules),
         "channel": capture.data["source"],
         "outcome": outcome,
         "ordinal": lead["captureCount"],

@@ -47,6 +47,7 @@ class Capture:
     identity: Identity
     older: Mapping[str, str] = field(default_factory=dict)
     """Claims in the form of earlier releases, each with its current form."""
+    historical: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def issue_key(  # noqa: PLR0913 - what a key can be given
         server: secret, for a server or scanner. form: public, for a web page. webhook: for an e-mail platform's events.
     scope
         What a server key may do: captures:write (the default), activities:write, engagements:write, leads:write,
-        leads:erase, leads:read, analytics:read, deadletters:manage. Can be repeated.
+        history:write, leads:erase, leads:read, analytics:read, deadletters:manage. Can be repeated.
     source
         A lead source of the key's captures: website (the default), email, phone, referral, trade_show, social_media.
         Can be repeated. Captures that state none get the first.

@@ -108,7 +108,7 @@ def count_on_lead(
     changes = {
         "activityStats": tally(lead, fresh, [one["replaced"] for one in fresh if "replaced" in one]),
         CauseKind.ACTIVITY.value: memory.held,
-        "updatedAt": now,
+        "updatedAt": max(lead["updatedAt"], *(one.get("knownAt", now) for one in fresh)),
         **_first_contact(lead, fresh, now),
         **_refuse_mail(lead, fresh, region),
     }

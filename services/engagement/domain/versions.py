@@ -32,13 +32,14 @@ class Version:
 
     The document is under the event's key.
 
-    `named`: the producer gave an activity id. `order` compares events of one activity.
+    `named`: the producer gave an activity id. `order` compares events of one activity. `known_at` is set for history.
     """
 
     document: ActivityRow
     activity_id: str
     named: bool
     order: tuple[str, ...]
+    known_at: datetime | None = None
 
     @property
     def key(self) -> str:
@@ -97,7 +98,8 @@ def _find_row_id(one: Version, rows: Mapping[str, ActivityRow]) -> str:
 
 
 def _first_row(one: Version, id_: str, now: datetime) -> ActivityRow:
-    row: ActivityRow = {**one.document, "_id": id_, "n": 1, "tallied": False, "knownAt": now, **_stated_by(one)}
+    known_at = one.known_at or now
+    row: ActivityRow = {**one.document, "_id": id_, "n": 1, "tallied": False, "knownAt": known_at, **_stated_by(one)}
     return row if one.named else {**row, "owner": one.key}
 
 
@@ -116,7 +118,8 @@ def _next_row(row: ActivityRow, one: Version, now: datetime) -> ActivityRow | No
     # The lead has a counted refusal already: the row must not repeat it.
     kept = _picked(row, (*(one for one in _FACTS if one != "refusal"), "owner"))
     stated = {**one.document, **_stated_by(one)} if newer else {**row, "refusal": None}
-    after = {**kept, **stated, **facts, "_id": row["_id"], "n": row["n"] + 1, "tallied": False, "knownAt": now}
+    known: dict[str, object] = {"n": row["n"] + 1, "tallied": False, "knownAt": one.known_at or now}
+    after = {**kept, **stated, **facts, "_id": row["_id"], **known}
     after |= {"replaced": counted_fields(row), "earlier": [*row.get("earlier", ()), _earlier(row)][-EARLIER_MAX:]}
     after |= {} if one.named else {"owner": one.key}
     # A selection of fields by name loses the type.

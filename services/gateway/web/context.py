@@ -16,7 +16,14 @@ from schemas.base import Model
 from schemas.topics import Topic
 from services.gateway.auth.authenticator import Authenticator, given_key
 from services.gateway.auth.domain import users
-from services.gateway.auth.domain.principals import ApiKey, HttpProblem, Principal, Scope, WrongOrigin
+from services.gateway.auth.domain.principals import (
+    ApiKey,
+    HttpProblem,
+    Principal,
+    Scope,
+    WrongOrigin,
+    check_history,
+)
 from services.gateway.auth.domain.signing import Signer
 from services.gateway.auth.domain.users import User
 from services.gateway.auth.sign_in import SignIn
@@ -132,7 +139,9 @@ class RequestContext:
     def event(  # noqa: PLR0913 - the parts of an event
         self, request: Request, topic: Topic, key: Principal, payload: Model, id_: str, at: datetime
     ) -> Outgoing:
-        """Return the event with this data. Raises `Invalid`."""
+        """Return the event with this data. Raises `Invalid`, and `HttpProblem` for history without its scope."""
+        if getattr(payload, "historical", None):
+            check_history(key)
         trace = request.headers.get("traceparent")
         return capture_events.event_of(
             topic, payload, id_=id_, source=key.event_source, at=at, region=self.region, traceparent=trace
@@ -144,7 +153,8 @@ class RequestContext:
         """Publish one event, and answer once Kafka has acknowledged it."""
         id_ = chosen_event_id(request) or id_ or str(uuid.uuid4())
         payload = capture_events.payload_of(topic, data, self.region, self.attributes.current)
-        await self.publisher.publish([self.event(request, topic, key, payload, id_, self.clock())])
+        at = capture_events.historical_time(data) or self.clock()
+        await self.publisher.publish([self.event(request, topic, key, payload, id_, at)])
         add_log_facts(request, event_id=loggable_id(id_))
         answer = Response(to_json({"eventId": id_}), 202, media_type=JSON)
         # Headers that a response is made with cost as much as the whole response.

@@ -153,7 +153,8 @@ def _line(
         id_ = derive("batch", batch, str(line.line)) if batch else line.id
         return BatchRecord(id_, gateway.event(request, CAPTURED, sender, line.capture, id_, line.time))
     except HttpProblem as error:
-        return reject_line(line.line, Fault("source", error.detail))
+        path = "historical" if line.capture.historical and Scope.HISTORY not in sender.scopes else "source"
+        return reject_line(line.line, Fault(path, error.detail))
     except Invalid as error:
         return reject_line(line.line, *error.faults)
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from itertools import chain
 
 import pydantic_core
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from schemas.attributes import Attributes
-from schemas.base import CONTENT_TYPE, ENVELOPE_LIMIT, Model
+from schemas.base import CONTENT_TYPE, ENVELOPE_LIMIT, Model, Moment
 from schemas.captures import LeadCaptured
 from schemas.topics import ACTIVITIES, CAPTURED, TASKS, Topic
 from shared.domain.identity.normal_forms import email_key, phone_key
@@ -19,6 +19,7 @@ from shared.errors import Permanent
 from shared.kafka.events import Outgoing, encode_input
 
 DEPTH_MAX = 20
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 _INTEGER_LIMIT = 2**63
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _ID = re.compile(r"[\x21-\x7e]{1,200}")
@@ -99,6 +100,19 @@ def faults_of(error: ValidationError) -> list[Fault]:
     """Return the faults, at most 50."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
     return [Fault(".".join(map(str, one["loc"])) or "(body)", one["msg"]) for one in found[:50]]
+
+
+def historical_time(data: Mapping[str, object]) -> datetime | None:
+    """Return the `time` that history states beside its payload; None if the event is no history or states none.
+
+    Raises `Invalid`.
+    """
+    if not data.get("historical") or data.get("time") is None:
+        return None
+    try:
+        return _MOMENT.validate_python(data["time"])
+    except ValidationError as error:
+        raise Invalid(Fault("time", faults_of(error)[0].message)) from None
 
 
 def event_of(  # noqa: PLR0913 - an event's parts, each by name

@@ -144,7 +144,7 @@ def find_requests(
     event: NurtureEvent, lead: LeadDocument, begun: Collection[str], sequences: Sequences
 ) -> Iterator[EnrolmentRequest]:
     """Yield the enrolments that this event requests; `begun` has the sequences that it began before."""
-    if event.first_score is not None:
+    if event.first_score is not None and not lead.get("historical"):
         # In a redelivery, a first score selects the same sequence, even if lead or file have changed.
         before = next(iter(begun), None)
         # The event has the lead's first score; the document may have a later one.

@@ -25,10 +25,12 @@ class PendingWait(TypedDict):
     """What a pending event waits for, until when, and when a process looks at it next.
 
     `source` is of an event that waits for a lead: a source may have so many. `claim` is of the process that leased it.
+    `historical` events wait for a status as long as for a lead.
     """
 
     waitsFor: str
     source: NotRequired[str]
+    historical: NotRequired[bool]
     endsAt: datetime
     wakeAt: datetime
     claim: NotRequired[str]

@@ -268,6 +268,8 @@ ContactedPart = TypedDict("ContactedPart", {"cause": str, "by": str, "from": str
 
 
 class _LaterFields(TypedDict, total=False):
+    historical: bool
+    """Whether history alone has told of the lead: its first score starts nothing."""
     company: CompanyPart
     contact: ContactPart
     requirements: RequirementsPart

@@ -37,6 +37,8 @@ class Scope(StrEnum):
     ACTIVITY = "activities:write"
     ENGAGE = "engagements:write"
     COMMAND = "leads:write"
+    HISTORY = "history:write"
+    """Beside a scope that may send the event: to send it as history."""
     ERASE = "leads:erase"
     READ = "leads:read"
     ANALYTICS = "analytics:read"
@@ -183,6 +185,12 @@ def with_source(key: Principal, data: Mapping[str, object]) -> dict[str, object]
     if isinstance(source, str) and source in _KNOWN and source not in key.sources:
         raise HttpProblem(403, f"This key may only capture leads with source {', '.join(key.sources) or '(none)'}.")
     return dict(data)
+
+
+def check_history(sender: Principal) -> None:
+    """Raises `HttpProblem` (403) for a sender that may not send history."""
+    if Scope.HISTORY not in sender.scopes:
+        raise HttpProblem(403, f"Only a key with the scope {Scope.HISTORY} may send historical events.")
 
 
 def limited_network(address: str | None) -> str:

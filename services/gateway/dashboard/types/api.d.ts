@@ -14,7 +14,7 @@ export interface components {
                 name: string;
                 /** @enum {string} */
                 role: "viewer" | "sales" | "admin";
-                scopes: ("captures:write" | "activities:write" | "engagements:write" | "leads:write" | "leads:erase" | "leads:read" | "analytics:read" | "deadletters:manage")[];
+                scopes: ("captures:write" | "activities:write" | "engagements:write" | "leads:write" | "history:write" | "leads:erase" | "leads:read" | "analytics:read" | "deadletters:manage")[];
             };
             "/v1/leads/{lead_id}/score": components["schemas"]["LeadScore"];
             "/v1/leads/{lead_id}/timeline": components["schemas"]["Timeline"];
