@@ -7,16 +7,21 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from schemas.attributes import Attributes
 from schemas.topics import CAPTURED, Topic
 from services.capture.domain.decision_log import final_update
 from services.capture.domain.plan import CapturePlan
 from services.capture.domain.view import Capture, View
+from shared.config import load_config
 from shared.domain.identity.normal_forms import identity_of
 from shared.domain.lead_changes import with_changes
 from shared.domain.stored.command_documents import VerdictDocument
+from shared.settings import Settings
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 LOST_REASONS = ("price", "timing", "other")
+ATTRIBUTES = load_config(Settings().attributes_file, Attributes)
+"""The declaration that is shipped."""
 
 
 def data(

@@ -21,10 +21,8 @@ from shared.config import ConfigError, load_config
 from shared.domain.lead_changes import with_changes
 from shared.kafka.decoding import FailedRecord, decode
 from shared.kafka.events import Received, Record
-from shared.settings import Settings
-from tests.builders import NOW, data, event, lead
+from tests.builders import ATTRIBUTES, NOW, data, event, lead
 
-SHIPPED = load_config(Settings().attributes_file, Attributes)
 WHO: dict[str, Any] = {"leadId": "l", "requestedBy": "sam"}
 OF_EACH_TYPE = Attributes.model_validate(
     {
@@ -54,7 +52,7 @@ def kept(attributes: Any) -> Any:
 
 
 def test_the_shipped_declaration_is_what_food_service_sells_by() -> None:
-    assert {one.name: one.type.value for one in SHIPPED.attributes} == {
+    assert {one.name: one.type.value for one in ATTRIBUTES.attributes} == {
         "cuisine": "choice",
         "covers": "number",
         "locations": "number",

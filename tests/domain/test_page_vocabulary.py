@@ -7,18 +7,18 @@ from schemas.commands import Bant
 from services.gateway.dashboard.domain.page_vocabulary import vocabulary
 from services.gateway.dashboard.routes import files
 from shared.domain.bant import CRITERIA, bant_score
-from tests.builders import LOST_REASONS
+from tests.builders import ATTRIBUTES, LOST_REASONS
 
 
 def test_the_page_carries_the_words_and_rules_of_the_server() -> None:
-    page = files(LOST_REASONS)["index.html"].content.decode()
+    page = files(LOST_REASONS, ATTRIBUTES)["index.html"].content.decode()
     found = re.search(r'<script type="application/json" id="vocabulary">(.*?)</script>', page)
     assert found
-    assert json.loads(found[1]) == vocabulary(LOST_REASONS).wire()
+    assert json.loads(found[1]) == vocabulary(LOST_REASONS, ATTRIBUTES).wire()
 
 
 def test_a_move_is_given_only_where_a_status_allows_it() -> None:
-    moves = vocabulary(LOST_REASONS).wire()["moves"]
+    moves = vocabulary(LOST_REASONS, ATTRIBUTES).wire()["moves"]
     assert moves["convert"] == {"qualified": "converted"}
     assert moves["set contacted"] == dict.fromkeys(("new", "contacted", "unqualified"), "contacted")
     assert "lost" not in moves["found fit"]

@@ -58,6 +58,7 @@ def whole_lead(**changed: Any) -> dict[str, Any]:
             "title": "Purchasing director",
             "email": "ana.reyes@bluefork.example",
             "phone": "+15550109999",
+            "timeZone": "America/Los_Angeles",
         },
         "company": {
             "name": "Blue Fork Bistro Group",
@@ -65,7 +66,9 @@ def whole_lead(**changed: Any) -> dict[str, Any]:
             "size": "enterprise",
             "website": "bluefork.example",
             "annualRevenue": 24_000_000,
+            "address": {"street": "12 Harbor Street", "city": "Oakland", "region": "CA", "postalCode": "94607"},
         },
+        "attributes": {"cuisine": "italian", "covers": 1450, "openingDate": "2027-03-01", "serviceModel": "bistro"},
         "requirements": {
             "budget": 85_000,
             "timeline": "within_quarter",

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route as Path
 
 from services.gateway.dashboard.routes import answer, files
-from tests.builders import LOST_REASONS
+from tests.builders import ATTRIBUTES, LOST_REASONS
 from tests.http.answers import (
     CONSENT,
     LETTER_COUNTS,
@@ -135,7 +135,7 @@ class Backend:
 
 
 async def _file(request: Request) -> Response:
-    return answer(request, files(LOST_REASONS)[request.path_params.get("path", "index.html")])
+    return answer(request, files(LOST_REASONS, ATTRIBUTES)[request.path_params.get("path", "index.html")])
 
 
 def pages() -> Starlette:

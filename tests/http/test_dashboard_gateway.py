@@ -14,7 +14,7 @@ from services.gateway.auth.passwords import hash_of
 from services.gateway.dashboard.routes import POLICY, files
 from shared.clock import system_clock
 from shared.settings import Settings
-from tests.builders import data, event
+from tests.builders import ATTRIBUTES, data, event
 from tests.gateway import Caller, gateway, session_of
 from tests.harness import Bench, bench, lead_id, until
 from tests.http.dashboard import opened
@@ -207,7 +207,7 @@ async def test_only_the_page_itself_asks_who_is_there_and_no_other_file_is_serve
         page = await caller.call("GET", "/", session=await session_of(on, caller, Role.VIEWER))
         assert page.headers["Content-Type"] == "text/html; charset=utf-8"
         assert page.headers["Content-Security-Policy"] == POLICY
-        for name, file in files(Settings().reasons_lost).items():
+        for name, file in files(Settings().reasons_lost, ATTRIBUTES).items():
             plain = await caller.call("GET", f"/dashboard/{name}", accept_encoding="identity")
             assert (plain.status, plain.text.encode()) == (200, file.content), name
             packed = await caller.call("GET", f"/dashboard/{name}", accept_encoding="gzip")

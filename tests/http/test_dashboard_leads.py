@@ -136,6 +136,43 @@ async def test_an_edit_begins_with_what_is_known_and_sends_only_what_changed(bro
     }
 
 
+async def test_attributes_are_shown_by_their_labels_and_edited_by_their_types(browser: Browser, url: str) -> None:
+    done = happened(0, "leads.updated", "Covers is now 900", "command-1", changed=[])
+    backend = Backend(answers={"GET /v1/leads/lead-1/timeline": (200, {"events": [done], "nextCursor": None})})
+    async with opened(browser, url, backend, "#/leads/lead-1", timezone_id="America/Chicago") as page:
+        card = page.get_by_role("region", name="Business details")
+        for text in ("Cuisine", "Italian", "1,450 per day", "Opening date", "1 Mar 2027", "Bistro"):
+            await expect(card.get_by_text(text, exact=True)).to_be_visible()
+        await expect(page.get_by_text("12 Harbor Street, Oakland, CA 94607")).to_be_visible()
+        await page.get_by_role("button", name="Edit", exact=True).click()
+        dialog = page.get_by_role("dialog")
+        await expect(dialog.get_by_label("Service model")).to_have_value("bistro")
+        await dialog.get_by_role("button", name="Save").click()
+        await expect(dialog).to_contain_text("Nothing has changed.")
+        await dialog.get_by_label("Time zone").fill("Chicago")
+        await dialog.get_by_role("button", name="Save").click()
+        await expect(dialog).to_contain_text("Choose a time zone, like America/Chicago.")
+        await dialog.get_by_label("Time zone").fill("America/Chicago")
+        await dialog.get_by_label("Cuisine").select_option("")
+        await dialog.get_by_label("Covers per day").fill("900")
+        await dialog.get_by_label("Opening date").fill("2027-05-16")
+        await dialog.get_by_label("Main distributor").fill("Sysco")
+        await dialog.get_by_label("Street").fill("")
+        assert await grave(page) == []
+        await dialog.get_by_role("button", name="Save").click()
+        await expect(page.get_by_role("log")).to_contain_text("Covers is now 900")
+    assert backend.sent[0][2] == {
+        "set": {
+            "contact.timeZone": "America/Chicago",
+            "company.address.street": None,
+            "attributes.cuisine": None,
+            "attributes.covers": 900,
+            "attributes.openingDate": "2027-05-16",
+            "attributes.distributor": "Sysco",
+        }
+    }
+
+
 async def test_a_note_is_added_and_the_page_shows_notes(browser: Browser, url: str) -> None:
     backend = Backend()
     async with opened(browser, url, backend, "#/leads/lead-1") as page:

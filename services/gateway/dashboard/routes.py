@@ -4,13 +4,14 @@ import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from jinja2.utils import htmlsafe_json_dumps
 
+from schemas.attributes import Attributes
 from services.gateway.auth.domain.principals import HttpProblem
 from services.gateway.dashboard.domain.page_vocabulary import vocabulary
 from services.gateway.web.context import RequestContext
@@ -41,11 +42,11 @@ class StaticFile:
     tag: str
 
 
-@cache
-def files(lost_reasons: tuple[str, ...]) -> Mapping[str, StaticFile]:
-    """Return all files of the dashboard by path. No other file is served. `lost_reasons`: the configured ones."""
+@lru_cache(maxsize=2)  # the attributes' file may change while the gateway runs
+def files(lost_reasons: tuple[str, ...], attributes: Attributes) -> Mapping[str, StaticFile]:
+    """Return all files of the dashboard by path. No other file is served. The page has the configured words."""
     found = [path for path in sorted(FOLDER.rglob("*")) if path.suffix in _MEDIA]
-    words = htmlsafe_json_dumps(vocabulary(lost_reasons).wire()).encode()
+    words = htmlsafe_json_dumps(vocabulary(lost_reasons, attributes).wire()).encode()
     return {path.relative_to(FOLDER).as_posix(): _read(path, words) for path in found}
 
 
@@ -66,12 +67,12 @@ def routes(gateway: RequestContext) -> APIRouter:
         """The dashboard's page. Without a session the browser is sent to the sign-in page."""
         if await gateway.person(request) is None:
             return RedirectResponse("/signin", 303)
-        return answer(request, files(gateway.lost_reasons)[_PAGE])
+        return answer(request, files(gateway.lost_reasons, gateway.attributes.current)[_PAGE])
 
     @router.get("/dashboard/{path:path}", include_in_schema=False)
     async def file(request: Request, path: str) -> Response:
         """A file of the page. None of them is secret."""
-        found = files(gateway.lost_reasons).get(path)
+        found = files(gateway.lost_reasons, gateway.attributes.current).get(path)
         if found is None:
             raise HttpProblem(404, "There is no such file.")
         return answer(request, found)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from schemas.attributes import Attribute, Attributes
 from schemas.base import Model
 from schemas.lead import ActivityType, CompanySize, Source, Status, Urgency
 from schemas.reasons import DeadLetterReason
@@ -30,6 +31,7 @@ class BantRule(Model):
 class Vocabulary(Model):
     """What the page's scripts know of the contract.
 
+    `attributes`: the declared ones.
     `inputs`: the topics of what others send. `moves`: the status after a move, by each status that allows it.
     """
 
@@ -40,14 +42,15 @@ class Vocabulary(Model):
     urgencies: tuple[Urgency, ...]
     company_sizes: tuple[CompanySize, ...]
     lost_reasons: tuple[str, ...]
+    attributes: tuple[Attribute, ...]
     dead_letter_reasons: tuple[DeadLetterReason, ...]
     inputs: tuple[str, ...]
     moves: Mapping[Move, Mapping[Status, Status]]
     bant: BantRule
 
 
-def vocabulary(lost_reasons: tuple[str, ...]) -> Vocabulary:
-    """Return all words and rules. `lost_reasons`: the configured ones."""
+def vocabulary(lost_reasons: tuple[str, ...], attributes: Attributes) -> Vocabulary:
+    """Return all words and rules. `lost_reasons` and `attributes`: the configured ones."""
     criteria = tuple(
         BantCriterion(part=one.part, field=one.field, points=one.points, values=one.values) for one in CRITERIA
     )
@@ -59,6 +62,7 @@ def vocabulary(lost_reasons: tuple[str, ...]) -> Vocabulary:
         urgencies=tuple(Urgency),
         company_sizes=tuple(CompanySize),
         lost_reasons=lost_reasons,
+        attributes=attributes.attributes,
         dead_letter_reasons=tuple(DeadLetterReason),
         inputs=tuple(topic.name for topic in TOPICS.values() if topic.kind == "input"),
         moves={

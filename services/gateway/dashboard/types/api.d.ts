@@ -73,6 +73,32 @@ export interface components {
             /** @default null */
             country: string | null;
         };
+        /**
+         * @description Where an attribute is asked.
+         * @enum {string}
+         */
+        AskedIn: "form" | "lead";
+        /** @description One attribute: its name in `attributes`, and its label for people. */
+        Attribute: {
+            name: string;
+            label: string;
+            type: components["schemas"]["AttributeType"];
+            /** @default null */
+            unit: string | null;
+            /** @default [] */
+            choices: string[];
+            /**
+             * @default [
+             *       "lead"
+             *     ]
+             */
+            asked: components["schemas"]["AskedIn"][];
+        };
+        /**
+         * @description What values an attribute has.
+         * @enum {string}
+         */
+        AttributeType: "text" | "number" | "date" | "boolean" | "choice";
         /** @description Leads with a score in this range, both ends included. */
         Band: {
             from: number;
@@ -668,6 +694,7 @@ export interface components {
         /**
          * @description What the page's scripts know of the contract.
          *
+         *     `attributes`: the declared ones.
          *     `inputs`: the topics of what others send. `moves`: the status after a move, by each status that allows it.
          */
         Vocabulary: {
@@ -678,6 +705,7 @@ export interface components {
             urgencies: components["schemas"]["Urgency"][];
             companySizes: components["schemas"]["CompanySize"][];
             lostReasons: string[];
+            attributes: components["schemas"]["Attribute"][];
             deadLetterReasons: components["schemas"]["DeadLetterReason"][];
             inputs: string[];
             moves: {

@@ -1,12 +1,11 @@
 // What a user may do with a lead: when, by which form, as which command. The server checks all of it again.
 import { LOG_ACTIVITY } from "./activities.js";
+import { amount, editedFields, edits, isEmpty, lines, option } from "./leadfields.js";
 import { NEW_TASK } from "./tasklist.js";
-import { companyOf, named, personOf } from "../core/format.js";
+import { companyOf, personOf } from "../core/format.js";
 import { vocabulary } from "../core/vocabulary.js";
 
 const STAGES = ["qualification", "proposal", "negotiation"];
-/** @param {string} text */
-const lines = (text) => text.split("\n").map((one) => one.trim()).filter(Boolean);
 
 /** @typedef {Schemas["Move"]} Move */
 
@@ -30,9 +29,6 @@ const changes = (move) => (lead) => allows(move)(lead) && vocabulary.moves[move]
  */
 const path = (lead, rest = "") => `/v1/leads/${encodeURIComponent(lead.id)}${rest}`;
 
-/** @param {unknown} value */
-const isEmpty = (value) => value === "" || value === null || value === undefined || (typeof value === "object" && Object.keys(value).length === 0);
-
 /**
  * Leaves out empty values, at any depth.
  *
@@ -47,8 +43,6 @@ function given(values) {
   return Object.fromEntries(kept.filter(([, value]) => !isEmpty(value)));
 }
 
-/** @param {string} text */
-const amount = (text) => (text === "" ? null : Number(text));
 /** @param {FormValues} values */
 const byBant = (values) => values.method === "bant";
 /** @param {FormValues} values */
@@ -92,78 +86,12 @@ function qualification(values) {
   };
 }
 
-/** @type {(word: string) => [value: string, text: string]} */
-const option = (word) => [word, named(word)];
-
 /** @type {Record<string, [value: string, text: string][]>} */
 const OPTIONS = {
   urgency: [["", "Not known"], ...vocabulary.urgencies.map(option)],
-  sizes: [["", "Not known"], ...vocabulary.companySizes.map(option)],
   lostReasons: [["", "Choose a reason"], ...vocabulary.lostReasons.map(option)],
   methods: [["requirements", "By requirements: qualifies at once"], ["bant", "By BANT: four questions decide"]],
 };
-
-// 50 lines of 200 characters.
-const LIST_MAX = 50 * 201;
-
-/**
- * A field of the dialog that edits a lead, and its path in the lead.
- *
- * @type {(FieldSpec & {path: string})[]}
- */
-const EDITABLE = [
-  { path: "contact.firstName", name: "firstName", label: "First name", required: true, half: true },
-  { path: "contact.lastName", name: "lastName", label: "Last name", required: true, half: true },
-  { path: "contact.title", name: "title", label: "Title" },
-  { path: "contact.email", name: "email", label: "E-mail", half: true },
-  { path: "contact.phone", name: "phone", label: "Phone", half: true },
-  { path: "company.name", name: "company", label: "Company", required: true },
-  { path: "company.industry", name: "industry", label: "Industry", half: true },
-  { path: "company.size", name: "size", label: "Company size", type: "select", options: OPTIONS.sizes, half: true },
-  { path: "company.website", name: "website", label: "Website", half: true, max: 4000 },
-  { path: "company.annualRevenue", name: "annualRevenue", label: "Annual revenue", type: "number", min: 0, step: "any", half: true },
-  { path: "requirements.budget", name: "budget", label: "Budget", type: "number", min: 0, step: "any", half: true },
-  { path: "requirements.timeline", name: "timeline", label: "Timeline", half: true, max: 4000 },
-  { path: "requirements.currentSolution", name: "currentSolution", label: "Current solution", type: "textarea", rows: 2, max: 4000 },
-  { path: "requirements.decisionMakers", name: "decisionMakers", label: "Decision makers", type: "textarea", rows: 2, max: LIST_MAX, hint: "One per line." },
-  { path: "requirements.painPoints", name: "painPoints", label: "Pain points", type: "textarea", rows: 2, max: LIST_MAX, hint: "One per line." },
-];
-
-/**
- * The lead's value at a path, as a field of the dialog shows it.
- *
- * @param {Lead} lead
- * @param {string} field
- */
-function current(lead, field) {
-  const [section, name] = field.split(".");
-  const value = /** @type {Record<string, Record<string, unknown> | null>} */ (/** @type {unknown} */ (lead))[section]?.[name] ?? "";
-  return Array.isArray(value) ? value.join("\n") : /** @type {string | number} */ (value);
-}
-
-/**
- * A value as its field gives it back: a field of one line drops the ends of lines.
- *
- * @param {FieldSpec} spec
- * @param {string | number} value
- */
-const asShown = ({ type }, value) => String(value).replaceAll(/\r\n?/g, "\n").replaceAll(type === "textarea" ? "" : "\n", "").trim();
-
-/**
- * The paths whose values the dialog has changed; null empties one.
- *
- * @param {Lead} lead
- * @param {FormValues} values
- * @returns {Record<string, unknown>}
- */
-function edits(lead, values) {
-  const changed = EDITABLE.filter((spec) => String(values[spec.name]) !== asShown(spec, current(lead, spec.path)));
-  return Object.fromEntries(changed.map(({ path: field, name, type, max }) => {
-    const text = values[name];
-    const value = type === "number" ? amount(text) : max === LIST_MAX ? lines(text) : text;
-    return [field, isEmpty(value) ? null : value];
-  }));
-}
 
 /** @type {Action[]} */
 export const ACTIONS = [
@@ -223,7 +151,7 @@ export const ACTIONS = [
     form: (lead) => ({
       title: `Edit ${personOf(lead)}`,
       action: "Save",
-      fields: EDITABLE.map(({ path: field, ...spec }) => ({ ...spec, value: current(lead, field) })),
+      fields: editedFields(lead),
       refuse: (values) => (Object.keys(edits(lead, values)).length ? null : "Nothing has changed."),
     }),
     command: (lead, values) => ({ method: "PATCH", path: path(lead), body: { set: edits(lead, values) } }),

@@ -2,8 +2,9 @@
 import { isPlanned } from "./activities.js";
 import { button, h } from "../core/dom.js";
 import { evidenceOf } from "./evidence.js";
-import { ago, counted, dateOf, money, named, number, roughly, sentenceCase, when } from "../core/format.js";
+import { ago, counted, dateOf, fullDayOf, money, named, number, roughly, sentenceCase, when } from "../core/format.js";
 import { empty } from "./states.js";
+import { vocabulary } from "../core/vocabulary.js";
 
 /**
  * @param {string} title
@@ -50,10 +51,42 @@ export function contactPanel({ contact, company }) {
     facts([
       ["Name", [contact.firstName, contact.lastName].filter(Boolean).join(" ")], ["Title", contact.title],
       ["E-mail", link("mailto", contact.email)], ["Phone", link("tel", contact.phone)],
+      ["Time zone", contact.timeZone],
       ["Company", company.name], ["Industry", named(company.industry)], ["Size", named(company.size)],
       ["Website", website(company.website)], ["Annual revenue", typeof company.annualRevenue === "number" ? money(company.annualRevenue) : null],
+      ["Address", company.address && addressOf(company.address)],
     ]),
   );
+}
+
+/** @param {Schemas["Address"]} address */
+function addressOf({ street, city, region, postalCode, country }) {
+  return [street, city, [region, postalCode].filter(Boolean).join(" "), country].filter(Boolean).join(", ");
+}
+
+/** @type {Record<Schemas["AttributeType"], (value: any) => string>} any: of the attribute's type */
+const SHOWN = {
+  text: String,
+  number,
+  date: fullDayOf,
+  boolean: (value) => (value ? "Yes" : "No"),
+  choice: named,
+};
+
+/**
+ * The attributes of a lead; null if none is known. One that is not declared any more has its name as its label.
+ *
+ * @param {Lead} lead
+ */
+export function attributesPanel({ attributes }) {
+  const left = { ...attributes };
+  const declared = vocabulary.attributes.map(({ name, label, type, unit }) => {
+    const value = left[name];
+    delete left[name];
+    return /** @type {[string, Child]} */ ([label, value !== undefined && [SHOWN[type](value), unit].filter(Boolean).join(" ")]);
+  });
+  const known = facts([...declared, ...Object.entries(left).map(([name, value]) => /** @type {[string, Child]} */ ([named(name), plain(value)]))]);
+  return known && card("Business details", known);
 }
 
 /** @param {WholeLead} lead */

@@ -6,6 +6,7 @@ const plainPercentage = new Intl.NumberFormat(undefined, { style: "percent" });
 const change = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0, signDisplay: "exceptZero" });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const date = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const calendarDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const shortDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
 const longDay = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" });
@@ -83,6 +84,8 @@ export const clockTime = (value) => clock.format(new Date(value));
  * @param {string} day
  */
 export const dayOf = (day) => shortDay.format(new Date(`${day}T00:00:00Z`));
+/** @param {string} day */
+export const fullDayOf = (day) => calendarDay.format(new Date(`${day}T00:00:00Z`));
 /** @param {string} day */
 export const weekdayOf = (day) => longDay.format(new Date(`${day}T00:00:00Z`));
 

@@ -7,7 +7,7 @@ import { clear, h, icon } from "../core/dom.js";
 import { owners } from "../components/filters.js";
 import { companyOf, named, personOf, when } from "../core/format.js";
 import { keptFresh } from "../core/live.js";
-import { activitiesPanel, card, consentPanel, contactPanel, notesPanel, nurturePanel, predictionPanel, requirementsPanel, scorePanel, statementsPanel } from "../components/panels.js";
+import { activitiesPanel, attributesPanel, card, consentPanel, contactPanel, notesPanel, nurturePanel, predictionPanel, requirementsPanel, scorePanel, statementsPanel } from "../components/panels.js";
 import { href } from "../core/router.js";
 import { empty, failed, skeleton } from "../components/states.js";
 import { loadedList } from "../core/store.js";
@@ -63,7 +63,7 @@ export function mount({ root, id: given, query, me, live, title }) {
   const waiting = (name) => card(name, skeleton(3, `Loading ${name.toLowerCase()}`));
   const slots = {
     head: new Slot("head", h("div", {}, h("h1", { tabindex: -1 }, "Lead"), skeleton(2, "Loading the lead"))),
-    prediction: new Slot("prediction"), contact: new Slot("contact", waiting("Contact and company")),
+    prediction: new Slot("prediction"), contact: new Slot("contact", waiting("Contact and company")), attributes: new Slot("attributes"),
     score: new Slot("score", waiting("Why this score")), requirements: new Slot("requirements"),
     nurture: new Slot("nurture", waiting("Next nurture steps")), notes: new Slot("notes"), activities: new Slot("activities"), consent: new Slot("consent"), statements: new Slot("statements"),
   };
@@ -78,12 +78,12 @@ export function mount({ root, id: given, query, me, live, title }) {
   root.append(h("a", { class: "back no-print", href: href("leads", null, loadedList()?.filters) }, icon("back"), "Leads"), place);
 
   function build() {
-    const { head, prediction, contact, score, requirements, notes, nurture, activities, consent, statements } = slots;
+    const { head, prediction, contact, attributes, score, requirements, notes, nurture, activities, consent, statements } = slots;
     clear(
       place,
       head.element,
       bar.element,
-      h("div", { class: "lead-columns" }, h("div", { class: "lead-aside" }, [tasks, contact, requirements, notes, nurture, activities, consent, statements].map((one) => one.element)), h("div", { class: "lead-main" }, prediction.element, score.element, timeline.element)),
+      h("div", { class: "lead-columns" }, h("div", { class: "lead-aside" }, [tasks, contact, attributes, requirements, notes, nurture, activities, consent, statements].map((one) => one.element)), h("div", { class: "lead-main" }, prediction.element, score.element, timeline.element)),
     );
   }
 
@@ -108,6 +108,7 @@ export function mount({ root, id: given, query, me, live, title }) {
     title(personOf(lead));
     slots.head.show([lead.contact, lead.company, lead.status, lead.lostReason, lead.score, lead.assignedTo, lead.convertedAt], () => heading(lead));
     slots.contact.show([lead.contact, lead.company], () => contactPanel(lead));
+    slots.attributes.show(lead.attributes ?? null, () => attributesPanel(lead));
     slots.requirements.show([lead.requirements, lead.qualification], () => requirementsPanel(lead));
     slots.consent.show([lead.consent, lead.permissions, lead.context], () => consentPanel(lead));
     slots.notes.show(lead.notes ?? [], () => notesPanel(lead));
