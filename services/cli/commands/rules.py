@@ -13,14 +13,16 @@ from services.assignment.domain.decide import AssignmentRules
 from services.cli.common import console
 from services.cli.database import database_of
 from services.engagement.domain.decide import Triggers
-from services.nurture.domain.sequences import Sequences
+from services.nurture.domain.sequences import Sequences, attributes_in
 from services.scoring import store
 from services.scoring.domain import rescoring_job
 from services.scoring.domain.decide import RuleSet
 from services.simulation.domain.scoring_rules import BANDS, Crossing, Simulation, Trial, thresholds
 from shared.clock import system_clock
-from shared.config import load_config, sections
+from shared.config import ConfigError, load_config, sections
 from shared.domain.identity.placeholders import Placeholders
+from shared.domain.rules.attribute_conditions import condition_fault, undeclared
+from shared.domain.rules.conditions import Condition
 from shared.mongo.connection import Mongo
 from shared.mongo.names import LEADS
 from shared.mongo.storage import Storage
@@ -44,8 +46,9 @@ def check_files(file: Path | None = None) -> None:
         The file. By default the six files in the settings.
     """
     settings = Settings()
+    attributes = load_config(settings.attributes_file, Attributes, settings.zone)
     for path in [file] if file else _configured(settings):
-        _say(f"{path}: {_describe(path, settings)}")
+        _say(f"{path}: {_describe(path, settings, attributes)}")
 
 
 def _configured(settings: Settings) -> list[Path]:
@@ -76,9 +79,11 @@ def config_type_of(path: Path) -> type[_Config]:
     return Triggers if "triggers" in found else RuleSet
 
 
-def _describe(path: Path, settings: Settings) -> str:
-    """Describe a valid file. Raises `ConfigError`."""
+def _describe(path: Path, settings: Settings, attributes: Attributes) -> str:
+    """Describe a valid file. Raises `ConfigError`, also if it names an attribute otherwise than it is declared."""
     found = load_config(path, config_type_of(path), settings.zone)
+    if faults := [f"{path}: {one}" for one in attribute_faults(found, attributes)]:
+        raise ConfigError("\n".join(faults))
     if isinstance(found, RuleSet):
         off = sum(not rule.enabled for rule in found.rules)
         return f"{len(found.rules)} rules, all valid" + (f"; {off} of them disabled" if off else "")
@@ -91,6 +96,27 @@ def _describe(path: Path, settings: Settings) -> str:
     if isinstance(found, Placeholders):
         return f"{len(found.emails)} addresses, {len(found.phones)} phone numbers, all valid"
     return f"{len(found.triggers)} triggers, all valid"
+
+
+def attribute_faults(found: _Config, attributes: Attributes) -> Iterator[str]:
+    """Yield the conditions and templates of a configuration that don't fit the declared attributes."""
+    for place, condition in _conditions(found):
+        if fault := condition_fault(condition, attributes):
+            yield f"{place}, {condition.field}: {fault}"
+    for name, template in found.templates.items() if isinstance(found, Sequences) else ():
+        for attribute in sorted(attributes_in(template) - attributes.by_name.keys()):
+            yield f"template '{name}': {undeclared(attribute)}"
+
+
+def _conditions(found: _Config) -> Iterator[tuple[str, Condition]]:
+    """Yield each condition of a configuration with its place."""
+    if isinstance(found, RuleSet | AssignmentRules):
+        yield from ((f"rule '{rule.name}'", one) for rule in found.rules for one in rule.conditions)
+    if isinstance(found, Sequences):
+        yield from ((f"select '{entry.sequence}'", one) for entry in found.select for one in entry.conditions)
+        for sequence in found.sequences:
+            for step in sequence.steps:
+                yield from ((f"sequence '{sequence.id}', step '{step.id}'", one) for one in step.conditions)
 
 
 @rules_app.command

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from schemas.base import Word
-from services.nurture.domain.templates import find_template_fault
+from services.nurture.domain.templates import find_template_fault, parts_named
 from shared.domain.rules.conditions import Condition, too_much
 
 _NAME = r"^[a-z][a-z0-9_]*$"
@@ -55,6 +55,11 @@ class Template(_Config):
         for part, source in (("subject", self.subject), ("body", self.body)):
             if fault := find_template_fault(source):
                 yield f"{part}, {fault}"
+
+
+def attributes_in(template: Template) -> frozenset[str]:
+    """Return the names of the attributes that a template shows or asks for."""
+    return parts_named("attributes", template.subject) | parts_named("attributes", template.body)
 
 
 class Step(_Config):

@@ -177,8 +177,8 @@ def _render(step: StepDocument, lead: LeadDocument) -> Rendered:
     company, contact = given_only(lead.get("company")), given_only(lead.get("contact"))
     requirements = given_only(lead.get("requirements"))
     own = {name: lead.get(name) for name in ("score", "source", "status", "assignedTo")}
-    shown = {"company": company, "contact": contact, "requirements": requirements, **own}
-    values = {**step["personalization"], "lead": shown, "company": company, "contact": contact}
+    parts = {"company": company, "contact": contact, "attributes": lead.get("attributes") or {}}
+    values = {**step["personalization"], "lead": {**parts, "requirements": requirements, **own}, **parts}
     return render(step["source"]["subject"], step["source"]["body"], values)
 
 

@@ -111,6 +111,19 @@ def find_template_fault(source: str) -> str | None:
     return None
 
 
+def parts_named(group: str, source: str) -> frozenset[str]:
+    """Return the names that a valid template reads of a group of values, as `cuisine` of `attributes`."""
+    tree = _environment.parse(source)
+    found = {node.attr for node in tree.find_all(nodes.Getattr) if _is_group(node.node, group)}
+    items = [node.arg for node in tree.find_all(nodes.Getitem) if _is_group(node.node, group)]
+    return frozenset(found.union(str(arg.value) for arg in items if isinstance(arg, nodes.Const)))
+
+
+def _is_group(node: nodes.Node, group: str) -> bool:
+    of_lead = isinstance(node, nodes.Getattr) and node.attr == group and _is_group(node.node, "lead")
+    return of_lead or (isinstance(node, nodes.Name) and node.name == group)
+
+
 def render(subject: str, body: str, values: Mapping[str, object]) -> Rendered:
     """Return the message for these values. Raises `RenderError`."""
     # A subject becomes a mail header: with a second line, a lead could add headers.
