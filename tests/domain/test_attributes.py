@@ -15,7 +15,11 @@ from schemas.edits import PATHS_MAX, LeadEdit
 from schemas.topics import CAPTURED
 from services.capture.domain.filling import differences
 from services.ingest.domain.batches import judge_batch
-from services.ingest.domain.lines import Terms, ValidLine
+from services.ingest.domain.columns.meanings import ColumnOrigin, columns_of, is_target
+from services.ingest.domain.lines import Terms, ValidLine, judge_row
+from services.ingest.domain.tables.table import read_csv
+from services.ingest.domain.tables.table_reading import reading_of
+from services.ingest.domain.values.moment_reading import DateOrder
 from services.qualification.domain.field_edits import edit_fields
 from shared.config import ConfigError, load_config
 from shared.domain.lead_changes import with_changes
@@ -242,6 +246,59 @@ def test_in_a_batch_a_wrong_value_is_a_warning_and_the_lead_is_used() -> None:
     (line,) = judge_batch(json.dumps([data(attributes=7)]).encode(), "application/json", terms).lines
     assert isinstance(line, ValidLine)
     assert line.capture.attributes is None
+
+
+COLUMNS = "Company,Email,Cuisine,Covers per day,Opens,attributes.halal,Motto,Title"
+CELLS = (
+    'Wok,a@wok.example,THAI,"1,450",31/03/2027,ja,Fresh,Chef',
+    "Fork,b@fork.example,French,lots,01/04/2027,no,n/a,Cook",
+)
+
+
+def test_columns_of_attributes_are_known_by_name_and_label_and_read_by_their_types() -> None:
+    table = read_csv("\n".join((COLUMNS, *CELLS)).encode())
+    reading = reading_of(table, attributes=OF_EACH_TYPE)
+    assert [(one.path, one.origin) for one in reading.columns[2:]] == [
+        (path, ColumnOrigin.NAMED)
+        for path in ("attributes.cuisine", "attributes.covers", "attributes.opens", "attributes.halal")
+    ] + [("attributes.motto", ColumnOrigin.NAMED), ("contact.title", ColumnOrigin.NAMED)]
+    terms = Terms("US", "website", NOW, attributes=OF_EACH_TYPE)
+    full, half = (judge_row(table, row, reading, terms) for row in table.rows)
+    assert isinstance(full, ValidLine)
+    assert isinstance(half, ValidLine)
+    assert full.capture.attributes == {
+        "cuisine": "Thai",
+        "covers": 1450,
+        "opens": "2027-03-31",
+        "halal": True,
+        "motto": "Fresh",
+    }
+    assert half.capture.attributes == {"opens": "2027-04-01", "halal": False}
+    assert half.capture.context == {"Cuisine": "French", "Covers per day": "lots"}
+    assert {one.path for one in half.warnings if one.unread} == {"Cuisine", "Covers per day"}
+
+
+def test_a_date_column_of_an_attribute_is_asked_about_like_others_and_any_column_can_be_mapped() -> None:
+    table = read_csv(b"Company,Email,Opens,Food\nWok,a@wok.example,03/04/2027,Thai")
+    assert reading_of(table, attributes=OF_EACH_TYPE).undecided == ("Opens",)
+    assert is_target("attributes.cuisine", OF_EACH_TYPE)
+    assert not is_target("attributes.chef", OF_EACH_TYPE)
+    reading = reading_of(table, {"Food": "attributes.cuisine"}, DateOrder.MONTH_FIRST, OF_EACH_TYPE)
+    line = judge_row(table, table.rows[0], reading, Terms("US", "website", NOW, attributes=OF_EACH_TYPE))
+    assert isinstance(line, ValidLine)
+    assert line.capture.attributes == {"opens": "2027-03-04", "cuisine": "Thai"}
+
+
+def test_a_known_header_keeps_its_meaning_and_a_csv_batch_has_attributes() -> None:
+    declared = Attributes.model_validate(
+        {"attributes": [one(name="title", label="Title", type="text"), one(name="size", label="Seats", type="number")]}
+    )
+    columns = columns_of(["Title", "attributes.title", "Seats"], attributes=declared)
+    assert [column.path for column in columns] == ["contact.title", "attributes.title", "attributes.size"]
+    terms = Terms("US", "website", NOW, attributes=declared)
+    (line,) = judge_batch(b"Company,Email,Seats\nWok,a@wok.example,40", "text/csv", terms).lines
+    assert isinstance(line, ValidLine)
+    assert line.capture.attributes == {"size": 40}
 
 
 def test_each_type_is_tested_here() -> None:

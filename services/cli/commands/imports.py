@@ -85,7 +85,8 @@ def import_file(  # noqa: PLR0913 - a command's options, each by name
         raise UsageError("--rejects is the file that is imported: name another file")
     encoding = _encoding(encoding)
     table = _open(file, sheet, encoding)
-    given = _given(table.headers, mapped)
+    declared = load_config(settings.attributes_file, Attributes, settings.zone)
+    given = _given(table.headers, mapped, declared)
     known = load_config(settings.placeholders_file, Placeholders, settings.zone)
     terms = Terms(
         settings.region,
@@ -95,10 +96,10 @@ def import_file(  # noqa: PLR0913 - a command's options, each by name
         dates=dates,
         encoding=encoding,
         placeholders=known,
-        attributes=load_config(settings.attributes_file, Attributes, settings.zone),
+        attributes=declared,
     )
     name = channel or file.name.partition(".")[0]
-    plan = ImportPlan(table, reading_of(table, given, dates), terms, f"/imports/{quote(name, safe='')}")
+    plan = ImportPlan(table, reading_of(table, given, dates, declared), terms, f"/imports/{quote(name, safe='')}")
     plan, survey = _settle_questions(plan, given, may_ask=not yes)
     view.show_fixes(plan.reading, survey, lambda pairs: _command(file, plan, pairs, sheet=sheet, channel=channel))
     if kafka is None:
@@ -139,7 +140,7 @@ def _ask_questions(plan: ImportPlan, survey: Survey, given: Mapping[str, str]) -
     if unclear or undecided:
         answers = view.ask_consent(unclear, _examples(plan.table))
         terms = replace(plan.terms, dates=view.ask_dates(undecided)) if undecided else plan.terms
-        reading = reading_of(plan.table, {**given, **answers}, terms.dates)
+        reading = reading_of(plan.table, {**given, **answers}, terms.dates, terms.attributes)
         plan = replace(plan, reading=reading, terms=terms)
         survey = _survey(plan)
     if why := _why_source(plan, survey):
@@ -203,7 +204,7 @@ def _open(file: Path, sheet: str | None, encoding: str | None) -> SourceTable:
         raise UsageError(str(error)) from None
 
 
-def _given(headers: Sequence[str], given: Sequence[str]) -> dict[str, str]:
+def _given(headers: Sequence[str], given: Sequence[str], attributes: Attributes) -> dict[str, str]:
     fixed = {}
     for one in given:
         header, equals, path = one.rpartition("=")
@@ -211,8 +212,9 @@ def _given(headers: Sequence[str], given: Sequence[str]) -> dict[str, str]:
             raise UsageError(
                 f"--map {one}: write HEADER=PATH with a column of the file. The columns are {', '.join(headers)}"
             )
-        if path and not meanings.is_target(path):
-            there = f"{', '.join(meanings.TARGETS)}, {meanings.CONSENT}, {meanings.NOT}consent.email and context.NAME"
+        if path and not meanings.is_target(path, attributes):
+            own = (*meanings.TARGETS, *(f"attributes.{name}" for name in attributes.by_name))
+            there = f"{', '.join(own)}, {meanings.CONSENT}, {meanings.NOT}consent.email and context.NAME"
             raise UsageError(f"--map {one}: there is no path {path}. The paths are {there}")
         fixed[header] = path
     return fixed

@@ -82,7 +82,7 @@ def _item(number: int, item: object, terms: Terms) -> JudgedLine:
 
 def _csv(body: bytes, terms: Terms, most: int) -> Batch:
     table = read_csv(body, most + 1, terms.encoding)
-    reading = reading_of(table, dates=terms.dates)
+    reading = reading_of(table, dates=terms.dates, attributes=terms.attributes)
     lines = _bounded((judge_row(table, row, reading, terms) for row in table.rows), most)
     survey = Survey(terms)
     for line, row in zip(lines, table.rows, strict=True):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 
+from schemas.attributes import Attribute, AttributeType
 from schemas.lead import CompanySize, Source
 from services.ingest.domain.columns.header_text import clean_header
 from services.ingest.domain.columns.meanings import ALIASES, CONSENT, ColumnOrigin, SourceColumn
@@ -93,6 +94,10 @@ def capture_of(
         values[path] = values[path] if number is None else number
     if date and time and not moment_reading.is_time(time, orders.get("time")):
         spare = (*spare, SpareCell(headers["time"], "time", time))
+    for path, (column, _) in read.items():
+        if column.attribute and (text := _text(values, path)):
+            known = column.attribute, reading.decimals.get(column.header), reading.dates.get(column.header)
+            values[path] = _attribute_value(text, *known)
     refused = _refusal_dates(filled, read, headers.get("consent.capturedAt", ""), zone)
     if given := _text(values, "consent.capturedAt"):
         spare = (*spare, SpareCell(headers["consent.capturedAt"], "consent.capturedAt", given)) if refused else spare
@@ -139,6 +144,19 @@ def _popped(values: dict[str, object], path: str) -> str:
     text = _text(values, path)
     values.pop(path, None)
     return text
+
+
+def _attribute_value(text: str, of: Attribute, decimal: str | None, order: moment_reading.DateOrder | None) -> object:
+    """Return the value that a cell states; the text if it is not understood."""
+    if of.type is AttributeType.NUMBER:
+        number = parse_amount(text, decimal)
+        return text if number is None else number
+    if of.type is AttributeType.DATE:
+        moment = moment_reading.parse_moment(text, order=order)
+        return moment.partition("T")[0] if moment else text
+    if of.type is AttributeType.BOOLEAN:
+        return consent_answers.read_answer(text, negated=False)
+    return blanks.match_choice(text, of.choices)
 
 
 def _names(whole: str, values: Mapping[str, object]) -> tuple[str, str]:

@@ -4,13 +4,16 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 
+from schemas.attributes import NO_ATTRIBUTES, Attribute, Attributes
 from services.ingest.domain.columns.consent_words import speaks_of_consent
 from services.ingest.domain.columns.header_names import Meaning, known_headers
 from services.ingest.domain.columns.header_text import clean_header, header_key
 from services.ingest.domain.columns.headers import NAME_ALONE, meaning_of
 
 CONTEXT = "context."
+_ATTRIBUTES = "attributes."
 CONSENT = "consent"
 """The path of a column that states consent to both mail and calls."""
 NOT = "not "
@@ -47,7 +50,7 @@ TARGETS = (
     "context.form",
     "context.territory",
 )
-"""The paths that a user may map a column to, besides `consent` and any `context.NAME`.
+"""The paths that a user may map a column to, besides `consent`, declared attributes and any `context.NAME`.
 
 `contact.name` is split into two names; `date` completes `time`.
 """
@@ -89,34 +92,51 @@ class SourceColumn:
     negated: bool = False
     answers: frozenset[str] = field(default=frozenset(), compare=False)
     """The cells of a consent column that show what a lone letter in it means."""
+    attribute: Attribute | None = field(default=None, compare=False)
+    """The declared attribute that the column holds."""
 
 
 def columns_of(
-    headers: Sequence[str], given: Mapping[str, str] | None = None, *, room: int = CONTEXT_ENTRIES
+    headers: Sequence[str],
+    given: Mapping[str, str] | None = None,
+    *,
+    room: int = CONTEXT_ENTRIES,
+    attributes: Attributes = NO_ATTRIBUTES,
 ) -> tuple[SourceColumn, ...]:
     """Return the columns in file order; `given` maps headers to paths, "" to leave out.
+
+    A column of a declared attribute has its path, its name or its label as header, unless the header is a known name
+    of another path.
 
     Several columns may share a path, except an id, a moment, or a context entry: there the best name wins.
     """
     given = given or {}
     named = [header for header in dict.fromkeys(headers) if header not in given]
     found = {header: _given(header, path) for header, path in given.items()}
-    meanings = {header: _meaning(header) for header in named}
+    meanings = {header: _meaning(header, attributes) for header in named}
     found |= _understood(meanings, found.values())
     unclear = {header for header, meaning in meanings.items() if meaning is None and speaks_of_consent(header)}
     rest = [header for header in named if header not in found]
     # Cells that may state consent come first when the context has little room.
     found |= _kept([one for one in rest if one in unclear], ColumnOrigin.ASKED, found.values(), room)
     found |= _kept([one for one in rest if one not in unclear], ColumnOrigin.KEPT, found.values(), room)
-    return tuple(found[header] for header in headers)
+    columns = (found[header] for header in headers)
+    return tuple(replace(one, attribute=attribute_at(one.path or "", attributes)) for one in columns)
 
 
-def is_target(path: str) -> bool:
+def attribute_at(path: str, attributes: Attributes) -> Attribute | None:
+    """Return the declared attribute of a path such as `attributes.cuisine`."""
+    return attributes.by_name.get(path.removeprefix(_ATTRIBUTES)) if path.startswith(_ATTRIBUTES) else None
+
+
+def is_target(path: str, attributes: Attributes = NO_ATTRIBUTES) -> bool:
     """Return whether a user may map a column to this path; consent may have the prefix `not `."""
     if path.startswith(NOT):
         return path.removeprefix(NOT) in CONSENT_PATHS
     name = path.removeprefix(CONTEXT)
-    return path in TARGETS or path == CONSENT or (name not in {"", path} and name == context_name(name))
+    if path in TARGETS or path == CONSENT or attribute_at(path, attributes):
+        return True
+    return name not in {"", path} and name == context_name(name)
 
 
 def is_known_header(header: str) -> bool:
@@ -135,9 +155,23 @@ def _given(header: str, path: str) -> SourceColumn:
     return SourceColumn(header, path.removeprefix(NOT), ColumnOrigin.GIVEN, negated=path.startswith(NOT))
 
 
-def _meaning(header: str) -> Meaning | None:
+def _meaning(header: str, attributes: Attributes) -> Meaning | None:
     path = header.strip()
-    return Meaning(path) if path.startswith(CONTEXT) and is_target(path) else meaning_of(header)
+    if path.startswith((CONTEXT, _ATTRIBUTES)) and is_target(path, attributes):
+        return Meaning(path)
+    known = meaning_of(header)
+    declared = _attribute_paths(attributes).get(header_key(clean_header(header)))
+    return Meaning(declared) if declared and (known is None or known.guessed) else known
+
+
+@lru_cache(maxsize=4)  # forms ask for it with each post
+def _attribute_paths(attributes: Attributes) -> Mapping[str, str]:
+    """Return the path of each attribute by the forms of its headers."""
+    found: dict[str, str] = {}
+    for one in attributes.attributes:
+        for header in (one.name, one.label, f"{one.label} {one.unit}"):
+            found.setdefault(header_key(clean_header(header)), f"{_ATTRIBUTES}{one.name}")
+    return found
 
 
 def _understood(meanings: Mapping[str, Meaning | None], given: Iterable[SourceColumn]) -> dict[str, SourceColumn]:

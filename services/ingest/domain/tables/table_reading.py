@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from schemas.attributes import NO_ATTRIBUTES, Attributes, AttributeType
 from services.ingest.domain.columns.meanings import (
     CONSENT_PATHS,
     CONTEXT_ENTRIES,
@@ -38,14 +39,17 @@ class TableReading:
 
 
 def reading_of(
-    table: SourceTable, given: Mapping[str, str] | None = None, dates: DateOrder | None = None
+    table: SourceTable,
+    given: Mapping[str, str] | None = None,
+    dates: DateOrder | None = None,
+    attributes: Attributes = NO_ATTRIBUTES,
 ) -> TableReading:
     """Return the reading of a table; `given` maps headers to paths, "" to leave out.
 
-    `dates` is the date order that the user states.
+    `dates` is the date order that the user states, `attributes` are the declared ones.
     """
     # Each row has its own context, and most cells of a wide file are blank.
-    columns = columns_of(table.headers, given, room=len(table.headers) + CONTEXT_ENTRIES)
+    columns = columns_of(table.headers, given, room=len(table.headers) + CONTEXT_ENTRIES, attributes=attributes)
     cells = {
         header: [row.cells[at] for row in table.rows if at < len(row.cells)] for at, header in enumerate(table.headers)
     }
@@ -58,16 +62,20 @@ def reading_of(
     columns = tuple(
         replace(one, answers=answers_in(cells[one.header])) if one.path in CONSENT_PATHS else one for one in columns
     )
-    moments, others = _parted(columns, cells, _MOMENTS)
-    amounts, _ = _parted(columns, cells, AMOUNTS)
+    moments, others = _parted(columns, cells, _MOMENTS, AttributeType.DATE)
+    amounts, _ = _parted(columns, cells, AMOUNTS, AttributeType.NUMBER)
     return TableReading(columns, orders_of(moments, others, dates), decimals_of(amounts))
 
 
 def _parted(
-    columns: Iterable[SourceColumn], cells: Mapping[str, Sequence[str]], paths: Collection[str]
+    columns: Iterable[SourceColumn], cells: Mapping[str, Sequence[str]], paths: Collection[str], kind: AttributeType
 ) -> tuple[dict[str, Sequence[str]], dict[str, Sequence[str]]]:
-    """Return the cells of the columns of these paths, and those of all others, by header."""
-    named = {column.header for column in columns if column.path in paths}
+    """Return the cells of the columns of these paths or this type, and those of all others, by header."""
+    named = {
+        column.header
+        for column in columns
+        if column.path in paths or (column.attribute and column.attribute.type is kind)
+    }
     return (
         {header: texts for header, texts in cells.items() if header in named},
         {header: texts for header, texts in cells.items() if header not in named},
