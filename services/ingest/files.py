@@ -4,7 +4,7 @@ Rows are published in groups; each group is acknowledged before the next is read
 """
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from schemas.topics import CAPTURED
 from services.ingest.domain.capture_events import event_of
-from services.ingest.domain.lines import JudgedLine, RejectedLine, Terms, judge_row
+from services.ingest.domain.lines import JudgedLine, RejectedLine, Terms, ValidLine, judge_row
 from services.ingest.domain.survey import Survey, whole_reason_of
 from services.ingest.domain.tables.artefacts import disarm_formula
 from services.ingest.domain.tables.file_kinds import LOOKED_AT, is_workbook, why_no_table
@@ -32,12 +32,13 @@ _FILE_MAX = 256 * 1024**2
 
 @dataclass(frozen=True, slots=True)
 class ImportPlan:
-    """What an import publishes; `source` is the source of its events."""
+    """What an import publishes; `source` is the source of its events. `historical`: they tell of the past."""
 
     table: SourceTable
     reading: TableReading
     terms: Terms
     source: str
+    historical: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,16 @@ def _outcome(plan: ImportPlan, row: SourceRow) -> Outgoing | RejectedRow:
     line = _judge(plan, row)
     if isinstance(line, RejectedLine):
         return RejectedRow(row, whole_reason_of(line))
-    return event_of(CAPTURED, line.capture, id_=line.id, source=plan.source, at=line.time, region=plan.terms.region)
+    capture = line.capture.model_copy(update={"historical": True}) if plan.historical else line.capture
+    return event_of(CAPTURED, capture, id_=line.id, source=plan.source, at=line.time, region=plan.terms.region)
+
+
+def captured_rows(plan: ImportPlan) -> Iterator[tuple[SourceRow, ValidLine]]:
+    """Yield the rows that make captures, each with its capture."""
+    for row in plan.table.rows:
+        line = _judge(plan, row)
+        if isinstance(line, ValidLine):
+            yield row, line
 
 
 def _without_reasons(table: SourceTable) -> SourceTable:

@@ -17,6 +17,8 @@ from schemas.attributes import Attributes
 from schemas.lead import Source
 from services.cli import import_dialog as view
 from services.cli.brokers import broker_of, check_broker_answers
+from services.cli.database import database_of
+from services.cli.past_import import PastImport
 from services.ingest import files
 from services.ingest.domain.columns import meanings
 from services.ingest.domain.lines import Terms
@@ -48,6 +50,9 @@ def import_file(  # noqa: PLR0913 - a command's options, each by name
     yes: Annotated[bool, Parameter(negative=())] = False,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     rejects: Path | None = None,
+    history: bool = False,
+    activities: Path | None = None,
+    status: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
 ) -> None:
     """Import leads from a CSV file or a workbook.
 
@@ -78,9 +83,20 @@ def import_file(  # noqa: PLR0913 - a command's options, each by name
         Show what would happen to every column and row, and import nothing.
     rejects
         The file for rejected rows, by default FILE.rejects.csv. An earlier default file is never overwritten.
+    history
+        The file is the export of another CRM. Its leads keep their created date, and get their status, outcome and
+        owner. Nothing is started for them: no sequence, no assignment, no task.
+    activities
+        With --history: a file of their past activities, by e-mail address.
+    status
+        With --history: WORD=STATUS says what a status of the file means, such as "Sampling=contacted". Can be repeated.
     """
     settings = Settings()
     kafka = None if dry_run else broker_of(settings)
+    if not history and (activities or status):
+        raise UsageError("--activities and --status need --history")
+    if history and not dry_run:
+        database_of(settings)
     if rejects and rejects.resolve() == file.resolve():
         raise UsageError("--rejects is the file that is imported: name another file")
     encoding = _encoding(encoding)
@@ -99,25 +115,35 @@ def import_file(  # noqa: PLR0913 - a command's options, each by name
         attributes=declared,
     )
     name = channel or file.name.partition(".")[0]
-    plan = ImportPlan(table, reading_of(table, given, dates, declared), terms, f"/imports/{quote(name, safe='')}")
+    reading = reading_of(table, given, dates, declared)
+    plan = ImportPlan(table, reading, terms, f"/imports/{quote(name, safe='')}", history)
     plan, survey = _settle_questions(plan, given, may_ask=not yes)
-    view.show_fixes(plan.reading, survey, lambda pairs: _command(file, plan, pairs, sheet=sheet, channel=channel))
+    past = PastImport.of(plan, settings, activities, status) if history else None
+    if past:
+        past.show(view.print_line)
+    options = past.options if past else ()
+    view.show_fixes(
+        plan.reading, survey, lambda pairs: _command(file, plan, pairs, sheet=sheet, channel=channel, past=options)
+    )
     if kafka is None:
         _print_totals(survey.rows, survey.rejected, published="can be imported")
         sys.exit(bool(survey.rejected))
     if not yes:
         view.confirm()
-    rejected = asyncio.run(_import(plan, kafka, idempotence=bool(settings.kafka_idempotence)))
+    rejected = asyncio.run(_import(plan, kafka, past, idempotence=bool(settings.kafka_idempotence)))
     _print_totals(survey.rows, len(rejected), published="imported")
+    if past:
+        past.show_unused(view.print_line)
+        view.print_line("`pantry model train` learns from this history now; else prediction does within a day")
     if rejected:
         target = rejects or files.free_rejects_name(file)
         _keep(target, plan, rejected)
-        # The rejects file is UTF-8 with ISO 8601 days, whatever the imported file used.
-        again = replace(plan, terms=replace(plan.terms, encoding=None, dates=None))
-        view.print_line(f"  {_command(target, again, (), channel=name)}")
+        # The rejects file is UTF-8 with ISO 8601 days, whatever the imported file used. Its columns of history stay.
+        again = replace(plan, terms=replace(plan.terms, encoding=None, dates=past.dates if past else None))
+        view.print_line(f"  {_command(target, again, (), channel=name, past=options)}")
         for remark in survey.unkept():
             view.print_line(remark)
-        view.show_fixes(plan.reading, survey, lambda pairs: _command(target, again, pairs, channel=name))
+        view.show_fixes(plan.reading, survey, lambda pairs: _command(target, again, pairs, channel=name, past=options))
         sys.exit(1)
 
 
@@ -179,10 +205,16 @@ def _examples(table: SourceTable) -> dict[str, str]:
     return found
 
 
-def _command(
-    file: Path, plan: ImportPlan, pairs: Sequence[str], *, sheet: str | None = None, channel: str | None = None
+def _command(  # noqa: PLR0913 - a command's options, each by name
+    file: Path,
+    plan: ImportPlan,
+    pairs: Sequence[str],
+    *,
+    sheet: str | None = None,
+    channel: str | None = None,
+    past: Sequence[str] = (),
 ) -> str:
-    """Return the command that repeats this import with these additional mappings."""
+    """Return the command that repeats this import with these additional mappings; `past` are the history's options."""
     terms, zone = plan.terms, str(plan.terms.zone)
     options = {
         "--sheet": sheet,
@@ -194,7 +226,7 @@ def _command(
     }
     given = [part for name, value in options.items() if value for part in (name, value)]
     mapped = [part for pair in (*view.given_pairs(plan.reading), *pairs) for part in ("--map", pair)]
-    return shlex.join(["pantry", "import", str(file), *given, *mapped])
+    return shlex.join(["pantry", "import", str(file), *given, *past, *mapped])
 
 
 def _open(file: Path, sheet: str | None, encoding: str | None) -> SourceTable:
@@ -244,7 +276,7 @@ def _survey(plan: ImportPlan) -> Survey:
         return files.survey_rows(plan, advance)
 
 
-async def _import(plan: ImportPlan, kafka: Kafka, *, idempotence: bool) -> list[RejectedRow]:
+async def _import(plan: ImportPlan, kafka: Kafka, past: PastImport | None, *, idempotence: bool) -> list[RejectedRow]:
     with Progress(console=view.out, transient=True, disable=not view.out.is_terminal) as progress:
         task = progress.add_task("importing", total=len(plan.table.rows))
 
@@ -254,7 +286,10 @@ async def _import(plan: ImportPlan, kafka: Kafka, *, idempotence: bool) -> list[
         await check_broker_answers(kafka)
         try:
             async with publishing(kafka, idempotence=idempotence) as publish:
-                return await files.publish_rows(plan, publish, advance)
+                rejected = await files.publish_rows(plan, publish, advance)
+                if past:
+                    await past.load(publish, progress)
+                return rejected
         except (BrokerUnavailable, RecordRefused) as error:
             kind = error.kind if isinstance(error, BrokerUnavailable) else str(error)
             problem = f"the broker did not accept every row ({kind})"
