@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.topics import CAPTURED, QUALIFY
-from services.gateway.auth.domain import key_lifecycle, principals
+from services.gateway.auth.domain import key_fields, key_lifecycle, principals
 from services.gateway.auth.domain.principals import HttpProblem, KeyKind, Scope
 from services.gateway.auth.domain.signing import Signer, why_no_person
+from services.gateway.forms import pages
 from services.gateway.forms.domain import submissions
 from services.ingest.domain import capture_events
 from services.ingest.domain.capture_events import DEPTH_MAX, Invalid
-from tests.builders import NOW, data
+from tests.builders import ATTRIBUTES, NOW, data
 
 HOUR = timedelta(hours=1)
 SIGNER = Signer("sixteen characters")
@@ -259,6 +260,84 @@ BOXES = (
     b"&Interests=ovens&contact.firstName=An&contact.firstName=Ana&contact.email=&Phone=1&Mobile=2&_key=a&_key=b"
     b"&consent.email=0&consent.email=1"
 )
+
+
+ASKED = (*key_fields.NAMES, "contact.email", "attributes.cuisine", "context.campaign")
+SENT: dict[str, Any] = {
+    "source": "website",
+    "company": {"name": "Wok", "industry": "cafe"},
+    "contact": {"firstName": "Ana", "lastName": "Reyes", "email": "ana@example.com", "phone": "1"},
+    "requirements": {"budget": 5},
+    "consent": {"email": True, "phone": False},
+    "attributes": {"cuisine": "italian", "covers": 5},
+    "context": {"campaign": "spring", "consentWording": "Yes.", "vip": "yes"},
+    "historical": True,
+}
+
+
+def test_what_a_form_key_does_not_declare_is_ignored() -> None:
+    assert key_fields.declared_in(SENT, _key(KeyKind.FORM)) == SENT
+    assert key_fields.declared_in(SENT, _key(KeyKind.FORM, fields=ASKED)) == {
+        "source": "website",
+        "company": {"name": "Wok"},
+        "contact": {"firstName": "Ana", "lastName": "Reyes", "email": "ana@example.com"},
+        "attributes": {"cuisine": "italian"},
+        "context": {"campaign": "spring"},
+    }
+    worded = key_fields.declared_in(SENT, _key(KeyKind.FORM, fields=ASKED, wording="Yes."))
+    assert worded["consent"] == SENT["consent"], "a form that shows a consent box sends it"
+    assert worded["context"] == {"campaign": "spring", "consentWording": "Yes."}
+    whole = key_fields.declared_in(SENT, _key(KeyKind.FORM, fields=(*ASKED, "context", "consent.phone")))
+    assert (whole["context"], whole["consent"]) == (SENT["context"], {"phone": False})
+    assert key_fields.declared_in({"contact": 5, "attributes": ["x"]}, _key(KeyKind.FORM, fields=ASKED)) == {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ((*ASKED, "contact.mail"), ["contact.mail: there is no such field"]),
+        ((*ASKED, "attributes.chef"), ["attributes.chef: there is no such field"]),
+        ((*ASKED, "source"), ["source: there is no such field"]),
+        (("contact.email",), ["no lead is without company.name, contact.firstName, contact.lastName"]),
+        (key_fields.NAMES, ["no lead is without contact.email or contact.phone"]),
+        ((*ASKED, "context", "consent", "consent.wording", "company.address"), []),
+    ],
+)
+def test_a_key_declares_fields_that_there_are_and_those_that_each_lead_needs(
+    fields: tuple[str, ...], told: list[str]
+) -> None:
+    assert list(key_fields.faults_in(fields, ATTRIBUTES)) == told
+
+
+def test_only_a_form_key_is_limited_to_fields() -> None:
+    with pytest.raises(ValueError, match="only a form key"):
+        _key(KeyKind.SERVER, fields=ASKED)
+
+
+def test_a_form_asks_for_what_its_key_declares_and_for_the_attributes_of_forms() -> None:
+    everything = [field.name for section in pages.sections_for((), ATTRIBUTES) for field in section.fields]
+    assert [one for one in everything if one.startswith("attributes.")] == [
+        "attributes.cuisine",
+        "attributes.covers",
+        "attributes.locations",
+    ]
+    sections = pages.sections_for((*ASKED, "attributes.distributor"), ATTRIBUTES)
+    asked = {field.name: field for section in sections for field in section.fields}
+    assert asked.keys() == {*ASKED} - {"context.campaign"}, "forms don't ask for the distributor"
+    assert asked["contact.email"].required
+    assert asked["contact.email"].either is None
+    assert asked["attributes.cuisine"].options[0] == ("american", "American")
+    assert (
+        pages.sentence("attributes.covers", "x", pages.sections_for((), ATTRIBUTES)) == "Covers per day: enter a number"
+    )
+
+
+def test_a_plain_form_may_have_attributes() -> None:
+    sent = {"attributes.cuisine": ["Italian"], "Covers": ["1.234"], "attributes.chef": ["Bo"]}
+    assert submissions.capture_in(sent, ATTRIBUTES) == {
+        "attributes": {"cuisine": "italian", "covers": 1.234},
+        "context": {"attributes_chef": "Bo"},
+    }
 
 
 def test_boxes_of_one_name_are_a_list_or_one_text_in_the_context() -> None:

@@ -15,11 +15,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from services.gateway.forms.pages import FormView, form_page, form_script, refused_page, thanks_page
+from services.gateway.forms.pages import FormView, form_page, form_script, refused_page, sections_for, thanks_page
 from shared.http.health import HttpServer
+from tests.builders import ATTRIBUTES
 
 WORDING = "Kitchen Pantry may send me news and offers. I can withdraw this at any time."
 VIEW = FormView("/v1/leads", "kpf_site_secret", "token-1", WORDING, "Talk to us", True, None, "n0nce")
+VIEW = replace(VIEW, sections=sections_for((), ATTRIBUTES))
 _PAGE_POLICY = "default-src 'none'; style-src 'nonce-n0nce'; form-action 'self'"
 # The strictest site that can embed the form at all.
 _SITE_POLICY = (
@@ -37,8 +39,10 @@ TYPED = {
     "contact.title": "Head chef",
     "company.name": "Blue Fork Bistro",
     "requirements.painPoints": "Late deliveries",
+    "attributes.covers": "120.5",
+    "attributes.locations": "3",
 }
-CHOSEN = {"company.industry": "restaurant", "company.size": "medium"}
+CHOSEN = {"company.industry": "restaurant", "company.size": "medium", "attributes.cuisine": "italian"}
 
 
 @dataclass

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from schemas.captures import LeadCaptured
 from schemas.lead import CompanySize
 from services.gateway.forms.pages import SECTIONS, SIZES
+from tests.builders import ATTRIBUTES
 from tests.http.forms import CHOSEN, TYPED, VIEW, WORDING, Gateway, fill, form, named, opened, send, served, shop
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -104,11 +105,12 @@ async def test_embedded_it_sends_the_lead_as_the_contract_has_it(browser: Browse
             "title": "Head chef",
         },
         "requirements": {"painPoints": ["Late deliveries"]},
+        "attributes": {"cuisine": "italian", "covers": "120.5", "locations": "3"},
         "consent": {"email": True, "phone": False, "wording": WORDING},
         "context": {"page": f"{gateway.site}/shop", "utm_source": "news", "utm_medium": "mail"},
         "form": {"token": "token-1", "website": ""},
     }
-    LeadCaptured.model_validate({**lead, "source": "website"})
+    LeadCaptured.model_validate({**lead, "source": "website"}, context={"attributes": ATTRIBUTES})
 
 
 async def test_embedded_it_leaves_out_what_nobody_entered(browser: Browser, gateway: Gateway) -> None:

@@ -1,10 +1,13 @@
 """Attributes on real servers: from each way in to the lead, and back out."""
 
+import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from deploy.local import LocalServers
 from schemas.topics import CAPTURED, DEADLETTER, UPDATE
+from services.gateway.auth.domain import key_fields
 from services.gateway.auth.domain.principals import KeyKind
 from services.gateway.auth.domain.users import Role
 from tests.builders import data, event
@@ -80,6 +83,24 @@ async def test_no_door_lets_a_value_of_a_wrong_type_in(local: LocalServers) -> N
             "data.attributes.covers: Input should be a valid number, unable to parse string as a number",
             "data.set.attributes.chef: Extra inputs are not permitted",
         ]
+
+
+async def test_a_form_keeps_what_its_key_declares_and_no_more(local: LocalServers) -> None:
+    async with bench(local) as on, gateway(on) as caller:
+        fields = (*key_fields.NAMES, "contact.email", "attributes.cuisine")
+        form = await new_key(on, "form", KeyKind.FORM, fields=fields)
+        sent = data(attributes={"cuisine": "italian", "covers": 5}, requirements={"budget": 5})
+        assert (await caller.post("/v1/leads", sent, key=form)).status == 202
+        posted = {"_key": form, "attributes.cuisine": "italian", "attributes.covers": "5", "vip": "yes"}
+        posted |= {f"{part}.{name}": value for part in ("company", "contact") for name, value in sent[part].items()}
+        body = urlencode(posted).encode()
+        assert (await caller.post("/v1/leads", body, media="application/x-www-form-urlencoded")).status == 202
+        kept = [json.loads(one.value or b"")["data"] for one in await on.records(CAPTURED)]
+        assert [(one["attributes"], one.keys() & {"requirements", "context"}) for one in kept] == [
+            ({"cuisine": "italian"}, set())
+        ] * 2
+        page = await caller.call("GET", f"/v1/forms/{form}")
+        assert ("attributes.cuisine" in page.text, "attributes.covers" in page.text) == (True, False)
 
 
 async def test_a_saved_declaration_holds_at_once_at_the_door_and_in_the_worker(

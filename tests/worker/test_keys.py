@@ -11,11 +11,14 @@ import pytest
 from deploy.local import LocalServers
 from schemas.topics import ENGAGEMENTS
 from services.cli.common import gateway_secret_of
+from services.gateway.auth.domain import key_fields
 from shared.errors import UsageError
 from shared.settings import Settings
 from tests.builders import data
 from tests.gateway import SECRET, events, gateway, mistake, new_key, signed, typed
 from tests.harness import PANTRY, Bench, bench, until
+
+_FIELDS = [word for path in (*key_fields.NAMES, "contact.email", "attributes.cuisine") for word in ("--field", path)]
 
 
 def _pantry(on: Bench, *words: str) -> subprocess.CompletedProcess[str]:
@@ -46,11 +49,11 @@ async def test_a_key_is_shown_once_listed_without_its_secret_rotated_and_revoked
         # Through a pipe, as another program reads it: nothing is cut at the width of a terminal that isn't there.
         site = f"https://{'long-name.' * 8}example"
         also = "HTTPS://Shop.Example:443/"
-        await typed(on, "keys", "create", "page", "--kind", "form", "--origin", site, "--origin", also)
+        await typed(on, "keys", "create", "page", "--kind", "form", "--origin", site, "--origin", also, *_FIELDS)
         listed = await _keys(on, "list")
         assert site in listed
         assert "https://shop.example " in listed, "as browsers write it"
-        for word in ("hall-7", "trade_show", "revoked"):
+        for word in ("hall-7", "trade_show", "revoked", "attributes.cuisine"):
             assert word in listed
         for secret in (old, new):
             assert secret.split("_", 2)[2] not in listed
@@ -78,6 +81,8 @@ async def test_what_can_not_be_is_told_in_a_sentence(local: LocalServers) -> Non
                 ("create", "page", "--kind", "form", "--origin", "blue.example"),
                 "--origin blue.example: write scheme, host",
             ),
+            (("create", "page", "--kind", "form", "--field", "contact.mail"), "contact.mail: there is no such field"),
+            (("create", "page", *_FIELDS), "only a form key"),
             (("create", "page", "--per-minute", "0"), "--per-minute: give 1 or more"),
             (("rotate", "nobody"), "there is no key nobody"),
             (("revoke", "nobody"), "there is no key nobody"),

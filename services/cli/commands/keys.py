@@ -11,14 +11,16 @@ from pydantic_core import ErrorDetails
 from rich.markup import escape
 from rich.table import Table
 
+from schemas.attributes import Attributes
 from services.cli.common import console, explain_fault, gateway_secret_of
 from services.cli.database import with_storage
 from services.gateway.auth import key_store
-from services.gateway.auth.domain import key_lifecycle, principals
+from services.gateway.auth.domain import key_fields, key_lifecycle, principals
 from services.gateway.auth.domain.key_lifecycle import KeyOptions
 from services.gateway.auth.domain.principals import ApiKey, KeyKind
 from services.gateway.auth.domain.signing import Signer
 from shared.clock import system_clock
+from shared.config import load_config
 from shared.errors import UsageError
 from shared.mongo.storage import Storage
 from shared.settings import Settings, origin_of
@@ -35,6 +37,7 @@ def issue_key(  # noqa: PLR0913 - what a key can be given
     kind: KeyKind = KeyKind.SERVER,
     scope: _Many = (),
     source: _Many = (),
+    field: _Many = (),
     origin: _Many = (),
     redirect: _Many = (),
     per_minute: int = 6_000,
@@ -57,6 +60,9 @@ def issue_key(  # noqa: PLR0913 - what a key can be given
     source
         A lead source of the key's captures: website (the default), email, phone, referral, trade_show, social_media.
         Can be repeated. Captures that state none get the first.
+    field
+        A field that a form key takes, such as company.name or attributes.cuisine; `consent` and `context` are all of
+        theirs. Can be repeated. What else a form sends is ignored. Without it the key takes every field.
     origin
         A site that shows the form, such as https://example.com. Can be repeated.
     redirect
@@ -74,7 +80,12 @@ def issue_key(  # noqa: PLR0913 - what a key can be given
 
     """
     secret = "1" if kind is KeyKind.WEBHOOK else secrets.token_urlsafe(24)
+    settings = Settings()
+    declared = load_config(settings.attributes_file, Attributes, settings.zone)
+    if field and (faults := "; ".join(key_fields.faults_in(field, declared))):
+        raise UsageError(f"--field: {faults}")
     more: KeyOptions = {
+        "fields": field,
         "origins": tuple(map(_origin, origin)),
         "redirects": redirect,
         "title": title,
@@ -102,12 +113,12 @@ def issue_key(  # noqa: PLR0913 - what a key can be given
 def list_keys() -> None:
     """List all API keys. Secrets are not stored, so they can't be shown."""
     table = Table()
-    for heading in ("name", "kind", "state", "scopes", "sources", "per minute", "sites"):
+    for heading in ("name", "kind", "state", "scopes", "sources", "per minute", "sites", "fields"):
         table.add_column(heading, overflow="fold")
     for key in sorted(with_storage(key_store.load_keys).values(), key=lambda one: one.name):
         sites = (*key.origins, *key.redirects)
         cells = (key.name, key.kind, _state(key), "\n".join(key.scopes), "\n".join(key.sources))
-        table.add_row(*map(escape, (*cells, str(key.per_minute), "\n".join(sites))))
+        table.add_row(*map(escape, (*cells, str(key.per_minute), "\n".join(sites), "\n".join(key.fields))))
     _out.print(table)
 
 

@@ -1,14 +1,16 @@
 """Pages and script of the lead form: one list of fields, one markup for both."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 
+from schemas.attributes import AskedIn, Attribute, Attributes, AttributeType
 from schemas.lead import CompanySize
+from services.gateway.auth.domain.key_fields import declares
 from services.gateway.dashboard.palette import SHEETS
 
 WORD_MAX = 200
@@ -16,24 +18,6 @@ WORD_MAX = 200
 _FOLDER = Path(__file__).parent / "templates"
 _SETTINGS = "SETTINGS"
 """The name that the script has in place of its settings."""
-
-
-@dataclass(frozen=True, slots=True)
-class FormView:
-    """What differs between forms. `redirect`: the next page; `nonce`: allows the style."""
-
-    action: str
-    key: str
-    token: str
-    wording: str
-    title: str
-    consent: bool
-    redirect: str | None
-    nonce: str
-    name: str = ""
-    """The key's name, for the site's developer."""
-    sites: tuple[str, ...] | None = None
-    """The origins that the script works on. None: unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +47,8 @@ class Field:
             "id": self.name,
             "name": self.name,
             "type": self.kind if typed and self.kind != "textarea" else None,
-            "maxlength": WORD_MAX if typed else None,
+            "maxlength": WORD_MAX if typed and self.kind not in {"number", "date"} else None,
+            "step": "any" if self.kind == "number" else None,
             "autocomplete": self.autocomplete,
             "inputmode": self.inputmode,
             "required": "" if self.required else None,
@@ -83,6 +68,8 @@ class Section:
 
 
 _UNREACHABLE = "Enter an email address or a phone number"
+_ONLY_WAY = {"contact.email": "Enter your email address", "contact.phone": "Enter your phone number"}
+"""What a form asks for that has only one of the two."""
 INDUSTRIES = (
     ("restaurant", "Restaurant"),
     ("cafe", "Café or bar"),
@@ -174,10 +161,71 @@ SECTIONS = (
     ),
 )
 CONSENTS = (("consent.email", "By email"), ("consent.phone", "By phone"))
-_FIELDS = [field for section in SECTIONS for field in section.fields]
-_LABELS = {field.name: field.label for field in _FIELDS} | dict(CONSENTS)
-# The gateway's messages address programmers. Where only one fault is possible, visitors get advice instead.
-_ADVICE = {field.name: field.wrong or field.missing for field in _FIELDS} | {"contact": _UNREACHABLE}
+
+
+@dataclass(frozen=True, slots=True)
+class FormView:
+    """What differs between forms. `redirect`: the next page; `nonce`: allows the style."""
+
+    action: str
+    key: str
+    token: str
+    wording: str
+    title: str
+    consent: bool
+    redirect: str | None
+    nonce: str
+    name: str = ""
+    """The key's name, for the site's developer."""
+    sites: tuple[str, ...] | None = None
+    """The origins that the script works on. None: unknown."""
+    sections: tuple[Section, ...] = SECTIONS
+    """What the form asks."""
+
+
+def sections_for(fields: Collection[str], attributes: Attributes) -> tuple[Section, ...]:
+    """Return what the form of a key asks: its `fields`, all if it has none, and the attributes that forms ask."""
+    asked = tuple(_attribute_field(one) for one in attributes.attributes if AskedIn.FORM in one.asked)
+    sections = (*SECTIONS[:-1], Section("Your business", asked), SECTIONS[-1])
+    kept = (_declared_part(section, fields) for section in sections)
+    return tuple(section for section in kept if section.fields)
+
+
+def _declared_part(section: Section, fields: Collection[str]) -> Section:
+    kept = tuple(field for field in section.fields if declares(fields, field.name))
+    if len(kept) == 1 and kept[0].name in _ONLY_WAY:
+        only = replace(kept[0], required=True, missing=_ONLY_WAY[kept[0].name], either=None)
+        return replace(section, fields=(only,), hint=None)
+    return replace(section, fields=kept)
+
+
+def _attribute_field(one: Attribute) -> Field:
+    label = f"{one.label} {one.unit}" if one.unit else one.label
+    made = Field(f"attributes.{one.name}", label)
+    match one.type:
+        case AttributeType.NUMBER:
+            return replace(made, kind="number", inputmode="decimal", wrong=f"{label}: enter a number")
+        case AttributeType.DATE:
+            return replace(made, kind="date", wrong=f"{label}: choose a day")
+        case AttributeType.BOOLEAN:
+            return replace(made, options=(("true", "Yes"), ("false", "No")))
+        case AttributeType.CHOICE:
+            return replace(made, options=tuple((word, word.replace("_", " ").capitalize()) for word in one.choices))
+    return made
+
+
+def _labels(sections: Iterable[Section]) -> dict[str, str]:
+    return {field.name: field.label for section in sections for field in section.fields} | dict(CONSENTS)
+
+
+def _advice(sections: Iterable[Section]) -> dict[str, str | None]:
+    """Return advice by field: the gateway's messages address programmers.
+
+    Where only one fault is possible, visitors get it instead.
+    """
+    advice = {field.name: field.wrong or field.missing for section in sections for field in section.fields}
+    return advice | {"contact": _UNREACHABLE}
+
 
 _environment = Environment(
     loader=FileSystemLoader([_FOLDER, SHEETS]),
@@ -187,7 +235,7 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.globals.update(sections=SECTIONS, consents=CONSENTS)
+_environment.globals.update(consents=CONSENTS)
 
 
 @cache
@@ -214,17 +262,20 @@ def signin_page(nonce: str, *, fault: str | None = None, token: str = "", name: 
     return _rendered("signin.html", nonce=nonce, fault=fault, token=token, name=name)
 
 
-def refused_page(faults: Sequence[tuple[str, str]], nonce: str) -> str:
-    """Return the page about faults, pairs of path and message. It shows no value and no path."""
-    sentences = [sentence(path, message) for path, message in faults]
+def refused_page(faults: Sequence[tuple[str, str]], nonce: str, sections: Sequence[Section] = SECTIONS) -> str:
+    """Return the page about faults, pairs of path and message. It shows no value and no path.
+
+    `sections`: what forms ask.
+    """
+    sentences = [sentence(path, message, sections) for path, message in faults]
     return _rendered("refused.html", faults=sentences, nonce=nonce)
 
 
-def sentence(path: str, message: str) -> str:
+def sentence(path: str, message: str, sections: Sequence[Section] = SECTIONS) -> str:
     """Return a fault as a sentence for a visitor. The script uses the same words."""
     name = ".".join(path.split(".")[:2])
-    label = _LABELS.get(name)
-    return _ADVICE.get(name) or (f"{label}: {message}" if label else message[:1].upper() + message[1:])
+    label = _labels(sections).get(name)
+    return _advice(sections).get(name) or (f"{label}: {message}" if label else message[:1].upper() + message[1:])
 
 
 def form_script(view: FormView) -> str:
@@ -235,8 +286,8 @@ def form_script(view: FormView) -> str:
         "redirect": view.redirect,
         "name": view.name,
         "sites": view.sites,
-        "labels": _LABELS,
-        "advice": _ADVICE,
+        "labels": _labels(view.sections),
+        "advice": _advice(view.sections),
         "css": _rendered("sheets.jinja"),
         "form": _rendered("card.html", view=view, level=2),
         "thanks": _rendered("thanked.html", level=2),

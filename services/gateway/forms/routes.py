@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from schemas.topics import CAPTURED
-from services.gateway.auth.domain import principals
+from services.gateway.auth.domain import key_fields, principals
 from services.gateway.auth.domain.principals import ApiKey, HttpProblem, KeyKind, Scope, WrongOrigin
 from services.gateway.forms import pages
 from services.gateway.forms.domain import submissions
@@ -94,6 +94,7 @@ async def _programmatic(gateway: RequestContext, request: Request) -> Response:
     id_ = None
     # A signed-in user is no bot.
     if isinstance(sender, ApiKey):
+        sent = key_fields.declared_in(sent, sender)
         id_ = _check(gateway, sender, traps.get("token"), traps.get("website"), sent)
     data = principals.with_source(sender, capture_events.with_consent(sent, gateway.clock()))
     return await gateway.accept(request, CAPTURED, sender, data, id_)
@@ -115,14 +116,16 @@ async def _plain(gateway: RequestContext, request: Request) -> Response:
         sent = {name: texts[-1] for name, texts in fields.items()}
         key = await gateway.admit_key(request, Scope.CAPTURE, sent.get(submissions.KEY))
         back = submissions.way_back(key, sent.get(submissions.REDIRECT))
-        data = submissions.capture_in(fields)
+        data = key_fields.declared_in(submissions.capture_in(fields, gateway.attributes.current), key)
         id_ = _check(gateway, key, sent.get(submissions.TOKEN), sent.get(submissions.TRAP), data)
         data = principals.with_source(key, capture_events.with_consent(submissions.with_boxes(data), gateway.clock()))
         await gateway.accept(request, CAPTURED, key, data, id_)
         if unclear := submissions.unclear_in(data):
             _log.warning("form.consent_unclear", key=key.name, reason="is neither yes nor no", paths=unclear)
     except Invalid as error:
-        return _page(pages.refused_page([(one.path, one.message) for one in error.faults], nonce), 422, nonce)
+        faults = [(one.path, one.message) for one in error.faults]
+        asked = pages.sections_for((), gateway.attributes.current)
+        return _page(pages.refused_page(faults, nonce, asked), 422, nonce)
     except HttpProblem as error:
         sentences = [_FOR_PEOPLE.get(error.status, _NOT_HERE)]
         if isinstance(error, WrongOrigin):
@@ -165,6 +168,7 @@ def _view(gateway: RequestContext, request: Request, key: ApiKey, token: str) ->
         nonce=secrets.token_urlsafe(12),
         name=key.name,
         sites=(*key.origins, gateway.base(request)),
+        sections=pages.sections_for(key.fields, gateway.attributes.current),
     )
 
 

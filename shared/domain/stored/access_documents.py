@@ -20,6 +20,7 @@ class ApiKeyDocument(TypedDict):
     scopes: Sequence[str]
     sources: Sequence[str]
     secrets: list[SecretPart]
+    fields: NotRequired[Sequence[str]]
     origins: Sequence[str]
     redirects: Sequence[str]
     perMinute: int

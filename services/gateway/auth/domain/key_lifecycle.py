@@ -18,6 +18,7 @@ _PER_ADDRESS = 60
 class KeyOptions(TypedDict, total=False):
     """What a key may have besides its kind, secret, scopes and sources."""
 
+    fields: Sequence[str]
     origins: Sequence[str]
     redirects: Sequence[str]
     per_minute: int
@@ -44,6 +45,8 @@ def new_key(  # noqa: PLR0913 - what a key is made of
     """
     if kind is not KeyKind.SERVER and tuple(scopes) not in ((), _SCOPES[kind]):
         raise ValueError(f"a {kind} key has the scope {_SCOPES[kind][0]} and no other")
+    if more.get("fields") and kind is not KeyKind.FORM:
+        raise ValueError(f"--field: only a form key is limited to fields, and a {kind} key is not public")
     if kind is KeyKind.FORM:
         more.setdefault("per_address", _PER_ADDRESS)
     parts: Mapping[str, object] = {

@@ -91,6 +91,8 @@ class ApiKey(Model):
     sources: tuple[Source, ...] = ()
     """The lead sources that this key may capture under. The first is the default."""
     secrets: tuple[Secret, ...]
+    fields: tuple[str, ...] = ()
+    """The paths that a form key takes of a capture; it ignores others. None: it takes all."""
     origins: tuple[Site, ...] = ()
     redirects: tuple[Url, ...] = ()
     per_minute: int = Field(6_000, ge=1)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
 
+from schemas.attributes import NO_ATTRIBUTES, Attributes, AttributeType
 from services.gateway.auth.domain.principals import ApiKey
 from services.gateway.auth.domain.signing import why_no_person
 from services.ingest.domain.capture_events import Fault, Invalid, json_flaw_of
@@ -39,16 +40,18 @@ def boxes_of(body: bytes) -> dict[str, list[str]]:
     return fields
 
 
-def capture_in(fields: Mapping[str, Sequence[str]]) -> dict[str, object]:
+def capture_in(fields: Mapping[str, Sequence[str]], attributes: Attributes = NO_ATTRIBUTES) -> dict[str, object]:
     """Return the capture in a form's fields. Fields that begin with `_` are the gateway's own.
 
     Several values of one name are a list where the capture has a list, and one text in the context. Elsewhere the last
     filled value counts. Consent that is neither yes nor no becomes None, and its text goes to the context: a visitor
-    can't fix a site's form.
+    can't fix a site's form. `attributes` are the declared ones.
     """
-    columns = columns_of([name for name in fields if not name.startswith("_")])
+    columns = columns_of([name for name in fields if not name.startswith("_")], attributes=attributes)
+    # Browsers send the number of a field with a decimal point.
+    numbers = {one.header: "." for one in columns if one.attribute and one.attribute.type is AttributeType.NUMBER}
     cells = {column.header: _joined(column.path or "", fields[column.header]) for column in columns}
-    found = capture_of(cells, TableReading(columns), None)
+    found = capture_of(cells, TableReading(columns, decimals=numbers), None)
     aside = [(spare.header, spare.text) for spare in found.spare]
     consent = dict(_part(found.data, "consent"))
     for path in CONSENTS:

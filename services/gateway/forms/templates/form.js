@@ -139,12 +139,13 @@
 
   function lead() {
     const entries = new FormData(form);
-    const { company, contact, consent } = nested(entries);
+    const { company, contact, consent, attributes } = nested(entries);
     const painPoints = entries.getAll("requirements.painPoints").map((text) => String(text).trim()).filter(Boolean);
     return {
       company,
       contact,
       ...(painPoints.length > 0 && { requirements: { painPoints } }),
+      ...(attributes && { attributes }),
       ...(consent && {
         consent: { email: consent.email === "yes", phone: consent.phone === "yes", wording: consent.wording },
       }),
