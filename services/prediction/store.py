@@ -221,9 +221,10 @@ async def count_renewed(storage: Storage, model: int, leads: int) -> None:
 async def finish_progress(storage: Storage, model: int, now: datetime) -> None:
     """Record that no open lead has a prediction by another model."""
     held = await read_row(storage, PROGRESS)
-    if held.get("model") == model and "finishedAt" not in held:
-        done = {"done": held["total"], "finishedAt": now}
-        await storage.change(MODELS, [Change(PROGRESS, {"model": model}, {"$set": done})])
+    if held and "finishedAt" not in held:
+        # A model that replaced this one meanwhile may have reached all leads before its own progress was recorded.
+        done = {"model": model, "done": held["total"], "finishedAt": now}
+        await storage.change(MODELS, [Change(PROGRESS, {"model": held["model"]}, {"$set": done})])
 
 
 async def read_row(storage: Storage, name: str) -> JobRow:
