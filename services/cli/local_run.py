@@ -38,9 +38,11 @@ def up(*, demo: bool = False) -> None:
     Parameters
     ----------
     demo
-        Send 200 sample leads through the funnel, then keep running.
+        Send 50 sample leads through the funnel, then load a year of history with 2,000 leads in the background, and
+        keep running.
     """
     from services.cli.commands.users import dashboard_link  # noqa: PLC0415 - like `gateway_front`
+    from services.cli.demo_year import load_demo_year  # noqa: PLC0415
 
     given = Settings()
     check_ports(given)
@@ -65,7 +67,8 @@ def up(*, demo: bool = False) -> None:
                         _print_next_steps(file, beside, secrets_of(given))
                         if demo:
                             seed = secrets.randbelow(10**6)
-                            await run_until(stop, _feed(settings, to, leads=200, seed=seed))
+                            await run_until(stop, _feed(settings, to, leads=50, seed=seed))
+                            await run_until(stop, load_demo_year(settings, to, _say))
                         await stop.wait()
 
         asyncio.run(main())

@@ -33,7 +33,7 @@ from services.ingest.domain.history.past_outcomes import (
 from services.ingest.domain.tables.table import SourceTable, UnreadableTable
 from services.ingest.domain.values.moment_reading import DateOrder
 from services.ingest.files import ImportPlan
-from services.ingest.past_loading import NoLeads, capture_key, find_leads, past_record, publish_groups
+from services.ingest.past_loading import NoLeads, cause_key, find_leads, past_record, publish_groups
 from shared.clock import system_clock
 from shared.errors import UsageError
 from shared.kafka.events import Outgoing
@@ -96,7 +96,7 @@ class PastImport:
         """When each capture was made, by its key, and what its rows tell of its lead. Equal rows are one capture."""
         found: dict[str, tuple[datetime, PastOutcome]] = {}
         for row, line in files.captured_rows(self.plan):
-            key = capture_key(self.plan.source, line.id)
+            key = cause_key(self.plan.source, line.id)
             told = read_outcome(self.plan.table, row, self.columns, self.plan.terms.zone)
             found[key] = line.time, furthest([told, found[key][1]]) if key in found else told
         return found

@@ -32,6 +32,7 @@ from schemas.topics import (
     Topic,
 )
 from services.demo.generator import FedRecord, Scenario
+from services.demo.year_loading import year_lead_ids
 from shared.domain.consent.statements import REFUSALS
 from shared.kafka.client import Kafka
 from shared.kafka.reading import read_all
@@ -126,20 +127,27 @@ _STORED: Mapping[AnyCollection, Mapping[str, _Kind]] = {
     names.STEPS: {"sent": lambda step: step.get("state") == "sent"},
     names.PENDING_EVENTS: {"waiting": _one},
 }
-_FIELDS = ("score", "assignedTo", "contacted", "consentChanges.reason", "status", "trigger", "state", "round")
+_FIELDS = (
+    *("score", "assignedTo", "contacted", "consentChanges.reason", "status", "trigger", "state", "round"),
+    *("leadId", "historical"),
+)
 
 
 async def count_stored(storage: Storage) -> Counter[str]:
-    """Return counts of MongoDB's documents; the difference of two shows what a demo added."""
+    """Return counts of MongoDB's documents; the difference of two shows what a demo added.
+
+    The year of history that `pantry up --demo` loads doesn't count: it may load at the same time.
+    """
     return sum(await asyncio.gather(*(_count(storage, *one) for one in _STORED.items())), Counter[str]())
 
 
 async def _count(storage: Storage, collection: AnyCollection, kinds: Mapping[str, _Kind]) -> Counter[str]:
     """Count a collection's documents by kind, in one pass over them."""
-    counts = Counter[str]()
+    counts, past = Counter[str](), year_lead_ids()
     async for page in storage.scan(collection, fields=_FIELDS, page=_PAGE):
         for document in page:
-            counts.update({name: kind(document) for name, kind in kinds.items()})
+            if past.isdisjoint((document["_id"], document.get("leadId"))) and not document.get("historical"):
+                counts.update({name: kind(document) for name, kind in kinds.items()})
     return counts
 
 

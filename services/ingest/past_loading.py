@@ -53,16 +53,19 @@ async def find_leads(
             await asyncio.sleep(_LOOK_S)
 
 
-def capture_key(source: str, event_id: str) -> str:
-    """Return the key of a capture, by its event's `source` and `id`."""
+def cause_key(source: str, event_id: str) -> str:
+    """Return the key of a capture or a command, by its event's `source` and `id`."""
     return derive("cause", source, event_id)
 
 
+def past_id(event: PastEvent) -> str:
+    """Return the id of an event of the past, which derives from all of it."""
+    return derive("history", event.name, event.at.isoformat(), event.payload.wire_json().decode())
+
+
 def past_record(event: PastEvent, source: str, region: str) -> Outgoing:
-    """Return the record of an event of the past. Its id derives from all of it."""
-    payload = event.payload
-    id_ = derive("history", event.name, event.at.isoformat(), payload.wire_json().decode())
-    return event_of(event.topic, payload, id_=id_, source=source, at=event.at, region=region)
+    """Return the record of an event of the past."""
+    return event_of(event.topic, event.payload, id_=past_id(event), source=source, at=event.at, region=region)
 
 
 async def publish_groups(publish: Publish, records: Sequence[Outgoing], advance: Callable[[int], None]) -> None:
