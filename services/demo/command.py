@@ -10,11 +10,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from schemas.attributes import Attributes
 from schemas.topics import ACTIVITIES, CAPTURED, CONVERT, ENGAGEMENTS, ERASE, QUALIFY, UPDATE
 from services.demo.feeding import WATCHED, FeedProgress, OutsideWorld
 from services.demo.generator import generate
 from services.demo.reconcile import Reconciliation, count_stored, reconcile
 from shared.clock import system_clock
+from shared.config import load_config
 from shared.mongo.names import STEPS
 from shared.mongo.storage import Storage
 from shared.service import ServerConnections
@@ -34,7 +36,8 @@ async def run_demo(  # noqa: PLR0913 - the command's options
     Events of unknown leads are fed only if they expire, and so have an outcome, while the demo runs.
     """
     watched = settings.orphan_ttl < _PATIENCE_S
-    scenario = generate(leads, seed, system_clock())
+    declared = load_config(settings.attributes_file, Attributes, settings.zone)
+    scenario = generate(leads, seed, system_clock(), declared)
     storage = Storage(to.mongo, settings.mongo_database)
     try:
         before, began = await count_stored(storage), time.monotonic()

@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from schemas.attributes import NO_ATTRIBUTES, Attribute, Attributes, AttributeType
 from schemas.base import ENVELOPE_LIMIT
 from schemas.reasons import DeadLetterReason
 from schemas.topics import CAPTURED, Topic
 from services.demo.domain import words
 
 _DUPLICATES, _REDELIVERED, _BAD = 0.35, 0.02, 0.02
+_KNOWN = 0.75
 _AREAS, _EXCHANGES = len(words.AREA_CODES), 700
 
 
@@ -48,6 +50,7 @@ class DemoPerson:
     email: str
     phone: str
     by_email: bool
+    attributes: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,13 @@ class Scenario:
     captures: tuple[FedRecord, ...] = field(repr=False)
 
 
-def generate(leads: int, seed: int, now: datetime) -> Scenario:
-    """Return a scenario of `leads` people; the same arguments make the same bytes."""
+def generate(leads: int, seed: int, now: datetime, attributes: Attributes = NO_ATTRIBUTES) -> Scenario:
+    """Return a scenario of `leads` people; the same arguments make the same bytes.
+
+    `attributes` are the declared ones: people have most of them.
+    """
     rng = random.Random(seed)  # noqa: S311 - reproducible on purpose, and nothing secret
-    people = tuple(_person(number, seed, rng) for number in range(leads))
+    people = tuple(_person(number, seed, rng, attributes) for number in range(leads))
     captures = [_capture(person, rng, now, first=True) for person in people]
     captures += [_capture(rng.choice(people), rng, now) for _ in range(round(leads * _DUPLICATES))]
     captures += rng.sample(captures, round(len(captures) * _REDELIVERED))
@@ -72,7 +78,7 @@ def generate(leads: int, seed: int, now: datetime) -> Scenario:
     return Scenario(seed, now, people, tuple(captures))
 
 
-def _person(number: int, seed: int, rng: random.Random) -> DemoPerson:
+def _person(number: int, seed: int, rng: random.Random, attributes: Attributes) -> DemoPerson:
     first, last = rng.choice(words.FIRST_NAMES), rng.choice(words.LAST_NAMES)
     industry, suffix = rng.choice(words.INDUSTRIES)
     local = f"{first}.{last}.{seed}.{number}".lower().encode("ascii", "ignore").decode().replace("'", "")
@@ -88,7 +94,30 @@ def _person(number: int, seed: int, rng: random.Random) -> DemoPerson:
         f"{local.strip('.')}@example.{rng.choice(('com', 'org', 'net'))}",
         phone,
         rng.random() < 0.7,
+        _attributes(attributes, f"{seed}.{number}"),
     )
+
+
+def _attributes(declared: Attributes, seed: str) -> dict[str, object]:
+    """Return attributes of a person, as drawn by this seed."""
+    # Their own chance: a declaration that changes makes no other people.
+    rng = random.Random(seed)  # noqa: S311 - as above
+    values = {one.name: _value(one, rng) for one in declared.attributes}
+    return {name: value for name, value in values.items() if rng.random() < _KNOWN and value is not None}
+
+
+def _value(of: Attribute, rng: random.Random) -> object:
+    match of.type:
+        case AttributeType.CHOICE:
+            return rng.choice(of.choices)
+        case AttributeType.NUMBER:
+            return rng.randint(*words.NUMBERS.get(of.name, (1, 100)))
+        case AttributeType.BOOLEAN:
+            return rng.random() < 1 / 2
+        case AttributeType.DATE:
+            return f"{rng.randint(2005, 2027)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
+        case AttributeType.TEXT:
+            return rng.choice(words.TEXTS[of.name]) if of.name in words.TEXTS else None
 
 
 def _capture(person: DemoPerson, rng: random.Random, now: datetime, *, first: bool = False) -> FedRecord:
@@ -107,6 +136,7 @@ def _capture(person: DemoPerson, rng: random.Random, now: datetime, *, first: bo
         "contact": _contact(person, rng, disguise),
         "requirements": requirements(rng) if not scanner and rng.random() < 0.5 else None,
         "consent": {"email": rng.random() < 0.9, "phone": rng.random() < 0.6, "capturedAt": at.isoformat()},
+        "attributes": person.attributes or None,
         "context": _context(rng, scanner=scanner),
     }
     # A scanner doesn't normalise, so its records have arbitrary keys. The results are the same.

@@ -9,21 +9,28 @@ from services.demo.sales import closing_events, conversion_commands, early_engag
 from shared.domain.identity.normal_forms import compare, identity_of
 from shared.kafka.decoding import FailedRecord, decode
 from shared.kafka.events import Record
-from tests.builders import NOW, capture, data
+from tests.builders import ATTRIBUTES, NOW, capture, data
 from tests.domain.test_capture import Store
 
-SCENARIO = generate(120, 5, NOW)
+SCENARIO = generate(120, 5, NOW, ATTRIBUTES)
 
 
 def test_the_same_seed_makes_the_same_bytes_and_another_seed_other_people() -> None:
-    assert generate(120, 5, NOW) == SCENARIO
+    assert generate(120, 5, NOW, ATTRIBUTES) == SCENARIO
     assert not {one.email for one in SCENARIO.people} & {one.email for one in generate(120, 6, NOW).people}
+
+
+def test_people_have_attributes_as_they_are_declared_and_are_the_same_without() -> None:
+    held = [person.attributes for person in SCENARIO.people]
+    assert all(ATTRIBUTES.captured(one) == one for one in held)
+    assert {name for one in held for name in one} == ATTRIBUTES.by_name.keys()
+    assert [one.email for one in generate(120, 5, NOW).people] == [one.email for one in SCENARIO.people]
 
 
 def test_each_bad_record_is_bad_for_the_reason_it_names_and_the_others_are_good() -> None:
     found = set()
     for fed in SCENARIO.captures:
-        decoded = decode(Record(fed.topic, 0, 0, fed.key, fed.value), "US")
+        decoded = decode(Record(fed.topic, 0, 0, fed.key, fed.value), "US", ATTRIBUTES)
         reason = decoded.reason.value if isinstance(decoded, FailedRecord) else None
         assert reason == fed.expect
         found.add(reason)

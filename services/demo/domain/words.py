@@ -37,6 +37,9 @@ PAIN_POINTS = (
     "no allergen data;paper invoices"
 ).split(";")
 SOLUTIONS = "Regional distributor;Cash and carry;Three local suppliers;Broadliner;Spreadsheet".split(";")
+NUMBERS = {"covers": (20, 900), "locations": (1, 12)}
+"""The least and the most of attributes that are shipped."""
+TEXTS = {"distributor": ("Sysco", "US Foods", "Gordon Food Service", "Performance Food Group", "Baldor")}
 TERRITORIES = "CA NY TX FL IL WA OR MA GA CO AZ NV NC PA OH".split()
 AREA_CODES = (
     "201 202 203 205 206 207 208 209 210 212 213 214 215 216 217 218 224 225 228 229 231 234 239 240 248 251 252 253"
