@@ -8,7 +8,7 @@ on. A reader of levels knows where the next leads end without reading them, howe
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zlib import crc32
@@ -67,6 +67,11 @@ def terms_of(status: str, source: str, owner: str | None, score: int | None) -> 
     return plain | pairs | {_term(least=least) for least in _LEAST if score is not None and score >= least}
 
 
+def attribute_terms(attributes: Mapping[str, str]) -> set[str]:
+    """Return the terms of attributes with these values."""
+    return {f"#{_SEPARATOR}{name}{_SEPARATOR}{value}" for name, value in attributes.items()}
+
+
 def _term(status: str = "", source: str = "", owner: str = "", least: int | None = None) -> str:
     return _SEPARATOR.join((status, source, owner, "" if least is None else f">{least}"))
 
@@ -80,11 +85,13 @@ class Question:
     owner: str | None = None
     min_score: int | None = None
     words: tuple[str, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Names and values of attributes."""
 
     @property
     def filters(self) -> bool:
         """Whether any filter is set."""
-        return bool(self.status or self.source or self.owner or self.min_score is not None)
+        return bool(self.status or self.source or self.owner or self.attributes or self.min_score is not None)
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -94,6 +101,7 @@ class Question:
         single += [_term(status, owner=owner)] if owner else []
         least = next((least for least in _LEAST if self.min_score is not None and self.min_score >= least), None)
         score = [] if least is None else [_term(least=least)]
+        score += [term for one in self.attributes for term in attribute_terms(dict([one]))]
         return tuple(single or ([_term(status)] if status or not score else [])) + tuple(score)
 
     @property
@@ -106,6 +114,9 @@ class Question:
 
     def fits(self, counts: LeadFacts) -> bool:
         """Return whether a lead passes the filters: a term finds more leads than match."""
+        held = counts.get("attributes", {})
+        if any(held.get(name) != value for name, value in self.attributes):
+            return False
         wanted = ((self.status, "status"), (self.source, "source"), (self.owner and group_name(self.owner), "owner"))
         return all(value is None or counts.get(name) == value for value, name in wanted) and (
             self.min_score is None or (counts.get("score") is not None and counts["score"] >= self.min_score)

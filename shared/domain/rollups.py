@@ -6,6 +6,7 @@ the window before it has as many days.
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -34,13 +35,14 @@ SHARD_IDS = ("shard:", "shard;")
 
 _WEEK = timedelta(days=7)
 _NAME_MAX = 60
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 # Quantiles come from logarithmic buckets (DDSketch), with at most this relative error.
 _ACCURACY = 0.01
 _LOG_GAMMA = math.log((1 + _ACCURACY) / (1 - _ACCURACY))
 
 
 def counts_for(lead: LeadDocument, zone: tzinfo) -> LeadFacts:
-    """Return the facts by which a lead counts: words and whole numbers, no personal data."""
+    """Return the facts by which a lead counts, and is filtered: words and whole numbers, no personal data."""
     score, took = lead.get("score"), _took(lead)
     facts: LeadFacts = {
         "day": lead["createdAt"].astimezone(zone).date().isoformat(),
@@ -53,7 +55,18 @@ def counts_for(lead: LeadDocument, zone: tzinfo) -> LeadFacts:
         facts["score"] = score
     if took is not None:
         facts["took"] = took
+    if attributes := _worded(lead):
+        facts["attributes"] = attributes
     return facts
+
+
+def _worded(lead: LeadDocument) -> dict[str, str]:
+    """Return the attributes with a word as value.
+
+    A lead's facts must not depend on the declaration, which may change: texts are among them, which nobody asks for.
+    """
+    held = lead.get("attributes") or {}
+    return {name: one for name, one in held.items() if isinstance(one, str) and not _DAY.fullmatch(one)}
 
 
 def _took(lead: LeadDocument) -> int | None:

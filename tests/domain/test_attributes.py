@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -14,15 +15,19 @@ from schemas.commands import UpdateLead
 from schemas.edits import PATHS_MAX, LeadEdit
 from schemas.topics import CAPTURED
 from services.capture.domain.filling import differences
+from services.gateway.leads.domain.attribute_filters import choices_in
 from services.ingest.domain.batches import judge_batch
+from services.ingest.domain.capture_events import Invalid
 from services.ingest.domain.columns.meanings import ColumnOrigin, columns_of, is_target
 from services.ingest.domain.lines import Terms, ValidLine, judge_row
 from services.ingest.domain.tables.table import read_csv
 from services.ingest.domain.tables.table_reading import reading_of
 from services.ingest.domain.values.moment_reading import DateOrder
+from services.insights.domain.rollup_changes import rollup_row
 from services.qualification.domain.field_edits import edit_fields
 from shared.config import ConfigError, load_config
 from shared.domain.lead_changes import with_changes
+from shared.domain.listing import Question
 from shared.kafka.decoding import FailedRecord, decode
 from shared.kafka.events import Received, Record
 from tests.builders import ATTRIBUTES, NOW, data, event, lead
@@ -299,6 +304,20 @@ def test_a_known_header_keeps_its_meaning_and_a_csv_batch_has_attributes() -> No
     (line,) = judge_batch(b"Company,Email,Seats\nWok,a@wok.example,40", "text/csv", terms).lines
     assert isinstance(line, ValidLine)
     assert line.capture.attributes == {"size": 40}
+
+
+def test_the_list_filters_by_choices_that_are_declared() -> None:
+    assert choices_in(["cuisine:THAI"], OF_EACH_TYPE) == (("cuisine", "Thai"),)
+    for wrong in ("cuisine:French", "cuisine", "covers:5", "motto:Fresh", "chef:Bo", ":", ""):
+        with pytest.raises(Invalid, match="attribute"):
+            choices_in([wrong], OF_EACH_TYPE)
+    held = lead(attributes={"cuisine": "Thai", "covers": 5, "opens": "2027-03-01", "motto": "Fresh"})
+    row = rollup_row(held, ZoneInfo("UTC"))
+    assert row["counts"]["attributes"] == {"cuisine": "Thai", "motto": "Fresh"}
+    for value, fits in (("Thai", True), ("Nordic", False)):
+        question = Question(status=held["status"], attributes=(("cuisine", value),))
+        assert question.fits(row["counts"]) is fits
+        assert ({*question.terms} <= {*row["terms"]}) is fits
 
 
 def test_each_type_is_tested_here() -> None:

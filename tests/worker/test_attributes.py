@@ -103,6 +103,33 @@ async def test_a_form_keeps_what_its_key_declares_and_no_more(local: LocalServer
         assert ("attributes.cuisine" in page.text, "attributes.covers" in page.text) == (True, False)
 
 
+async def test_the_list_has_the_leads_of_a_choice(local: LocalServers) -> None:
+    async with bench(local) as on, gateway(on, workers=("capture", "insights")) as caller:
+        key = await new_key(on)
+        cuisines = ("italian", "italian", "asian", None)
+        for number, cuisine in enumerate(cuisines):
+            sent = data(f"p{number}@example.com", attributes={"cuisine": cuisine, "distributor": "Sysco"})
+            await on.publish([event(sent, event_id=f"c{number}")])
+
+        async def found(query: str) -> set[str]:
+            answer = await caller.call("GET", f"/v1/leads?{query}", key=key)
+            assert answer.status == 200, answer.text
+            return {one["contact"]["email"] for one in answer.json["leads"]}
+
+        async def are_counted() -> bool:
+            return len(await found("")) == len(cuisines)
+
+        await until(are_counted, "the leads in the list")
+        assert await found("attribute=cuisine:Italian") == {"p0@example.com", "p1@example.com"}
+        assert await found("attribute=cuisine:italian&status=new&source=website") == await found(
+            "attribute=cuisine:italian&q=example"
+        )
+        assert await found("attribute=cuisine:italian&attribute=cuisine:asian") == set()
+        for wrong in ("cuisine:thai", "distributor:Sysco", "chef:Bo"):
+            refused = await caller.call("GET", f"/v1/leads?attribute={wrong}", key=key)
+            assert (refused.status, refused.json["errors"][0]["path"]) == (422, "attribute")
+
+
 async def test_a_saved_declaration_holds_at_once_at_the_door_and_in_the_worker(
     local: LocalServers, tmp_path: Path
 ) -> None:

@@ -131,7 +131,11 @@ async def test_figures_follow_the_leads_and_a_reader_who_has_them_is_told_so(loc
         await until(seven, "the seventh lead counted")
         assert (await caller.call("GET", "/v1/analytics/leads?timeframe=year", key=key)).status == 422
         for query, named, there in (
-            ("min_score=70&limit=5", "min_score", "assignedTo, cursor, from, limit, minScore, q, source, status, to"),
+            (
+                "min_score=70&limit=5",
+                "min_score",
+                "assignedTo, attribute, cursor, from, limit, minScore, q, source, status, to",
+            ),
             ("ana@example.com=1", "(query)", "minScore"),
         ):
             unknown = await caller.call("GET", f"/v1/leads?{query}", key=key)

@@ -10,6 +10,7 @@ from fastapi.responses import Response, StreamingResponse
 from schemas.lead import Source, Status
 from services.gateway.auth.domain.principals import HttpProblem, Scope
 from services.gateway.leads import queries
+from services.gateway.leads.domain.attribute_filters import choices_in
 from services.gateway.leads.domain.date_ranges import key_bounds
 from services.gateway.leads.domain.page_cursors import cursor_text, key_before
 from services.gateway.leads.list_export import csv_lines, note_unreadable
@@ -26,6 +27,7 @@ from shared.observability.metrics import Metrics
 Text = Annotated[str | None, Query(min_length=1, max_length=200)]
 _Owner = Annotated[str | None, Query(alias="assignedTo", min_length=1, max_length=200)]
 _Score = Annotated[int | None, Query(alias="minScore", ge=0, le=100)]
+_Attributes = Annotated[list[str], Query(alias="attribute", max_length=5)]
 _From = Annotated[str | None, Query(alias="from", max_length=40)]
 _To = Annotated[str | None, Query(alias="to", max_length=40)]
 _Cursor = Annotated[str | None, Query(max_length=300)]
@@ -51,6 +53,7 @@ def routes(
         assigned_to: _Owner = None,
         min_score: _Score = None,
         q: Text = None,
+        attribute: _Attributes = [],  # noqa: B006 - FastAPI copies it
         first: _From = None,
         last: _To = None,
         cursor: _Cursor = None,
@@ -59,10 +62,12 @@ def routes(
         """Leads, newest first. `q`: beginnings of words in names, company, e-mail, phone.
 
         All words of `q` must match. `assignedTo=(none)` finds leads without an owner. `from` and `to`: when they were
-        created, each a day, or a moment with a zone. Scope `leads:read`.
+        created, each a day, or a moment with a zone. `attribute=cuisine:italian`, which can be repeated: an attribute
+        that is a choice. Scope `leads:read`.
         """
         await gateway.admit(request, Scope.READ)
-        question = Question(status, source, assigned_to, min_score, search_words(q or ""))
+        named = choices_in(attribute, gateway.attributes.current)
+        question = Question(status, source, assigned_to, min_score, search_words(q or ""), named)
         lower, upper = key_bounds(first, last, zone)
         found = await find_page(storage, question, min(upper, key_before(cursor)), limit, lower)
         left_out = {"unreadable": len(found.unreadable)} if found.unreadable else {}
@@ -78,12 +83,14 @@ def routes(
         assigned_to: _Owner = None,
         min_score: _Score = None,
         q: Text = None,
+        attribute: _Attributes = [],  # noqa: B006 - FastAPI copies it
         first: _From = None,
         last: _To = None,
     ) -> Response:
         """The leads of the same selection as a file for spreadsheets. Scope `leads:read`."""
         await gateway.admit(request, Scope.READ)
-        question = Question(status, source, assigned_to, min_score, search_words(q or ""))
+        named = choices_in(attribute, gateway.attributes.current)
+        question = Question(status, source, assigned_to, min_score, search_words(q or ""), named)
         lines = csv_lines(storage, question, key_bounds(first, last, zone), metrics)
         saved = {"content-disposition": 'attachment; filename="leads.csv"'}
         return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=saved)

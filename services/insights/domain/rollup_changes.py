@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from hashlib import blake2b
 
-from shared.domain.listing import joined, key_of, on_levels, prefixes_of, terms_of, words_of
+from shared.domain.listing import attribute_terms, joined, key_of, on_levels, prefixes_of, terms_of, words_of
 from shared.domain.rollups import counts_for, shift
 from shared.domain.stored.insights_documents import (
     BucketDelta,
@@ -19,17 +19,18 @@ from shared.domain.stored.insights_documents import (
 )
 from shared.domain.stored.lead_document import LeadDocument
 
-SECTIONS = ("source", "status", "score", "company", "contact", "assignedTo", "createdAt", "convertedAt")
+SECTIONS = ("source", "status", "score", "company", "contact", "assignedTo", "attributes", "createdAt", "convertedAt")
 """The sections of a lead that its row is made of."""
 
 
 def rollup_row(lead: LeadDocument, zone: tzinfo) -> RowContent:
     """Return a lead's row: its buckets, and the fields that the list filters by."""
     terms = terms_of(lead["status"], lead["source"], lead.get("assignedTo"), lead.get("score"))
+    counts = counts_for(lead, zone)
     return {
-        "counts": counts_for(lead, zone),
+        "counts": counts,
         "key": key_of(lead["createdAt"], lead["_id"]),
-        "terms": on_levels(lead["_id"], terms),
+        "terms": on_levels(lead["_id"], terms | attribute_terms(counts.get("attributes", {}))),
         "named": _digest(words_of(lead)),
     }
 

@@ -12,7 +12,7 @@ BucketNumbers = Mapping[str, "int | BucketNumbers"]
 
 
 class LeadFacts(TypedDict):
-    """The facts by which a lead counts: words and whole numbers, no personal data."""
+    """The facts by which a lead counts, and is filtered: words and whole numbers, no personal data."""
 
     day: str
     source: str
@@ -22,6 +22,8 @@ class LeadFacts(TypedDict):
     score: NotRequired[int]
     took: NotRequired[int]
     """The seconds from its creation to its conversion."""
+    attributes: NotRequired[dict[str, str]]
+    """Those with a word as value. Rows of earlier releases lack them."""
 
 
 class RowContent(TypedDict, total=False):

@@ -5,7 +5,7 @@ import { named, ownerName } from "../core/format.js";
 import { vocabulary } from "../core/vocabulary.js";
 
 const SCORES = ["10", "25", "50", "70", "90"];
-const NAMES = ["q", "status", "source", "assignedTo", "minScore", "from", "to"];
+const NAMES = ["q", "status", "source", "assignedTo", "minScore", "attribute", "from", "to"];
 const TYPING_MS = 250;
 
 /**
@@ -58,6 +58,7 @@ export class Filters {
       choice("source", "Source", vocabulary.sources.map((one) => [one, named(one)])),
       owner,
       choice("minScore", "Score", SCORES.map((one) => [one, `${one} or more`])),
+      ...attributes(),
       day("from", "Captured from"),
       day("to", "Captured until"),
     ];
@@ -108,6 +109,15 @@ export class Filters {
  */
 function choice(name, label, options) {
   return h("select", { name, id: `filter-${name}`, "data-label": label }, h("option", { value: "" }, "Any"), options.map(option));
+}
+
+/** The attributes that are a choice, all in one control; none if none is declared. */
+function attributes() {
+  const choices = vocabulary.attributes.filter((one) => one.type === "choice");
+  if (choices.length === 0) return [];
+  const control = choice("attribute", "Business details", []);
+  control.append(...choices.map((one) => h("optgroup", { label: one.label }, one.choices.map((word) => option([`${one.name}:${word}`, named(word)])))));
+  return [control];
 }
 
 /**
