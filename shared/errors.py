@@ -6,6 +6,7 @@ Adapters translate the errors of libraries into it.
     ├── Transient            the same call may pass later
     │   ├── BrokerUnavailable
     │   ├── Contention
+    │   ├── NoLeads
     │   └── Unavailable
     │       └── OtherZone
     ├── Permanent            the same input fails again

@@ -12,7 +12,7 @@ from services.ingest.domain.capture_events import event_of
 from services.ingest.domain.history.past_outcomes import PastEvent
 from shared.clock import Clock
 from shared.domain.ids import derive
-from shared.errors import PantryError
+from shared.errors import Transient
 from shared.kafka.events import Outgoing
 from shared.kafka.reading import Publish
 from shared.mongo.names import CAPTURES, LEADS
@@ -24,7 +24,7 @@ PATIENCE_S = 120.0
 """How long this waits without a new lead."""
 
 
-class NoLeads(PantryError):
+class NoLeads(Transient):
     """Captures are published, and no worker makes leads of them."""
 
 

@@ -32,7 +32,7 @@ def _person(role: Role = Role.SALES, name: str = "kim.catering") -> User:
 def test_each_role_may_do_what_the_one_before_may_and_more() -> None:
     viewer, sales, admin = (set(SCOPES[role]) for role in Role)
     assert viewer < sales < admin
-    assert admin == set(Scope) - {Scope.ENGAGE}
+    assert admin == set(Scope) - {Scope.ENGAGE, Scope.HISTORY}
     assert sales - viewer == {Scope.ACTIVITY, Scope.COMMAND}
     with pytest.raises(HttpProblem, match="leads:erase"):
         users.check_scope(_person(), Scope.ERASE)
