@@ -36,7 +36,7 @@ from tests.model.world import Told, World
 
 EXAMPLES = int(os.environ.get("PANTRY_TEST_MODEL_EXAMPLES", "0"))
 PROFILE = settings(
-    max_examples=EXAMPLES or 8,
+    max_examples=EXAMPLES or 12,
     stateful_step_count=30,
     derandomize=not EXAMPLES,
     print_blob=True,
