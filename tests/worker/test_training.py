@@ -19,7 +19,7 @@ from services.prediction.training import train
 from shared.clock import system_clock
 from shared.consuming.worker import Runtime
 from shared.domain.activity_documents import activity
-from shared.domain.model_documents import TRAINING
+from shared.domain.model_documents import PROGRESS, TRAINING
 from shared.domain.stored.untyped import Document
 from shared.errors import UsageError
 from shared.mongo.storage import Change
@@ -284,3 +284,16 @@ async def test_the_commands_train_and_tell_and_take_back(
             await told("promote", "7")
         assert await told("promote", "1") == "model 1 is in use from now on\n"
         assert json.loads(await told("history", "--json"))["standing"]["champion"] == 1
+
+
+async def test_the_progress_of_a_model_that_was_replaced_meanwhile_ends_with_that_of_the_next(
+    local: LocalServers,
+) -> None:
+    async with bench(local) as on:
+        now = system_clock()
+        await on.storage.insert_new(PREDICTIONS, [{"_id": f"lead-{one}", "model": 0} for one in range(3)])
+        await store.start_progress(on.storage, 1, now)
+        await store.finish_progress(on.storage, 2, now)
+        row = await store.read_row(on.storage, PROGRESS)
+        assert (row["model"], row["done"], row["total"]) == (2, 3, 3)
+        assert "finishedAt" in row
