@@ -20,20 +20,17 @@ from shared.mongo.storage import Storage
 
 _GROUP = 500
 _LOOK_S = 0.5
-PATIENCE_S = 120.0
-"""How long this waits without a new lead."""
+_PATIENCE_S = 120.0
 
 
 class NoLeads(Transient):
     """Captures are published, and no worker makes leads of them."""
 
 
-async def find_leads(
-    storage: Storage, keys: Iterable[str], clock: Clock, *, patience_s: float = PATIENCE_S
-) -> AsyncIterator[Mapping[str, str]]:
+async def find_leads(storage: Storage, keys: Iterable[str], clock: Clock) -> AsyncIterator[Mapping[str, str]]:
     """Yield the ids of the leads of these captures by the captures' keys, in parts, once they are stored.
 
-    A capture of an erased person has none. Raises `NoLeads` after so long without a new one.
+    A capture of an erased person has none. Raises `NoLeads` after two minutes without a new one.
     """
     left, since = deque(dict.fromkeys(keys)), clock()
     while left:
@@ -47,7 +44,7 @@ async def find_leads(
         if done:
             since = clock()
             yield found
-        elif (clock() - since).total_seconds() > patience_s:
+        elif (clock() - since).total_seconds() > _PATIENCE_S:
             raise NoLeads(f"{len(left)} of the imported leads are not stored: does the worker capture run?")
         else:
             await asyncio.sleep(_LOOK_S)

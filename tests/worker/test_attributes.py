@@ -128,6 +128,9 @@ async def test_the_list_has_the_leads_of_a_choice(local: LocalServers) -> None:
         for wrong in ("cuisine:thai", "distributor:Sysco", "chef:Bo"):
             refused = await caller.call("GET", f"/v1/leads?attribute={wrong}", key=key)
             assert (refused.status, refused.json["errors"][0]["path"]) == (422, "attribute")
+        assert await found("&".join(["attribute=cuisine:asian"] * 5)) == {"p2@example.com"}
+        six = await caller.call("GET", f"/v1/leads?{'&'.join(['attribute=cuisine:asian'] * 6)}", key=key)
+        assert six.status == 422
 
 
 async def test_a_saved_declaration_holds_at_once_at_the_door_and_in_the_worker(

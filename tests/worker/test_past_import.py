@@ -1,12 +1,16 @@
 """`pantry import --history`: the export of another CRM, with what became of its leads."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from deploy.local import LocalServers
 from schemas.topics import ASSIGNED, ENROLLED, REJECTED
+from services.ingest.past_loading import NoLeads, find_leads
 from tests import collection_names as c
+from tests.builders import lead
 from tests.harness import Bench, bench, told, until
 
 LEADS = """\
@@ -113,3 +117,20 @@ async def test_what_is_missing_is_said_before_anything_is_published(local: Local
             assert await asyncio.to_thread(on.pantry(*command, log=log).wait) == 2
             assert why in log.read_text()
         assert await on.count(c.CAPTURES) == 0
+
+
+async def test_an_import_whose_leads_nobody_makes_ends_and_has_those_that_are_there(local: LocalServers) -> None:
+    moments = (datetime(2026, 3, 2, tzinfo=UTC) + timedelta(seconds=90 * step) for step in range(100))
+    found: dict[str, str] = {}
+    async with bench(local) as on:
+        rows = [{"_id": "there", "leadId": "lead-1"}, {"_id": "early", "leadId": "none"}]
+        await on.storage.insert_new(c.CAPTURES, rows)
+        await on.storage.insert_new(c.LEADS, [lead()])
+
+        async def find() -> None:
+            async for some in find_leads(on.storage, ["nobody", "there", "early", "never"], lambda: next(moments)):
+                found.update(some)
+
+        with pytest.raises(NoLeads, match="3 of the imported leads"):
+            await find()
+    assert found == {"there": "lead-1"}
