@@ -107,9 +107,11 @@ Maybe = Annotated[_T | None, _BlankIsMissing()]
 
 _NOT_BLANK = _WithPattern(r"\S")
 
-Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), _NOT_BLANK]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4_000)]
-Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4_000), _NOT_BLANK]
+WORD_MAX, TEXT_MAX = 200, 4_000
+"""Most characters of a word, and of a text."""
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=WORD_MAX), _NOT_BLANK]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=TEXT_MAX)]
+Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=TEXT_MAX), _NOT_BLANK]
 OptionalWord = Maybe[Word]
 OptionalText = Maybe[Text]
 WORDS_MAX = 50

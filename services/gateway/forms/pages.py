@@ -9,12 +9,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 
 from schemas.attributes import AskedIn, Attribute, Attributes, AttributeType
+from schemas.base import WORD_MAX
 from schemas.lead import CompanySize
 from services.gateway.auth.domain.key_fields import declares
 from services.gateway.dashboard.palette import SHEETS
 
-WORD_MAX = 200
-"""Most characters of a text in an event (schemas/README.md#values)."""
 _FOLDER = Path(__file__).parent / "templates"
 _SETTINGS = "SETTINGS"
 """The name that the script has in place of its settings."""

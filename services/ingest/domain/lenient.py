@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from schemas.attributes import NO_ATTRIBUTES, Attributes
-from schemas.base import Model
+from schemas.base import TEXT_MAX, WORD_MAX, Model
 from schemas.captures import CapturedCompany, CapturedConsent, CapturedContact, LeadCaptured
 from schemas.lead import CompanySize, Requirements
 from services.ingest.domain.capture_events import DEPTH_MAX, Fault, faults_of, json_flaw_of
@@ -26,8 +26,6 @@ WHOLE = "(line)"
 NO_NAME = "has no name: neither a person's nor a company's"
 NO_ADDRESS = "has no e-mail address and no phone number"
 DERIVED = "is missing: the domain of the e-mail address is used instead"
-_NAME_MAX = 200
-_TEXT_MAX = 4_000
 _ROUNDS = 4
 NAMES = ("contact.firstName", "contact.lastName", "company.name")
 """The paths of names; a line needs at least one."""
@@ -199,8 +197,8 @@ def _name(draft: Draft) -> bool:
         value = draft.get(path)
         if value is not None and not isinstance(value, str):
             draft.give_up(path, "is not a text")
-        elif value is not None and len(value.strip()) > _NAME_MAX:
-            draft.cut(path, value.strip(), _NAME_MAX)
+        elif value is not None and len(value.strip()) > WORD_MAX:
+            draft.cut(path, value.strip(), WORD_MAX)
     missing = [path for path in NAMES if draft.get(path) is None]
     draft.derived = "company.name" in missing
     for path in missing:
@@ -211,8 +209,8 @@ def _name(draft: Draft) -> bool:
 def _cut_texts(draft: Draft) -> None:
     for path in _TEXTS:
         value = draft.get(path)
-        if isinstance(value, str) and len(value.strip()) > _TEXT_MAX:
-            draft.cut(path, value.strip(), _TEXT_MAX)
+        if isinstance(value, str) and len(value.strip()) > TEXT_MAX:
+            draft.cut(path, value.strip(), TEXT_MAX)
 
 
 def _read_addresses(draft: Draft, region: str) -> None:
@@ -302,7 +300,7 @@ def _finished(draft: Draft, capture: LeadCaptured, cut: Iterable[str]) -> LeadCa
     if company is None:
         return capture
     draft.warn("company.name", DERIVED)
-    return capture.model_copy(update={"company": capture.company.model_copy(update={"name": company[:_NAME_MAX]})})
+    return capture.model_copy(update={"company": capture.company.model_copy(update={"name": company[:WORD_MAX]})})
 
 
 def _reader(path: str, region: str) -> _Reader:

@@ -7,6 +7,7 @@ from datetime import datetime, tzinfo
 from pydantic import ValidationError
 
 from schemas.activities import ActivityRecorded
+from schemas.base import TEXT_MAX, WORD_MAX
 from schemas.lead import ActivityType
 from services.ingest.domain.capture_events import faults_of
 from services.ingest.domain.history.past_outcomes import BY
@@ -18,7 +19,6 @@ from services.ingest.domain.values.moment_reading import DateOrder, orders_of, p
 from shared.domain.identity.normal_forms import email_key
 from shared.domain.ids import derive
 
-_TEXT_MAX, _WORD_MAX = 4_000, 200
 NEEDED = ("email", "at")
 """The paths that a file of activities must have columns for."""
 
@@ -88,10 +88,10 @@ def read_activity(
     described = texts.get("description") or texts.get("type") or kind.value
     activity = {
         "type": kind.value,
-        "description": described[:_TEXT_MAX],
-        "outcome": texts.get("outcome", "")[:_TEXT_MAX] or None,
+        "description": described[:TEXT_MAX],
+        "outcome": texts.get("outcome", "")[:TEXT_MAX] or None,
         "completedAt": at.isoformat(),
-        "createdBy": texts.get("by", "")[:_WORD_MAX] or BY,
+        "createdBy": texts.get("by", "")[:WORD_MAX] or BY,
     }
     payload = {"activity": activity}
     fault = _fault(payload)

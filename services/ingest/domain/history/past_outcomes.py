@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 
-from schemas.base import Model
+from schemas.base import TEXT_MAX, WORD_MAX, Model
 from schemas.commands import ConvertLead, QualifyLead, UpdateLead
 from schemas.lead import Requirements, Status
 from schemas.topics import CONVERT, QUALIFY, UPDATE, Topic
@@ -17,7 +17,6 @@ from services.ingest.domain.values.vocabulary import is_nothing
 
 BY = "pantry import"
 """Who asks for the commands of an import."""
-_WORD_MAX, _TEXT_MAX = 200, 4_000
 _MOMENTS = ("closedAt", "changedAt")
 # Of a lead that is still open, the closing date of a CRM is only expected.
 _CLOSED = frozenset({Status.CONVERTED, Status.UNQUALIFIED, Status.LOST})
@@ -92,8 +91,8 @@ def read_outcome(table: SourceTable, row: SourceRow, columns: PastColumns, zone:
     return PastOutcome(
         status,
         next(filter(None, told), None),
-        texts.get("lostReason", "")[:_TEXT_MAX] or None,
-        texts.get("owner", "")[:_WORD_MAX] or None,
+        texts.get("lostReason", "")[:TEXT_MAX] or None,
+        texts.get("owner", "")[:WORD_MAX] or None,
         word,
         known is not None or converted or not word,
     )
